@@ -1,0 +1,5 @@
+"""URLs of accounts."""
+
+
+app_name = "accounts"
+urlpatterns: list = []

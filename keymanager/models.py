@@ -1,0 +1,133 @@
+"""SSH keys of people and servers, groups, and what each server fetched."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.fields import EncryptedTextField
+from servers.models import Server, UnixUser
+
+
+class Key(models.Model):
+    """A public SSH key: a person's, or that of a server's unix user."""
+
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="ssh_keys"
+    )
+    unix_user = models.ForeignKey(
+        UnixUser, null=True, blank=True, on_delete=models.CASCADE, related_name="ssh_keys"
+    )
+    options = models.TextField(_("options"), blank=True)  # as in sshd(8), AUTHORIZED_KEYS FILE FORMAT
+    type = models.CharField(max_length=60)
+    blob = models.TextField()  # base64
+    comment = models.CharField(_("comment"), max_length=255, blank=True)
+    bits = models.PositiveIntegerField()
+    fingerprint = models.CharField(max_length=80, db_index=True)
+    added_at = models.DateTimeField(default=timezone.now)
+    added_by = models.CharField(max_length=120, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(person__isnull=False, unix_user__isnull=True)
+                | Q(person__isnull=True, unix_user__isnull=False),
+                name="key_has_one_owner",
+            ),
+            models.UniqueConstraint(fields=["person", "fingerprint"], name="key_once_a_person"),
+            models.UniqueConstraint(fields=["unix_user", "fingerprint"], name="key_once_a_unix_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.comment or self.type} {self.fingerprint}"
+
+    @property
+    def line(self) -> str:
+        """The key as a line of authorized_keys."""
+        return " ".join(part for part in (self.options, self.type, self.blob, self.comment) if part)
+
+
+class Group(models.Model):
+    """Members, whose keys count, and where they are allowed."""
+
+    name = models.CharField(_("name"), max_length=80, unique=True)
+    description = models.CharField(_("description"), max_length=255, blank=True)
+    member_users = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, verbose_name=_("people"), blank=True, related_name="key_groups"
+    )
+    member_servers = models.ManyToManyField(
+        Server, verbose_name=_("servers (all their keys)"), blank=True, related_name="key_groups"
+    )
+    member_keys = models.ManyToManyField(
+        Key, verbose_name=_("single server keys"), blank=True, related_name="key_groups"
+    )
+    allowed_servers = models.ManyToManyField(
+        Server,
+        verbose_name=_("allowed on servers (every unix user)"),
+        blank=True,
+        related_name="allowed_groups",
+    )
+    allowed_unix_users = models.ManyToManyField(
+        UnixUser, verbose_name=_("allowed on single unix users"), blank=True, related_name="allowed_groups"
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The group's page."""
+        return reverse("keymanager:group", args=[self.pk])
+
+
+class KeySetRevision(models.Model):
+    """When the answer for a keymanager name last changed; grows with every change, across restarts."""
+
+    name = models.CharField(max_length=253, primary_key=True)
+    revision = models.PositiveBigIntegerField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.revision}"
+
+
+class FetchToken(models.Model):
+    """A server's proof of who it is, at the endpoint. Encrypted, because the rollout writes it to the host."""
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="fetch_token")
+    secret = EncryptedTextField()
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"token of {self.server}"
+
+
+class FetchReport(models.Model):
+    """What a server last fetched, and what it says it holds."""
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="fetch_report")
+    fetched_at = models.DateTimeField(null=True)
+    status = models.PositiveIntegerField(default=0)  # the HTTP status it got
+    holds = models.CharField(max_length=80, blank=True)  # the ETag of what it holds
+    problem = models.CharField(max_length=255, blank=True)  # the script's own word for what went wrong
+    address = models.GenericIPAddressField(null=True)
+
+    def __str__(self) -> str:
+        return f"fetch of {self.server}"
+
+
+class SigningKey(models.Model):
+    """The key that signs answers, so that a host can prove them with `ssh-keygen -Y verify`."""
+
+    private_key = EncryptedTextField()
+    public_key = models.TextField()
+    created_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.public_key

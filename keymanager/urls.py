@@ -1,0 +1,5 @@
+"""URLs of the keymanager."""
+
+
+app_name = "keymanager"
+urlpatterns: list = []

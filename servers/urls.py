@@ -1,0 +1,5 @@
+"""URLs of servers."""
+
+
+app_name = "servers"
+urlpatterns: list = []
