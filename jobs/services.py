@@ -112,7 +112,10 @@ def send(job_id: int, queue: str, delay: float = 0.0) -> None:
     """Tell the workers of a queue that a job waits. Losing or doubling this message does no harm."""
     from jobs.tasks import run_job
 
-    run_job.apply_async((job_id,), queue=queue, countdown=delay or None, expires=delay + 3600)
+    later = (
+        {"countdown": delay} if delay else {}
+    )  # a countdown of 0 would still go through the worker's timer
+    run_job.apply_async((job_id,), queue=queue, expires=delay + 3600, **later)
 
 
 def stop_job(actor: Actor, job: Job) -> None:

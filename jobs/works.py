@@ -74,11 +74,7 @@ def register(
     def keep(function: Function) -> Function:
         if name in _works and _works[name].function.__qualname__ != function.__qualname__:
             raise ValueError(f"Two works are called {name}.")
-        allowed: MayRunAgain | None
-        if again is True:
-            allowed = _admins
-        else:
-            allowed = again or None
+        allowed = _admins if again is True else again or None
         _works[name] = Work(name, function, safe_to_repeat, retry_on, allowed)
         return function
 
@@ -98,7 +94,7 @@ def get(name: str) -> Work:
 
 
 def expect(*errors: type[BaseException]) -> None:
-    """Declare errors whose text is a sentence made for the user; all others are shown as a fault of the panel."""
+    """Declare errors whose text is a sentence made for the user; all others are faults of the panel."""
     _expected.extend(error for error in errors if error not in _expected)
 
 
