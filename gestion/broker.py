@@ -27,7 +27,7 @@ class Channel(filesystem.Channel):
         super().__init__(*args, **kwargs)
         self._empty_since: dict[str, tuple[int, float]] = {}  # queue: the folder's mtime, our clock
 
-    def _put(self, queue: str, payload: Any, **_kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_kwargs: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
         folder = Path(self.data_folder_out)
         hidden = folder / f".{name}"
