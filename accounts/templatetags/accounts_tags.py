@@ -4,6 +4,7 @@ from typing import Any
 
 from django import template
 from django.db.models import Model
+from django.utils.translation import gettext as _
 
 from accounts.models import AuditEntry
 
@@ -29,7 +30,7 @@ def shown(value: Any) -> str:
     if value is None or value in ("", []):
         return "–"
     if isinstance(value, bool):
-        return "✓" if value else "✗"
+        return _("yes") if value else _("no")
     if isinstance(value, list):
         return ", ".join(str(item) for item in value)
     return str(value)
