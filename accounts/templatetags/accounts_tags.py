@@ -13,11 +13,12 @@ register = template.Library()
 
 @register.inclusion_tag("accounts/_history.html", takes_context=True)
 def history(context: dict[str, Any], obj: Model, most: int = 10) -> dict[str, Any]:
-    """The last changes of `obj`, one query; admins also get a link to all of them."""
+    """The last changes of `obj` (no sign-ins), one query; admins also get a link to all of them."""
     kind = obj._meta.label_lower
-    entries = AuditEntry.objects.filter(object_type=kind, object_id=str(obj.pk))[: most + 1]
+    rows = AuditEntry.objects.filter(object_type=kind, object_id=str(obj.pk))
+    entries = list(rows.exclude(verb__startswith="session.")[: most + 1])
     return {
-        "entries": list(entries)[:most],
+        "entries": entries[:most],
         "more": len(entries) > most,
         "object_key": f"{kind}:{obj.pk}",
         "user": context.get("user"),
