@@ -74,6 +74,6 @@ def test_the_history_tag_shows_an_objects_changes_but_no_sign_ins(trail, member,
 @pytest.mark.django_db
 def test_unknown_values_become_text(admin):
     entry = audit.record(Actor.system("x"), "a.b", admin, after={"user": admin, "when": admin.date_joined})
-    entry = AuditEntry.objects.get(pk=entry.pk)
-    assert entry.after["user"] == admin.pk
-    assert entry.after["when"].startswith("20")
+    kept = AuditEntry.objects.get(pk=entry.pk).after or {}
+    assert kept["user"] == admin.pk
+    assert kept["when"].startswith("20")

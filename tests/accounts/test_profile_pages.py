@@ -67,6 +67,14 @@ def test_a_new_password_needs_the_current_one_and_must_be_good(member_client, me
     assert member.check_password(PASSWORD)
 
 
+def test_guessing_the_current_password_shuts_out_as_sign_in_does(member_client):
+    form = {"current": "wrong", "password": NEW, "password_again": NEW}
+    for _attempt in range(9):
+        assert member_client.post("/profile/password/", form).status_code == 422
+    assert member_client.post("/profile/password/", form).status_code == 429
+    assert member_client.post("/profile/password/", {**form, "current": PASSWORD}).status_code == 429
+
+
 def test_a_token_is_shown_once(member_client):
     page = member_client.post("/tokens/new/", {"name": "export", "days": "90"})
     assert "gst_" in page.content.decode()
@@ -120,6 +128,7 @@ def test_the_days_of_a_token_count(member_client):
     make_token(member_client, "month", "30")
     make_token(member_client, "ever", "")
     month, ever = ApiToken.objects.get(name="month"), ApiToken.objects.get(name="ever")
+    assert month.expires_at is not None
     assert datetime.timedelta(days=29) < month.expires_at - timezone.now() < datetime.timedelta(days=31)
     assert ever.expires_at is None
     assert member_client.post("/tokens/new/", {"name": "x", "days": "-5"}).status_code == 422

@@ -1,7 +1,7 @@
 """Every URL × every method × {anonymous, member, owner of another server}, from the URL configuration itself.
 
-A new URL is covered by itself, and closed until it says otherwise here: for everybody (`PUBLIC`) or for everybody
-signed in (`OWN`: what one does with the own account). Objects for URLs with parameters: url_arguments.py.
+A new URL is covered by itself, and closed until it says otherwise here: for everybody (`PUBLIC`), or for all
+who are signed in (`OWN`: what one does with the own account). Objects for parameters: url_arguments.py.
 """
 
 import re

@@ -13,7 +13,7 @@ JSON = {"Accept": "application/json"}
 @pytest.fixture
 def room():
     """Registers a room's section for one test."""
-    names = []
+    names: list[str] = []
 
     def add(**fields):
         registry.register(Section(f"test{len(names)}", **fields))
@@ -37,7 +37,7 @@ def test_without_notices_all_is_well(admin_client):
 
 
 def test_first_steps_are_for_admins_and_go_when_all_are_done(admin_client, member_client, room):
-    done = []
+    done: list[bool] = []
     room(first_steps=lambda request: [Step("Add a server", bool(done), "/x/", order=1)])
     assert "Add a server" in admin_client.get("/").content.decode()
     assert "Add a server" not in member_client.get("/").content.decode()
