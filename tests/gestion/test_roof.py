@@ -32,8 +32,8 @@ def test_the_worst_notice_is_first(admin_client, room):
     assert "a danger" in admin_client.get("/").content.decode()
 
 
-def test_without_notices_all_is_well(admin_client):
-    assert "All is as it should be" in admin_client.get("/").content.decode()
+def test_without_notices_all_is_well(member_client):
+    assert "All is as it should be" in member_client.get("/").content.decode()
 
 
 def test_first_steps_are_for_admins_and_go_when_all_are_done(admin_client, member_client, room):
