@@ -13,7 +13,7 @@ from django.apps import apps
 
 from accounts.models import ApiToken, User
 from jobs.models import Job
-from keymanager.models import Group, Key
+from keymanager.models import FetchToken, Group, Key
 from servers.models import Server, UnixUser
 
 
@@ -60,6 +60,11 @@ def _token(world: World) -> ApiToken:
     return ApiToken.objects.create(user=world.admin, name="export", digest="0" * 64)
 
 
+def _fetching(world: World) -> Server:
+    FetchToken.objects.get_or_create(server=world.server, defaults={"digest": "0" * 64})
+    return world.server
+
+
 def _group(world: World) -> Group:
     return Group.objects.get_or_create(name="Admins")[0]
 
@@ -78,6 +83,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
+    ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
     ("keymanager/offered/", "pk"): lambda world: _offered_key(world).pk,
     ("keymanager/groups/", "pk"): lambda world: _group(world).pk,
     ("keymanager/groups/", "part"): lambda world: "member_users",
