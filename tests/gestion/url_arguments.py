@@ -70,7 +70,8 @@ def _group(world: World) -> Group:
 
 
 def _offered_key(world: World) -> Any:
-    return apps.get_model("keymanager.OfferedKey")._default_manager.create(
+    models = apps.get_app_config("keymanager").models
+    return models["offeredkey"]._default_manager.create(
         unix_user=_unix_user(world), line="ssh-ed25519 AAAA x", fingerprint="SHA256:x", path="/root/x"
     )
 
