@@ -1,0 +1,101 @@
+"""Names and addresses of a lab, planned from its name and its network. Pure: nothing here touches the machine."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv4Network, ip_network
+
+from .errors import LabError
+
+# RFC 5737: nobody's networks. They look public, so the panel treats them as such, and can never be anyone's own.
+GUARDED = (IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24"))
+INSIDE = IPv4Interface("10.0.0.1/24")
+"""Address of `vmbr0`, the bridge inside every Proxmox host of every lab; seen in that host's namespace alone."""
+
+FIRST_INSIDE = 101
+FIRST_SSH_PORT = 2201
+DEFAULT_NETWORKS = {"demo": "198.51.100.0/24", "test": "203.0.113.0/24"}
+
+
+def check_lab_name(name: str) -> str:
+    """Return `name` if a lab can be called so; it must fit a bridge's name (15 characters). Raises LabError."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,11}", name):
+        raise LabError(
+            f"“{name}” cannot be a lab's name: 1 to 12 small letters, digits and hyphens, beginning with a letter."
+        )
+    return name
+
+
+def check_host_name(name: str) -> str:
+    """Return `name` if a host can be called so (one label of RFC 1123, at most 40 characters). Raises LabError."""
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
+        raise LabError(f"“{name}” cannot be a host's name: small letters, digits and hyphens, at most 40.")
+    return name
+
+
+def check_network(text: str) -> IPv4Network:
+    """Return the network written in `text`. Raises LabError unless it lies within a guarded network and has room."""
+    try:
+        network = ip_network(text)
+    except ValueError as error:
+        raise LabError(f"“{text}” is not a network: {error}") from error
+    if not isinstance(network, IPv4Network) or not any(network.subnet_of(outer) for outer in GUARDED):
+        allowed = " or ".join(str(outer) for outer in GUARDED)
+        raise LabError(f"A lab's network must lie within {allowed}, which are nobody's; {text} does not.")
+    if network.prefixlen > 29:
+        raise LabError(f"{text} is too small for a lab: /29 or larger, please (/27 holds 29 hosts).")
+    return network
+
+
+def panel_address(network: IPv4Network) -> str:
+    """Return the machine's own address on the lab's bridge: the network's first."""
+    return str(network[1])
+
+
+def next_address(network: IPv4Network, taken: Iterable[str]) -> str:
+    """Return the first address nobody in `taken` has, the panel's aside. Raises LabError when all are in use."""
+    used = {*taken, panel_address(network)}
+    for address in network.hosts():
+        if str(address) not in used:
+            return str(address)
+    raise LabError(f"All addresses of {network} are in use; give the lab a larger network.")
+
+
+def next_inside(taken: Iterable[str]) -> tuple[str, int]:
+    """Return address and forwarded SSH port for the next container behind a Proxmox host. Raises LabError when full."""
+    used = set(taken)
+    for number in range(FIRST_INSIDE, 255):
+        address = str(INSIDE.network[number])
+        if address not in used:
+            return address, FIRST_SSH_PORT + number - FIRST_INSIDE
+    raise LabError(f"All addresses of {INSIDE.network} are in use.")
+
+
+def bridge_name(lab: str) -> str:
+    """Return the name of the lab's bridge on this machine."""
+    return f"gl-{lab}"
+
+
+def container_name(lab: str, host: str) -> str:
+    """Return the name LXC knows a host by; neither part holds a dot, so no two labs share one."""
+    return f"{lab}.{host}"
+
+
+def veth_name(lab: str, host: str) -> str:
+    """Return the name of the outer end of a host's network cable, at most 15 characters."""
+    return "gv" + _digest(lab, host)[:10]
+
+
+def mac_address(lab: str, host: str) -> str:
+    """Return a host's MAC address: locally administered, and the same after every restart."""
+    digest = _digest(lab, host)
+    return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+
+
+def machine_id(lab: str, host: str, salt: str) -> str:
+    """Return a host's machine id (32 hexadecimal digits); an empty one would make systemd think of a first boot."""
+    return _digest(lab, host, salt)[:32]
+
+
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()
