@@ -17,7 +17,7 @@ UNAVAILABLE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; return the exit code: 0, 1 (it did not work) or 3 (no lab on this machine)."""
+    """Do what the command line says; return the exit code: 0, 1 (failed) or 3 (no lab on this machine)."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.act(options) or 0)

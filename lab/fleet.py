@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HostSpec:
-    """A host one wants: its name, its role, the Proxmox host it is behind, and its own disk's size if it has one."""
+    """A host one wants: its name, its role, the Proxmox host it is behind, and its own disk's size if any."""
 
     name: str
     role: str = "plain"
@@ -61,11 +61,12 @@ class Fleet:
         *,
         fresh: bool = False,
     ) -> Self:
-        """Bring a lab up and return when every host's sshd answers; one that is up, or was kept, is completed.
+        """Bring a lab up and return when every host's sshd answers; one that is up or was kept is completed.
 
-        `network` may be left out for the labs demo and test, and for one that exists. `authorized_keys` are public
-        key lines for root on every host. `fresh` clears whatever an earlier run left. Raises LabUnavailable if this
-        machine cannot run labs, LabError otherwise (a network that overlaps with another lab's, for instance).
+        `network` may be left out for the labs demo and test, and for one that exists. `authorized_keys` are
+        public key lines for root on every host. `fresh` clears whatever an earlier run left. Raises
+        LabUnavailable if this machine cannot run labs, LabError otherwise (a network that overlaps with
+        another lab's, for instance).
         """
         addresses.check_lab_name(name)
         require_lab()
@@ -137,7 +138,7 @@ class Fleet:
         return [self._hosts[spec.name] for spec in specs]
 
     def down(self, *, keep: bool = False) -> None:
-        """Take the lab down and leave nothing behind; `keep` leaves its hosts' disks and keys for the next `up`."""
+        """Take the lab down and leave nothing; `keep` leaves its hosts' disks and keys for the next `up`."""
         take_down(self.name, keep=keep)
 
     def _know(self, lab: LabRecord) -> None:

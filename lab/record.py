@@ -1,4 +1,4 @@
-"""What a lab is, on disk: written before anything is made, so that a crashed lab can always be found and cleared."""
+"""What a lab is, on disk: written before anything is made, so that a crashed lab can be found and cleared."""
 
 import contextlib
 import fcntl
@@ -14,7 +14,7 @@ from .errors import LabError
 
 @dataclass(frozen=True)
 class HostRecord:
-    """A host as planned. Behind a Proxmox host, `address` is on its vmbr0 and `ssh_port` is forwarded to sshd."""
+    """A host as planned. Behind a Proxmox host, `address` is on vmbr0 and `ssh_port` is forwarded to sshd."""
 
     name: str
     role: str
@@ -89,8 +89,8 @@ def require_no_overlap(name: str, network: IPv4Network) -> None:
         record = load(other) if other != name else None
         if record and IPv4Network(record.network).overlaps(network):
             raise LabError(
-                f"The lab “{other}” has {record.network}, which overlaps with {network}. Take another network, "
-                f"or take that lab down: python -m lab down --lab {other}"
+                f"The lab “{other}” has {record.network}, which overlaps with {network}. Take another "
+                f"network, or take that lab down: python -m lab down --lab {other}"
             )
 
 
@@ -102,10 +102,17 @@ def locked(name: str) -> Iterator[None]:
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever had it may have removed the file; then ours is a lock on nothing.
-            if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+            if not _is_file(path, lock.fileno()):
                 continue
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _is_file(path: Path, descriptor: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
