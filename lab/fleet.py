@@ -19,7 +19,7 @@ from .network import guard, make_bridge, require_free
 from .record import HostRecord, LabRecord
 from .roles import check_role, furnish
 from .sweep import clear_machine, sweep
-from .system import allow_many_hosts, require_lab, require_root
+from .system import allow_many_hosts, require_lab, require_root, require_writable_layers
 
 SIDE_BY_SIDE = 8
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class Fleet:
         """
         addresses.check_lab_name(name)
         require_lab()
+        require_writable_layers(record.state_folder())
         with record.locked(name):
             if fresh or (record.lab_folder(name).exists() and not record.load(name)):
                 sweep(name)

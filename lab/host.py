@@ -173,6 +173,8 @@ class LabHost:
 
     def _set_link(self, state: str) -> None:
         self._require_running()
+        if self.parent:
+            self.parent._require_running()
         cable = veth_name(self.container.lab.name, self.name)
         inside = ["nsenter", "-t", str(self.parent.container.pid()), "-n"] if self.parent else []
         run([*inside, "ip", "link", "set", cable, state])

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from .errors import LabError
+from .system import require_root
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ def load(name: str) -> LabRecord | None:
         data = json.loads((lab_folder(name) / "lab.json").read_text())
     except FileNotFoundError:
         return None
+    except PermissionError:
+        require_root()
+        raise
     hosts = tuple(HostRecord(**host) for host in data.pop("hosts"))
     return LabRecord(**{**data, "authorized_keys": tuple(data["authorized_keys"]), "hosts": hosts})
 
@@ -98,6 +102,7 @@ def require_no_overlap(name: str, network: IPv4Network) -> None:
 def locked(name: str) -> Iterator[None]:
     """Hold the lock of one lab (or ".claims", for choosing a network), waiting for whoever has it."""
     path = Path("/run/lock") / f"gestion-lab-{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

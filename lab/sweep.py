@@ -36,7 +36,7 @@ def clear_machine(lab: str) -> None:
 
 def _kill_all(lab: str) -> None:
     deadline = time.monotonic() + KILL_SECONDS
-    while pids := _processes(lab):
+    while pids := processes(lab):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -45,7 +45,7 @@ def _kill_all(lab: str) -> None:
         time.sleep(0.05)
 
 
-def _processes(lab: str) -> list[int]:
+def processes(lab: str) -> list[int]:
     """Return the processes in the lab's control groups, and LXC's on their way there."""
     group = re.compile(rf"/lxc\.(payload|monitor)\.{re.escape(lab)}\.")
     found = []
@@ -79,7 +79,7 @@ def _remove_groups(lab: str) -> None:
         with contextlib.suppress(OSError):
             pivot.rmdir()
     deadline = time.monotonic() + KILL_SECONDS
-    while groups := _groups(lab):
+    while groups := control_groups(lab):
         for group in groups:
             for path, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
@@ -89,7 +89,8 @@ def _remove_groups(lab: str) -> None:
         time.sleep(0.05)
 
 
-def _groups(lab: str) -> list[str]:
+def control_groups(lab: str) -> list[str]:
+    """Return the folders of the lab's control groups, without those below them."""
     mark = re.compile(rf"lxc\.(payload|monitor)\.{re.escape(lab)}\.")
     found = []
     for path, folders, _ in os.walk("/sys/fs/cgroup"):

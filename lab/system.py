@@ -74,6 +74,16 @@ def require_tools(tools: dict[str, str]) -> None:
         )
 
 
+def require_writable_layers(folder: Path) -> None:
+    """Raise LabUnavailable if hosts' disks in `folder` would be overlays over an overlay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if run(["stat", "-f", "-c", "%T", str(folder)]).stdout.strip() == "overlayfs":
+        raise LabUnavailable(
+            f"{folder} is on an overlay file system, which cannot hold the hosts' disks. Name a folder on another "
+            "one (ext4, xfs, tmpfs) by LAB_STATE=…"
+        )
+
+
 def allow_many_hosts() -> None:
     """Raise the limit on inotify instances: all hosts count as root, and systemd takes a few each."""
     limit = Path("/proc/sys/fs/inotify/max_user_instances")

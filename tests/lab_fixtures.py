@@ -30,16 +30,12 @@ class LabKey:
         return self.path.read_text()
 
     def ssh(self, host: LabHost, command: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
-        """Run a command on a host by OpenSSH's own client, which accepts the host's known key and no other."""
+        """Run a command on a host by OpenSSH's own client, which accepts the host's key and no other."""
         address, port = host.ssh_endpoint
         known = self.path.with_name(f"known_hosts-{host.container.name}")
         known.write_text(f"[{address}]:{port} {host.host_key}\n{address} {host.host_key}\n")
-        options = [
-            "BatchMode=yes",
-            "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={known}",
-            "ConnectTimeout=5",
-        ]
+        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=2"]
+        options.append(f"UserKnownHostsFile={known}")
         argv = ["ssh", "-F", "none", "-i", str(self.path), "-p", str(port)]
         argv += [word for option in options for word in ("-o", option)]
         return subprocess.run(

@@ -8,24 +8,18 @@ from lab.addresses import bridge_name, veth_name
 
 
 def traces(lab: str) -> list[str]:
-    """Return every trace of a lab, asking no tool of LXC's (they leave locks): processes, groups, mounts, interfaces, firewall rules, folders, locks."""
+    """Return every trace of a lab; asks no tool of LXC's, since they leave locks themselves."""
     folder = str(record.lab_folder(lab))
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if folder in line]
     rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout.splitlines()
-        ["lxc-ls", "-P", f"{folder}/lxc", "-1"], capture_output=True, text=True, check=False
-    )
-    folders = [
-        path
-        for path in (folder, f"/run/lock/gestion-lab-{lab}", f"/run/lxc/lock{folder}")
-        if Path(path).exists()
-    ]
+    folders = [folder, f"/run/lock/gestion-lab-{lab}", f"/run/lxc/lock{folder}"]
     return [
-        *(f"process {pid}" for pid in sweep._processes(lab)),
-        *sweep._groups(lab),
+        *(f"process {pid}" for pid in sweep.processes(lab)),
+        *sweep.control_groups(lab),
         *mounts,
         *_interfaces(lab),
         *(rule for rule in rules if f'"gestion-lab {lab}"' in rule),
-        *folders,
+        *(path for path in folders if Path(path).exists()),
     ]
 
 
@@ -34,6 +28,5 @@ def _interfaces(lab: str) -> list[str]:
     present = {path.name for path in Path("/sys/class/net").iterdir()}
     others = [found for name in record.all_names() if name != lab and (found := record.load(name))]
     known = {veth_name(other.name, host.name) for other in others for host in other.hosts}
-    return sorted(
-        name for name in present if name == bridge_name(lab) or (name.startswith("gv") and name not in known)
-    )
+    unknown = {name for name in present - known if name.startswith("gv")}
+    return sorted(unknown | (present & {bridge_name(lab)}))
