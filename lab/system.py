@@ -79,8 +79,8 @@ def require_writable_layers(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if run(["stat", "-f", "-c", "%T", str(folder)]).stdout.strip() == "overlayfs":
         raise LabUnavailable(
-            f"{folder} is on an overlay file system, which cannot hold the hosts' disks. Name a folder on another "
-            "one (ext4, xfs, tmpfs) by LAB_STATE=…"
+            f"{folder} is on an overlay file system, which cannot hold the hosts' disks. "
+            "Name a folder on another one (ext4, xfs, tmpfs) by LAB_STATE=…"
         )
 
 

@@ -1,7 +1,10 @@
 """The lab's hosts are real: they are reached, break and come back as hosts do."""
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -139,6 +142,24 @@ def test_a_container_added_behind_a_proxmox_host_is_reached_and_stays_so(
     assert lab_key.ssh(host, "hostname").stdout == "web2\n"
     fleet["pve1"].reboot()
     assert lab_key.ssh(host, "hostname").stdout == "web2\n"
+
+
+def test_run_hands_a_command_its_own_options_and_its_exit_code(fleet: Fleet) -> None:
+    argv = [
+        sys.executable,
+        "-m",
+        "lab",
+        "run",
+        "web1",
+        "--lab",
+        fleet.name,
+        "--",
+        "sh",
+        "-c",
+        "hostname; exit 7",
+    ]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    assert (done.returncode, done.stdout) == (7, "web1\n")
 
 
 def test_a_name_is_given_once(fleet: Fleet) -> None:
