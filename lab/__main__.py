@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", parents=[common], help="bring the lab up, or complete it")
     up.add_argument(
-        "--network", metavar="CIDR", help="its network (198.51.100.0/24 for demo, 203.0.113.0/24 for test)"
+        "--network", metavar="CIDR", help="its network (198.51.100.0/26 for demo, 198.51.100.128/26 for test)"
     )
     up.add_argument("--authorized-key", type=Path, action="append", default=[], metavar="FILE", dest="keys")
     up.add_argument("--fresh", action="store_true", help="first clear whatever an earlier run left")

@@ -7,14 +7,15 @@ from ipaddress import IPv4Interface, IPv4Network, ip_network
 
 from .errors import LabError
 
-# RFC 5737: nobody's networks. They look public, so the panel treats them as such, and are never anyone's own.
-GUARDED = (IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24"))
+# RFC 5737: nobody's network. It looks public, so the panel treats it as such, and is never anyone's own. One of the
+# three such networks is enough; isolated machines are known to keep their package mirror in another, 203.0.113.0/24.
+GUARDED = (IPv4Network("198.51.100.0/24"),)
 INSIDE = IPv4Interface("10.0.0.1/24")
 """Address of `vmbr0`, the bridge inside every Proxmox host; seen in that host's namespace alone."""
 
 FIRST_INSIDE = 101
 FIRST_SSH_PORT = 2201
-DEFAULT_NETWORKS = {"demo": "198.51.100.0/24", "test": "203.0.113.0/25"}
+DEFAULT_NETWORKS = {"demo": "198.51.100.0/26", "test": "198.51.100.128/26"}
 
 
 def check_lab_name(name: str) -> str:

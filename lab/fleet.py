@@ -113,7 +113,7 @@ class Fleet:
 
     @property
     def network(self) -> str:
-        """The lab's network, as in "203.0.113.0/27"."""
+        """The lab's network, as in "198.51.100.0/27"."""
         return self._lab.network
 
     @property
@@ -213,7 +213,7 @@ def _claim(name: str, network: str | None) -> LabRecord:
     network = network or addresses.DEFAULT_NETWORKS.get(name)
     if not network:
         raise LabError(
-            f"Which network shall the lab “{name}” have? Say --network 203.0.113.0/27, for instance."
+            f"Which network shall the lab “{name}” have? Say --network 198.51.100.0/27, for instance."
         )
     chosen = addresses.check_network(network)
     base = ready_base()

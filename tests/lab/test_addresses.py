@@ -57,7 +57,7 @@ def test_bad_host_names_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.0/24", "203.0.113.0/30", "203.0.112.0/23", "2001:db8::/64", "no", "203.0.113.1/24"]
+    "text", ["10.0.0.0/24", "198.51.100.0/30", "198.51.100.0/23", "2001:db8::/64", "no", "198.51.100.1/24"]
 )
 def test_networks_that_are_somebodys_or_too_small_are_refused(text: str) -> None:
     with pytest.raises(LabError):
@@ -65,14 +65,14 @@ def test_networks_that_are_somebodys_or_too_small_are_refused(text: str) -> None
 
 
 def test_the_panel_has_the_first_address_and_hosts_the_next() -> None:
-    network = IPv4Network("203.0.113.32/27")
-    assert addresses.panel_address(network) == "203.0.113.33"
-    assert addresses.next_address(network, []) == "203.0.113.34"
-    assert addresses.next_address(network, ["203.0.113.34", "203.0.113.36"]) == "203.0.113.35"
+    network = IPv4Network("198.51.100.32/27")
+    assert addresses.panel_address(network) == "198.51.100.33"
+    assert addresses.next_address(network, []) == "198.51.100.34"
+    assert addresses.next_address(network, ["198.51.100.34", "198.51.100.36"]) == "198.51.100.35"
 
 
 def test_a_27_holds_29_hosts_and_then_says_so() -> None:
-    network = IPv4Network("203.0.113.32/27")
+    network = IPv4Network("198.51.100.32/27")
     taken: list[str] = []
     for _ in range(29):
         taken.append(addresses.next_address(network, taken))

@@ -19,7 +19,7 @@ from tests.lab_fixtures import LAB_NAME, LabKey
 pytestmark = pytest.mark.lab
 
 SECOND = f"{LAB_NAME[:10]}-b"
-NETWORK = os.environ.get("LAB_SECOND_NETWORK", "203.0.113.224/27")
+NETWORK = os.environ.get("LAB_SECOND_NETWORK", "198.51.100.64/27")
 SMALL = (HostSpec("pve1", "proxmox"), HostSpec("web1", behind="pve1"), HostSpec("n1", disk_mb=16))
 
 
