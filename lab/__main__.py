@@ -17,8 +17,11 @@ UNAVAILABLE = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; return the exit code: 0, 1 (it did not work) or 3 (no lab on this machine)."""
-    options = _parser().parse_args(arguments)
+    """Do what the command line says; return the exit code: 0, 1 (failed) or 3 (no lab on this machine)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    # What follows "--" is another program's, and may look like options of ours.
+    options = _parser().parse_args(words[:end], argparse.Namespace(command=words[end + 1 :]))
     try:
         return int(options.act(options) or 0)
     except LabUnavailable as error:
@@ -42,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", parents=[common], help="bring the lab up, or complete it")
     up.add_argument(
-        "--network", metavar="CIDR", help="its network (198.51.100.0/24 for demo, 203.0.113.0/24 for test)"
+        "--network", metavar="CIDR", help="its network (198.51.100.0/26 for demo, 198.51.100.128/26 for test)"
     )
     up.add_argument("--authorized-key", type=Path, action="append", default=[], metavar="FILE", dest="keys")
     up.add_argument("--fresh", action="store_true", help="first clear whatever an earlier run left")
@@ -52,9 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true")
     status.set_defaults(act=_status)
 
-    into = commands.add_parser("run", parents=[common], help="run a command on a host, or a shell")
+    into = commands.add_parser(
+        "run", parents=[common], help="NAME -- COMMAND …: run it on a host; a shell without"
+    )
     into.add_argument("host")
-    into.add_argument("command", nargs=argparse.REMAINDER)
     into.set_defaults(act=_run)
 
     for word in ("stop", "start", "reboot"):
@@ -98,8 +102,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
-    argv = _fleet(options)[options.host].shell(command)
+    argv = _fleet(options)[options.host].shell(options.command)
     sys.stdout.flush()
     os.execvp(argv[0], argv)  # noqa: S606 (the person's own terminal, keys and signals, for the whole session)
 

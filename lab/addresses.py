@@ -1,4 +1,4 @@
-"""Names and addresses of a lab, planned from its name and its network. Pure: nothing here touches the machine."""
+"""Names and addresses of a lab, planned from its name and its network. Pure: touches nothing."""
 
 import hashlib
 import re
@@ -7,34 +7,35 @@ from ipaddress import IPv4Interface, IPv4Network, ip_network
 
 from .errors import LabError
 
-# RFC 5737: nobody's networks. They look public, so the panel treats them as such, and can never be anyone's own.
-GUARDED = (IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.0/24"))
+# RFC 5737: nobody's network. It looks public, so the panel treats it as such, and is never anyone's own. One of the
+# three such networks is enough; isolated machines are known to keep their package mirror in another, 203.0.113.0/24.
+GUARDED = (IPv4Network("198.51.100.0/24"),)
 INSIDE = IPv4Interface("10.0.0.1/24")
-"""Address of `vmbr0`, the bridge inside every Proxmox host of every lab; seen in that host's namespace alone."""
+"""Address of `vmbr0`, the bridge inside every Proxmox host; seen in that host's namespace alone."""
 
 FIRST_INSIDE = 101
 FIRST_SSH_PORT = 2201
-DEFAULT_NETWORKS = {"demo": "198.51.100.0/24", "test": "203.0.113.0/24"}
+DEFAULT_NETWORKS = {"demo": "198.51.100.0/26", "test": "198.51.100.128/26"}
 
 
 def check_lab_name(name: str) -> str:
-    """Return `name` if a lab can be called so; it must fit a bridge's name (15 characters). Raises LabError."""
+    """Return `name` if a lab can be called so: a bridge's name must hold it. Raises LabError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,11}", name):
         raise LabError(
-            f"“{name}” cannot be a lab's name: 1 to 12 small letters, digits and hyphens, beginning with a letter."
+            f"“{name}” cannot be a lab's name: a small letter, then up to 11 small letters, digits, hyphens."
         )
     return name
 
 
 def check_host_name(name: str) -> str:
-    """Return `name` if a host can be called so (one label of RFC 1123, at most 40 characters). Raises LabError."""
+    """Return `name` if a host can be called so (an RFC 1123 label of at most 40). Raises LabError."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", name):
         raise LabError(f"“{name}” cannot be a host's name: small letters, digits and hyphens, at most 40.")
     return name
 
 
 def check_network(text: str) -> IPv4Network:
-    """Return the network written in `text`. Raises LabError unless it lies within a guarded network and has room."""
+    """Return the network in `text`. Raises LabError unless it lies within a guarded network and has room."""
     try:
         network = ip_network(text)
     except ValueError as error:
@@ -53,7 +54,7 @@ def panel_address(network: IPv4Network) -> str:
 
 
 def next_address(network: IPv4Network, taken: Iterable[str]) -> str:
-    """Return the first address nobody in `taken` has, the panel's aside. Raises LabError when all are in use."""
+    """Return the first address that is neither taken nor the panel's. Raises LabError when all are in use."""
     used = {*taken, panel_address(network)}
     for address in network.hosts():
         if str(address) not in used:
@@ -62,7 +63,7 @@ def next_address(network: IPv4Network, taken: Iterable[str]) -> str:
 
 
 def next_inside(taken: Iterable[str]) -> tuple[str, int]:
-    """Return address and forwarded SSH port for the next container behind a Proxmox host. Raises LabError when full."""
+    """Return address and forwarded SSH port of the next container behind a Proxmox host. Raises LabError."""
     used = set(taken)
     for number in range(FIRST_INSIDE, 255):
         address = str(INSIDE.network[number])
@@ -93,7 +94,7 @@ def mac_address(lab: str, host: str) -> str:
 
 
 def machine_id(lab: str, host: str, salt: str) -> str:
-    """Return a host's machine id (32 hexadecimal digits); an empty one would make systemd think of a first boot."""
+    """Return a host's machine id (32 hexadecimal digits); without one systemd takes a start for the first."""
     return _digest(lab, host, salt)[:32]
 
 

@@ -67,6 +67,7 @@ def _build(base: Path, lock: int) -> None:
         text=True,
         env=_build_environment(),
         pass_fds=[lock],
+        check=False,
     )
     if done.returncode:
         shutil.rmtree(half, ignore_errors=True)
@@ -75,7 +76,7 @@ def _build(base: Path, lock: int) -> None:
 
 
 def _mirror() -> list[str]:
-    """Return where packages come from: `LAB_MIRROR`, this machine's own Debian sources, or Debian's servers."""
+    """Return where packages come from: `LAB_MIRROR`, this machine's Debian sources, or Debian's servers."""
     if mirror := os.environ.get("LAB_MIRROR"):
         return [mirror]
     same_suite = SUITE in Path("/etc/os-release").read_text()

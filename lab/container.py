@@ -1,6 +1,5 @@
 """One LXC container: its folder, its configuration, its start and its end."""
 
-import os
 import shutil
 import subprocess
 import time
@@ -20,7 +19,7 @@ PROXMOX = "proxmox"
 
 @dataclass(frozen=True)
 class Container:
-    """The container of one host. Its folder holds `disk/upper`, which is what the host has written over the base."""
+    """The container of one host. Its folder holds `disk/upper`: what the host has written over the base."""
 
     lab: LabRecord
     host: HostRecord
@@ -125,6 +124,7 @@ class Container:
             capture_output=True,
             timeout=timeout,
             env=ENVIRONMENT,
+            check=False,
         )
 
     def attach(self, argv: Sequence[str]) -> list[str]:
@@ -140,7 +140,7 @@ class Container:
             f"lxc.uts.name = {self.host.name}",
             f"lxc.rootfs.path = overlay:{self.lab.base}:{self.upper}",
             "lxc.init.cmd = /sbin/init",
-            "lxc.signal.halt = SIGRTMIN+3",  # systemd: halt.target; LXC's own choice would mean a power failure
+            "lxc.signal.halt = SIGRTMIN+3",  # LXC's own choice means a power failure to systemd
             "lxc.signal.reboot = SIGINT",
             "lxc.apparmor.profile = unconfined",
             "lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed",
@@ -178,7 +178,7 @@ def _device_limits() -> list[str]:
 
 
 def install_wire(folder: Path) -> None:
-    """Copy the hook into a lab's folder: the hosts need it as long as they run, wherever this checkout goes."""
+    """Copy the hook into a lab's folder: the hosts need it while they run, wherever this checkout goes."""
     shutil.copyfile(Path(__file__).parent / "wire", folder / "wire")
     (folder / "wire").chmod(0o755)
-    os.makedirs(folder / "lxc", exist_ok=True)
+    (folder / "lxc").mkdir(exist_ok=True)

@@ -5,5 +5,5 @@ class LabError(Exception):
     """The lab could not do what was asked; the message says why and what to do."""
 
 
-class LabUnavailable(LabError):
+class LabUnavailable(LabError):  # noqa: N818 (says what is the case, in one word)
     """This machine cannot run a lab at all: no root, no LXC, or a kernel that does not allow it."""

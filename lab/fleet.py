@@ -19,7 +19,7 @@ from .network import guard, make_bridge, require_free
 from .record import HostRecord, LabRecord
 from .roles import check_role, furnish
 from .sweep import clear_machine, sweep
-from .system import allow_many_hosts, require_lab, require_root
+from .system import allow_many_hosts, require_lab, require_root, require_writable_layers
 
 SIDE_BY_SIDE = 8
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HostSpec:
-    """A host one wants: its name, its role, the Proxmox host it is behind, and its own disk's size if it has one."""
+    """A host one wants: its name, its role, the Proxmox host it is behind, and its own disk's size if any."""
 
     name: str
     role: str = "plain"
@@ -61,14 +61,16 @@ class Fleet:
         *,
         fresh: bool = False,
     ) -> Self:
-        """Bring a lab up and return when every host's sshd answers; one that is up, or was kept, is completed.
+        """Bring a lab up and return when every host's sshd answers; one that is up or was kept is completed.
 
-        `network` may be left out for the labs demo and test, and for one that exists. `authorized_keys` are public
-        key lines for root on every host. `fresh` clears whatever an earlier run left. Raises LabUnavailable if this
-        machine cannot run labs, LabError otherwise (a network that overlaps with another lab's, for instance).
+        `network` may be left out for the labs demo and test, and for one that exists. `authorized_keys` are
+        public key lines for root on every host. `fresh` clears whatever an earlier run left. Raises
+        LabUnavailable if this machine cannot run labs, LabError otherwise (a network that overlaps with
+        another lab's, for instance).
         """
         addresses.check_lab_name(name)
         require_lab()
+        require_writable_layers(record.state_folder())
         with record.locked(name):
             if fresh or (record.lab_folder(name).exists() and not record.load(name)):
                 sweep(name)
@@ -111,7 +113,7 @@ class Fleet:
 
     @property
     def network(self) -> str:
-        """The lab's network, as in "203.0.113.0/27"."""
+        """The lab's network, as in "198.51.100.0/27"."""
         return self._lab.network
 
     @property
@@ -137,7 +139,7 @@ class Fleet:
         return [self._hosts[spec.name] for spec in specs]
 
     def down(self, *, keep: bool = False) -> None:
-        """Take the lab down and leave nothing behind; `keep` leaves its hosts' disks and keys for the next `up`."""
+        """Take the lab down and leave nothing; `keep` leaves its hosts' disks and keys for the next `up`."""
         take_down(self.name, keep=keep)
 
     def _know(self, lab: LabRecord) -> None:
@@ -211,7 +213,7 @@ def _claim(name: str, network: str | None) -> LabRecord:
     network = network or addresses.DEFAULT_NETWORKS.get(name)
     if not network:
         raise LabError(
-            f"Which network shall the lab “{name}” have? Say --network 203.0.113.0/27, for instance."
+            f"Which network shall the lab “{name}” have? Say --network 198.51.100.0/27, for instance."
         )
     chosen = addresses.check_network(network)
     base = ready_base()

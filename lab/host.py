@@ -18,7 +18,7 @@ READY_SECONDS = 60.0
 
 
 class LabHost:
-    """One host. Start, stop, cut it off, fill it up; log in to it with `connection` and check it with `host_key`."""
+    """One host: start it, stop it, cut it off, fill it up; log in by `connection`, check it by `host_key`."""
 
     def __init__(self, container: Container, parent: "LabHost | None") -> None:
         self.container = container
@@ -57,7 +57,7 @@ class LabHost:
 
     @property
     def connection(self) -> str:
-        """How the panel logs in: "root@203.0.113.2", or "-p 2201 root@203.0.113.2" behind a Proxmox host."""
+        """How the panel logs in: "root@198.51.100.2", or "-p 2201 root@198.51.100.2" behind a Proxmox host."""
         address, port = self.ssh_endpoint
         return f"root@{address}" if port == 22 else f"-p {port} root@{address}"
 
@@ -77,8 +77,8 @@ class LabHost:
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program on it as root, without the network. Never raises on an exit code.
 
-        Raises LabError if it does not run, and subprocess.TimeoutExpired after `timeout` seconds; the program may
-        then still be running.
+        Raises LabError if the host does not run, and subprocess.TimeoutExpired after `timeout` seconds; the
+        program may then still be running.
         """
         self._require_running()
         return self.container.exec(argv, stdin, timeout)
@@ -104,7 +104,7 @@ class LabHost:
         self.container.start()
 
     def stop(self, *, power_cut: bool = False) -> None:
-        """Shut it down, after the containers behind it; `power_cut` does not ask first. Returns when it is down."""
+        """Shut it down after the containers behind it; `power_cut` does not ask. Returns when it is down."""
         for child in self.children:
             child.stop(power_cut=power_cut)
         if self.running:
@@ -133,7 +133,7 @@ class LabHost:
         self._set_link("up")
 
     def fill(self) -> None:
-        """Fill its disk to the last byte, so that every write ends with ENOSPC. Raises LabError without own disk."""
+        """Fill its disk, so that every write ends with ENOSPC. Raises LabError if it has none of its own."""
         if not self.container.host.disk_mb:
             raise LabError(
                 f"The disk of {self.name} is this machine's own. Add the host with disk_mb=… to fill it up."
@@ -154,7 +154,7 @@ class LabHost:
             raise LabError(f"{self.name} did not take the key.")
 
     def forward(self, host: HostRecord) -> None:
-        """Forward a port of this Proxmox host to the sshd of a container behind it, now and after every start."""
+        """Forward a port of this Proxmox host to a container's sshd, now and after every start."""
         rule = "iptables -w -t nat -A " + " ".join(forward_rule(host))
         script = f'grep -qxF "$1" {ADMIN_NAT} || {{ echo "$1" >> {ADMIN_NAT}; eval "$1"; }}'
         if self.exec(["sh", "-c", script, "sh", rule]).returncode:
@@ -173,6 +173,8 @@ class LabHost:
 
     def _set_link(self, state: str) -> None:
         self._require_running()
+        if self.parent:
+            self.parent._require_running()
         cable = veth_name(self.container.lab.name, self.name)
         inside = ["nsenter", "-t", str(self.parent.container.pid()), "-n"] if self.parent else []
         run([*inside, "ip", "link", "set", cable, state])

@@ -49,7 +49,7 @@ def interfaces() -> list[tuple[str, IPv4Interface]]:
 
 
 def make_bridge(lab: str, network: IPv4Network) -> None:
-    """Make the lab's bridge with the panel's address, and let its hosts talk to each other and to this machine alone.
+    """Make the bridge with the panel's address; let its hosts talk to each other and this machine alone.
 
     Harmless to repeat. Raises LabUnavailable where the kernel does not allow it.
     """
@@ -58,8 +58,8 @@ def make_bridge(lab: str, network: IPv4Network) -> None:
         made = run(["ip", "link", "add", bridge, "type", "bridge"], check=False)
         if made.returncode:
             raise LabUnavailable(
-                f"This machine does not let us make a bridge ({made.stderr.strip()}). In a container, the lab needs "
-                "a privileged one; in a small virtual machine, the kernel's bridge and veth modules."
+                f"This machine does not let us make a bridge ({made.stderr.strip()}). The lab needs the "
+                "kernel's bridge and veth modules, and in a container a privileged one."
             )
     run(["ip", "addr", "replace", f"{panel_address(network)}/{network.prefixlen}", "dev", bridge])
     run(["ip", "link", "set", bridge, "up"])
@@ -69,7 +69,7 @@ def make_bridge(lab: str, network: IPv4Network) -> None:
 
 
 def remove_bridge(lab: str) -> None:
-    """Remove the lab's bridge, whatever is still plugged into it, and its firewall rules; harmless to repeat."""
+    """Remove the lab's bridge, what is still plugged into it, and its firewall rules; harmless to repeat."""
     bridge = bridge_name(lab)
     for rule in run(["iptables", "-w", "-S"]).stdout.splitlines():
         words = shlex.split(rule)
@@ -82,7 +82,7 @@ def remove_bridge(lab: str) -> None:
 
 
 def require_free(network: IPv4Network, lab: str) -> None:
-    """Raise LabError if another interface of this machine already has an address that overlaps with `network`."""
+    """Raise LabError if another interface of this machine has an address that overlaps with `network`."""
     for name, address in interfaces():
         if name != bridge_name(lab) and address.network.overlaps(network):
             raise LabError(
@@ -98,8 +98,8 @@ def _mark(lab: str) -> str:
 def _rules(lab: str) -> list[list[str]]:
     bridge = bridge_name(lab)
     mark = ["-m", "comment", "--comment", _mark(lab)]
-    # Each is inserted first, so the last of these is asked first. Docker sets FORWARD to DROP, and bridged packets
-    # pass there too; a desktop's firewall may close INPUT. Anything else a lab host sends must end here.
+    # Each is inserted first, so the last of these is asked first. Docker sets FORWARD to DROP, and bridged
+    # packets pass there too; a desktop's firewall may close INPUT. Anything else a host sends must end here.
     return [
         ["FORWARD", "-i", bridge, *mark, "-j", "REJECT"],
         ["FORWARD", "-i", bridge, "-o", bridge, *mark, "-j", "ACCEPT"],

@@ -1,4 +1,4 @@
-"""What a lab is, on disk: written before anything is made, so that a crashed lab can always be found and cleared."""
+"""What a lab is, on disk: written before anything is made, so that a crashed lab can be found and cleared."""
 
 import contextlib
 import fcntl
@@ -10,11 +10,12 @@ from ipaddress import IPv4Network
 from pathlib import Path
 
 from .errors import LabError
+from .system import require_root
 
 
 @dataclass(frozen=True)
 class HostRecord:
-    """A host as planned. Behind a Proxmox host, `address` is on its vmbr0 and `ssh_port` is forwarded to sshd."""
+    """A host as planned. Behind a Proxmox host, `address` is on vmbr0 and `ssh_port` is forwarded to sshd."""
 
     name: str
     role: str
@@ -65,6 +66,9 @@ def load(name: str) -> LabRecord | None:
         data = json.loads((lab_folder(name) / "lab.json").read_text())
     except FileNotFoundError:
         return None
+    except PermissionError:
+        require_root()
+        raise
     hosts = tuple(HostRecord(**host) for host in data.pop("hosts"))
     return LabRecord(**{**data, "authorized_keys": tuple(data["authorized_keys"]), "hosts": hosts})
 
@@ -89,8 +93,8 @@ def require_no_overlap(name: str, network: IPv4Network) -> None:
         record = load(other) if other != name else None
         if record and IPv4Network(record.network).overlaps(network):
             raise LabError(
-                f"The lab “{other}” has {record.network}, which overlaps with {network}. Take another network, "
-                f"or take that lab down: python -m lab down --lab {other}"
+                f"The lab “{other}” has {record.network}, which overlaps with {network}. Take another "
+                f"network, or take that lab down: python -m lab down --lab {other}"
             )
 
 
@@ -98,14 +102,22 @@ def require_no_overlap(name: str, network: IPv4Network) -> None:
 def locked(name: str) -> Iterator[None]:
     """Hold the lock of one lab (or ".claims", for choosing a network), waiting for whoever has it."""
     path = Path("/run/lock") / f"gestion-lab-{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         with path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Whoever had it may have removed the file; then ours is a lock on nothing.
-            if not path.exists() or path.stat().st_ino != os.fstat(lock.fileno()).st_ino:
+            if not _is_file(path, lock.fileno()):
                 continue
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _is_file(path: Path, descriptor: int) -> bool:
+    try:
+        return path.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False

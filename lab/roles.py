@@ -1,6 +1,5 @@
-"""What makes a host the host it is: its keys, its name, and what its role starts. Written before its first start."""
+"""What makes a host what it is: its key, its name, what its role starts. Written before its first start."""
 
-import subprocess
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from .addresses import INSIDE, machine_id, panel_address
 from .container import PROXMOX, Container
 from .errors import LabError
 from .record import HostRecord
+from .system import run
 
 SERVICES: dict[str, tuple[str, ...]] = {
     "plain": ("nginx",),
@@ -98,7 +98,7 @@ def _make_host_key(container: Container) -> None:
         "-f",
         str(key),
     ]
-    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+    run(argv)
 
 
 def _enable(upper: Path, unit: str) -> None:

@@ -1,4 +1,4 @@
-"""Clearing a lab away, also one whose making or running ended in a crash: by what is there, not by what should be."""
+"""Clearing a lab away, also one that crashed half-made: by what is there, not by what should be."""
 
 import contextlib
 import os
@@ -17,13 +17,11 @@ KILL_SECONDS = 10.0
 
 
 def sweep(lab: str) -> None:
-    """Remove every trace of a lab: processes, control groups, mounts, cables, bridge, rules and its folder."""
+    """Remove every trace of a lab: processes, control groups, mounts, bridge, firewall rules, folder."""
     clear_machine(lab)
     shutil.rmtree(lab_folder(lab), ignore_errors=True)
     if lab_folder(lab).exists():
         shutil.rmtree(lab_folder(lab))
-    with contextlib.suppress(OSError):
-        lab_folder(lab).parent.rmdir()
 
 
 def clear_machine(lab: str) -> None:
@@ -38,7 +36,7 @@ def clear_machine(lab: str) -> None:
 
 def _kill_all(lab: str) -> None:
     deadline = time.monotonic() + KILL_SECONDS
-    while pids := _processes(lab):
+    while pids := processes(lab):
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -47,7 +45,7 @@ def _kill_all(lab: str) -> None:
         time.sleep(0.05)
 
 
-def _processes(lab: str) -> list[int]:
+def processes(lab: str) -> list[int]:
     """Return the processes in the lab's control groups, and LXC's on their way there."""
     group = re.compile(rf"/lxc\.(payload|monitor)\.{re.escape(lab)}\.")
     found = []
@@ -75,9 +73,13 @@ def _unmount_all(folder: Path) -> None:
 
 
 def _remove_groups(lab: str) -> None:
-    """Remove the lab's control groups, which the kernel lets go only once their last process has been reaped."""
+    """Remove the lab's control groups; the kernel lets them go once their last process has been reaped."""
+    # Where LXC's monitors go at their end, of all labs; it stays while any is there.
+    for pivot in Path("/sys/fs/cgroup").glob("**/lxc.pivot"):
+        with contextlib.suppress(OSError):
+            pivot.rmdir()
     deadline = time.monotonic() + KILL_SECONDS
-    while groups := _groups(lab):
+    while groups := control_groups(lab):
         for group in groups:
             for path, _, _ in os.walk(group, topdown=False):
                 with contextlib.suppress(OSError):
@@ -87,7 +89,8 @@ def _remove_groups(lab: str) -> None:
         time.sleep(0.05)
 
 
-def _groups(lab: str) -> list[str]:
+def control_groups(lab: str) -> list[str]:
+    """Return the folders of the lab's control groups, without those below them."""
     mark = re.compile(rf"lxc\.(payload|monitor)\.{re.escape(lab)}\.")
     found = []
     for path, folders, _ in os.walk("/sys/fs/cgroup"):

@@ -24,10 +24,16 @@ INOTIFY_INSTANCES = 1024
 def run(
     argv: Sequence[str], *, check: bool = True, timeout: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a tool of this machine and return its output as text. Raises LabError with the tool's words if it fails."""
+    """Run a tool of this machine; its output is text. Raises LabError with the tool's words if it fails."""
     try:
         done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=timeout, env=ENVIRONMENT, stdin=subprocess.DEVNULL
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=ENVIRONMENT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise LabError(f"`{' '.join(argv)}` did not end within {timeout:g} seconds.") from error
@@ -43,8 +49,9 @@ def require_lab() -> None:
     hierarchies = Path("/proc/self/mounts").read_text()
     if "name=systemd" not in hierarchies and not Path("/sys/fs/cgroup/cgroup.controllers").exists():
         raise LabUnavailable(
-            "The lab needs control groups for systemd in its hosts, and this machine has mounted none. As root: "
-            "mkdir -p /sys/fs/cgroup/systemd && mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd"
+            "The lab needs control groups for its hosts' systemd, and there are none here. As root: "
+            "mkdir -p /sys/fs/cgroup/systemd; "
+            "mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd"
         )
 
 
@@ -67,8 +74,18 @@ def require_tools(tools: dict[str, str]) -> None:
         )
 
 
+def require_writable_layers(folder: Path) -> None:
+    """Raise LabUnavailable if hosts' disks in `folder` would be overlays over an overlay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if run(["stat", "-f", "-c", "%T", str(folder)]).stdout.strip() == "overlayfs":
+        raise LabUnavailable(
+            f"{folder} is on an overlay file system, which cannot hold the hosts' disks. "
+            "Name a folder on another one (ext4, xfs, tmpfs) by LAB_STATE=…"
+        )
+
+
 def allow_many_hosts() -> None:
-    """Raise the kernel's limit on inotify instances: all hosts are root to it, and systemd takes a few in each."""
+    """Raise the limit on inotify instances: all hosts count as root, and systemd takes a few each."""
     limit = Path("/proc/sys/fs/inotify/max_user_instances")
     if int(limit.read_text()) < INOTIFY_INSTANCES:
         limit.write_text(str(INOTIFY_INSTANCES))
