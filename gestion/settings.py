@@ -229,7 +229,6 @@ if CELERY_BROKER_URL.startswith("embedded"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker),
         "data_folder_out": str(_broker),
-        "control_folder": str(DATA_DIR / "broker-control"),
         "polling_interval": 0.02,
     }
 CELERY_TASK_IGNORE_RESULT = True
