@@ -237,7 +237,7 @@ LOGGING = {
     "loggers": {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
-        "paramiko": {"level": "WARNING"},
+        "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
         "axes": {"level": "WARNING"},
     },
 }
