@@ -1,6 +1,6 @@
 """Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
 
-Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, and each filter's name.
+Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ class ListPage:
         self.sorts = sorts or {}
         self.filters = tuple(filters)
         self.per_page = per_page
-        self.query = request.GET.get("q", "").strip()
+        self.query = typed(request, "q")
         asked = request.GET.get("sort", "")
         self.sort = asked if asked.lstrip("-") in self.sorts else default_sort
         self.chosen = {
@@ -101,6 +101,13 @@ class ListPage:
         """Each filter with its chosen value."""
         return [(item, self.chosen.get(item.name, "")) for item in self.filters]
 
+    @property
+    def page_numbers(self) -> list[int | None]:
+        """The page numbers to offer; None stands for a gap."""
+        pages = self.page.paginator
+        shown = pages.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1)
+        return [number if isinstance(number, int) else None for number in shown]
+
     def url(self, **changes: Any) -> str:
         """The query string with these parameters set, empty ones left out."""
         params = self.request.GET.copy()
@@ -113,6 +120,11 @@ class ListPage:
     def sort_url(self, name: str) -> str:
         """The query string that sorts by `name`, or the other way round if it already does."""
         return self.url(sort=f"-{name}" if self.sort == name else name, page="")
+
+
+def typed(request: HttpRequest, name: str) -> str:
+    """A parameter of the query string, without NUL, which PostgreSQL takes in no comparison."""
+    return request.GET.get(name, "").replace("\0", "").strip()
 
 
 def _turned(name: str) -> str:
