@@ -73,6 +73,11 @@ class Group(models.Model):
     allowed_unix_users = models.ManyToManyField(
         UnixUser, verbose_name=_("allowed on single unix users"), blank=True, related_name="allowed_groups"
     )
+    includes_panel = models.BooleanField(
+        _("the panel's own key"),
+        default=False,
+        help_text=_("The key with which Gestion logs in to servers is a member."),
+    )
 
     class Meta:
         ordering = ["name"]

@@ -139,6 +139,14 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80, unique=True, verbose_name="name")),
                 ("description", models.CharField(blank=True, max_length=255, verbose_name="description")),
                 (
+                    "includes_panel",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The key with which Gestion logs in to servers is a member.",
+                        verbose_name="the panel's own key",
+                    ),
+                ),
+                (
                     "allowed_servers",
                     models.ManyToManyField(
                         blank=True,
