@@ -58,6 +58,8 @@ GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
 SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
+# Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
+RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]

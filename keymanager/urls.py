@@ -1,5 +1,4 @@
 """URLs of the keymanager."""
 
-
 app_name = "keymanager"
 urlpatterns: list = []
