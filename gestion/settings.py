@@ -229,6 +229,9 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 
+# How servers are reached; tests bring a fleet in memory.
+SERVERS_TRANSPORT = "servers.transport.SSHTransport"
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
