@@ -61,8 +61,14 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.full_name or self.username
 
+    @property
+    def initials(self) -> str:
+        """One or two letters for the picture that stands for this person."""
+        words = str(self).replace(".", " ").replace("_", " ").split()
+        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
     def get_absolute_url(self) -> str:
-        """The user's own page."""
+        """The page about this user."""
         return reverse("accounts:user", args=[self.pk])
 
 

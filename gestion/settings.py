@@ -4,6 +4,7 @@ Without any, the panel runs embedded: SQLite, a broker in a folder, secrets of i
 """
 
 import secrets
+import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 env = environ.Env()
 environ.Env.read_env(env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")))
 

@@ -101,6 +101,13 @@ class ListPage:
         """Each filter with its chosen value."""
         return [(item, self.chosen.get(item.name, "")) for item in self.filters]
 
+    @property
+    def page_numbers(self) -> list[int | None]:
+        """The page numbers to offer; None stands for a gap."""
+        pages = self.page.paginator
+        shown = pages.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1)
+        return [number if isinstance(number, int) else None for number in shown]
+
     def url(self, **changes: Any) -> str:
         """The query string with these parameters set, empty ones left out."""
         params = self.request.GET.copy()
