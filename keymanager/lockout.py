@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from keymanager.models import Group, Key
+from pages.second_word import SecondWordNeeded, given
 from servers.models import PanelIdentity, Server, UnixUser
 
 MOST_NAMED = 10
@@ -29,42 +30,41 @@ class Ways:
         return Ways(self.anyone or other.anyone, self.trusted or other.trusted, self.panel or other.panel)
 
 
-class LockedOut(Exception):  # noqa: N818  # a refusal with its reasons, not a fault
+class LockedOut(SecondWordNeeded):
     """A change would take the last way in to these servers; nothing was changed."""
 
-    def __init__(self, no_root: list[str], no_panel: list[str]) -> None:
-        self.no_root = no_root
-        self.no_panel = no_panel
-        super().__init__(" ".join(self.sentences))
-
-    @property
-    def sentences(self) -> list[str]:
-        """What would be lost, for a person."""
-        found = []
-        if self.no_root:
-            found.append(_("After this no admin could log in as root on: %s.") % _listed(self.no_root))
-        if self.no_panel:
-            found.append(
-                _("After this Gestion itself could not log in as root on: %s.") % _listed(self.no_panel)
-            )
-        return found
+    def __init__(self, nobody: list[str], no_admin: list[str], no_panel: list[str]) -> None:
+        self.nobody, self.no_admin, self.no_panel = nobody, no_admin, no_panel
+        told = (
+            (nobody, _("After this nobody could log in as root with a key from here: %s.")),
+            (no_admin, _("After this no admin could log in as root: %s.")),
+            (no_panel, _("After this Gestion itself could not log in as root: %s.")),
+        )
+        super().__init__([sentence % _listed(names) for names, sentence in told if names])
 
 
 def check_ways(before: dict[str, Ways], after: dict[str, Ways]) -> None:
-    """Raises LockedOut for what was there before and is not after; names that are gone do not count."""
-    rootless, panelless = set(), set()
+    """Raises LockedOut for a way in that was there before and is not after, unless the second word was given.
+
+    Names that have no unix user root any more do not count.
+    """
+    if given():
+        return
+    lost: tuple[set[str], set[str], set[str]] = set(), set(), set()
     for name, had in before.items():
         has = after.get(name, had)
-        if (had.anyone and not has.anyone) or (had.trusted and not has.trusted):
-            rootless.add(name)
+        if had.anyone and not has.anyone:
+            lost[0].add(name)
+        elif had.trusted and not has.trusted:
+            lost[1].add(name)
         elif had.panel and not has.panel:
-            panelless.add(name)
-    if rootless or panelless:
-        raise LockedOut(_servers(rootless), _servers(panelless))
+            lost[2].add(name)
+    if any(lost):
+        raise LockedOut(*map(_servers, lost))
 
 
 def ways_in(names: Iterable[str]) -> dict[str, Ways]:
-    """Who can log in as root, by keymanager name; names without a unix user root are left out. Eight queries."""
+    """Who can log in as root, by keymanager name; names without a unix user root are left out."""
     roots = UnixUser.objects.filter(name="root", server__keymanager_name__in=set(names)).order_by()
     of_group, of_owner = _ways_of_groups(), _ways_of_people()
     found: dict[str, Ways] = {}

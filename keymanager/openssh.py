@@ -54,11 +54,6 @@ class PublicKey:
         return " ".join(part for part in (self.options, self.type, self.blob, self.comment) if part)
 
 
-def is_weak(type_name: str, bits: int) -> bool:
-    """Whether a key is taken but should be replaced: RSA under 3072 bits (BSI TR-02102-1)."""
-    return type_name == "ssh-rsa" and bits < RSA_GOOD_BITS
-
-
 def parse_keys(text: str) -> list[PublicKey]:
     """The keys of pasted text, one a line, empty lines and comment lines left out.
 

@@ -1,4 +1,4 @@
-"""Who can log in where, and why: the path from the key's holder over a group, or as owner, to the unix user."""
+"""Who can log in where, and why: from the holder of a key, over a group or as owner, to the unix user."""
 
 from collections import defaultdict
 from collections.abc import Iterable

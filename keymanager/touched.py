@@ -1,10 +1,11 @@
 """Which keymanager names a change concerns: those whose answer may differ afterwards, and no others.
 
-A service asks before its change and after it, and touches the union: what is taken away shows only before, what
-is given only after.
+A service asks before its change and after it, and touches the union: what is taken away shows only before,
+what is given only after.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
@@ -50,7 +51,7 @@ def names_of_key(key: Key) -> set[str]:
     if key.person is not None:
         return names_of_people([key.person]) if key.person.is_active else set()
     servers = UnixUser.objects.filter(pk=key.unix_user_id).values("server_id")
-    return names_of_groups(Group.objects.filter(Q(member_servers__in=servers) | Q(member_keys=key.pk)))
+    return names_of_groups(Group.objects.filter(Q(member_servers__in=servers) | Q(member_keys=key)))
 
 
 def names_of_servers(servers: QuerySet[Server] | Iterable[Server]) -> set[str]:
@@ -63,7 +64,7 @@ def names_of_panel() -> set[str]:
     return names_of_groups(Group.objects.filter(includes_panel=True))
 
 
-def _ids(rows: QuerySet | Iterable) -> list[int]:
+def _ids(rows: QuerySet | Iterable) -> list[Any]:
     if isinstance(rows, QuerySet):
         return list(rows.order_by().values_list("pk", flat=True).distinct())
     return [row.pk for row in rows]

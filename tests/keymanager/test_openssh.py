@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from keymanager.bad_key import BadKey
 from keymanager.key_options import canonical_options
-from keymanager.openssh import BITS, MAX_COMMENT, is_weak, parse_key, parse_keys
+from keymanager.models import Key
+from keymanager.openssh import BITS, MAX_COMMENT, parse_key, parse_keys
 from tests.keymanager.fleets import ed25519_blob
 
 BLOB = ed25519_blob(b"somebody")
@@ -45,7 +46,7 @@ def test_fingerprint_and_size_are_what_ssh_keygen_says(tmp_path, kind, bits):
     key = parse_key((tmp_path / "key.pub").read_text().strip())
     assert (key.bits, key.fingerprint) == ssh_keygen(tmp_path / "key.pub")
     assert key.comment == "a comment"
-    assert is_weak(key.type, key.bits) == (kind == "rsa" and bits == 2048)
+    assert Key(type=key.type, bits=key.bits).weak == (kind == "rsa" and bits == 2048)
 
 
 @settings(max_examples=20, deadline=None)
