@@ -58,6 +58,10 @@ GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
 SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
+# Memory for answers that are ready to be sent, in bytes, of each web process.
+KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
+# After a change, have the servers fetch their keys at once; without it they do within the hour.
+KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
