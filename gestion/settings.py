@@ -3,6 +3,7 @@
 Without any, the panel runs embedded: SQLite, a broker in a folder, secrets of its own in DATA_DIR.
 """
 
+import contextlib
 import secrets
 import tomllib
 from pathlib import Path
@@ -39,10 +40,8 @@ def own_secret(name: str) -> str:
         fresh = path.with_suffix(f".{secrets.token_hex(4)}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(48))
-        try:
+        with contextlib.suppress(FileExistsError):
             path.hardlink_to(fresh)  # the first of several processes wins, and all read the same
-        except FileExistsError:
-            pass
         fresh.unlink()
     return path.read_text()
 
@@ -62,6 +61,10 @@ TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
 # Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
 RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
+# Memory for answers that are ready to be sent, in bytes, of each web process.
+KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
+# After a change, have the servers fetch their keys at once; without it they do within the hour.
+KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -139,6 +142,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+    # A file, because tests share the database with other processes, as the panel does.
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 300
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

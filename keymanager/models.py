@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -130,7 +131,15 @@ class Group(models.Model):
 
 
 class KeySetRevision(models.Model):
-    """When the answer for a keymanager name last changed; grows with every change, across restarts."""
+    """When the answer for a keymanager name last changed; grows with every change, across restarts.
+
+    Three names that no server can have: "" changes with every change, so that one small query tells that nothing
+    did; "*tokens" changes when tokens, or the names of servers that have one, do; "*signing" with the signing key.
+    """
+
+    CLOCK = ""
+    TOKENS = "*tokens"
+    SIGNING = "*signing"
 
     name = models.CharField(max_length=253, primary_key=True)
     revision = models.PositiveBigIntegerField(db_index=True)
@@ -140,11 +149,24 @@ class KeySetRevision(models.Model):
 
 
 class FetchToken(models.Model):
-    """A server's proof of who it is, at the endpoint. Encrypted, because the rollout writes it to the host."""
+    """A server's proof of who it is, at the endpoint. Encrypted, because the rollout writes it to the host.
+
+    A server with a token is managed by the keymanager; one without is not.
+    """
 
     server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="fetch_token")
     secret = EncryptedTextField()
     digest = models.CharField(max_length=64, unique=True)
+    # After a rotation the old token counts until the host has used the new one.
+    previous_digest = models.CharField(max_length=64, blank=True, db_index=True)
+    minute = models.PositiveSmallIntegerField(
+        _("minute of the hour"),
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(59)],
+        help_text=_("When the server fetches its keys. Empty: by its name, so that the fleet spreads out."),
+    )
+    push_wanted_at = models.DateTimeField(null=True, editable=False, db_index=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     def __str__(self) -> str:
@@ -157,7 +179,7 @@ class FetchReport(models.Model):
     server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="fetch_report")
     fetched_at = models.DateTimeField(null=True)
     status = models.PositiveIntegerField(default=0)  # the HTTP status it got
-    holds = models.CharField(max_length=80, blank=True)  # the ETag of what it holds
+    holds = models.CharField(max_length=80, blank=True)  # the ETag of what it holds, without quotes
     problem = models.CharField(max_length=255, blank=True)  # the script's own word for what went wrong
     address = models.GenericIPAddressField(null=True)
 
@@ -166,12 +188,25 @@ class FetchReport(models.Model):
 
 
 class SigningKey(models.Model):
-    """The key that signs answers, so that a host can prove them with `ssh-keygen -Y verify`."""
+    """A key that signs answers, so that a host can prove them with `ssh-keygen -Y verify`.
+
+    Hosts believe every key that is not retired; exactly one signs.
+    """
 
     private_key = EncryptedTextField()
     public_key = models.TextField()
+    signs = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
     retired_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["signs"], condition=Q(signs=True), name="one_key_signs"),
+            models.CheckConstraint(
+                condition=Q(signs=False) | Q(retired_at__isnull=True), name="a_retired_key_signs_nothing"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.public_key

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from keymanager.models import KeySetRevision
+
 _TAKE_THE_LATER = {"sqlite": "MAX", "postgresql": "GREATEST"}
 _ROWS = {
     "sqlite": "SELECT value, %s FROM json_each(%s) WHERE true ORDER BY value",
@@ -20,11 +22,13 @@ _ROWS = {
 def touch(names: Iterable[str]) -> None:
     """Say that the answers for these keymanager names may have changed, in the caller's transaction.
 
-    One statement, however many names; sorted, so that two at once wait for each other and never deadlock.
+    One statement, however many names; sorted, so that two at once wait for each other and never deadlock. The row
+    CLOCK changes with every call, so that whoever keeps answers can ask one row whether anything changed.
     """
     wanted = sorted(set(names))
     if not wanted:
         return
+    wanted.insert(0, KeySetRevision.CLOCK)
     vendor = connection.vendor
     later = _TAKE_THE_LATER[vendor]
     statement = (
