@@ -1,0 +1,100 @@
+"""Clearing a lab away, also one that crashed half-made: by what is there, not by what should be."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from .errors import LabError
+from .network import remove_bridge
+from .record import lab_folder
+from .system import run
+
+KILL_SECONDS = 10.0
+
+
+def sweep(lab: str) -> None:
+    """Remove every trace of a lab: processes, control groups, mounts, bridge, firewall rules, folder."""
+    clear_machine(lab)
+    shutil.rmtree(lab_folder(lab), ignore_errors=True)
+    if lab_folder(lab).exists():
+        shutil.rmtree(lab_folder(lab))
+
+
+def clear_machine(lab: str) -> None:
+    """Remove what a lab has in this machine's memory, and keep its folder: its hosts' disks and keys."""
+    _kill_all(lab)
+    _unmount_all(lab_folder(lab))
+    remove_bridge(lab)
+    _remove_groups(lab)
+    # LXC's own lock files are named after our folder.
+    shutil.rmtree(Path("/run/lxc/lock") / str(lab_folder(lab)).lstrip("/"), ignore_errors=True)
+
+
+def _kill_all(lab: str) -> None:
+    deadline = time.monotonic() + KILL_SECONDS
+    while pids := processes(lab):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise LabError(f"The processes {pids} of the lab “{lab}” do not end.")
+        time.sleep(0.05)
+
+
+def processes(lab: str) -> list[int]:
+    """Return the processes in the lab's control groups, and LXC's on their way there."""
+    group = re.compile(rf"/lxc\.(payload|monitor)\.{re.escape(lab)}\.")
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                command = (folder / "cmdline").read_bytes()
+                starting = b"lxc" in command and f"{lab_folder(lab)}/lxc\0".encode() in command
+                if starting or group.search((folder / "cgroup").read_text()):
+                    found.append(int(folder.name))
+    return [pid for pid in found if not _is_zombie(pid)]
+
+
+def _is_zombie(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def _unmount_all(folder: Path) -> None:
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        point = line.split()[1]
+        if point.startswith(f"{folder}/"):
+            run(["umount", "-l", point])
+
+
+def _remove_groups(lab: str) -> None:
+    """Remove the lab's control groups; the kernel lets them go once their last process has been reaped."""
+    # Where LXC's monitors go at their end, of all labs; it stays while any is there.
+    for pivot in Path("/sys/fs/cgroup").glob("**/lxc.pivot"):
+        with contextlib.suppress(OSError):
+            pivot.rmdir()
+    deadline = time.monotonic() + KILL_SECONDS
+    while groups := control_groups(lab):
+        for group in groups:
+            for path, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    Path(path).rmdir()
+        if time.monotonic() > deadline:
+            raise LabError(f"The control groups {groups} of the lab “{lab}” do not go away.")
+        time.sleep(0.05)
+
+
+def control_groups(lab: str) -> list[str]:
+    """Return the folders of the lab's control groups, without those below them."""
+    mark = re.compile(rf"lxc\.(payload|monitor)\.{re.escape(lab)}\.")
+    found = []
+    for path, folders, _ in os.walk("/sys/fs/cgroup"):
+        ours = [name for name in folders if mark.match(name)]
+        found += [f"{path}/{name}" for name in ours]
+        folders[:] = [name for name in folders if name not in ours]
+    return found
