@@ -236,6 +236,11 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+# How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
+JOBS_SLOTS = {
+    name: int(slots) for name, slots in env.dict("JOBS_SLOTS", default={"default": 6, "backups": 2}).items()
+}
+JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

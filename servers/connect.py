@@ -13,22 +13,33 @@ from servers.rules import chain_of
 from servers.transport import transport
 
 
-class NoConnection(HostError):
+class NoConnection(HostError):  # noqa: N818 - named like the other errors of hosts
     """The inventory does not say how to reach the server."""
 
     sentence = gettext_noop(
-        "Gestion does not know how to reach %(host)s. Fill in its SSH connection, or its internal IP and a host "
-        "that has a connection."
+        "Gestion does not know how to reach %(host)s. Fill in its SSH connection, or its internal IP and a "
+        "host that has a connection."
+    )
+
+
+class GatewayBlocked(HostError):  # noqa: N818 - named like the other errors of hosts
+    """The host that leads to the server has no accepted host key."""
+
+    sentence = gettext_noop(
+        "%(host)s is reached through %(gateway)s, whose host key is not accepted. Accept that one first."
     )
 
 
 def target_of(server: Server) -> Target:
-    """Where and how to connect; raises NoConnection, or HostKeyChanged while a changed key waits for an admin."""
+    """Where and how to connect.
+
+    Raises NoConnection, GatewayBlocked, or HostKeyChanged while a changed key waits for an admin's word.
+    """
     return _target(server, trust_changed=False)
 
 
 def target_to_check(server: Server) -> Target:
-    """Like target_of, also while a changed key waits: the check looks whether it is still there. NoConnection."""
+    """Like target_of, also while a changed key waits: the check looks whether it is still shown."""
     return _target(server, trust_changed=True)
 
 
@@ -41,8 +52,18 @@ def _target(server: Server, *, trust_changed: bool) -> Target:
         address=address,
         known_keys=tuple(pinned.order_by("pk").values_list("key", flat=True)),
         private_key=panel_identity().private_key,
-        gateway=target_of(gateway) if gateway else None,
+        gateway=_gateway_target(server, gateway) if gateway else None,
     )
+
+
+def _gateway_target(server: Server, gateway: Server) -> Target:
+    try:
+        target = target_of(gateway)
+    except HostKeyChanged as error:
+        raise GatewayBlocked(server.name, gateway=gateway.name) from error
+    if not target.known_keys:  # else its key would be taken for the guest's
+        raise GatewayBlocked(server.name, gateway=gateway.name)
+    return target
 
 
 def way_to(server: Server) -> tuple[Address, Server | None]:
@@ -56,7 +77,7 @@ def way_to(server: Server) -> tuple[Address, Server | None]:
 
 
 def reachable_by(server: Server) -> bool:
-    """Whether the inventory says how to reach the server: by itself, or by internal IPs up to one that does."""
+    """Whether the inventory says how to reach it: by itself, or by internal IPs up to one that does."""
     for link in chain_of(server):
         if link.ssh_connection:
             return True
@@ -95,9 +116,9 @@ def suggested_connection(
 ) -> str:
     """The connection string that the seed would use; empty where it cannot be known.
 
-    A guest on the panel's own Proxmox host (`panel_host`, GESTION_VM_NAME): its internal IP. A guest elsewhere: its
-    own external IP if it has one, else its host's name with the port that will be forwarded to it, which only a
-    person knows. Anything else: its external IP, or its name.
+    A guest on the panel's own Proxmox host (`panel_host`, GESTION_VM_NAME): its internal IP. A guest elsewhere:
+    its own external IP if it has one, else its host's outside name with the port that will be forwarded to it,
+    which only a person knows. Anything else: its external IP, or its name.
     """
     if host is None:
         return Address(external_ip or name).text if external_ip or name else ""

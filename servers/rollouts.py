@@ -25,9 +25,7 @@ def ask(actor: Actor, server: Server, kinds: Iterable[str], why: str) -> None:
     now = timezone.now()
     with transaction.atomic():
         for kind in sorted(set(kinds)):  # one order for everybody, so that no two wait for each other
-            Rollout.objects.get_or_create(
-                server=server, kind=kind, defaults={"retry_until": now + KEEP_TRYING}
-            )
+            Rollout.objects.get_or_create(server=server, kind=kind)
             Rollout.objects.filter(server=server, kind=kind).update(
                 wanted=F("wanted") + 1,
                 state=RolloutState.WAITING,
@@ -44,14 +42,11 @@ def ask(actor: Actor, server: Server, kinds: Iterable[str], why: str) -> None:
         start(actor, server)
 
 
-def ask_again(
-    actor: Actor, server: Server, kinds: Iterable[str], why: str, adopt: dict[str, list[str]]
-) -> None:
-    """Like ask, and adopt what lies at these paths of each kind: a person has looked at it."""
+def ask_and_adopt(actor: Actor, server: Server, kind: str, paths: Iterable[str], why: str) -> None:
+    """Like ask, and adopt what lies at these paths: a person has looked at it."""
     with transaction.atomic():
-        ask(actor, server, kinds, why)
-        for kind, paths in adopt.items():
-            Rollout.objects.filter(server=server, kind=kind).update(adopt=sorted(paths))
+        ask(actor, server, [kind], why)
+        Rollout.objects.filter(server=server, kind=kind).update(adopt=sorted(paths))
 
 
 def start(actor: Actor, server: Server) -> Job | None:
@@ -72,8 +67,8 @@ def start(actor: Actor, server: Server) -> Job | None:
 
 def due() -> Q:
     """Which rollouts a worker should see to now."""
-    return Q(state=RolloutState.WAITING) | Q(
-        state__in=[RolloutState.UNREACHABLE, RolloutState.APPLYING], retry_at__lte=timezone.now()
+    return Q(state=RolloutState.WAITING, retry_at=None) | Q(
+        state__in=[RolloutState.WAITING, RolloutState.UNREACHABLE], retry_at__lte=timezone.now()
     )
 
 

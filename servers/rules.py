@@ -53,7 +53,7 @@ def _host_rules(server: Server) -> Iterator[Problem]:
     if not server.is_vm and host is not None:
         yield (
             "vm_host",
-            _("Only a VM or container has a host. Tick “is a VM or container”, or leave this empty."),
+            _("Only a VM or container has a host: tick that, or leave this empty."),
         )
     if host is None or not server.is_vm:
         return

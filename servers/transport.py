@@ -1,4 +1,4 @@
-"""How the panel's processes reach hosts. SSH, unless SERVERS_TRANSPORT names another class of the same shape."""
+"""How the panel's processes reach hosts: by SSH, unless SERVERS_TRANSPORT names another such class."""
 
 from contextlib import AbstractContextManager
 from functools import cache
@@ -21,7 +21,7 @@ class Transport(Protocol):
         ...
 
     def fresh(self, target: Target, name: str) -> Host:
-        """A connection of its own, to prove that one can still get in; the caller closes it. Raises HostError."""
+        """A connection of its own, to prove that one can still get in; the caller closes it."""
         ...
 
     def host_key(self, address: Address, gateway: Target | None) -> HostKey:

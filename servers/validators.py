@@ -64,7 +64,7 @@ def validate_connection(value: str) -> None:
 
 
 def validate_ip(value: str) -> None:
-    """An address that a server can have: not loopback, multicast, unspecified, broadcast or IPv6 link-local."""
+    """An address that one server can have: not loopback, multicast, unspecified or IPv6 link-local."""
     address = ip_address(value)
     if (
         address.is_loopback
