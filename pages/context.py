@@ -40,9 +40,9 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def nav_links(items: list[NavItem], path: str) -> list[NavLink]:
-    """The entries with their addresses; active is the one whose address is the longest beginning of `path`."""
+    """The entries with their addresses; active is the one whose address fits the most of `path`."""
     urls = [reverse(item.url_name) for item in items]
-    here = max((url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default="")
-    return [
-        NavLink(item.label, url, item.icon, url == here) for item, url in zip(items, urls, strict=True)
-    ]
+    here = max(
+        (url for url in urls if path == url or (url != "/" and path.startswith(url))), key=len, default=""
+    )
+    return [NavLink(item.label, url, item.icon, url == here) for item, url in zip(items, urls, strict=True)]

@@ -1,6 +1,6 @@
 """Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
 
-Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, and each filter's name.
+Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name.
 """
 
 from collections.abc import Callable, Mapping, Sequence

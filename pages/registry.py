@@ -1,4 +1,4 @@
-"""What each room shows in the shell: navigation, dashboard card, first steps, search, what needs attention, health.
+"""What each room shows in the shell: navigation, dashboard, first steps, search, notices, health.
 
 A room registers one `Section` in its `apps.py`; the shell and the roof know no room by name.
 """

@@ -4,4 +4,4 @@ from django import forms
 
 
 class CheckList(forms.CheckboxSelectMultiple):
-    """Several of many: a scrolling list of boxes with a field that narrows it. Works without JavaScript too."""
+    """Several of many: a scrolling list of boxes with a field that narrows it; works without scripts too."""
