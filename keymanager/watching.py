@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from accounts.registry import PersonFacts
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.models import User
+from accounts.registry import PersonFacts
 from keymanager.changes import check_change_coming, check_change_made
 from keymanager.models import Key
 from keymanager.revisions import touch
