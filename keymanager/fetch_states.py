@@ -1,4 +1,4 @@
-"""How servers stand to their key sets: how many keys each unix user has, and whether the server holds them."""
+"""How servers stand to their key sets: the keys of each unix user, and whether the server holds them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -40,8 +40,7 @@ class KeysForm(forms.Form):
         text = self.data.get("keys", "") if self.is_bound else ""
         self.text = text
         if holds_private_key(text):
-            self.data = self.data.copy()
-            self.data["keys"] = "# private key"
+            self.data = {"keys": "# private key"}
 
 
 class GroupForm(forms.ModelForm):

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
+from accounts.permissions import user_of
 from keymanager.fetch_states import fetch_states
 from keymanager.paths import Path, servers_open_to, where, why
 from pages.answers import show_page, wants_json
@@ -40,7 +41,7 @@ FETCHING = Filter(
 @require_http_methods(READ)
 def overview(request: HttpRequest) -> HttpResponse:
     """Each server with the number of keys of its unix users, and whether it holds them."""
-    rows = Server.objects.visible_to(request.user)  # type: ignore[arg-type]  # the middleware let only users in
+    rows = Server.objects.visible_to(user_of(request))
     listing = ListPage(
         request,
         rows.select_related("fetch_report", "fetch_token").prefetch_related("unix_users"),
@@ -72,7 +73,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ)
 def server(request: HttpRequest, pk: int) -> HttpResponse:
     """Who can log in to a server, by unix user, and why; `q` finds people and keys."""
-    rows = Server.objects.visible_to(request.user).select_related("fetch_report", "fetch_token")  # type: ignore[arg-type]
+    rows = Server.objects.visible_to(user_of(request)).select_related("fetch_report", "fetch_token")
     row = get_object_or_404(rows.prefetch_related("unix_users"), pk=pk)
     words = request.GET.get("q", "").lower().split()
     paths = [path for path in why(row) if all(word in _text_of(path) for word in words)]
@@ -86,7 +87,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "state": state,
         "units": units,
         "query": request.GET.get("q", ""),
-        "sharing": others.visible_to(request.user),  # type: ignore[arg-type]
+        "sharing": others.visible_to(user_of(request)),
     }
     return show_page(request, "keymanager/server.html", context)
 
@@ -111,7 +112,7 @@ def _by_reason(paths: list[Path], unix_user: str) -> list[tuple[Path, list[Path]
 @require_http_methods(READ)
 def person(request: HttpRequest, pk: int) -> HttpResponse:
     """Where a person can log in and why; everybody sees his own, admins all."""
-    user: Any = request.user
+    user = user_of(request)
     if user.pk != pk and not user.is_admin:
         raise Http404
     row = get_object_or_404(User, pk=pk)
