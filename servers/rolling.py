@@ -130,7 +130,7 @@ def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
 
 
 def desired(server: Server, kind_name: str) -> State:
-    """What the server should hold of this kind now; raises LookupError when no room brings the kind any more."""
+    """What the server should hold of this kind now; LookupError when no room brings it any more."""
     kind = registry.kinds().get(kind_name)
     if kind is None:
         raise LookupError(_("no module brings the kind “%s” any more") % kind_name)
@@ -154,9 +154,7 @@ def _apply(host: Host, server: Server, rollout: Rollout, plan: engine.Plan) -> e
 def _tell(run: Run, plan: engine.Plan) -> None:
     for past in plan.recovered:
         run.log(
-            _(
-                "An earlier rollout of %(kind)s had been interrupted; it ended in the %(state)s state. %(words)s"
-            )
+            _("An interrupted rollout of %(kind)s has ended in the %(state)s state. %(words)s")
             % {"kind": past.kind, "state": past.state, "words": past.words}
         )
     if plan.diff:
@@ -239,7 +237,7 @@ def _note_away(server: Server, error: HostError) -> None:
 
 
 def job_ended(job: Job) -> None:
-    """A rollout that somebody stopped stays as it is until somebody asks again; called at the end of every job."""
+    """A rollout that somebody stopped stays as it is until somebody asks again; called for every job."""
     if job.work != WORK or job.state != JobState.STOPPED:
         return
     rows = Rollout.objects.filter(server=job.args["server"])

@@ -12,7 +12,7 @@ from servers.services.work import start_check
 
 @transaction.atomic
 def accept_host_key(actor: Actor, host_key: HostKey) -> None:
-    """Trust this key from now on, in place of accepted ones of the same type; the server is checked at once."""
+    """Trust this key from now on, in place of accepted ones of the same type, and check the server."""
     server = host_key.server
     old = [
         key

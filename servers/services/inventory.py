@@ -63,9 +63,9 @@ def change_server(
     owners: Iterable[User] | None = None,
     tags: Iterable[str] | None = None,
 ) -> Server:
-    """Save the changed settings of this server, which was shown as of `version`; owners and tags where given.
+    """Save the changed settings of this server, shown as of `version`; owners and tags where given.
 
-    Raises StaleEdit if somebody else has changed it since, and ValidationError with every broken rule by field.
+    Raises StaleEdit if somebody else has changed it since, ValidationError with every broken rule by field.
     """
     _lock_chain(server)
     now = Server.objects.get(pk=server.pk)
@@ -94,7 +94,7 @@ def _settings() -> list[str]:
 
 
 def _lock_chain(server: Server) -> None:
-    """Let nobody else change it or its host meanwhile: rules between servers hold only if both stand still."""
+    """Let nobody else change it or its host meanwhile: rules between servers need both to stand still."""
     ids = [pk for pk in (server.pk, server.vm_host_id) if pk is not None]
     list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
 

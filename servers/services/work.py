@@ -66,7 +66,7 @@ def adopt(actor: Actor, rollout: Rollout, paths: Iterable[str]) -> None:
 
 @transaction.atomic
 def roll_out_waiting(actor: Actor, servers: Iterable[Server]) -> int:
-    """Try everything anew that waits, failed or could not reach its server; not what drifted. Returns how many."""
+    """Try anew what waits, failed or could not reach its server; not what drifted. Returns how many."""
     states = [RolloutState.WAITING, RolloutState.FAILED, RolloutState.UNREACHABLE]
     rows = Rollout.objects.filter(server__in=servers, state__in=states).select_related("server")
     asked: dict[Server, list[str]] = {}
