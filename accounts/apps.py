@@ -9,3 +9,10 @@ class AccountsConfig(AppConfig):
 
     name = "accounts"
     verbose_name = _("Accounts")
+
+    def ready(self) -> None:
+        """Put people and the audit trail into the shell."""
+        from accounts.shell import section
+        from pages.registry import register
+
+        register(section)

@@ -22,6 +22,7 @@ class ApiTokenMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Act as the token's user, or 401."""
         scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return self.get_response(request)
@@ -38,6 +39,7 @@ class ApiTokenMiddleware:
         if found.last_used_at is None or (now - found.last_used_at).total_seconds() > 60:
             ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
         request.user = found.user
+        request.api_token = found  # type: ignore[attr-defined]  # so that a view can tell a program from a person
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own switch
         return self.get_response(request)
 
@@ -45,7 +47,7 @@ class ApiTokenMiddleware:
 class LoginRequiredMiddleware(DjangoLoginRequired):
     """Django's, but a program gets 401 as JSON instead of the sign-in page."""
 
-    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseBase:
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:  # type: ignore[override]
         """The sign-in page, or 401."""
         if wants_json(request):
             return JsonResponse(
@@ -62,7 +64,8 @@ class LocalTimeMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse | HttpResponseBase:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer in the user's time zone."""
         name = getattr(request.user, "time_zone", "")
         if name and name in zoneinfo.available_timezones():
             with timezone.override(name):

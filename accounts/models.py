@@ -61,8 +61,14 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.full_name or self.username
 
+    @property
+    def initials(self) -> str:
+        """One or two letters for the picture that stands for this person."""
+        words = str(self).replace(".", " ").replace("_", " ").split()
+        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+
     def get_absolute_url(self) -> str:
-        """The user's own page."""
+        """The page about this user."""
         return reverse("accounts:user", args=[self.pk])
 
 
@@ -84,6 +90,11 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has ended."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @staticmethod
     def digest_of(token: str) -> str:
@@ -116,3 +127,16 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor_name}: {self.verb} {self.object_name}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write it, once. Raises TypeError for an entry that is written already."""
+        if self.pk is not None:
+            raise TypeError("An audit entry is never changed.")
+        super().save(*args, **kwargs)
+
+    @property
+    def differences(self) -> list[tuple[str, Any, Any]]:
+        """Each field with its value before and after; None where there was or is none."""
+        before, after = self.before or {}, self.after or {}
+        names = [*after, *(name for name in before if name not in after)]
+        return [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]

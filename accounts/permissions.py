@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
+from accounts.models import User
+
 View = Callable[..., Any]
 
 
@@ -29,6 +31,13 @@ def admin_required(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def user_of(request: HttpRequest) -> User:
+    """The signed-in user, as this panel's own type."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied(_("Sign in first."))
+    return request.user
 
 
 def check_admin(user: Any) -> None:

@@ -9,3 +9,11 @@ class GestionConfig(AppConfig):
 
     name = "gestion"
     verbose_name = _("Gestion")
+
+    def ready(self) -> None:
+        """Put the dashboard into the shell, and register the checks of the settings."""
+        from gestion import checks  # noqa: F401  # its functions register themselves
+        from gestion.health import section
+        from pages.registry import register
+
+        register(section)

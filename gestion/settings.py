@@ -3,8 +3,9 @@
 Without any, the panel runs embedded: SQLite, a broker in a folder, secrets of its own in DATA_DIR.
 """
 
-import contextlib
 import secrets
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 env = environ.Env()
 environ.Env.read_env(env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")))
 
@@ -38,7 +40,7 @@ def own_secret(name: str) -> str:
         fresh = path.with_suffix(f".{secrets.token_hex(4)}")
         fresh.touch(mode=0o600)
         fresh.write_text(secrets.token_urlsafe(48))
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             path.hardlink_to(fresh)  # the first of several processes wins, and all read the same
         fresh.unlink()
     return path.read_text()
@@ -57,6 +59,8 @@ GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
 SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
+# Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
+RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
 # Memory for answers that are ready to be sent, in bytes, of each web process.
 KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
 # After a change, have the servers fetch their keys at once; without it they do within the hour.
@@ -95,6 +99,7 @@ MIDDLEWARE = [
     "accounts.middleware.LoginRequiredMiddleware",
     "accounts.middleware.LocalTimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "pages.second_word.SecondWordMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -167,7 +172,10 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # more wrong passwords do not make it longer
 AXES_ENABLE_ADMIN = False
+AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "accounts.actors.client_address"
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English"))]
@@ -192,6 +200,8 @@ SECURE_SSL_REDIRECT = SECURE
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SECURE_REFERRER_POLICY = "same-origin"
+SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # a load balancer asks for it inside, without TLS
+CSRF_FAILURE_VIEW = "gestion.errors.csrf_failed"
 X_FRAME_OPTIONS = "DENY"
 SILENCED_SYSTEM_CHECKS = [
     "security.W005",
@@ -231,6 +241,14 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+# How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
+JOBS_SLOTS = {
+    name: int(slots) for name, slots in env.dict("JOBS_SLOTS", default={"default": 6, "backups": 2}).items()
+}
+JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
+
+# How servers are reached; tests bring a fleet in memory.
+SERVERS_TRANSPORT = "servers.transport.SSHTransport"
 
 LOGGING = {
     "version": 1,

@@ -1,3 +1,4 @@
+# ruff: noqa: N818  (the names are said on pages and in the other rooms; "Error" would add nothing)
 """What can go wrong with a host. Each error has a sentence that says what to do, and the host's own words."""
 
 from collections.abc import Sequence
@@ -170,6 +171,15 @@ class ForeignFile(HostError):
     def __init__(self, host: str = "", words: str = "", *, paths: Sequence[str]) -> None:
         super().__init__(host, words, paths=", ".join(paths))
         self.paths = tuple(paths)
+
+
+class WriteFailed(HostError):
+    """The host could not write the new files; the old state is there."""
+
+    sentence = gettext_noop(
+        "%(host)s could not write the new files (%(words)s). The old state is there; "
+        "look at the file system of the host."
+    )
 
 
 class DiskFull(HostError):

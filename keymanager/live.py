@@ -166,7 +166,7 @@ class LiveAnswers:
             entry = self.entries.get(name)
             if entry is not None and entry.revision < revision:
                 self._drop(name)
-        self._revisions = changed if changed else self._revisions
+        self._revisions = changed or self._revisions
         if table is not None:
             self.table = table
             self._table_until = started + TABLE_LIFE

@@ -1,5 +1,7 @@
 """SSH keys of people and servers, groups, and what each server fetched."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator
 from django.db import models
@@ -9,7 +11,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
+from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class Key(models.Model):
@@ -38,7 +44,9 @@ class Key(models.Model):
                 | Q(person__isnull=True, unix_user__isnull=False),
                 name="key_has_one_owner",
             ),
-            models.UniqueConstraint(fields=["person", "fingerprint"], name="key_once_a_person"),
+            models.UniqueConstraint(
+                fields=["fingerprint"], condition=Q(person__isnull=False), name="key_of_one_person"
+            ),
             models.UniqueConstraint(fields=["unix_user", "fingerprint"], name="key_once_a_unix_user"),
         ]
 
@@ -46,9 +54,40 @@ class Key(models.Model):
         return f"{self.comment or self.type} {self.fingerprint}"
 
     @property
+    def owner(self) -> "User | UnixUser":
+        """The person or unix user that has the private key."""
+        owner = self.person or self.unix_user
+        assert owner is not None  # noqa: S101  # the constraint key_has_one_owner
+        return owner
+
+    @property
+    def weak(self) -> bool:
+        """Whether it counts, but should be replaced (BSI TR-02102-1)."""
+        return self.type == "ssh-rsa" and self.bits < RSA_GOOD_BITS
+
+    @property
     def line(self) -> str:
         """The key as a line of authorized_keys."""
         return " ".join(part for part in (self.options, self.type, self.blob, self.comment) if part)
+
+
+class OfferedKey(models.Model):
+    """A public key that was read from a server, and waits for an admin's word before it counts."""
+
+    unix_user = models.ForeignKey(UnixUser, on_delete=models.CASCADE, related_name="offered_keys")
+    line = models.TextField()
+    fingerprint = models.CharField(max_length=80)
+    path = models.CharField(max_length=255)  # where it lay on the server
+    read_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["unix_user__name", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["unix_user", "fingerprint"], name="offered_once_a_unix_user")
+        ]
+
+    def __str__(self) -> str:
+        return self.fingerprint
 
 
 class Group(models.Model):

@@ -68,7 +68,7 @@ def _write(batch: dict[int, Report]) -> None:
         places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
         statement = (
             "INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address) "
-            f"VALUES {places} ON CONFLICT (server_id) DO UPDATE SET fetched_at = excluded.fetched_at, "  # noqa: S608 - only places
+            f"VALUES {places} ON CONFLICT (server_id) DO UPDATE SET fetched_at = excluded.fetched_at, "
             "status = excluded.status, address = excluded.address, "
             # A request of the old kind says neither; what is known then stays.
             "holds = CASE WHEN excluded.holds = '' THEN keymanager_fetchreport.holds ELSE excluded.holds END, "

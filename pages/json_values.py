@@ -4,7 +4,6 @@ import datetime
 from typing import Any
 
 from django.db.models import Model, QuerySet
-from django.utils.functional import Promise
 
 
 def jsonable(value: Any) -> Any:
@@ -17,8 +16,4 @@ def jsonable(value: Any) -> Any:
         return value.pk
     if isinstance(value, list | tuple | set | frozenset | QuerySet):
         return [jsonable(item) for item in value]
-    if isinstance(value, datetime.datetime | datetime.date):
-        return value.isoformat()
-    if isinstance(value, Promise):
-        return str(value)
-    return str(value)
+    return value.isoformat() if isinstance(value, datetime.datetime | datetime.date) else str(value)

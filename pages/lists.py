@@ -1,6 +1,6 @@
 """Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
 
-Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, and each filter's name.
+Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -100,6 +100,13 @@ class ListPage:
     def choices(self) -> list[tuple[Filter, str]]:
         """Each filter with its chosen value."""
         return [(item, self.chosen.get(item.name, "")) for item in self.filters]
+
+    @property
+    def page_numbers(self) -> list[int | None]:
+        """The page numbers to offer; None stands for a gap."""
+        pages = self.page.paginator
+        shown = pages.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1)
+        return [number if isinstance(number, int) else None for number in shown]
 
     def url(self, **changes: Any) -> str:
         """The query string with these parameters set, empty ones left out."""

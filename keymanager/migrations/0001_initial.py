@@ -196,6 +196,32 @@ class Migration(migrations.Migration):
                 "ordering": ["name"],
             },
         ),
+        migrations.CreateModel(
+            name="OfferedKey",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.TextField()),
+                ("fingerprint", models.CharField(max_length=80)),
+                ("path", models.CharField(max_length=255)),
+                ("read_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "unix_user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="offered_keys",
+                        to="servers.unixuser",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["unix_user__name", "pk"],
+            },
+        ),
         migrations.AddConstraint(
             model_name="key",
             constraint=models.CheckConstraint(
@@ -209,12 +235,22 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="key",
-            constraint=models.UniqueConstraint(fields=("person", "fingerprint"), name="key_once_a_person"),
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("person__isnull", False)),
+                fields=("fingerprint",),
+                name="key_of_one_person",
+            ),
         ),
         migrations.AddConstraint(
             model_name="key",
             constraint=models.UniqueConstraint(
                 fields=("unix_user", "fingerprint"), name="key_once_a_unix_user"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="offeredkey",
+            constraint=models.UniqueConstraint(
+                fields=("unix_user", "fingerprint"), name="offered_once_a_unix_user"
             ),
         ),
     ]

@@ -3,7 +3,9 @@
 import datetime
 from typing import Any
 
-from django import template
+from django import forms, template
+from django.forms import BoundField
+from django.template.loader import get_template
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -57,7 +59,7 @@ def state(value: Any, label: Any = "") -> SafeString:
     name = str(value)
     colour = next((colour for colour, names in COLOURS.items() if name in names), "secondary")
     word = label or name.replace("_", " ")
-    return format_html('<span class="badge bg-{}-lt">{}</span>', colour, word)
+    return format_html('<span class="state state-{}">{}</span>', colour, word)
 
 
 @register.simple_tag
@@ -74,7 +76,7 @@ def icon(name: str, label: str = "") -> SafeString:
 @register.inclusion_tag("pages/_sort_header.html")
 def sort_header(listing: Any, name: str, label: str) -> dict[str, Any]:
     """A column's heading that sorts by it, and says whether it does."""
-    direction = {name: "ascending", f"-{name}": "descending"}.get(listing.sort, "none")
+    direction = {name: "ascending", f"-{name}": "descending"}.get(listing.sort, "")
     return {"url": listing.sort_url(name), "label": label, "direction": direction}
 
 
@@ -82,3 +84,48 @@ def sort_header(listing: Any, name: str, label: str) -> dict[str, Any]:
 def list_url(listing: Any, **changes: Any) -> str:
     """The list's query string with these parameters changed."""
     return str(listing.url(**changes))
+
+
+# Which of Bootstrap's classes a widget takes; the first that fits.
+_WIDGET_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
+    (forms.CheckboxSelectMultiple, "form-check-input"),
+    (forms.RadioSelect, "form-check-input"),
+    (forms.CheckboxInput, "form-check-input"),
+    (forms.SelectMultiple, "form-select"),
+    (forms.Select, "form-select"),
+    (forms.Widget, "form-control"),
+)
+
+
+@register.inclusion_tag("pages/_field.html")
+def field(bound: BoundField, hint: Any = "") -> dict[str, Any]:
+    """A form's field with its label, help and errors; `hint` is one more line below it."""
+    widget = bound.field.widget
+    css = next(css for kind, css in _WIDGET_CLASSES if isinstance(widget, kind))
+    given = widget.attrs.get("class", "")
+    widget.attrs["class"] = f"{given} {css}{' is-invalid' if bound.errors else ''}".strip()
+    if isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
+        layout = "choices"
+    else:
+        layout = "check" if isinstance(widget, forms.CheckboxInput) else "control"
+    return {"field": bound, "layout": layout, "hint": hint}
+
+
+@register.filter
+def diff_lines(text: str) -> list[tuple[str, str]]:
+    """The lines of a unified diff, each with what it is: add, remove, place, file or same."""
+    return [(_kind_of(line), line) for line in (text or "").splitlines()]
+
+
+def _kind_of(line: str) -> str:
+    if line.startswith(("+++", "---")):
+        return "file"
+    return {"+": "add", "-": "remove", "@": "place"}.get(line[:1], "same")
+
+
+@register.simple_tag(takes_context=True)
+def panel(context: template.Context, part: Any) -> SafeString:
+    """Another room's part of this page (a `Card` or a `Panel`), in this page's context and its own."""
+    found = get_template(part.template).template  # type: ignore[attr-defined]  # Django's own engine
+    with context.push(**part.context):
+        return SafeString(found.render(context))

@@ -1,4 +1,4 @@
-"""Randomly made fleets, and the key sets computed a second, naive way: by walking the rows as the rules read."""
+"""Randomly made fleets, and their key sets computed a second, naive way: by walking the rows."""
 
 import base64
 import hashlib
@@ -53,7 +53,7 @@ def unit(server: Server, name: str = "root") -> UnixUser:
 
 
 def random_fleet(seed: int) -> None:
-    """A small fleet with every kind of row: shared names and keys, inactive people, the panel's key, empty groups."""
+    """A small fleet with every kind of row: shared names and keys, inactive people, the panel's key."""
     pick = random.Random(seed)
     if pick.random() < 0.7:
         PanelIdentity.objects.create(
