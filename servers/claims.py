@@ -21,6 +21,8 @@ def release(server: Server, job: Job) -> None:
 
 def claimed(server: Server) -> bool:
     """Whether a rollout runs on the server now."""
-    return Server.objects.filter(pk=server.pk, rollout_job__isnull=False).exclude(
-        rollout_job__state__in=ENDED
-    ).exists()
+    return (
+        Server.objects.filter(pk=server.pk, rollout_job__isnull=False)
+        .exclude(rollout_job__state__in=ENDED)
+        .exists()
+    )

@@ -1,7 +1,7 @@
 """Reach a server of the inventory: where, with which pinned host keys, through which gateway, as whom."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from hosts.address import Address, parse_connection
 from hosts.errors import HostError, HostKeyChanged, gettext_noop
@@ -105,10 +105,18 @@ def connect(server: Server) -> Iterator[Host]:
         yield host
 
 
-def reconnector(server: Server) -> Callable[[], Host]:
-    """Makes connections of their own to the server, for the engine's proof that one can still get in."""
+@contextmanager
+def reconnecting(server: Server) -> Iterator[Callable[[], Host]]:
+    """Makes connections of their own, to prove that one can still get in; closes them at the end."""
     target = target_of(server)
-    return lambda: transport().fresh(target, server.name)
+    with ExitStack() as made:
+
+        def again() -> Host:
+            host = transport().fresh(target, server.name)
+            made.callback(host.close)
+            return host
+
+        yield again
 
 
 def suggested_connection(
@@ -116,9 +124,9 @@ def suggested_connection(
 ) -> str:
     """The connection string that the seed would use; empty where it cannot be known.
 
-    A guest on the panel's own Proxmox host (`panel_host`, GESTION_VM_NAME): its internal IP. A guest elsewhere:
-    its own external IP if it has one, else its host's outside name with the port that will be forwarded to it,
-    which only a person knows. Anything else: its external IP, or its name.
+    A guest on the panel's own Proxmox host (`panel_host`, GESTION_VM_NAME): its internal IP. A guest
+    elsewhere: its own external IP if it has one, else its host's outside name with the port that will be
+    forwarded to it, which only a person knows. Anything else: its external IP, or its name.
     """
     if host is None:
         return Address(external_ip or name).text if external_ip or name else ""

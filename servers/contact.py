@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -124,7 +125,7 @@ def _contact_of(server: Server, error: HostError | None) -> Contact:
 
 
 def changed_key_waits(server: Server) -> bool:
-    """Whether the server showed another key than the accepted one, and no admin has said yet which is right."""
+    """Whether it showed another key than the accepted one, and no admin has said yet which is right."""
     return (
         server.host_keys.filter(pinned_at__isnull=True).exists()
         and server.host_keys.filter(pinned_at__isnull=False).exists()
@@ -145,3 +146,8 @@ def _wake(server: Server) -> None:
     woken = asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
     if woken or Rollout.objects.filter(server=server, state=RolloutState.WAITING).exists():
         start(Actor.system("scheduler"), server)
+
+
+def to_check() -> QuerySet[Server]:
+    """The servers whose turn it is."""
+    return Server.objects.filter(next_check_at__lte=timezone.now())

@@ -22,9 +22,9 @@ class RolloutKind:
     """One kind of thing that a server should hold, such as "nat".
 
     `desired` reads the rows and says what the server should hold now; None means: nothing of this kind any
-    more, and the files of this kind are removed. A kind that must activate something when it goes away gives a
-    State without items but with `activate` instead. `name` must be the State's kind. Kinds of one server are
-    rolled out by `order`. `needs_admin`: an owner who is no admin may not roll it out by hand.
+    more, and the files of this kind are removed. A kind that must activate something when it goes away gives
+    a State without items but with `activate` instead. `name` must be the State's kind. Kinds of one server
+    are rolled out by `order`. `needs_admin`: an owner who is no admin may not roll it out by hand.
     """
 
     name: str
@@ -56,9 +56,9 @@ class Held:
 class ServerPart:
     """All that one room adds to a server.
 
-    `changed(actor, server, before, after)` is called in the transaction of every change. `before` is None when
-    the server was created; `after` is None when it is about to be deleted (its rows are still there). Changed
-    unix users, owners and tags count as changes.
+    `changed(actor, server, before, after)` is called in the transaction of every change. `before` is None
+    when the server was created; `after` is None when it is about to be deleted (its rows are still there).
+    Changed unix users, owners and tags count as changes.
     """
 
     name: str

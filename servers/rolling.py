@@ -3,6 +3,7 @@
 import logging
 from datetime import timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,13 +24,14 @@ from hosts.errors import (
 )
 from hosts.host import Host
 from hosts.state import State
+from jobs.models import Job, JobState
 from jobs.run import Run, Stopped
 from servers import registry
 from servers.claims import claim, release
-from servers.connect import GatewayBlocked, NoConnection, connect, reconnector
+from servers.connect import GatewayBlocked, NoConnection, connect, reconnecting
 from servers.contact import Reached, check, note
 from servers.models import Outcome, Rollout, RolloutRecord, RolloutState, Server
-from servers.rollouts import due_on, start
+from servers.rollouts import WORK, due_on, start
 from servers.words import sentence
 
 log = logging.getLogger(__name__)
@@ -56,9 +58,6 @@ def roll_out(run: Run, server: Server) -> None:
     left.update(state=RolloutState.WAITING, retry_at=None, since=timezone.now())
     try:
         troubles = _roll_out_all(run, server)
-    except Stopped:
-        _note_stopped(run, server)
-        raise
     finally:
         release(server, run.job)
     # Whoever asked between our last look and the release found the server taken, and left it to us.
@@ -131,7 +130,7 @@ def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
 
 
 def desired(server: Server, kind_name: str) -> State:
-    """What the server should hold of this kind now; raises LookupError when no room brings the kind any more."""
+    """What the server should hold of this kind now; LookupError when no room brings it any more."""
     kind = registry.kinds().get(kind_name)
     if kind is None:
         raise LookupError(_("no module brings the kind “%s” any more") % kind_name)
@@ -148,13 +147,14 @@ def _apply(host: Host, server: Server, rollout: Rollout, plan: engine.Plan) -> e
     foreign = foreign_paths(plan)
     # Only what a person has seen is adopted: a path that came since then is asked about anew.
     adopt = bool(foreign) and set(foreign) <= set(rollout.adopt)
-    return engine.apply(host, plan, adopt=adopt, reconnect=reconnector(server))
+    with reconnecting(server) as again:
+        return engine.apply(host, plan, adopt=adopt, reconnect=again)
 
 
 def _tell(run: Run, plan: engine.Plan) -> None:
     for past in plan.recovered:
         run.log(
-            _("An earlier rollout of %(kind)s had been interrupted; it ended in the %(state)s state. %(words)s")
+            _("An interrupted rollout of %(kind)s has ended in the %(state)s state. %(words)s")
             % {"kind": past.kind, "state": past.state, "words": past.words}
         )
     if plan.diff:
@@ -236,12 +236,11 @@ def _note_away(server: Server, error: HostError) -> None:
     )
 
 
-def _note_stopped(run: Run, server: Server) -> None:
-    """Stopped by a person: it stays as it is until somebody asks again. Stopped with its worker: it goes on."""
-    cut = Rollout.objects.filter(server=server, state=RolloutState.APPLYING, job=run.job.pk)
-    if run.interrupted or run.lost:
-        cut.update(state=RolloutState.WAITING, since=timezone.now())
+def job_ended(job: Job) -> None:
+    """A rollout that somebody stopped stays as it is until somebody asks again; called for every job."""
+    if job.work != WORK or job.state != JobState.STOPPED:
         return
-    why = _("Stopped by hand. Roll out again when you are ready.")
-    for rows in (cut, due_on(server)):
-        rows.update(state=RolloutState.FAILED, since=timezone.now(), why=why)
+    rows = Rollout.objects.filter(server=job.args["server"])
+    cut = Q(state=RolloutState.WAITING) | Q(state=RolloutState.APPLYING, job=job.pk)
+    why = _("Stopped by %s. Roll out again when you are ready.") % (job.stop_asked_by or "?")
+    rows.filter(cut).update(state=RolloutState.FAILED, since=timezone.now(), why=why, retry_at=None)

@@ -13,6 +13,7 @@ from jobs.models import Job
 from jobs.services import start_job
 from servers.models import Contact, Rollout, RolloutState, Server
 
+WORK = "servers.roll_out"
 COALESCE = 0.3  # seconds in which quick changes become one rollout
 KEEP_TRYING = timedelta(hours=24)
 
@@ -56,7 +57,7 @@ def start(actor: Actor, server: Server) -> Job | None:
         return None
     return start_job(
         actor,
-        "servers.roll_out",
+        WORK,
         _("Roll out on %(server)s") % {"server": server},
         {"server": server.pk},
         subject=server,

@@ -1,22 +1,17 @@
-"""The works of this room, and when the schedule starts them."""
+"""The works of this room."""
 
-from django.db.models import Q
-from django.utils import timezone
-from django.utils.translation import gettext as _
+from collections.abc import Sequence
 
-from accounts.actors import Actor
+from django.db.models import Exists, OuterRef
+
 from hosts.errors import HostError
-from jobs import schedule, works
-from jobs.models import ENDED, Job
+from jobs import works
 from jobs.run import Run
-from jobs.services import start_job
 from servers import contact, looking, rolling
-from servers.models import Contact, Rollout, RolloutState, Server
-from servers.rollouts import due, start
-from servers.words import sentence
+from servers.models import Contact, Rollout, Server
+from servers.rollouts import WORK
 
 works.expect(HostError, rolling.RolloutFailed, Server.DoesNotExist)
-SCHEDULER = Actor.system("scheduler")
 
 
 @works.register("servers.check", safe_to_repeat=True, again=True)
@@ -31,13 +26,27 @@ def check(run: Run, *, server: int) -> None:
 @works.register("servers.check_all", safe_to_repeat=True, again=True)
 def check_all(run: Run, *, everyone: bool = False) -> None:
     """Try to reach every server whose turn it is, or everyone."""
-    rows = list(Server.objects.all() if everyone else servers_to_check())
+    rows = list((Server.objects.all() if everyone else contact.to_check()).select_related("vm_host"))
     for done, (server, state) in enumerate(contact.check_many(rows), 1):
         run.progress(done, len(rows))
         run.log(f"{server}: {Contact(state).label}")
         run.check_stop()
 
 
-def servers_to_check():  # noqa: ANN201
-    """The servers whose turn it is, also those that cannot be reached as the inventory stands."""
-    return Server.objects.filter(next_check_at__lte=timezone.now())
+@works.register(WORK, safe_to_repeat=True)
+def roll_out(run: Run, *, server: int) -> None:
+    """Roll out all that waits on one server."""
+    rolling.roll_out(run, Server.objects.get(pk=server))
+
+
+@works.register("servers.look", safe_to_repeat=True)
+def look(run: Run, *, server: int, kinds: Sequence[str] | None = None) -> None:
+    """Compare one server with what it should hold, and change nothing."""
+    looking.look_at(run, Server.objects.get(pk=server), kinds)
+
+
+@works.register("servers.look_all", safe_to_repeat=True, again=True)
+def look_all(run: Run) -> None:
+    """Look for drift on every server that was reachable last and holds something of ours."""
+    held = Rollout.objects.filter(server=OuterRef("pk"), state__in=looking.LOOKED_AT)
+    looking.look_at_many(run, Server.objects.filter(Exists(held), contact=Contact.OK))

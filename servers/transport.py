@@ -6,10 +6,10 @@ from typing import Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
+from hosts.pool import Pool
 
 from hosts.address import Address
 from hosts.host import Host
-from hosts.pool import Pool
 from hosts.ssh import HostKey, SSHHost, Target, read_host_key
 
 

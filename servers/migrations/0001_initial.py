@@ -1,10 +1,11 @@
-import accounts.fields
 import django.db.models.deletion
 import django.db.models.functions.text
 import django.utils.timezone
-import servers.validators
 from django.conf import settings
 from django.db import migrations, models
+
+import accounts.fields
+import servers.validators
 
 
 class Migration(migrations.Migration):
