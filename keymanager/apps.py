@@ -13,7 +13,7 @@ class KeymanagerConfig(AppConfig):
     def ready(self) -> None:
         """Tell people, servers and the shell what this room adds to them."""
         from accounts import registry as people
-        from keymanager import shell, watching
+        from keymanager import registration_fetch, shell, watching
         from pages import registry as pages
         from servers import registry as servers
 
@@ -35,4 +35,5 @@ class KeymanagerConfig(AppConfig):
                 changed=watching.server_changed,
             )
         )
+        registration_fetch.register()
         pages.register(shell.section)

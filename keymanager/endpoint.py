@@ -83,16 +83,10 @@ class KeyEndpoint:
             entry = live.peek(name) or await live.answers(name)
             if entry is None:
                 raise Refused(404, "Not found.")
-            answer = await self._one(entry, user)
-            fresh = _matches(headers.get(b"if-none-match"), answer.etag)
-            if entry.slim and not fresh:
-                entry = await live.answers(name)
-                if entry is None:
-                    raise Refused(404, "Not found.")
-                answer = entry.server
-                fresh = _matches(headers.get(b"if-none-match"), answer.etag)
+            answer = self._of_user(entry, user) if user else entry.server
         except Unavailable:
             raise Refused(503, "Try again in a moment.", ((b"Retry-After", b"10"),)) from None
+        fresh = _matches(headers.get(b"if-none-match"), answer.etag)
         live.reports.waiting[holder.server_id] = (
             304 if fresh else 200,
             headers.get(HOLDS),
@@ -102,16 +96,12 @@ class KeyEndpoint:
         if holder.replaces:
             live.reports.used_new_token.add(holder.server_id)
         await send(answer.status_304 if fresh else answer.status_200)
-        await send(_NO_BODY if fresh or method == "HEAD" else answer.payload)
+        if fresh or method == "HEAD":
+            await send(_NO_BODY)
+        else:
+            await send({"type": "http.response.body", "body": b"".join(answer.parts)})
 
-    async def _one(self, entry: NameAnswers, user: str) -> Answer:
-        if not user:
-            return entry.server
-        if entry.slim:
-            renewed = await self.live.answers(entry.name)
-            if renewed is None:
-                raise Refused(404, "Not found.")
-            entry = renewed
+    def _of_user(self, entry: NameAnswers, user: str) -> Answer:
         before = entry.size
         answer = entry.user(user)
         if self.live.entries.get(entry.name) is entry:

@@ -3,14 +3,19 @@
 import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import TextChoices
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from keymanager.answers import contents
 from keymanager.models import FetchReport
 from servers.models import Server
+
+
+STALE_AFTER = timedelta(hours=2)  # two hourly fetches missed
 
 
 class Fetching(TextChoices):
@@ -19,6 +24,7 @@ class Fetching(TextChoices):
     UNMANAGED = "unmanaged", _("not set up")
     NEVER = "never", _("never fetched")
     PROBLEM = "problem", _("problem")
+    STALE = "stale", _("stale")  # no word from it for two hours
     BEHIND = "behind", _("behind")
     CURRENT = "current", _("current")
 
@@ -59,7 +65,7 @@ def fetch_states(servers: Iterable[Server]) -> dict[int, FetchState]:
     found: dict[int, FetchState] = {}
     for server in rows:
         content = should[server.keymanager_name]
-        counts = {user: content.body[start:end].count(b"\n") for user, (start, end) in content.spans.items()}
+        counts = {user: end - start for user, (start, end) in content.spans.items()}
         report = getattr(server, "fetch_report", None)
         mine = {unit.name: counts.get(unit.name, 0) for unit in server.unix_users.all()}
         found[server.pk] = FetchState(_state(server, report, content.etag), report, mine)
@@ -73,4 +79,6 @@ def _state(server: Server, report: FetchReport | None, etag: str) -> Fetching:
         return Fetching.NEVER
     if report.problem:
         return Fetching.PROBLEM
+    if report.fetched_at < timezone.now() - STALE_AFTER:
+        return Fetching.STALE
     return Fetching.CURRENT if report.holds == etag else Fetching.BEHIND

@@ -11,12 +11,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 from typing import TypeVar
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from keymanager import reports
 from keymanager.answers import NameAnswers, compute
@@ -33,6 +34,7 @@ IDLE = 30.0  # seconds without a request after which looking stops
 ENTRY_LIFE = 300.0  # seconds an answer is kept at most, whatever the revisions say
 TABLE_LIFE = 60.0  # likewise the table of tokens
 BATCH = 100  # names computed at a time, so that looks come between
+CONNECTION_LIFE = 10.0  # seconds; an SQLite file that was replaced is noticed after it
 OVERLAP = 60_000  # milliseconds: revisions of transactions that took so long to commit are still seen
 
 T = TypeVar("T")
@@ -53,12 +55,13 @@ class LiveAnswers:
         self.table: dict[str, Holder] = {}
         self.entries: OrderedDict[str, NameAnswers] = OrderedDict()
         self.reports = reports.ReportBuffer()
-        self._fat_bytes = 0
+        self._bytes = 0
         self._born: dict[str, float] = {}
         self._clock = -1
         self._revisions: dict[str, int] = {}  # of names that changed while this process looked
         self._signer: Signer | None = None
         self._table_until = 0.0
+        self._connection_until = 0.0
         self._wanted: dict[str, asyncio.Future[NameAnswers | None]] = {}
         self._computing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -69,7 +72,7 @@ class LiveAnswers:
     # What requests call, on the event loop.
 
     def peek(self, name: str) -> NameAnswers | None:
-        """The answers of a name if they are at hand; slim ones serve a 304."""
+        """The answers of a name if they are at hand."""
         entry = self.entries.get(name)
         if entry is not None:
             if self._born[name] + ENTRY_LIFE < self.last_used:
@@ -105,12 +108,17 @@ class LiveAnswers:
     # Behind them.
 
     async def _in_worker(self, work: Callable[[], T]) -> T:
+        """Run work in the worker thread. Its connection is kept for CONNECTION_LIFE, and never after an error."""
+
         def careful() -> T:
-            close_old_connections()
+            if monotonic() > self._connection_until:
+                connections.close_all()
+                self._connection_until = monotonic() + CONNECTION_LIFE
             try:
                 return work()
-            finally:
-                close_old_connections()
+            except BaseException:
+                connections.close_all()
+                raise
 
         return await asyncio.get_running_loop().run_in_executor(self._worker, careful)
 
@@ -197,7 +205,7 @@ class LiveAnswers:
             try:
                 if signer is None:
                     raise Unavailable
-                found = await self._in_worker(lambda: compute(futures, signer))
+                found = await self._in_worker(partial(compute, waiting, signer))
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
                 trouble = error
             for name, future in futures.items():
@@ -219,35 +227,25 @@ class LiveAnswers:
         self._drop(answers.name)
         self.entries[answers.name] = answers
         self._born[answers.name] = monotonic()
-        self._fat_bytes += answers.size
-        if self._fat_bytes > self.most_bytes:
-            self._slim_down()
-
-    def _slim_down(self) -> None:
-        """The answers asked for longest ago keep only what a 304 needs, until a tenth of the room is free."""
-        for entry in self.entries.values():
-            if self._fat_bytes <= self.most_bytes * 0.9:
-                return
-            if not entry.slim:
-                self._fat_bytes -= entry.size
-                entry.make_slim()
+        self._bytes += answers.size
+        while self._bytes > self.most_bytes and len(self.entries) > 1:
+            self._drop(next(iter(self.entries)))
 
     def grown(self, more: int) -> None:
         """An entry got an answer of so many bytes more."""
-        self._fat_bytes += more
+        self._bytes += more
 
     def _drop(self, name: str) -> None:
         entry = self.entries.pop(name, None)
         if entry is not None:
             del self._born[name]
-            if not entry.slim:
-                self._fat_bytes -= entry.size
+            self._bytes -= entry.size
 
     def _forget_all(self) -> None:
         self.entries.clear()
         self._born.clear()
         self._revisions = {}
-        self._fat_bytes = 0
+        self._bytes = 0
 
 
 def _moved(name: str, changed: dict[str, int], known: dict[str, int]) -> bool:

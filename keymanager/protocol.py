@@ -40,10 +40,11 @@ LINE = re.compile(
 class Content:
     """All keys of one keymanager name: the part of the answer that the ETag stands for.
 
-    `spans` are the places of each unix user's lines in `body`.
+    `parts` are lines with their newlines; joined, they are the bytes. `spans` are the places of each unix user's lines
+    among them.
     """
 
-    body: bytes
+    parts: tuple[bytes, ...]
     etag: str
     spans: Mapping[str, tuple[int, int]]
 
@@ -51,33 +52,35 @@ class Content:
 def clean_line(line: str) -> bytes | None:
     """A key line as hosts take it; None for one that they would refuse, which then is in no answer."""
     raw = line.encode(errors="replace")
-    return raw if LINE.fullmatch(raw) else None
+    return raw + b"\n" if LINE.fullmatch(raw) else None
 
 
-def content_of(users: Mapping[str, Sequence[bytes]]) -> Content:
-    """The content for these unix users and their clean lines; users in alphabetical order, lines as they come."""
+def content_of(users: Mapping[str, tuple[bytes, ...]]) -> Content:
+    """The content for these unix users and their clean lines, in this order.
+
+    Unix users with the same keys stand together, so that a large set is sent once.
+    """
+    together: dict[tuple[bytes, ...], list[str]] = {}
+    for user in sorted(users):
+        together.setdefault(users[user], []).append(user)
     parts: list[bytes] = []
     spans: dict[str, tuple[int, int]] = {}
-    length = 0
-    for user in sorted(users):
-        head = f"# user {user} {len(users[user])}\n".encode()
-        lines = b"".join(line + b"\n" for line in users[user])
-        spans[user] = (length + len(head), length + len(head) + len(lines))
-        length += len(head) + len(lines)
-        parts += (head, lines)
-    body = b"".join(parts)
-    return Content(body, hashlib.sha256(body).hexdigest()[:40], spans)
+    for lines, names in together.items():
+        parts.append(f"# users {','.join(names)} {len(lines)}\n".encode())
+        spans.update(dict.fromkeys(names, (len(parts), len(parts) + len(lines))))
+        parts += lines
+    return Content(tuple(parts), hashlib.sha256(b"".join(parts)).hexdigest()[:40], spans)
 
 
-def server_message(name: str, revision: int, content: Content) -> tuple[bytes, int]:
-    """What is signed and sent for the whole server, from the first marker line to the last; and where its body begins."""
-    head = FIRST + f"# gestion-keys 1 {name} {revision} {content.etag}\n".encode()
-    return b"".join((head, content.body, LAST)), len(head)
+def server_message(name: str, revision: int, content: Content) -> tuple[bytes, ...]:
+    """What is signed and sent for the whole server, from the first marker line to the last; two lines, then the content."""
+    head = f"# gestion-keys 1 {name} {revision} {content.etag}\n".encode()
+    return (FIRST, head, *content.parts, LAST)
 
 
-def user_body(lines: bytes) -> bytes:
+def user_body(lines: Sequence[bytes]) -> tuple[bytes, ...]:
     """What is sent for one unix user: the lines between the markers, nothing else."""
-    return b"".join((FIRST, lines, LAST))
+    return (FIRST, *lines, LAST)
 
 
 def user_message(name: str, user: str, revision: int, body: bytes) -> bytes:

@@ -84,6 +84,7 @@ def _row(report: Report) -> tuple[int, str, str, str | None]:
     said = (holds or b"").decode("latin-1").strip().strip('"')
     held = said if _ETAG.fullmatch(said) else ("none" if holds is not None else "")
     text = _UNPRINTABLE.sub("?", (problem or b"").decode("latin-1"))[:255]
+    text = "" if text == "none" else text  # an empty header would not travel
     try:
         return status, held, text, str(ip_address(address))
     except ValueError:

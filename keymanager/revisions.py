@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.db import connection
 
 from keymanager.models import KeySetRevision
+from keymanager.pushing import fetch_soon
 
 _TAKE_THE_LATER = {"sqlite": "MAX", "postgresql": "GREATEST"}
 _ROWS = {
@@ -23,7 +24,7 @@ def touch(names: Iterable[str]) -> None:
     """Say that the answers for these keymanager names may have changed, in the caller's transaction.
 
     One statement, however many names; sorted, so that two at once wait for each other and never deadlock. The row
-    CLOCK changes with every call, so that whoever keeps answers can ask one row whether anything changed.
+    CLOCK changes with every call, so that whoever keeps answers can ask one row whether anything changed. The servers concerned are told to fetch when the transaction is committed.
     """
     wanted = sorted(set(names))
     if not wanted:
@@ -38,3 +39,4 @@ def touch(names: Iterable[str]) -> None:
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [time.time_ns() // 1_000_000, json.dumps(wanted)])
+    fetch_soon(wanted)

@@ -20,6 +20,7 @@ from accounts.actors import Actor
 from accounts.audit import record
 from keymanager.models import KeySetRevision, SigningKey
 from keymanager.protocol import NAMESPACE, PRINCIPAL, USER_NAMESPACE
+from keymanager.revisions import touch
 
 _MAGIC = b"SSHSIG"
 
@@ -78,6 +79,7 @@ def current_key() -> SigningKey:
     try:
         with transaction.atomic():
             fresh.save()
+            touch([KeySetRevision.SIGNING])
     except IntegrityError:  # another process was first
         return SigningKey.objects.get(signs=True)
     return fresh
@@ -107,8 +109,6 @@ def prepare_next_key(actor: Actor) -> SigningKey:
 
 def use_next_key(actor: Actor) -> SigningKey:
     """Second half, once every host believes it: the prepared key signs and the old one is retired."""
-    from keymanager.revisions import touch
-
     with transaction.atomic():
         following = SigningKey.objects.select_for_update().get(signs=False, retired_at__isnull=True)
         SigningKey.objects.filter(signs=True).update(signs=False, retired_at=timezone.now())

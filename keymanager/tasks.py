@@ -5,7 +5,7 @@ from django.utils.translation import ngettext
 
 from jobs import works
 from jobs.run import Run
-from keymanager import reading
+from keymanager import fetch_tasks, reading  # noqa: F401 - the first registers works of its own
 from servers.connect import connect
 from servers.models import Server
 
