@@ -51,6 +51,19 @@ class GroupForm(forms.ModelForm):
         fields = ["name", "description", "includes_panel"]
 
 
+class StopFetchingForm(forms.Form):
+    """Whether the keys that a server holds are taken away when it stops fetching."""
+
+    take_keys = forms.BooleanField(
+        label=_("Take the keys away from the server, too"),
+        required=False,
+        help_text=_(
+            "Its authorized_keys2 files are emptied first, by a job that must reach it. Otherwise they stay "
+            "as they are, and nobody is locked out."
+        ),
+    )
+
+
 class RowsForm(forms.Form):
     """Rows chosen from a list, to be put into a group."""
 

@@ -4,9 +4,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.actors import Actor
+from accounts.models import AuditEntry, User
 from jobs.models import Job
-from keymanager.models import Group, Key, KeySetRevision, OfferedKey
+from keymanager.fetching import install_script
+from keymanager.models import FetchToken, Group, Key, KeySetRevision, OfferedKey
+from keymanager.tokens import give_token
 from servers.identity import panel_identity
 from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key, make_server, unit
 
@@ -49,10 +52,15 @@ def fleet(carol):
 
 class TestMyKeys:
     def test_a_member_adds_and_deletes_keys_and_is_told_what_happens_next(self, carol, carol_client, fleet):
+        give_token(Actor.system("test"), fleet[0])
         answer = carol_client.post(url("my_keys"), {"keys": line("new")}, follow=True)
         assert "2 servers are concerned" in answer.content.decode()
-        assert "within the hour" in answer.content.decode()
-        assert set(KeySetRevision.objects.exclude(name="").values_list("name", flat=True)) == {"hers", "web"}
+        assert "at the latest within the hour. 1 does not fetch from here." in answer.content.decode()
+        assert set(KeySetRevision.objects.exclude(name="").values_list("name", flat=True)) == {
+            "hers",
+            "web",
+            "*tokens",
+        }
         key = Key.objects.get(comment="new")
         page = carol_client.get(url("delete_key", key.pk)).content.decode()
         assert "hers" in page
@@ -93,14 +101,14 @@ class TestWhoMayDoWhat:
         host_key = make_key(unit(other), "host")
         offer = OfferedKey.objects.create(unix_user=unit(other), line=line("o"), fingerprint="f", path="p")
         for address in (
-            url("server", other.pk), url("server", web.pk), url("server_keys", other.pk), url("person", admin.pk),
-            url("delete_key", foreign.pk), url("delete_key", host_key.pk),
+            url("server", other.pk), url("server", web.pk), url("server_keys", other.pk),
+            url("person", admin.pk), url("delete_key", foreign.pk), url("delete_key", host_key.pk),
         ):  # fmt: skip
             assert carol_client.get(address).status_code == 404, address
         assert carol_client.post(url("delete_key", foreign.pk)).status_code == 404
         for address in (
-            url("keys"), url("person_keys", admin.pk), url("groups"), url("new_group"), url("group", group.pk),
-            url("edit_group", group.pk), url("delete_group", group.pk),
+            url("keys"), url("person_keys", admin.pk), url("groups"), url("new_group"),
+            url("group", group.pk), url("edit_group", group.pk), url("delete_group", group.pk),
         ):  # fmt: skip
             assert carol_client.get(address).status_code == 403, address
         for address in (
@@ -266,6 +274,53 @@ class TestServerKeys:
         for _again in range(2):
             admin_client.post(url("read_keys", server.pk), **JSON)
         assert Job.objects.filter(work="keymanager.read_server_keys").count() == 1
+
+
+class TestFetching:
+    def test_an_admin_sets_fetching_up_and_takes_it_away(self, admin_client):
+        server = make_server("web")
+        assert "Set it up" in admin_client.get(url("server", server.pk)).content.decode()
+        admin_client.post(url("install", server.pk))
+        assert FetchToken.objects.filter(server=server).exists()
+        page = admin_client.get(url("server", server.pk)).content.decode()
+        assert "Fetch now" in page
+        before = FetchToken.objects.get().digest
+        admin_client.post(url("replace_token", server.pk), {"at_once": "on"})
+        assert FetchToken.objects.get().digest != before
+        assert FetchToken.objects.get().previous_digest == ""
+        admin_client.post(url("send_again", server.pk))
+        assert "authorized_keys2" in admin_client.get(url("uninstall", server.pk)).content.decode()
+        admin_client.post(url("uninstall", server.pk))
+        assert not FetchToken.objects.exists()
+        assert admin_client.get(url("uninstall", server.pk)).status_code == 404
+
+    def test_the_script_is_shown_to_admins_on_purpose_and_on_record(self, admin_client):
+        server = make_server("web")
+        assert admin_client.get(url("install_script", server.pk)).status_code == 405
+        answer = admin_client.post(url("install_script", server.pk), **JSON)
+        assert answer.json()["script"] == install_script(server)
+        assert "no-store" in answer["Cache-Control"]
+        page = admin_client.post(url("install_script", server.pk)).content.decode()
+        assert "root shell" in page
+        entry = AuditEntry.objects.filter(verb="fetch_token.show").first()
+        assert entry is not None
+        assert FetchToken.objects.get().secret not in str((entry.before, entry.after, entry.object_name))
+
+    def test_owners_fetch_now_on_their_servers_and_do_nothing_else(self, carol_client, fleet):
+        hers, web, *_rest = fleet
+        assert carol_client.post(url("fetch_now", hers.pk), **JSON).status_code == 409
+        give_token(Actor.system("test"), hers)
+        assert carol_client.post(url("fetch_now", hers.pk), **JSON).json()["ok"]
+        assert carol_client.post(url("fetch_now", web.pk)).status_code == 404
+        for name in ("install", "install_script", "replace_token", "send_again", "uninstall"):
+            assert carol_client.post(url(name, hers.pk)).status_code == 403, name
+        assert carol_client.post(url("fetch_all_now")).status_code == 403
+
+    def test_all_fetch_now(self, admin_client):
+        assert admin_client.post(url("fetch_all_now"), **JSON).status_code == 409
+        give_token(Actor.system("test"), make_server("web"))
+        job = admin_client.post(url("fetch_all_now"), **JSON).json()["job"]
+        assert Job.objects.get(pk=job).work == "keymanager.fetch"
 
 
 def test_lists_ask_a_constant_number_of_queries(admin_client, django_assert_max_num_queries):
