@@ -10,11 +10,12 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from pages.answers import form_data, wants_json
 
 FIELD = "confirm_lockout"
-_given: ContextVar[bool] = ContextVar("second_word_given", default=False)
+_given: ContextVar[Callable[[], bool]] = ContextVar("second_word_given", default=lambda: False)
 
 
 class SecondWordNeeded(Exception):  # noqa: N818  # a question, not a fault
@@ -27,12 +28,12 @@ class SecondWordNeeded(Exception):  # noqa: N818  # a question, not a fault
 
 def given() -> bool:
     """Whether the word was given for what is being done now."""
-    return _given.get()
+    return _given.get()()
 
 
 @contextmanager
-def second_word(word: bool = True) -> Iterator[None]:
-    """Do what is inside with (or without) the second word; for jobs and programs that asked before."""
+def second_word(word: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Do what is inside with the second word, or as `word` says when asked."""
     token = _given.set(word)
     try:
         yield
@@ -50,7 +51,7 @@ class SecondWordMiddleware:
         """Answer with the word in effect."""
         if request.method != "POST":
             return self.get_response(request)
-        with second_word(_word_of(request)):
+        with second_word(lambda: _word_of(request)):  # only when asked: some views read the body themselves
             return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
@@ -65,8 +66,15 @@ class SecondWordMiddleware:
             if name not in {FIELD, "csrfmiddlewaretoken"} and "password" not in name
             for value in values
         ]
-        context = {"sentences": exception.sentences, "sent": sent, "field": FIELD}
+        context = {"sentences": exception.sentences, "sent": sent, "field": FIELD, "back": _back(request)}
         return render(request, "pages/second_word.html", context, status=409)
+
+
+def _back(request: HttpRequest) -> str:
+    """The page that the person came from, on this site."""
+    url = request.headers.get("Referer", "")
+    good = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if good else "/"
 
 
 def _word_of(request: HttpRequest) -> bool:

@@ -57,7 +57,7 @@ def random_fleet(seed: int) -> None:
     pick = random.Random(seed)
     if pick.random() < 0.7:
         PanelIdentity.objects.create(
-            private_key="x", public_key=f"ssh-ed25519 {ed25519_blob(b'panel')} gestion"
+            pk=1, private_key="x", public_key=f"ssh-ed25519 {ed25519_blob(b'panel')} gestion"
         )
     people = [
         User.objects.create(username=f"p{number}", is_active=pick.random() < 0.8) for number in range(6)
