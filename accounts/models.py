@@ -140,5 +140,4 @@ class AuditEntry(models.Model):
         before, after = self.before or {}, self.after or {}
         names = [*after, *(name for name in before if name not in after)]
         rows = [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]
-        nothing = (None, "", [])
-        return [row for row in rows if row[1] not in nothing or row[2] not in nothing]
+        return [row for row in rows if any(value not in (None, "", []) for value in row[1:])]

@@ -51,12 +51,12 @@ def _address_messages() -> Iterator[CheckMessage]:
 def check_transport(**_kwargs: Any) -> list[CheckMessage]:
     """That nothing secret travels in the clear, and that no stranger is believed."""
     found: list[CheckMessage] = []
-    secure = settings.GESTION_URL.startswith("https://")
+    secure = not settings.GESTION_URL.startswith("http://")
     if not secure and not _is_loopback(urlsplit(settings.GESTION_URL).hostname or ""):
         found.append(
             Warning(
-                "The panel is reached by plain HTTP over a network: passwords and keys can be read and changed.",
-                hint="Put a proxy with a certificate in front and set GESTION_URL=https://… and TRUST_PROXY=true.",
+                "The panel is reached by plain HTTP over a network: passwords and keys can be read.",
+                hint="Put a proxy with a certificate in front; set GESTION_URL=https://…, TRUST_PROXY=true.",
                 id="gestion.W005",
             )
         )
@@ -140,7 +140,7 @@ def check_services(**_kwargs: Any) -> list[CheckMessage]:
     if not settings.EMBEDDED and settings.CELERY_BROKER_URL.startswith("filesystem"):
         found.append(
             Warning(
-                "DATABASE_URL is set, but the broker is a folder on this machine: workers elsewhere get no jobs.",
+                "DATABASE_URL is set, but the broker is a folder here: workers elsewhere get no jobs.",
                 hint="Set REDIS_URL=redis://…",
                 id="gestion.W014",
             )
@@ -152,7 +152,7 @@ def check_services(**_kwargs: Any) -> list[CheckMessage]:
             found.append(
                 Error(
                     f"GESTION_IP is not an IP address: {settings.GESTION_IP}",
-                    hint="Set GESTION_IP to the panel's address on its host's internal network, or leave it out.",
+                    hint="Set GESTION_IP to the panel's address on the internal network, or leave it out.",
                     id="gestion.E015",
                 )
             )
