@@ -139,4 +139,6 @@ class AuditEntry(models.Model):
         """Each field with its value before and after; None where there was or is none."""
         before, after = self.before or {}, self.after or {}
         names = [*after, *(name for name in before if name not in after)]
-        return [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]
+        rows = [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]
+        nothing = (None, "", [])
+        return [row for row in rows if row[1] not in nothing or row[2] not in nothing]

@@ -1,5 +1,6 @@
-"""How servers stand to their key sets: how many keys each unix user has, and whether the server holds them."""
+"""How servers stand to their key sets: the keys of each unix user, and whether the server holds them."""
 
+import datetime
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,11 +43,16 @@ class FetchState:
         names = {Fetching.UNMANAGED: "none", Fetching.NEVER: "warning", Fetching.PROBLEM: "failed"}
         return names.get(self.state, str(self.state))
 
+    @property
+    def fetched_at(self) -> datetime.datetime | None:
+        """When it last fetched."""
+        return self.report.fetched_at if self.report else None
+
     def as_json(self) -> dict[str, Any]:
         """What a program gets."""
         return {
             "fetching": self.state,
-            "fetched_at": self.report.fetched_at if self.report else None,
+            "fetched_at": self.fetched_at,
             "problem": self.report.problem if self.report else "",
             "keys": self.keys,
         }

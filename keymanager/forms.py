@@ -40,8 +40,7 @@ class KeysForm(forms.Form):
         text = self.data.get("keys", "") if self.is_bound else ""
         self.text = text
         if holds_private_key(text):
-            self.data = self.data.copy()
-            self.data["keys"] = "# private key"
+            self.data = {"keys": "# private key"}
 
 
 class GroupForm(forms.ModelForm):
@@ -50,6 +49,19 @@ class GroupForm(forms.ModelForm):
     class Meta:
         model = Group
         fields = ["name", "description", "includes_panel"]
+
+
+class StopFetchingForm(forms.Form):
+    """Whether the keys that a server holds are taken away when it stops fetching."""
+
+    take_keys = forms.BooleanField(
+        label=_("Take the keys away from the server, too"),
+        required=False,
+        help_text=_(
+            "Its authorized_keys2 files are emptied first, by a job that must reach it. Otherwise they stay "
+            "as they are, and nobody is locked out."
+        ),
+    )
 
 
 class RowsForm(forms.Form):

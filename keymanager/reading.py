@@ -16,8 +16,8 @@ from servers.models import Server, UnixUser
 
 WORK = "keymanager.read_server_keys"
 MOST_BYTES = 64 * 1024  # of one server's answer, so that no server fills the panel's memory
-# Names come on standard input, one a line; the answer is user, path and line, each ended by NUL, which no file
-# name can hold. No login shell is started, and no link followed: a .pub could point at another's file.
+# Names come on standard input, one a line; the answer is user, path and line, each ended by NUL, which no
+# file name can hold. No login shell is started, and no link followed: a .pub could point at another's file.
 SCRIPT = r"""
 while IFS= read -r user; do
   home=$(getent passwd -- "$user" | cut -d: -f6)
@@ -40,7 +40,7 @@ def read_server_keys(actor: Actor, server: Server) -> Job:
 
 
 def read_from(host: Host, server: Server) -> tuple[int, list[str]]:
-    """Offer what lies on the host; how many keys are new, and what was wrong with others. Raises HostError."""
+    """Offer what lies on the host: how many keys are new, what was wrong with others. Raises HostError."""
     units = {unit.name: unit for unit in server.unix_users.all()}
     said = host.run(["sh", "-c", SCRIPT], stdin="".join(f"{name}\n" for name in units).encode()).check()
     new, wrong = 0, []

@@ -87,7 +87,7 @@ def _first_steps(request: HttpRequest) -> Iterable[Step]:
 section = Section(
     "keymanager",
     nav=(
-        NavItem(_("Who can log in"), "keymanager:overview", "key", order=20, admin_only=False),
+        NavItem(_("Who can log in"), "keymanager:overview", "lock", order=20, admin_only=False),
         NavItem(_("Groups"), "keymanager:groups", "users-group", order=21),
         NavItem(_("SSH keys"), "keymanager:keys", "fingerprint", order=22),
         NavItem(_("My SSH keys"), "keymanager:my_keys", "key", order=80, admin_only=False),

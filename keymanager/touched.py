@@ -50,8 +50,8 @@ def names_of_key(key: Key) -> set[str]:
     """Where this key counts."""
     if key.person is not None:
         return names_of_people([key.person]) if key.person.is_active else set()
-    servers = UnixUser.objects.filter(pk=key.unix_user_id).values("server_id")
-    return names_of_groups(Group.objects.filter(Q(member_servers__in=servers) | Q(member_keys=key)))
+    servers = UnixUser.objects.filter(ssh_keys=key).values("server_id")
+    return names_of_groups(Group.objects.filter(Q(member_servers__in=servers) | Q(member_keys__in=[key])))
 
 
 def names_of_servers(servers: QuerySet[Server] | Iterable[Server]) -> set[str]:

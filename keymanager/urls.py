@@ -2,13 +2,20 @@
 
 from django.urls import path
 
-from keymanager.views import access, groups, keys
+from keymanager.views import access, fetching, groups, keys
 
 app_name = "keymanager"
 urlpatterns = [
     path("", access.overview, name="overview"),
     path("servers/<int:pk>/", access.server, name="server"),
     path("people/<int:pk>/", access.person, name="person"),
+    path("servers/<int:pk>/fetching/install/", fetching.install, name="install"),
+    path("servers/<int:pk>/fetching/now/", fetching.fetch_now, name="fetch_now"),
+    path("servers/<int:pk>/fetching/script/", fetching.script, name="install_script"),
+    path("servers/<int:pk>/fetching/token/", fetching.replace_token, name="replace_token"),
+    path("servers/<int:pk>/fetching/again/", fetching.send_again, name="send_again"),
+    path("servers/<int:pk>/fetching/stop/", fetching.uninstall, name="uninstall"),
+    path("fetch/", fetching.fetch_all_now, name="fetch_all_now"),
     path("mine/", keys.my_keys, name="my_keys"),
     path("keys/", keys.all_keys, name="keys"),
     path("keys/<int:pk>/delete/", keys.delete, name="delete_key"),

@@ -22,9 +22,20 @@ def after_change(sentence: str, names: Iterable[str], user: User) -> str:
     concerned = ngettext("%d server is concerned", "%d servers are concerned", count) % count
     if len(named) == count <= MOST_NAMED:
         concerned += f" ({', '.join(named)})"
+    return f"{sentence} {concerned}. {_next(servers.filter(fetch_token=None).count(), count)}"
+
+
+def _next(not_fetching: int, count: int) -> str:
+    if not_fetching == count:
+        return ngettext("It does not fetch from here.", "They do not fetch from here.", count)
     then = (
-        _("They are told to fetch now, and fetch within the hour in any case.")
+        _("They fetch now, at the latest within the hour.")
         if settings.KEYS_PUSH
         else _("They fetch within the hour.")
     )
-    return f"{sentence} {concerned}. {then}"
+    if not_fetching:
+        then += " " + (
+            ngettext("%d does not fetch from here.", "%d do not fetch from here.", not_fetching)
+            % not_fetching
+        )
+    return then

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
-from accounts.permissions import admin_required
+from accounts.permissions import admin_required, user_of
 from keymanager.forms import GroupForm, RowsForm
 from keymanager.models import Group
 from keymanager.services import groups as services
@@ -67,7 +67,7 @@ def recommended(request: HttpRequest, key: str) -> HttpResponse:
         made = make_recommended_group(actor_of(request), key)
     except ValueError:
         return refused(request, _("There is a group with this name already."), reverse("keymanager:groups"))
-    said = after_change(_("The group %s is there.") % made, names_of_groups([made]), request.user)  # type: ignore[arg-type]
+    said = after_change(_("The group %s is there.") % made, names_of_groups([made]), user_of(request))
     return done(request, said, made.get_absolute_url(), {"id": made.pk})
 
 
@@ -150,7 +150,7 @@ def add(request: HttpRequest, pk: int, part: str) -> HttpResponse:
     url = f"{row.get_absolute_url()}?part={part}"
     form = RowsForm(chosen.rows(), form_data(request))
     if not form.is_valid():
-        return refused(request, " ".join(form.errors["rows"]), url, status=422)
+        return refused(request, " ".join(map(str, form.errors["rows"])), url, status=422)
     names = services.add_to_group(actor_of(request), row, part, form.cleaned_data["rows"])
     return _done(request, _("Added."), names, url)
 
@@ -173,7 +173,7 @@ def _part(name: str) -> Part:
 
 
 def _done(request: HttpRequest, said: str, names: set[str], url: str) -> HttpResponse:
-    return done(request, after_change(said, names, request.user), url, {"names": sorted(names)})  # type: ignore[arg-type]
+    return done(request, after_change(said, names, user_of(request)), url, {"names": sorted(names)})
 
 
 def _row_json(row: Any) -> dict[str, Any]:

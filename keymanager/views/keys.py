@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.models import User
-from accounts.permissions import admin_required
+from accounts.permissions import admin_required, user_of
 from keymanager.bad_key import BadKey
 from keymanager.forms import KeysForm
 from keymanager.models import Key, OfferedKey
@@ -32,7 +32,7 @@ BOTH = ["GET", "HEAD", "POST"]
 @require_http_methods(BOTH)
 def my_keys(request: HttpRequest) -> HttpResponse:
     """Everybody's own keys: see, add by paste."""
-    return _keys_of(request, request.user)  # type: ignore[arg-type]  # the middleware let only users in
+    return _keys_of(request, user_of(request))
 
 
 @admin_required
@@ -44,7 +44,7 @@ def person_keys(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _keys_of(request: HttpRequest, person: User) -> HttpResponse:
     form = KeysForm(form_data(request))
-    url = keys_url(person, request.user)
+    url = keys_url(person, user_of(request))
     if form.is_valid():
         answer = _add(request, form, person, url)
         if answer is not None:
@@ -76,7 +76,7 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
     weak = [key for key in keys if key.weak]
     if weak:
         said += " " + _("RSA under 3072 bits is weak: replace it with an Ed25519 key soon.")
-    message = after_change(said, names, request.user)  # type: ignore[arg-type]  # as above
+    message = after_change(said, names, user_of(request))
     return done(request, message, url, {"keys": [key_json(key) for key in keys]})
 
 
@@ -84,14 +84,14 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a key; people their own, admins any."""
     key = get_object_or_404(Key.objects.select_related("person", "unix_user__server"), pk=pk)
-    if key.person_id != request.user.pk and not request.user.is_admin:  # type: ignore[union-attr]
+    if key.person_id != user_of(request).pk and not user_of(request).is_admin:
         raise Http404
-    url = keys_url(key.owner, request.user)
+    url = keys_url(key.owner, user_of(request))
     concerned = Server.objects.filter(keymanager_name__in=services.names_of_owner(key.owner))
     if request.method == "POST":
         names = services.delete_key(actor_of(request), key)
-        return done(request, after_change(_("Key deleted."), names, request.user), url)  # type: ignore[arg-type]
-    held = concerned.visible_to(request.user).order_by("name")  # type: ignore[arg-type]
+        return done(request, after_change(_("Key deleted."), names, user_of(request)), url)
+    held = concerned.visible_to(user_of(request)).order_by("name")
     context = {
         "key": key,
         "owner": key.owner,
@@ -149,7 +149,7 @@ def all_keys(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ)
 def server_keys(request: HttpRequest, pk: int) -> HttpResponse:
     """A server's keys by unix user; owners see them, admins change them."""
-    server = get_object_or_404(Server.objects.visible_to(request.user), pk=pk)  # type: ignore[arg-type]
+    server = get_object_or_404(Server.objects.visible_to(user_of(request)), pk=pk)
     return _server_keys(request, server)
 
 
@@ -172,7 +172,7 @@ def add_unix_user_keys(request: HttpRequest, pk: int) -> HttpResponse:
     unit = get_object_or_404(UnixUser.objects.select_related("server"), pk=pk)
     form = KeysForm(form_data(request), auto_id=f"id_{unit.pk}_%s")
     if form.is_valid():
-        answer = _add(request, form, unit, keys_url(unit, request.user))
+        answer = _add(request, form, unit, keys_url(unit, user_of(request)))
         if answer is not None:
             return answer
     return _server_keys(request, unit.server, form, unit)
@@ -192,7 +192,7 @@ def read_keys(request: HttpRequest, pk: int) -> HttpResponse:
 def offered(request: HttpRequest, pk: int) -> HttpResponse:
     """Take (`take`) or dismiss a key that was read from a server."""
     row = get_object_or_404(OfferedKey.objects.select_related("unix_user__server"), pk=pk)
-    url = keys_url(row.unix_user, request.user)
+    url = keys_url(row.unix_user, user_of(request))
     data = form_data(request)
     if data is None or not data.get("take"):
         services.dismiss_offered_key(actor_of(request), row)
@@ -201,7 +201,7 @@ def offered(request: HttpRequest, pk: int) -> HttpResponse:
         _keys, names = services.accept_offered_key(actor_of(request), row)
     except BadKey as error:
         return refused(request, str(error), url)
-    return done(request, after_change(_("Key added."), names, request.user), url)  # type: ignore[arg-type]
+    return done(request, after_change(_("Key added."), names, user_of(request)), url)
 
 
 def key_json(key: Key) -> dict[str, Any]:
