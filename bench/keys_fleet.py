@@ -4,9 +4,12 @@ import base64
 import hashlib
 import random
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
+from django.db.models import Model
 
 from accounts.models import User
 from keymanager.models import FetchToken, Group, Key
@@ -90,7 +93,7 @@ def build(size: Size) -> None:
     )
 
 
-def _link(field, target: str, pairs: list[tuple[Group, object]]) -> None:
+def _link(field: Any, target: str, pairs: Sequence[tuple[Group, Model]]) -> None:
     through = field.through
     through.objects.bulk_create(
         [through(**{"group_id": group.pk, f"{target}_id": other.pk}) for group, other in pairs]
@@ -109,3 +112,10 @@ def _key(person: User, number: int) -> Key:
         comment=f"{person.username}@laptop{number}",
         fingerprint=f"SHA256:{fingerprint}",
     )
+
+
+def newcomer() -> User:
+    """A person with one key who is in no group yet."""
+    person = User.objects.create(username=f"new{User.objects.count()}", password="!")
+    _key(person, 0).save()
+    return person
