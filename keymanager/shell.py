@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from keymanager.fetch_states import fetch_states
+from keymanager.lockout import ways_in
 from keymanager.models import Group, Key, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
@@ -21,7 +22,7 @@ MOST_HITS = 10
 
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
-    """People without keys in groups, weak keys, keys that wait for a word."""
+    """People without keys in groups, servers without a key for root, weak keys, keys that wait for a word."""
     if not getattr(request.user, "is_admin", False):
         return
     keyless = User.objects.filter(is_active=True, key_groups__isnull=False)
@@ -40,6 +41,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
             else reverse("accounts:users")
         )
         yield Notice("info", text % count, url)
+    yield from _without_root_key()
     weak = Key.objects.filter(type="ssh-rsa", bits__lt=RSA_GOOD_BITS).count()
     if weak:
         text = ngettext(
@@ -51,6 +53,23 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
     ):
         text = _("Keys read from %s wait for your word.") % server
         yield Notice("info", text, reverse("keymanager:server_keys", args=[server.pk]))
+
+
+def _without_root_key() -> Iterable[Notice]:
+    """Servers that fetch from here and get no key for root: only their own authorized_keys lets anybody in."""
+    fetching = Server.objects.filter(fetch_token__isnull=False)
+    ways = ways_in(fetching.values_list("keymanager_name", flat=True))
+    names = [name for name, way in ways.items() if not way.anyone]
+    servers = fetching.filter(keymanager_name__in=names).order_by("name")
+    count = len(names) and servers.count()
+    if count:
+        text = ngettext("%d server gets no key for root.", "%d servers get no key for root.", count)
+        url = (
+            reverse("keymanager:server", args=[servers[0].pk])
+            if count == 1
+            else reverse("keymanager:overview")
+        )
+        yield Notice("warning", text % count, url)
 
 
 def _search(request: HttpRequest, words: str) -> Iterable[Hit]:
