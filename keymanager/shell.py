@@ -22,7 +22,7 @@ MOST_HITS = 10
 
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
-    """People without keys in groups, servers without a key for root, weak keys, keys that wait for a word."""
+    """People without keys in groups, servers without a key for root, weak keys, keys to look at."""
     if not getattr(request.user, "is_admin", False):
         return
     keyless = User.objects.filter(is_active=True, key_groups__isnull=False)
@@ -56,7 +56,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
 
 
 def _without_root_key() -> Iterable[Notice]:
-    """Servers that fetch from here and get no key for root: only their own authorized_keys lets anybody in."""
+    """Servers that fetch from here, but get no key for root."""
     fetching = Server.objects.filter(fetch_token__isnull=False)
     ways = ways_in(fetching.values_list("keymanager_name", flat=True))
     names = [name for name, way in ways.items() if not way.anyone]
