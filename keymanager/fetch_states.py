@@ -14,7 +14,6 @@ from keymanager.answers import contents
 from keymanager.models import FetchReport
 from servers.models import Server
 
-
 STALE_AFTER = timedelta(hours=2)  # two hourly fetches missed
 
 
