@@ -1,8 +1,9 @@
-"""The key endpoint beside what it could be at best, on one Daphne: `.venv/bin/python -m bench.keys [--quick] [--json FILE]`.
+"""The key endpoint beside what it could be at best, on one Daphne: `.venv/bin/python -m bench.keys [--quick]
+[--json FILE]`.
 
-10,000 servers with 5 unix users each, 1,000 people with 2 keys, 300 groups. Measured with wrk (Debian: apt-get install
-wrk), one thread and 32 connections, on random servers with their own tokens. Each figure is the best of its rounds:
-what else the machine does can only make it worse.
+10,000 servers with 5 unix users each, 1,000 people with 2 keys, 300 groups. Measured with wrk (Debian:
+apt-get install wrk), one thread and 32 connections, on random servers with their own tokens. Each figure is
+the best of its rounds: what else the machine does can only make it worse.
 """
 
 import argparse
@@ -56,7 +57,9 @@ class Bench:
         begin = time.perf_counter()
         argv = [sys.executable, "-m", "daphne", "-b", "127.0.0.1", "-p", str(self.port), "--verbosity", "0"]
         log = (self.folder / "daphne.log").open("wb")
-        self.daphne = subprocess.Popen([*argv, "bench.keys_app:application"], cwd=ROOT, stdout=log, stderr=log)
+        self.daphne = subprocess.Popen(
+            [*argv, "bench.keys_app:application"], cwd=ROOT, stdout=log, stderr=log
+        )
         while True:
             try:
                 self.ask(name_of(0), token_of(0))
@@ -99,8 +102,10 @@ class Bench:
 
         def some(first: int) -> None:
             link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            for number in numbers[first::threads]:
-                found.append((number, *self.ask(name_of(number), token_of(number), link)))
+            found.extend(
+                (number, *self.ask(name_of(number), token_of(number), link))
+                for number in numbers[first::threads]
+            )
             link.close()
 
         begin = time.perf_counter()
@@ -130,7 +135,9 @@ class Bench:
 
 
 def first_changed_answer(bench: Bench, group_name: str, number: int) -> float:
-    """Seconds from calling the service that puts a new person into a group until a server's answer has changed."""
+    """Seconds from calling the service that puts a new person into a group until a server's answer has
+    changed.
+    """
     from accounts.actors import Actor
     from bench.keys_fleet import name_of, newcomer, token_of
     from keymanager.models import Group
@@ -173,6 +180,7 @@ def measure(bench: Bench, quick: bool) -> dict[str, float]:
     seconds, found = bench.pass_over(range(count))
     figures["cold_ms_per_answer"] = 1000 * seconds / count
     figures["bytes_per_answer"] = sum(size for _n, _etag, size in found) / count
+    figures["megabytes_of_daphne"] = resident(bench.daphne.pid)
     bench.write_list(found)
 
     rates = measure_rates(bench, 2 if quick else 6, 2 if quick else 3)
@@ -198,7 +206,6 @@ def measure(bench: Bench, quick: bool) -> dict[str, float]:
     figures["everybody_seconds_to_first_changed_answer"] = first_changed_answer(bench, EVERYBODY, 0)
     seconds, _found = bench.pass_over(everywhere)
     figures["everybody_ms_per_answer"] = 1000 * seconds / len(everywhere)
-    figures["megabytes_of_daphne"] = resident(bench.daphne.pid)
     return figures
 
 
@@ -245,9 +252,10 @@ def main() -> int:
             figures = measure(bench, options.quick)
         finally:
             bench.stop()
-    report = {"figures": figures, "wanted": {n: f"{s} {v}" for n, (s, v) in WANTED.items()}, "ok": met(figures)}
+    wanted = {name: f"{sign} {limit}" for name, (sign, limit) in WANTED.items()}
+    report = {"figures": figures, "wanted": wanted, "ok": met(figures)}
     for name, value in figures.items():
-        print(f"{name:44} {value:12.3f}   {report['wanted'].get(name, '')}")
+        print(f"{name:44} {value:12.3f}   {wanted.get(name, '')}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
     return 0 if report["ok"] else 1

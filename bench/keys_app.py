@@ -5,8 +5,8 @@ from typing import Any
 
 os.environ["DJANGO_SETTINGS_MODULE"] = "bench.keys_settings"
 
-from gestion.asgi import django, keys
 from gestion.asgi import application as panel
+from gestion.asgi import django, keys
 
 HELLO = [(b"Content-Type", b"text/plain; charset=utf-8"), (b"Content-Length", b"6")]
 START = {"type": "http.response.start", "status": 200, "headers": HELLO}
@@ -23,7 +23,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     elif path == "/same/":  # the bytes and headers of one real answer
         name = scope["query_string"].decode()
         entry = keys.live.entries.get(name) or await keys.live.answers(name)
-        assert entry is not None
+        if entry is None:
+            raise LookupError(name)
         answer = entry.server
         await send(answer.status_200)
         if name not in _bodies:

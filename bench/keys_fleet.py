@@ -44,14 +44,12 @@ def name_of(number: int) -> str:
 def build(size: Size) -> None:
     """Fill an empty database.
 
-    Groups are teams of 5 to 30 people, each allowed on whole servers of its own and on single unix users of others;
-    a server has its owner and about three teams. One group has everybody in it and is allowed as one unix user on a
-    hundredth of the servers (the jump hosts).
+    Groups are teams of 5 to 30 people, each allowed on whole servers of its own and on single unix users of
+    others; a server has its owner and about three teams. One group has everybody in it and is allowed as one
+    unix user on a hundredth of the servers (the jump hosts).
     """
     pick = random.Random(42)
-    people = User.objects.bulk_create(
-        [User(username=f"p{number:04}", password="!") for number in range(size.people)]
-    )
+    people = User.objects.bulk_create([User(username=f"p{number:04}") for number in range(size.people)])
     Key.objects.bulk_create([_key(person, n) for person in people for n in range(size.keys_each)])
     servers = Server.objects.bulk_create(
         [Server(name=name_of(n), keymanager_name=name_of(n)) for n in range(size.servers)]
@@ -116,6 +114,6 @@ def _key(person: User, number: int) -> Key:
 
 def newcomer() -> User:
     """A person with one key who is in no group yet."""
-    person = User.objects.create(username=f"new{User.objects.count()}", password="!")
+    person = User.objects.create(username=f"new{User.objects.count()}")
     _key(person, 0).save()
     return person

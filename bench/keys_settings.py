@@ -1,4 +1,6 @@
-"""The panel's settings with a bare Django view, no middleware, and a count of every SQL query of the process."""
+"""The panel's settings with a bare Django view, no middleware, and a count of every SQL query of the
+process.
+"""
 
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest, HttpResponse

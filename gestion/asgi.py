@@ -18,9 +18,11 @@ keys = KeyEndpoint()
 async def application(
     scope: dict[str, Any],
     receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    send: Callable[[Any], Awaitable[None]],
 ) -> None:
-    """Hosts' requests for keys are short and many and pass no middleware; the endpoint makes every check itself."""
+    """Hosts' requests for keys are short and many and pass no middleware; the endpoint makes every check
+    itself.
+    """
     if is_for_hosts(scope):
         await keys(scope, receive, send)
     else:

@@ -44,8 +44,8 @@ if settings.SECURE:
 class Answer:
     """The whole answer for one URL: headers of a 200 and of a 304, and the body in parts.
 
-    Parts are lines that other answers share, so that ten thousand answers take little memory; joining them takes a few
-    microseconds.
+    Parts are lines that other answers share, so that ten thousand answers take little memory; joining them
+    takes a few microseconds.
     """
 
     etag: bytes  # with its quotes, as in the header
@@ -136,7 +136,8 @@ def one_moment() -> Iterator[None]:
 
 def contents(names: Iterable[str]) -> dict[str, Content]:
     """What hosts of these names should hold, in a constant number of queries."""
-    # Unix users with the same groups share one tuple of lines: render each once. The tuples live as long as `sets`.
+    # Unix users with the same groups share one tuple of lines: render each once. The tuples live as long as
+    # `sets`.
     known: dict[int, tuple[bytes, ...]] = {}
     sets = key_sets(names)
     return {

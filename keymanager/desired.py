@@ -1,4 +1,6 @@
-"""What a server that fetches its keys should hold: the script, its settings, the believed signers, the cron entry."""
+"""What a server that fetches its keys should hold: the script, its settings, the believed signers, the
+cron entry.
+"""
 
 import base64
 import shlex
@@ -79,12 +81,16 @@ def install_text(fetch: Fetch) -> str:
     return _render(
         "install.sh.j2",
         name=fetch.name,
-        files=[{"path": file.path, "mode": f"{file.mode:04o}", "content": file.content} for file in files(fetch)],
+        files=[
+            {"path": file.path, "mode": f"{file.mode:04o}", "content": file.content} for file in files(fetch)
+        ],
     )
 
 
 def _one_line(value: str) -> str:
-    """A value that stands on a line of its own; anything that could begin another line is a mistake of ours."""
+    """A value that stands on a line of its own; anything that could begin another line is a mistake of
+    ours.
+    """
     if not value.isprintable():
         raise ValueError(f"{value!r} does not fit on one line")
     return value
@@ -97,11 +103,10 @@ def _lines64(content: bytes) -> str:
 
 @cache
 def _environment() -> Environment:
-    # Not HTML: each file's own filters quote what needs it.
-    environment = Environment(  # noqa: S701
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "configs"),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - not HTML: each file's own filters quote what needs it
         keep_trailing_newline=True,
         # The script is full of braces and hashes of its own.
         comment_start_string="{#~",

@@ -1,9 +1,12 @@
 """The URLs that hosts curl ⚓: a plain ASGI application, mounted before Django by gestion/asgi.py.
 
-GET /keymanager/servers/getKeys/<keymanager name>/              all unix users, signed (docs/keymanager-protocol.md)
+What travels is described in docs/keymanager-protocol.md.
+
+GET /keymanager/servers/getKeys/<keymanager name>/              all unix users, signed
 GET /keymanager/servers/getKeys/<keymanager name>/<unix user>/  one unix user's lines between the markers
 
-No middleware of Django's runs here, so every check is made here: method, Host header, scheme, token, whose name it is.
+No middleware of Django's runs here, so every check is made here: method, Host header, scheme, token, whose
+name it is.
 """
 
 import hmac

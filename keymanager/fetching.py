@@ -25,7 +25,9 @@ FORGET = "keymanager.forget"
 
 
 def install(actor: Actor, server: Server) -> FetchToken:
-    """Have this server fetch its keys from the panel: its token is made, script and cron entry are rolled out."""
+    """Have this server fetch its keys from the panel: its token is made, script and cron entry are rolled
+    out.
+    """
     with transaction.atomic():
         token = tokens.give_token(actor, server)
         ask(actor, server, [KIND], _("Key fetching was set up."))
@@ -35,8 +37,8 @@ def install(actor: Actor, server: Server) -> FetchToken:
 def uninstall(actor: Actor, server: Server, *, take_keys: bool = False) -> Job | None:
     """This server fetches no more: script, settings and cron entry go, its token ends.
 
-    The keys it holds stay as they were last, so that nobody is locked out by it; with `take_keys` they are taken away
-    first, by a job that needs to reach the server.
+    The keys it holds stay as they were last, so that nobody is locked out by it; with `take_keys` they are
+    taken away first, by a job that needs to reach the server.
     """
     if take_keys:
         title = _("Take away the keys on %(server)s") % {"server": server}
@@ -78,7 +80,8 @@ def send_again(actor: Actor, server: Server) -> None:
 
 
 def install_script(server: Server) -> str:
-    """What an admin pastes into a root shell on the server. Holds its token: for admins, after a POST, never kept.
+    """What an admin pastes into a root shell on the server. Holds its token: for admins, after a POST, never
+    kept.
 
     Raises FetchToken.DoesNotExist for a server without a token.
     """
@@ -107,7 +110,7 @@ def _fetch_of(server: Server, token: FetchToken) -> Fetch:
 def _resolve(server: Server) -> str:
     """Guests of the panel's own Proxmox host cannot reach its outside address: they go to its inside one."""
     url = urlsplit(settings.GESTION_URL)
-    beside = server.vm_host is not None and server.vm_host.name == settings.GESTION_VM_NAME
+    beside = server.vm_host is not None and server.vm_host.name == settings.GESTION_VM_NAME.lower()
     if not (settings.GESTION_IP and beside and url.hostname):
         return ""
     return f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}:{settings.GESTION_IP}"
@@ -130,5 +133,7 @@ def use_next_signing_key(actor: Actor) -> None:
 
 
 def note_tokens_changed() -> None:
-    """Tell every endpoint that a server with a token was renamed or deleted, in the transaction that does it."""
+    """Tell every endpoint that a server with a token was renamed or deleted, in the transaction that does
+    it.
+    """
     touch({KeySetRevision.TOKENS})

@@ -1,8 +1,9 @@
 """Answers and tokens as this process knows them, never older than a second.
 
-One worker thread with its own database connection does everything that asks the database: it looks every 0.3 seconds
-whether anything changed (one small query), computes missing answers in batches, and writes fetch reports. The event
-loop never waits for the database. While no look has succeeded within MAX_AGE seconds, nothing is answered.
+One worker thread with its own database connection does everything that asks the database: it looks every 0.3
+seconds whether anything changed (one small query), computes missing answers in batches, and writes fetch
+reports. The event loop never waits for the database. While no look has succeeded within MAX_AGE seconds,
+nothing is answered.
 """
 
 import asyncio
@@ -93,7 +94,9 @@ class LiveAnswers:
             raise Unavailable from error
 
     async def answers(self, name: str) -> NameAnswers | None:
-        """The answers of a name, computed with others that are wanted now; None for no such name. Raises Unavailable."""
+        """The answers of a name, computed with others that are wanted now; None for no such name. Raises
+        Unavailable.
+        """
         future = self._wanted.get(name)
         if future is None:
             future = self._wanted[name] = asyncio.get_running_loop().create_future()
@@ -108,7 +111,9 @@ class LiveAnswers:
     # Behind them.
 
     async def _in_worker(self, work: Callable[[], T]) -> T:
-        """Run work in the worker thread. Its connection is kept for CONNECTION_LIFE, and never after an error."""
+        """Run work in the worker thread. Its connection is kept for CONNECTION_LIFE, and never after an
+        error.
+        """
 
         def careful() -> T:
             if monotonic() > self._connection_until:
@@ -204,7 +209,7 @@ class LiveAnswers:
             signer = self._signer
             try:
                 if signer is None:
-                    raise Unavailable
+                    raise Unavailable  # noqa: TRY301 - handled like any other trouble
                 found = await self._in_worker(partial(compute, waiting, signer))
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody may be left waiting
                 trouble = error

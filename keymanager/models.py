@@ -133,8 +133,9 @@ class Group(models.Model):
 class KeySetRevision(models.Model):
     """When the answer for a keymanager name last changed; grows with every change, across restarts.
 
-    Three names that no server can have: "" changes with every change, so that one small query tells that nothing
-    did; "*tokens" changes when tokens, or the names of servers that have one, do; "*signing" with the signing key.
+    Three names that no server can have: "" changes with every change, so that one small query tells that
+    nothing did; "*tokens" changes when tokens, or the names of servers that have one, do; "*signing" with the
+    signing key.
     """
 
     CLOCK = ""

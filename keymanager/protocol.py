@@ -1,4 +1,5 @@
-"""What travels between the endpoint and the hosts' script, as bytes; described in docs/keymanager-protocol.md.
+"""What travels between the endpoint and the hosts' script, as bytes; described in
+docs/keymanager-protocol.md.
 
 Pure: knows no database and no request.
 """
@@ -17,9 +18,9 @@ PRINCIPAL = "gestion"
 HOLDS = b"gestion-keys-holds"
 PROBLEM = b"gestion-keys-problem"
 
-# One line of authorized_keys as the hosts' script takes it (sshd(8), AUTHORIZED_KEYS FILE FORMAT). The same pattern,
-# as an extended regular expression, stands in configs/gestion-keys.j2; a test holds the two together. In quotes, a
-# run of backslashes before a quote hides the quote, as in sshd.
+# One line of authorized_keys as the hosts' script takes it (sshd(8), AUTHORIZED_KEYS FILE FORMAT). The same
+# pattern, as an extended regular expression, stands in configs/gestion-keys.j2; a test holds the two
+# together. In quotes, a run of backslashes before a quote hides the quote, as in sshd.
 _VALUE = rb'"([^"\\\x00-\x1f\x7f]|\\+[^\\\x00-\x1f\x7f])*"'
 _OPTION = rb"[A-Za-z0-9-]+(=" + _VALUE + rb")?"
 _TYPES = (
@@ -40,8 +41,8 @@ LINE = re.compile(
 class Content:
     """All keys of one keymanager name: the part of the answer that the ETag stands for.
 
-    `parts` are lines with their newlines; joined, they are the bytes. `spans` are the places of each unix user's lines
-    among them.
+    `parts` are lines with their newlines; joined, they are the bytes. `spans` are the places of each unix
+    user's lines among them.
     """
 
     parts: tuple[bytes, ...]
@@ -73,7 +74,9 @@ def content_of(users: Mapping[str, tuple[bytes, ...]]) -> Content:
 
 
 def server_message(name: str, revision: int, content: Content) -> tuple[bytes, ...]:
-    """What is signed and sent for the whole server, from the first marker line to the last; two lines, then the content."""
+    """What is signed and sent for the whole server, from the first marker line to the last; two lines,
+    then the content.
+    """
     head = f"# gestion-keys 1 {name} {revision} {content.etag}\n".encode()
     return (FIRST, head, *content.parts, LAST)
 

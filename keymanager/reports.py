@@ -16,12 +16,22 @@ MOST_ROWS = 500  # a flush; what is left waits for the next
 _ETAG = re.compile(r"[0-9a-f]{40}")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
+# A request of the old kind says neither what it holds nor what was wrong; what is known of that then stays.
+_STATEMENT = """
+    INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address) VALUES ROWS
+    ON CONFLICT (server_id) DO UPDATE SET
+        fetched_at = excluded.fetched_at, status = excluded.status, address = excluded.address,
+        holds = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.holds ELSE excluded.holds END,
+        problem = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.problem ELSE excluded.problem END
+"""
 # (status, holds, problem, address); holds and problem are None when the request did not say.
 Report = tuple[int, bytes | None, bytes | None, str]
 
 
 class ReportBuffer:
-    """The newest report of each server that is not written yet. One per process; its thread is the event loop's."""
+    """The newest report of each server that is not written yet. One per process; its thread is the event
+    loop's.
+    """
 
     def __init__(self) -> None:
         self.waiting: dict[int, Report] = {}
@@ -66,16 +76,8 @@ def _write(batch: dict[int, Report]) -> None:
         if not rows:
             return
         places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
-        statement = (
-            "INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address) "
-            f"VALUES {places} ON CONFLICT (server_id) DO UPDATE SET fetched_at = excluded.fetched_at, "
-            "status = excluded.status, address = excluded.address, "
-            # A request of the old kind says neither; what is known then stays.
-            "holds = CASE WHEN excluded.holds = '' THEN keymanager_fetchreport.holds ELSE excluded.holds END, "
-            "problem = CASE WHEN excluded.holds = '' THEN keymanager_fetchreport.problem ELSE excluded.problem END"
-        )
         with connection.cursor() as cursor:
-            cursor.execute(statement, [value for row in rows for value in row])
+            cursor.execute(_STATEMENT.replace("ROWS", places), [value for row in rows for value in row])
 
 
 def _row(report: Report) -> tuple[int, str, str, str | None]:

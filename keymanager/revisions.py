@@ -23,8 +23,9 @@ _ROWS = {
 def touch(names: Iterable[str]) -> None:
     """Say that the answers for these keymanager names may have changed, in the caller's transaction.
 
-    One statement, however many names; sorted, so that two at once wait for each other and never deadlock. The row
-    CLOCK changes with every call, so that whoever keeps answers can ask one row whether anything changed. The servers concerned are told to fetch when the transaction is committed.
+    One statement, however many names; sorted, so that two at once wait for each other and never deadlock. The
+    row CLOCK changes with every call, so that whoever keeps answers can ask one row whether anything changed.
+    The servers concerned are told to fetch when the transaction is committed.
     """
     wanted = sorted(set(names))
     if not wanted:

@@ -1,4 +1,6 @@
-"""The panel's signature under its answers: OpenSSH's PROTOCOL.sshsig, so that a host needs only ssh-keygen."""
+"""The panel's signature under its answers: OpenSSH's PROTOCOL.sshsig, so that a host needs only
+ssh-keygen.
+"""
 
 import base64
 import hashlib
@@ -86,7 +88,9 @@ def current_key() -> SigningKey:
 
 
 def allowed_signers() -> str:
-    """The hosts' allowed_signers file (ssh-keygen(1)): every key that is not retired, for our namespaces only."""
+    """The hosts' allowed_signers file (ssh-keygen(1)): every key that is not retired, for our namespaces
+    only.
+    """
     current_key()
     keys = SigningKey.objects.filter(retired_at__isnull=True).values_list("public_key", flat=True)
     return "".join(f'{PRINCIPAL} namespaces="{NAMESPACE},{USER_NAMESPACE}" {key}\n' for key in keys)

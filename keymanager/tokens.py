@@ -38,8 +38,8 @@ def give_token(actor: Actor, server: Server) -> FetchToken:
 def replace_token(actor: Actor, server: Server, *, at_once: bool = False) -> FetchToken:
     """A new token. The old one counts until the host has used the new one; with `at_once` it stops now.
 
-    Raises FetchToken.DoesNotExist for a server without one. A second replacement before the first was used keeps the
-    token that the host has, not the one in between.
+    Raises FetchToken.DoesNotExist for a server without one. A second replacement before the first was used
+    keeps the token that the host has, not the one in between.
     """
     with transaction.atomic():
         token = FetchToken.objects.select_for_update().get(server=server)

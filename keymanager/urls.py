@@ -16,6 +16,7 @@ urlpatterns = [
     path("servers/<int:pk>/fetching/again/", fetching.send_again, name="send_again"),
     path("servers/<int:pk>/fetching/stop/", fetching.uninstall, name="uninstall"),
     path("fetch/", fetching.fetch_all_now, name="fetch_all_now"),
+    path("signing/", fetching.signing, name="signing"),
     path("mine/", keys.my_keys, name="my_keys"),
     path("keys/", keys.all_keys, name="keys"),
     path("keys/<int:pk>/delete/", keys.delete, name="delete_key"),

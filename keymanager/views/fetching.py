@@ -11,8 +11,8 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from keymanager import fetching
 from keymanager.forms import StopFetchingForm
-from keymanager.models import FetchToken
-from keymanager.services.fetching import show_install_script
+from keymanager.models import FetchToken, SigningKey
+from keymanager.services.fetching import servers_without_next_key, show_install_script, sign_with_next_key
 from pages.answers import done, form_data, refused, show_form, show_page
 from servers.models import Server
 
@@ -94,6 +94,29 @@ def uninstall(request: HttpRequest, pk: int) -> HttpResponse:
         url = job.get_absolute_url() if job else _page(server)
         return done(request, _("%s stops fetching.") % server, url, {"job": job.pk if job else None})
     return show_form(request, "keymanager/stop_fetching.html", form, {"server": server})
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def signing(request: HttpRequest) -> HttpResponse:
+    """The keys that sign answers; POST `step` prepares the next one, or uses it."""
+    url = reverse("keymanager:signing")
+    keys = SigningKey.objects.order_by("-pk")
+    following = keys.filter(signs=False, retired_at=None).exists()
+    data = form_data(request)
+    if data is not None:
+        step = data.get("step")
+        if step == "prepare" and not following:
+            fetching.prepare_next_signing_key(actor_of(request))
+            return done(request, _("The next key is prepared; servers learn to believe it."), url)
+        if step == "use" and following:
+            sign_with_next_key(actor_of(request))
+            return done(request, _("Answers are signed with the new key."), url)
+        return refused(request, _("Nothing to do: somebody else was quicker."), url)
+    waiting = servers_without_next_key() if following else []
+    rows = [{"key": key.public_key, "signs": key.signs, "retired_at": key.retired_at} for key in keys]
+    context = {"keys": keys, "following": following, "waiting": waiting}
+    return show_page(request, "keymanager/signing.html", context, {"keys": rows, "waiting": waiting})
 
 
 def _fetching_server(pk: int) -> Server:

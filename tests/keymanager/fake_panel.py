@@ -1,4 +1,6 @@
-"""A panel's other side for the hosts' script: gives whatever a test wants, good or bad, and notes what was said."""
+"""A panel's other side for the hosts' script: gives whatever a test wants, good or bad, and notes what
+was said.
+"""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -33,7 +35,12 @@ class FakePanel:
         return files(fetch)
 
     def answer(
-        self, users: Mapping[str, list[str]], *, name: str = "", revision: int = 0, signer: Signer | None = None
+        self,
+        users: Mapping[str, list[str]],
+        *,
+        name: str = "",
+        revision: int = 0,
+        signer: Signer | None = None,
     ) -> tuple[str, bytes]:
         """ETag and body of a right answer."""
         self.revision += 1

@@ -1,4 +1,6 @@
-"""Servers that fetch: with a token, and with keys that came by the real services' way of announcing a change."""
+"""Servers that fetch: with a token, and with keys that came by the real services' way of announcing a
+change.
+"""
 
 from accounts.actors import Actor
 from accounts.models import User

@@ -67,7 +67,9 @@ def test_the_script_to_paste_brings_the_same_files(tmp_path: Path) -> None:
     text = install_text(FETCH)
     assert subprocess.run(["sh", "-n"], input=text.encode(), check=False).returncode == 0
     for path, file in made().items():
-        block = re.search(rf"^put {re.escape(path)} {file.mode:04o} <<'END'\n(.*?)\nEND$", text, re.M | re.S)
+        block = re.search(
+            rf"^put {re.escape(path)} {file.mode:04o} <<'END'\n(.*?)\nEND$", text, re.MULTILINE | re.DOTALL
+        )
         assert block, path
         done = subprocess.run(["base64", "-d"], input=block[1].encode(), capture_output=True, check=True)
         assert done.stdout == file.content
@@ -76,19 +78,15 @@ def test_the_script_to_paste_brings_the_same_files(tmp_path: Path) -> None:
 def script_pattern() -> str:
     """The extended regular expression as the script itself puts it together."""
     script = made()[SCRIPT].content.decode()
-    lines = "\n".join(re.findall(r"^(?:VALUE|OPTION|TYPE|KEY)=.*$", script, re.M))
+    lines = "\n".join(re.findall(r"^(?:VALUE|OPTION|TYPE|KEY)=.*$", script, re.MULTILINE))
     return subprocess.run(
         ["sh", "-c", f'{lines}\nprintf %s "$KEY"'], capture_output=True, text=True, check=True
     ).stdout
 
 
-PIECES = st.lists(
-    st.sampled_from(
-        ["no-pty", ",", " ", 'command="', '"', "\\", '\\"', "a b", "ssh-ed25519", "ssh-rsa", "ssh-dss", "AAAA"]
-        + ["AAAAB3Nz", "==", "é", "\x7f", "\t", "#", "user", 'from="1.2.3.4"', "sk-ssh-ed25519@openssh.com", "x"]
-    ),
-    max_size=12,
-).map("".join)
+WORDS = """no-pty , command=" " \\ \\" ssh-ed25519 ssh-rsa ssh-dss AAAA AAAAB3Nz == é \x7f # user x
+from="1.2.3.4" sk-ssh-ed25519@openssh.com"""
+PIECES = st.lists(st.sampled_from([*WORDS.split(), " ", "\t"]), max_size=12).map("".join)
 RIGHT = st.tuples(PIECES, PIECES).map(lambda two: f"{two[0]} ssh-ed25519 AAAAx{two[1]}")
 
 
@@ -116,7 +114,11 @@ def test_no_comment_breaks_a_line(comment: str) -> None:
         assert not any(byte < 32 for byte in line[:-1])
 
 
-@given(st.dictionaries(st.sampled_from(["root", "a", "b", "www-data"]), st.lists(st.sampled_from("xyz"), max_size=4)))
+@given(
+    st.dictionaries(
+        st.sampled_from(["root", "a", "b", "www-data"]), st.lists(st.sampled_from("xyz"), max_size=4)
+    )
+)
 def test_a_content_holds_every_users_lines_and_counts_them(users: dict[str, list[str]]) -> None:
     given_lines = {user: tuple(f"{line}\n".encode() for line in lines) for user, lines in users.items()}
     content = content_of(given_lines)

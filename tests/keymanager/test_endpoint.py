@@ -29,7 +29,19 @@ def verify(folder, namespace: str, message: bytes, signature: bytes) -> bool:
     """Whether the real ssh-keygen believes it."""
     (folder / "signers").write_text(signing.allowed_signers())
     (folder / "signature").write_bytes(signature)
-    argv = ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "gestion", "-n", namespace, "-s", "signature"]
+    argv = [
+        "ssh-keygen",
+        "-Y",
+        "verify",
+        "-f",
+        "signers",
+        "-I",
+        "gestion",
+        "-n",
+        namespace,
+        "-s",
+        "signature",
+    ]
     return subprocess.run(argv, cwd=folder, input=message, capture_output=True, check=False).returncode == 0
 
 
@@ -98,7 +110,16 @@ def test_every_refusal(panel) -> None:
     assert panel.ask(path, Authorization=f"Basic {token}").status == 401
     assert panel.ask(path, other).status == 404
     assert panel.ask(path, other).body == panel.ask("/keymanager/servers/getKeys/none/", other).body
-    for odd in ("", "web1", "web1//", "web1/root", "web1/root/x/", "web1%2Froot%2Fx/", "../web1/", "web1/%00/"):
+    for odd in (
+        "",
+        "web1",
+        "web1//",
+        "web1/root",
+        "web1/root/x/",
+        "web1%2Froot%2Fx/",
+        "../web1/",
+        "web1/%00/",
+    ):
         reply = panel.ask(f"/keymanager/servers/getKeys/{odd}", token)
         assert (odd, reply.status) in {(odd, 404), (odd, 400)}
     assert panel.ask(path, token, Host="evil.example").status == 400

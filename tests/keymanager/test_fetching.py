@@ -10,6 +10,7 @@ from accounts.models import AuditEntry
 from hosts.errors import Unreachable
 from hosts.host import Result
 from hosts.memory import MemoryHost
+from hosts.state import File
 from jobs.masking import Masker
 from jobs.models import Job, JobState
 from jobs.run import Run
@@ -58,7 +59,9 @@ def run_of(work: str) -> Run:
 
 
 def reported(server: Server, **fields) -> FetchReport:
-    return FetchReport.objects.create(server=server, **{"fetched_at": timezone.now(), "status": 200, **fields})
+    return FetchReport.objects.create(
+        server=server, **{"fetched_at": timezone.now(), "status": 200, **fields}
+    )
 
 
 def test_a_server_is_set_up_with_a_token_of_its_own_and_a_rollout() -> None:
@@ -67,7 +70,7 @@ def test_a_server_is_set_up_with_a_token_of_its_own_and_a_rollout() -> None:
     token = fetching.install(ACTOR, server)
     state = fetching.desired(server)
     assert state is not None
-    conf = next(item for item in state.items if item.path == CONF)
+    conf = next(item for item in state.items if isinstance(item, File) and item.path == CONF)
     assert f"token={token.secret}\n".encode() in conf.content
     assert Rollout.objects.get(server=server).kind == KIND
     assert fetching.install(ACTOR, server).pk == token.pk
@@ -88,6 +91,7 @@ def test_taking_the_keys_away_comes_first_and_needs_the_server() -> None:
     server = make_server("web1")
     fetching.install(ACTOR, server)
     job = fetching.uninstall(ACTOR, server, take_keys=True)
+    assert job is not None
     with pytest.raises(pushing.FetchFailed, match="web1"):
         fetching.forget(Run(job, Masker()), **job.args)
     assert FetchToken.objects.filter(server=server).exists()
@@ -167,11 +171,11 @@ def test_how_a_server_stands() -> None:
         return fetch_states(rows)[server.pk].state
 
     assert state() == Fetching.NEVER
-    report = reported(server, holds="0" * 40)
+    reported(server, holds="0" * 40)
     assert state() == Fetching.BEHIND
     FetchReport.objects.update(holds=etag)
     assert state() == Fetching.CURRENT
-    FetchReport.objects.update(fetched_at=report.fetched_at - timedelta(hours=3))
+    FetchReport.objects.update(fetched_at=timezone.now() - timedelta(hours=3))
     assert state() == Fetching.STALE
     FetchReport.objects.update(problem="older: …", fetched_at=timezone.now())
     assert state() == Fetching.PROBLEM

@@ -1,4 +1,6 @@
-"""The whole way: a key and a rule in the panel, the script on a real host, and OpenSSH's own word on who gets in."""
+"""The whole way: a key and a rule in the panel, the script on a real host, and OpenSSH's own word on who
+gets in.
+"""
 
 import subprocess
 import time
@@ -55,10 +57,23 @@ def dora(tmp_path) -> tuple[User, str]:
 
 def gets_in(host, key: str, user: str) -> bool:
     """Whether OpenSSH's client gets in with this key alone."""
-    options = ["BatchMode=yes", "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "IdentitiesOnly=yes"]
+    options = [
+        "BatchMode=yes",
+        "StrictHostKeyChecking=no",
+        "UserKnownHostsFile=/dev/null",
+        "IdentitiesOnly=yes",
+    ]
     argv = ["ssh", "-F", "none", "-i", key, *(word for option in options for word in ("-o", option))]
-    done = subprocess.run([*argv, f"{user}@{host.address}", "id -un"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*argv, f"{user}@{host.address}", "id -un"], capture_output=True, text=True, check=False
+    )
     return done.returncode == 0 and done.stdout == f"{user}\n"
+
+
+def state_of(server: Server) -> Fetching:
+    """What the panel shows of it."""
+    rows = Server.objects.select_related("fetch_token", "fetch_report").prefetch_related("unix_users")
+    return fetch_states(rows)[server.pk].state
 
 
 def set_up(host, server: Server) -> None:
@@ -77,18 +92,15 @@ def test_a_key_lets_in_as_one_user_and_taken_away_it_lets_in_no_more(panel, host
     set_up(host, server)
     assert gets_in(host, key, "dora")
     assert not gets_in(host, key, "root")
-    state = lambda: fetch_states(  # noqa: E731
-        Server.objects.select_related("fetch_token", "fetch_report").prefetch_related("unix_users")
-    )[server.pk].state
-    assert wait_until(lambda: state() == Fetching.CURRENT)
+    assert wait_until(lambda: state_of(server) == Fetching.CURRENT)
 
     group.allowed_unix_users.clear()
     touch([HOST])
-    assert state() == Fetching.BEHIND
+    assert state_of(server) == Fetching.BEHIND
     time.sleep(1)
     assert host.exec(["/usr/local/sbin/gestion-keys"]).returncode == 0
     assert not gets_in(host, key, "dora")
-    assert wait_until(lambda: state() == Fetching.CURRENT)
+    assert wait_until(lambda: state_of(server) == Fetching.CURRENT)
 
 
 def test_cron_fetches_by_itself(panel, host, dora) -> None:

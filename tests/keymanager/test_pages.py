@@ -9,6 +9,7 @@ from accounts.models import AuditEntry, User
 from jobs.models import Job
 from keymanager.fetching import install_script
 from keymanager.models import FetchToken, Group, Key, KeySetRevision, OfferedKey
+from keymanager.signing import current_key
 from keymanager.tokens import give_token
 from servers.identity import panel_identity
 from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key, make_server, unit
@@ -276,7 +277,39 @@ class TestServerKeys:
         assert Job.objects.filter(work="keymanager.read_server_keys").count() == 1
 
 
+class TestOtherRoomsPages:
+    def test_switching_off_the_last_admin_with_a_way_in_is_asked_about_on_the_persons_page(
+        self, admin_client
+    ):
+        ann = User.objects.create(username="ann", is_admin=True)
+        make_key(ann, "ann")
+        make_server("web").owners.add(ann)
+        edit = reverse("accounts:edit_user", args=[ann.pk])
+        asked = admin_client.post(edit, {"username": "ann", "is_admin": "on"})  # no longer active
+        assert asked.status_code == 409
+        assert "web" in asked.content.decode()
+        assert admin_client.post(reverse("accounts:delete_user", args=[ann.pk])).status_code == 409
+        assert User.objects.get(username="ann").is_active
+        sent = {"username": "ann", "is_admin": "on", "confirm_lockout": "on"}
+        assert admin_client.post(edit, sent).status_code == 302
+        assert not User.objects.get(username="ann").is_active
+
+
 class TestFetching:
+    def test_the_signing_key_is_replaced_in_two_steps(self, admin_client, member_client):
+        assert member_client.get(url("signing")).status_code == 403
+        give_token(Actor.system("test"), make_server("web"))
+        current = current_key()
+        admin_client.post(url("signing"), {"step": "prepare"})
+        assert admin_client.post(url("signing"), {"step": "prepare"}, **JSON).status_code == 409
+        asked = admin_client.post(url("signing"), {"step": "use"})
+        assert asked.status_code == 409
+        assert "web" in asked.content.decode()
+        assert "Sign with the next key" in admin_client.get(url("signing")).content.decode()
+        admin_client.post(url("signing"), {"step": "use", "confirm_lockout": "on"})
+        assert current_key() != current
+        assert admin_client.post(url("signing"), {"step": "use"}, **JSON).status_code == 409
+
     def test_an_admin_sets_fetching_up_and_takes_it_away(self, admin_client):
         server = make_server("web")
         assert "Set it up" in admin_client.get(url("server", server.pk)).content.decode()

@@ -77,7 +77,10 @@ def test_keys_are_written_as_sshd_wants_them_and_the_panel_hears_of_it(machine, 
     assert machine.keys() == f"{ADA}\n"
     assert machine.keys("anna") == f"{ADA}\n{BOB}\n"
     assert machine.keys("ben") == ""
-    assert machine.sh("cd /home/anna/.ssh && stat -c '%U:%G %a' . authorized_keys2") == "anna:anna 700\nanna:anna 600\n"
+    assert (
+        machine.sh("cd /home/anna/.ssh && stat -c '%U:%G %a' . authorized_keys2")
+        == "anna:anna 700\nanna:anna 600\n"
+    )
     etag = listening.reply[1]["ETag"].strip('"')
     assert listening.holds == etag
     assert len(listening.seen) == 2
@@ -88,11 +91,17 @@ def test_keys_are_written_as_sshd_wants_them_and_the_panel_hears_of_it(machine, 
 
 
 def test_authorized_keys_is_never_touched(machine, listening) -> None:
-    machine.sh("mkdir -p -m 700 /home/anna/.ssh; echo mine >/home/anna/.ssh/authorized_keys; chown -R anna: /home/anna/.ssh")
+    machine.sh(
+        "mkdir -p -m 700 /home/anna/.ssh; echo mine >/home/anna/.ssh/authorized_keys;"
+        "chown -R anna: /home/anna/.ssh"
+    )
     before = machine.sh("stat -c '%i %Y %Z %a' /home/anna/.ssh/authorized_keys /root/.ssh/authorized_keys")
     listening.give({"root": [ADA], "anna": [ADA]})
     assert machine.fetch()[0] == 0
-    assert machine.sh("stat -c '%i %Y %Z %a' /home/anna/.ssh/authorized_keys /root/.ssh/authorized_keys") == before
+    assert (
+        machine.sh("stat -c '%i %Y %Z %a' /home/anna/.ssh/authorized_keys /root/.ssh/authorized_keys")
+        == before
+    )
 
 
 def bad_answers(panel: FakePanel):
@@ -169,7 +178,11 @@ def test_plain_http_is_never_spoken_unless_the_settings_say_so(machine, listenin
 
 def test_settings_are_read_and_never_run(machine, listening) -> None:
     listening.give({"root": [ADA]})
-    for evil in ("name=web1$(touch /tmp/owned)", 'token=x"\nurl = "http://x/', "url=http://x/;touch /tmp/owned"):
+    for evil in (
+        "name=web1$(touch /tmp/owned)",
+        'token=x"\nurl = "http://x/',
+        "url=http://x/;touch /tmp/owned",
+    ):
         conf = listening.files()[1].content + evil.encode() + b"\n"
         machine.put("/etc/gestion/keys.conf", conf, "0600")
         assert machine.fetch()[0] in {0, 1}
@@ -209,7 +222,8 @@ def test_a_full_disk_under_the_state_keeps_the_last_good_file(machine, listening
     assert machine.fetch()[0] == 0
     machine.sh(
         "cp -a /var/lib/gestion/keys /tmp/state; mount -t tmpfs -o size=128k tmpfs /var/lib/gestion/keys;"
-        "cp -a /tmp/state/. /var/lib/gestion/keys/; dd if=/dev/zero of=/var/lib/gestion/keys/full bs=1k 2>/dev/null; true"
+        "cp -a /tmp/state/. /var/lib/gestion/keys/;"
+        "dd if=/dev/zero of=/var/lib/gestion/keys/full bs=1k 2>/dev/null; true"
     )
     try:
         listening.give({"root": [BOB]})
@@ -295,7 +309,10 @@ def test_an_unknown_user_is_said_and_served_once_he_is_there(machine, listening)
 
 
 def test_a_home_of_roots_gets_its_folder_and_a_home_open_to_others_is_reported(machine, listening) -> None:
-    machine.sh("usermod -d /srv/www ben; mkdir -p /srv/www; chown root: /srv/www; chmod 755 /srv/www; chmod g+w /home/anna")
+    machine.sh(
+        "usermod -d /srv/www ben; mkdir -p /srv/www; chown root: /srv/www;"
+        "chmod 755 /srv/www; chmod g+w /home/anna"
+    )
     listening.give({"ben": [ADA], "anna": [ADA]})
     assert machine.fetch()[0] == 0
     assert machine.sh("stat -c '%U %a' /srv/www/.ssh/authorized_keys2") == "ben 600\n"
@@ -322,13 +339,17 @@ def test_forget_takes_every_key_away_and_check_says_how_it_stands(machine, liste
 
 
 KEY_LINES = st.builds(
-    lambda options, seed, comment: f"{options}ssh-ed25519 {base64.b64encode(hashlib.sha256(seed).digest() * 2).decode()}{comment}",
+    lambda options, seed, comment: (
+        f"{options}ssh-ed25519 {base64.b64encode(hashlib.sha256(seed).digest() * 2).decode()}{comment}"
+    ),
     st.sampled_from(["", "no-pty ", 'command="a \\"b\\" $(c) `d` \\\\n",from="1.2.3.4,!*.x" ', "user "]),
     st.binary(max_size=4),
     st.one_of(
         st.just(""),
         st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=30).map(lambda text: " " + text),
-        st.sampled_from([" # users root 3", " \\n \\0 %s $(id) `id` ' \" \\", " ### AUTOMATIC UPDATES - DON'T EDIT ###"]),
+        st.sampled_from(
+            [" # users root 3", " \\n \\0 %s $(id) `id` ' \" \\", " ### AUTOMATIC UPDATES - DON'T EDIT ###"]
+        ),
     ),
 ).map(lambda line: line.replace("ssh-ed25519 ", "ssh-ed25519 AAAA"))
 
