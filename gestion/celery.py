@@ -3,8 +3,10 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gestion.settings")
+TRANSPORT_ALIASES["embedded"] = "gestion.broker:Transport"
 
 app = Celery("gestion")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -59,6 +59,12 @@ GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
 SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
+# Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
+RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
+# Memory for answers that are ready to be sent, in bytes, of each web process.
+KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
+# After a change, have the servers fetch their keys at once; without it they do within the hour.
+KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -93,6 +99,7 @@ MIDDLEWARE = [
     "accounts.middleware.LoginRequiredMiddleware",
     "accounts.middleware.LocalTimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "pages.second_word.SecondWordMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -237,6 +244,14 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
+# How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
+JOBS_SLOTS = {
+    name: int(slots) for name, slots in env.dict("JOBS_SLOTS", default={"default": 6, "backups": 2}).items()
+}
+JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
+
+# How servers are reached; tests bring a fleet in memory.
+SERVERS_TRANSPORT = "servers.transport.SSHTransport"
 
 LOGGING = {
     "version": 1,

@@ -1,10 +1,14 @@
 """Jobs, their steps and log lines: long work a person can watch."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from accounts.fields import EncryptedTextField
 
 
 class JobState(models.TextChoices):
@@ -19,6 +23,24 @@ class JobState(models.TextChoices):
 
 
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs, as pages ask for them."""
+
+    def visible_to(self, user: Any) -> "JobQuerySet":
+        """All for an admin; his own for anyone else; none for the anonymous."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_admin else self.filter(owner_id=user.pk)
+
+    def unacknowledged(self) -> "JobQuerySet":
+        """Those that went wrong and that nobody has looked at yet."""
+        return self.filter(state__in=[JobState.FAILED, JobState.LOST], acknowledged_at=None)
+
+    def of(self, subject: models.Model) -> "JobQuerySet":
+        """Those about this row."""
+        return self.filter(subject_type=subject._meta.label_lower, subject_id=str(subject.pk))
 
 
 class Job(models.Model):
@@ -50,9 +72,24 @@ class Job(models.Model):
     retry_seconds = models.PositiveIntegerField(default=0)
     retry_until = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    times_lost = models.PositiveIntegerField(default=0)
+    secrets = EncryptedTextField(blank=True)  # JSON list of what to mask; emptied at the end
+    once_key = models.CharField(max_length=64, blank=True)  # set while waiting, if started with once=True
+    revision = models.PositiveBigIntegerField(default=0)  # counts what watchers would want to see
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=120, blank=True)
+
+    objects = JobQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["once_key"],
+                condition=models.Q(state="waiting") & ~models.Q(once_key=""),
+                name="one_waiting_job_a_once_key",
+            ),
+        ]
         indexes = [
             models.Index(fields=["state", "not_before"], name="job_to_run"),
             models.Index(fields=["subject_type", "subject_id"], name="job_of_subject"),
@@ -69,6 +106,18 @@ class Job(models.Model):
     def ended(self) -> bool:
         """Whether it came to an end."""
         return self.state in ENDED
+
+    @property
+    def percent(self) -> int | None:
+        """Progress in whole per cent; None while the total is unknown."""
+        if not self.total_units:
+            return 100 if self.state == JobState.DONE else None
+        return min(100, self.done_units * 100 // self.total_units)
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether it went wrong and nobody has said that he has seen it."""
+        return self.state in (JobState.FAILED, JobState.LOST) and self.acknowledged_at is None
 
 
 class JobStep(models.Model):
@@ -103,3 +152,34 @@ class JobLine(models.Model):
 
     def __str__(self) -> str:
         return self.text
+
+
+class ScheduleState(models.Model):
+    """When a thing of the schedule ran last; the row by which one process claims the next run."""
+
+    name = models.CharField(max_length=80, unique=True)
+    last_started_at = models.DateTimeField(null=True)
+    last_ended_at = models.DateTimeField(null=True)
+    running_since = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkerState(models.Model):
+    """A worker process that lives, or did: its last sign of life."""
+
+    name = models.CharField(max_length=120, unique=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+    queues = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,5 +1,4 @@
 """URLs of servers."""
 
-
 app_name = "servers"
 urlpatterns: list = []
