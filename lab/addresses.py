@@ -7,8 +7,8 @@ from ipaddress import IPv4Interface, IPv4Network, ip_network
 
 from .errors import LabError
 
-# RFC 5737: nobody's network. It looks public, so the panel treats it as such, and is never anyone's own. One of the
-# three such networks is enough; isolated machines are known to keep their package mirror in another, 203.0.113.0/24.
+# RFC 5737: nobody's network. It looks public, so the panel treats it as such, and is never anyone's. One of
+# the three is enough: isolated machines are known to keep their package mirror in another, 203.0.113.0/24.
 GUARDED = (IPv4Network("198.51.100.0/24"),)
 INSIDE = IPv4Interface("10.0.0.1/24")
 """Address of `vmbr0`, the bridge inside every Proxmox host; seen in that host's namespace alone."""

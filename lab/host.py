@@ -57,7 +57,7 @@ class LabHost:
 
     @property
     def connection(self) -> str:
-        """How the panel logs in: "root@198.51.100.2", or "-p 2201 root@198.51.100.2" behind a Proxmox host."""
+        """How the panel logs in: "root@198.51.100.2", or "-p 2201 root@198.51.100.2" if behind another."""
         address, port = self.ssh_endpoint
         return f"root@{address}" if port == 22 else f"-p {port} root@{address}"
 

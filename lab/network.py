@@ -14,7 +14,7 @@ GUARD_METRIC = "4294967295"
 
 
 def guard() -> None:
-    """Keep every packet for a lab's networks on this machine while no lab is up; harmless to repeat.
+    """Keep every packet for the labs' network on this machine while no lab is up; harmless to repeat.
 
     Raises LabUnavailable without root, unless the guard is there already.
     """

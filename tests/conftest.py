@@ -5,6 +5,8 @@ from django.test import Client
 
 from accounts.models import User
 
+pytest_plugins = ["tests.lab_fixtures"]
+
 
 @pytest.fixture
 def admin(db) -> User:

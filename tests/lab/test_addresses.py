@@ -57,7 +57,16 @@ def test_bad_host_names_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.0/24", "198.51.100.0/30", "198.51.100.0/23", "2001:db8::/64", "no", "198.51.100.1/24"]
+    "text",
+    [
+        "10.0.0.0/24",
+        "203.0.113.0/27",
+        "198.51.100.0/30",
+        "198.51.100.0/23",
+        "2001:db8::/64",
+        "no",
+        "198.51.100.1/24",
+    ],
 )
 def test_networks_that_are_somebodys_or_too_small_are_refused(text: str) -> None:
     with pytest.raises(LabError):
