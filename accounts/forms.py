@@ -5,9 +5,10 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.contrib.auth import password_validation
+from django.contrib.auth import authenticate, password_validation
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -120,9 +121,14 @@ class OwnPasswordForm(PasswordPairForm):
     )
     field_order = ["current", "password", "password_again"]
 
+    def __init__(self, *args: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, user=user, **kwargs)
+        self.request = request
+
     def clean_current(self) -> str:
-        """It is the current one."""
-        if not self.user.check_password(self.cleaned_data["current"]):
+        """It is the current one; wrong ones count as at sign-in, so an open session helps nobody guess it."""
+        typed = self.cleaned_data["current"]
+        if authenticate(self.request, username=self.user.username, password=typed) != self.user:
             raise ValidationError(_("This is not your current password."))
         return str(self.cleaned_data["current"])
 

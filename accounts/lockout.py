@@ -4,8 +4,8 @@ import datetime
 import math
 from typing import Any
 
+from axes.helpers import get_cool_off
 from axes.models import AccessAttempt
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -44,5 +44,5 @@ def minutes_left(username: str | None, address: str | None) -> int:
     )
     if last is None:
         return 1
-    left = last + datetime.timedelta(hours=settings.AXES_COOLOFF_TIME) - timezone.now()
+    left = last + (get_cool_off() or datetime.timedelta()) - timezone.now()
     return max(1, math.ceil(left.total_seconds() / 60))

@@ -139,4 +139,5 @@ class AuditEntry(models.Model):
         """Each field with its value before and after; None where there was or is none."""
         before, after = self.before or {}, self.after or {}
         names = [*after, *(name for name in before if name not in after)]
-        return [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]
+        rows = [(name.replace("_", " "), before.get(name), after.get(name)) for name in names]
+        return [row for row in rows if any(value not in (None, "", []) for value in row[1:])]

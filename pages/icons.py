@@ -10,7 +10,7 @@ _BOUNDS = re.compile(r'<path stroke="none" d="M0 0h24v24H0z" fill="none" ?/>')
 
 
 def sprite(folder: Path) -> str:
-    """All of ICONS as one SVG of symbols, out of @tabler/icons' `folder`; raises OSError for a missing one."""
+    """All of ICONS as one SVG of symbols, from @tabler/icons' `folder`; OSError for a missing one."""
     symbols = [_symbol(name, (folder / f"{name}.svg").read_text()) for name in ICONS]
     return '<svg xmlns="http://www.w3.org/2000/svg">\n' + "\n".join(symbols) + "\n</svg>\n"
 

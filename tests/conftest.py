@@ -8,6 +8,13 @@ from accounts.models import User
 pytest_plugins = ["tests.lab_fixtures"]
 
 
+@pytest.fixture(autouse=True)
+def quick_start(settings):
+    """Hash passwords quickly, and do not look for a thousand static files with each client."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_USE_FINDERS = False
+
+
 @pytest.fixture
 def admin(db) -> User:
     """An admin of the panel."""

@@ -35,7 +35,7 @@ def profile(request: HttpRequest) -> HttpResponse:
 def password(request: HttpRequest) -> HttpResponse:
     """A new password for oneself; every other session of this person ends."""
     user = user_of(request)
-    form = OwnPasswordForm(form_data(request), user=user)
+    form = OwnPasswordForm(form_data(request), request=request, user=user)
     if form.is_bound and form.is_valid():
         changed = services.set_password(actor_of(request), user, form.cleaned_data["password"])
         update_session_auth_hash(request, changed)

@@ -14,7 +14,6 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import audit, services
 from accounts.actors import Actor, actor_of
 from accounts.forms import SetupForm, SignInForm
-from accounts.lockout import locked_out
 from accounts.models import User
 from accounts.permissions import user_of
 from pages.answers import done, form_data, refused, show_form, wants_json
@@ -38,8 +37,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         auth.login(request, user)
         audit.record(actor_of(request), "session.begin", user)
         return done(request, _("Signed in."), target) if wants_json(request) else HttpResponseRedirect(target)
-    if getattr(request, "axes_locked_out", False):
-        return locked_out(request, credentials={"username": form.cleaned_data.get("username")})
     return show_form(request, "accounts/sign_in.html", form, {"next": target})
 
 

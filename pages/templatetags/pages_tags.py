@@ -103,11 +103,12 @@ def field(bound: BoundField, hint: Any = "") -> dict[str, Any]:
     widget = bound.field.widget
     css = next(css for kind, css in _WIDGET_CLASSES if isinstance(widget, kind))
     given = widget.attrs.get("class", "")
-    widget.attrs["class"] = f"{given} {css}{' is-invalid' if bound.errors else ''}".strip()
     if isinstance(widget, forms.CheckboxSelectMultiple | forms.RadioSelect):
         layout = "choices"
     else:
         layout = "check" if isinstance(widget, forms.CheckboxInput) else "control"
+        css += " is-invalid" if bound.errors else ""
+    widget.attrs["class"] = f"{given} {css}".strip()
     return {"field": bound, "layout": layout, "hint": hint}
 
 
