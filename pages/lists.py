@@ -47,7 +47,7 @@ class ListPage:
         self.sorts = sorts or {}
         self.filters = tuple(filters)
         self.per_page = per_page
-        self.query = request.GET.get("q", "").strip()
+        self.query = typed(request, "q")
         asked = request.GET.get("sort", "")
         self.sort = asked if asked.lstrip("-") in self.sorts else default_sort
         self.chosen = {
@@ -120,6 +120,11 @@ class ListPage:
     def sort_url(self, name: str) -> str:
         """The query string that sorts by `name`, or the other way round if it already does."""
         return self.url(sort=f"-{name}" if self.sort == name else name, page="")
+
+
+def typed(request: HttpRequest, name: str) -> str:
+    """A parameter of the query string, without NUL, which PostgreSQL takes in no comparison."""
+    return request.GET.get(name, "").replace("\0", "").strip()
 
 
 def _turned(name: str) -> str:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import AuditEntry
 from accounts.permissions import admin_required
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, render_list, typed
 
 
 def _by_actor(rows: QuerySet[AuditEntry], name: str) -> QuerySet[AuditEntry]:
@@ -30,7 +30,7 @@ def _values(field: str) -> list[tuple[str, str]]:
 def audit(request: HttpRequest) -> HttpResponse:
     """Every change, newest first; `object=servers.server:3` narrows it to one object."""
     rows = AuditEntry.objects.select_related("actor")
-    kind, _colon, pk = request.GET.get("object", "").partition(":")
+    kind, _colon, pk = typed(request, "object").partition(":")
     if kind:
         rows = rows.filter(object_type=kind, object_id=pk)
     listing = ListPage(

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.apps import apps
+
 from accounts.models import ApiToken, User
 from jobs.models import Job
-from keymanager.models import Group, Key
+from keymanager.models import FetchToken, Group, Key
 from servers.models import Server, UnixUser
 
 
@@ -58,13 +60,36 @@ def _token(world: World) -> ApiToken:
     return ApiToken.objects.create(user=world.admin, name="export", digest="0" * 64)
 
 
+def _fetching(world: World) -> Server:
+    FetchToken.objects.get_or_create(server=world.server, defaults={"digest": "0" * 64})
+    return world.server
+
+
+def _group(world: World) -> Group:
+    return Group.objects.get_or_create(name="Admins")[0]
+
+
+def _offered_key(world: World) -> Any:
+    models = apps.get_app_config("keymanager").models
+    return models["offeredkey"]._default_manager.create(
+        unix_user=_unix_user(world), line="ssh-ed25519 AAAA x", fingerprint="SHA256:x", path="/root/x"
+    )
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
     ("servers/", "pk"): lambda world: world.server.pk,
-    ("keymanager/groups/", "pk"): lambda world: Group.objects.create(name="Admins").pk,
+    ("keymanager/servers/", "pk"): lambda world: world.server.pk,
+    ("keymanager/people/", "pk"): lambda world: world.admin.pk,
+    ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
+    ("keymanager/offered/", "pk"): lambda world: _offered_key(world).pk,
+    ("keymanager/groups/", "pk"): lambda world: _group(world).pk,
+    ("keymanager/groups/", "part"): lambda world: "member_users",
+    ("keymanager/groups/", "row"): lambda world: world.admin.pk,
+    ("keymanager/groups/recommended/", "key"): lambda world: "users",
     ("keymanager/keys/", "pk"): lambda world: _key(world).pk,
     ("keymanager/unix-users/", "pk"): lambda world: _unix_user(world).pk,
 }

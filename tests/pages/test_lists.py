@@ -39,6 +39,7 @@ def people(db):
         ("?q=ADA", ["ada", "zoe"]),
         ("?q=ada+zoe", ["zoe"]),
         ("?q=%25", []),
+        ("?q=a%00da", ["ada", "zoe"]),
         ("?sort=-name", ["zoe", "mel", "ada"]),
         ("?sort=role", ["ada", "mel", "zoe"]),
         ("?sort=-role", ["zoe", "mel", "ada"]),
