@@ -15,8 +15,10 @@ from accounts.models import AuditEntry, User
 from servers import registry
 from servers.claims import claimed
 from servers.facts import ServerFacts, facts_of, readable
+from servers.identity import panel_identity
 from servers.models import Server, Tag, UnixUser
 from servers.registry import Held
+from servers.rules import fill_in
 from servers.services.work import start_check
 
 CONNECTION_FIELDS = ("ssh_connection", "internal_ip", "vm_host_id")
@@ -41,8 +43,10 @@ def create_server(
 ) -> Server:
     """Add this (unsaved) server. Raises ValidationError with every broken rule by field."""
     _lock_chain(server)
+    fill_in(server)
     server.full_clean()
     server.save(force_insert=True)
+    panel_identity()  # so that its page can say what to put on the new server
     for name in dict.fromkeys(unix_users):
         _save_unix_user(UnixUser(server=server, name=name))
     server.owners.set(owners)
@@ -73,6 +77,7 @@ def change_server(
         raise StaleEdit(_who_changed(now))
     before = facts_of(server)
     server.version = version + 1
+    fill_in(server)
     server.full_clean()
     server.save(update_fields=[*_settings(), "version"])
     if owners is not None:
