@@ -227,8 +227,8 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 
 # Celery. Without a broker of its own, messages are files in a folder: same code paths, no service to run.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="filesystem://"))
-if CELERY_BROKER_URL.startswith("filesystem"):
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="embedded://"))
+if CELERY_BROKER_URL.startswith("embedded"):
     _broker = DATA_DIR / "broker"
     _broker.mkdir(mode=0o700, exist_ok=True)
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -245,9 +245,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
-JOBS_SLOTS = {
-    name: int(slots) for name, slots in env.dict("JOBS_SLOTS", default={"default": 6, "backups": 2}).items()
-}
+_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})
+JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
 # How servers are reached; tests bring a fleet in memory.
