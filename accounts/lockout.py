@@ -15,9 +15,11 @@ from accounts.actors import client_address
 from pages.answers import wants_json
 
 
-def locked_out(request: HttpRequest, _original: Any = None, credentials: Any = None) -> HttpResponse:
+def locked_out(request: HttpRequest, *_from_axes: Any) -> HttpResponse:
     """429, with how many minutes it lasts; the same whether the user name exists or not."""
-    minutes = minutes_left((credentials or {}).get("username"), client_address(request))
+    # Under ASGI axes 8.3 passes its arguments in another order, so the credentials are read from the request.
+    credentials = getattr(request, "axes_credentials", None) or {}
+    minutes = minutes_left(credentials.get("username"), client_address(request))
     words = (
         ngettext(
             "Too many wrong passwords for this user name from your address. Try again in %d minute.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
 from hosts.changes import Change, Seen, compare, read_manifest, read_seen, wanted
-from hosts.errors import Busy, ForeignFile, HostError, Interrupted, RollbackFailed, TimedOut, Unreachable
+from hosts.errors import Busy, ForeignFile, Interrupted, RollbackFailed, TimedOut, Unreachable
 from hosts.host import Host
 from hosts.job import allowed_seconds, job
 from hosts.state import File, Item, State
@@ -22,7 +22,7 @@ PATIENCE = 30.0  # seconds that a host may be out of reach, or over its undo tim
 
 @dataclass(frozen=True)
 class Recovered:
-    """How an apply ended: `state` "old" or "new"; "broken" (see RollbackFailed); or, not yet ended, "running", "waiting".
+    """How an apply ended: `state` "old", "new" or "broken" (RollbackFailed); not yet ended: "running", "waiting".
 
     `now` True if it was this look that finished it. `stage` is the step at which it failed.
     """

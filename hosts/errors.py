@@ -45,7 +45,8 @@ class Unreachable(HostError):
     """No TCP connection, or no SSH server behind it."""
 
     sentence = gettext_noop(
-        "%(host)s cannot be reached (%(words)s). Check that it is running and that address, port and firewall are right."
+        "%(host)s cannot be reached (%(words)s). "
+        "Check that it is running and that address, port and firewall are right."
     )
 
 
@@ -67,8 +68,8 @@ class HostKeyChanged(HostError):
     """The host showed a key that is not pinned; `expected` and `found` are fingerprints."""
 
     sentence = gettext_noop(
-        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). Nothing was sent to it. "
-        "If it was reinstalled, accept the new key; if not, somebody may be in between."
+        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). "
+        "Nothing was sent to it. If it was reinstalled, accept the new key; if not, somebody may be in between."
     )
 
     def __init__(self, host: str = "", *, expected: str, found: str, key: str = "") -> None:

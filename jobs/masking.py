@@ -1,7 +1,7 @@
 """Keeps secrets out of what is shown and saved: known values, and what looks like a secret.
 
-Text comes in chunks that end anywhere; a secret is masked only in whole lines, so that none slips through in two
-halves. A private key's block is left out from its first line to its last.
+Text comes in chunks that end anywhere; only whole lines are masked and let go, so that no secret slips
+through in two halves. A private key's block is left out from its first line to its last.
 """
 
 import json

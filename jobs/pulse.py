@@ -1,4 +1,4 @@
-"""The worker's pulse: one thread a process that saves what its runs tell, beats their hearts and hears of Stop."""
+"""The pulse: one thread a process that saves what its runs tell, beats their hearts, hears of Stop."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What keeps the queue honest: finds jobs whose worker died, sends again what got lost, deletes what is old."""
+"""Keeps the queue honest: finds jobs whose worker died, sends lost messages again, deletes what is old."""
 
 import logging
 from datetime import datetime, timedelta

@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 import pytest
+from asgiref.sync import async_to_sync
 from axes.models import AccessAttempt
 from django.test import Client
 from django.urls import reverse
@@ -70,6 +71,13 @@ def test_ten_wrong_passwords_shut_the_name_out_and_say_for_how_long(client, memb
     )
     assert as_json.status_code == 429
     assert "15 minutes" in as_json.json()["errors"]["__all__"][0]
+
+
+def test_under_asgi_the_lock_out_says_for_how_long_too(member, async_client):
+    for _attempt in range(10):
+        answer = async_to_sync(async_client.post)(SIGN_IN, {"username": "mel", "password": "wrong"})
+    assert answer.status_code == 429
+    assert "Try again in 15 minutes" in answer.content.decode()
 
 
 def test_more_wrong_passwords_do_not_make_the_lock_out_longer(client, member):
