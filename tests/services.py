@@ -27,14 +27,15 @@ class MissingServiceError(RuntimeError):
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster with an empty database; gives its DATABASE_URL. Raises MissingServiceError."""
+    """A PostgreSQL cluster with an empty database; its DATABASE_URL. Raises MissingServiceError."""
     binaries = _postgres_binaries()
     with _folder("postgres") as folder:
         data = folder / "data"
         _as_user("postgres", [str(binaries / "initdb"), "-D", str(data), "-U", "gestion", "-A", "trust", "-N",
                               "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"])  # fmt: skip
         port = free_port()
-    """A PostgreSQL cluster with an empty database; its DATABASE_URL. Raises MissingServiceError."""
+        argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder),
+                "-h", "127.0.0.1",
                 "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                 "-c", "max_connections=60", "-c", "shared_buffers=32MB"]  # fmt: skip
         # SIGINT is the fast shutdown: it does not wait for clients that forgot to leave.

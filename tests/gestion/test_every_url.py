@@ -32,6 +32,7 @@ PUBLIC = {
 OWN = {
     "dashboard",
     "search",
+    "jobs:list",
     "accounts:sign_out",
     "accounts:theme",
     "accounts:profile",
