@@ -61,6 +61,12 @@ GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
 SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
+# Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
+RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
+# Memory for answers that are ready to be sent, in bytes, of each web process.
+KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
+# After a change, have the servers fetch their keys at once; without it they do within the hour.
+KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -95,6 +101,7 @@ MIDDLEWARE = [
     "accounts.middleware.LoginRequiredMiddleware",
     "accounts.middleware.LocalTimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "pages.second_word.SecondWordMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -183,7 +190,8 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
+Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns at every start where there is none
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("tabler/css", BASE_DIR / "node_modules/@tabler/core/dist/css"),
@@ -250,6 +258,9 @@ JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
+# How servers are reached; tests bring a fleet in memory.
+SERVERS_TRANSPORT = "servers.transport.SSHTransport"
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -259,7 +270,7 @@ LOGGING = {
     "loggers": {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
-        "paramiko": {"level": "WARNING"},
+        "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
         "axes": {"level": "WARNING"},
         # A line for each message would drown what matters: `jobs` logs jobs.
         "celery.app.trace": {"level": "WARNING"},

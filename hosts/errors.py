@@ -1,3 +1,4 @@
+# ruff: noqa: N818  (the names are said on pages and in the other rooms; "Error" would add nothing)
 """What can go wrong with a host. Each error has a sentence that says what to do, and the host's own words."""
 
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ class Unreachable(HostError):
     """No TCP connection, or no SSH server behind it."""
 
     sentence = gettext_noop(
-        "%(host)s cannot be reached (%(words)s). Check that it is running and that address, port and firewall are right."
+        "%(host)s cannot be reached (%(words)s). "
+        "Check that it is running and that address, port and firewall are right."
     )
 
 
@@ -66,8 +68,8 @@ class HostKeyChanged(HostError):
     """The host showed a key that is not pinned; `expected` and `found` are fingerprints."""
 
     sentence = gettext_noop(
-        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). Nothing was sent to it. "
-        "If it was reinstalled, accept the new key; if not, somebody may be in between."
+        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). "
+        "Nothing was sent to it. If it was reinstalled, accept the new key; if not, somebody may be in between."
     )
 
     def __init__(self, host: str = "", *, expected: str, found: str, key: str = "") -> None:
@@ -170,6 +172,15 @@ class ForeignFile(HostError):
     def __init__(self, host: str = "", words: str = "", *, paths: Sequence[str]) -> None:
         super().__init__(host, words, paths=", ".join(paths))
         self.paths = tuple(paths)
+
+
+class WriteFailed(HostError):
+    """The host could not write the new files; the old state is there."""
+
+    sentence = gettext_noop(
+        "%(host)s could not write the new files (%(words)s). The old state is there; "
+        "look at the file system of the host."
+    )
 
 
 class DiskFull(HostError):

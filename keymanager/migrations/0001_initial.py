@@ -139,6 +139,14 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=80, unique=True, verbose_name="name")),
                 ("description", models.CharField(blank=True, max_length=255, verbose_name="description")),
                 (
+                    "includes_panel",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The key with which Gestion logs in to servers is a member.",
+                        verbose_name="the panel's own key",
+                    ),
+                ),
+                (
                     "allowed_servers",
                     models.ManyToManyField(
                         blank=True,
@@ -188,6 +196,32 @@ class Migration(migrations.Migration):
                 "ordering": ["name"],
             },
         ),
+        migrations.CreateModel(
+            name="OfferedKey",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("line", models.TextField()),
+                ("fingerprint", models.CharField(max_length=80)),
+                ("path", models.CharField(max_length=255)),
+                ("read_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "unix_user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="offered_keys",
+                        to="servers.unixuser",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["unix_user__name", "pk"],
+            },
+        ),
         migrations.AddConstraint(
             model_name="key",
             constraint=models.CheckConstraint(
@@ -201,12 +235,22 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="key",
-            constraint=models.UniqueConstraint(fields=("person", "fingerprint"), name="key_once_a_person"),
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("person__isnull", False)),
+                fields=("fingerprint",),
+                name="key_of_one_person",
+            ),
         ),
         migrations.AddConstraint(
             model_name="key",
             constraint=models.UniqueConstraint(
                 fields=("unix_user", "fingerprint"), name="key_once_a_unix_user"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="offeredkey",
+            constraint=models.UniqueConstraint(
+                fields=("unix_user", "fingerprint"), name="offered_once_a_unix_user"
             ),
         ),
     ]
