@@ -189,7 +189,8 @@ TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
+Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns at every start where there is none
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("tabler/css", BASE_DIR / "node_modules/@tabler/core/dist/css"),
@@ -236,7 +237,6 @@ if CELERY_BROKER_URL.startswith("embedded"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(_broker),
         "data_folder_out": str(_broker),
-        "control_folder": str(DATA_DIR / "broker-control"),
         "polling_interval": 0.02,
     }
 CELERY_TASK_IGNORE_RESULT = True
@@ -249,6 +249,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # `jobs` knows its workers by their
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4  # a message is a wake-up of no weight: the database is the queue
 CELERY_WORKER_POOL = "threads"
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # when things ran last is in the database, not in a file
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
 _slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})

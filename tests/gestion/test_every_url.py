@@ -39,6 +39,9 @@ OWN = {
     "accounts:password",
     "accounts:tokens",
     "accounts:new_token",
+    "servers:list",
+    "keymanager:overview",
+    "keymanager:my_keys",
 }
 
 REFUSED = {400, 401, 403, 404, 405}
