@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
 from hosts.ssh import Target
-from servers.connect import target_to_check, way_to
+from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
 from servers.rollouts import due_on, start
 from servers.transport import transport
@@ -120,6 +120,8 @@ def _contact_of(server: Server, error: HostError | None) -> Contact:
         return Contact.UNPINNED if isinstance(error, HostKeyUnknown) else Contact.CHANGED
     if changed_key_waits(server):
         return Contact.CHANGED  # until an admin says which key is right, whatever it shows now
+    if isinstance(error, NoConnection):
+        return Contact.UNKNOWN  # nobody has said yet how; that is no trouble of the server
     if isinstance(error, LoginRefused):
         return Contact.REFUSED
     return Contact.UNREACHABLE if error else Contact.OK
@@ -147,6 +149,11 @@ def _wake(server: Server) -> None:
     asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
     if due_on(server).exists():
         start(Actor.system("scheduler"), server)
+
+
+def check_soon(server: Server) -> None:
+    """What is reached through this server has its turn at the next round."""
+    Server.objects.filter(vm_host=server).update(next_check_at=timezone.now(), failed_checks=0)
 
 
 def to_check() -> QuerySet[Server]:

@@ -135,7 +135,10 @@ def desired(server: Server, kind_name: str) -> State:
     if kind is None:
         raise LookupError(_("no module brings the kind “%s” any more") % kind_name)
     fresh = Server.objects.get(pk=server.pk)
-    return kind.desired(fresh) or State(kind=kind_name, items=())
+    state = kind.desired(fresh) or State(kind=kind_name, items=())
+    if state.kind != kind_name:  # the host would keep it under the other name, and lose that one's files
+        raise ValueError(f"the kind {kind_name} gave a State of the kind {state.kind}")
+    return state
 
 
 def foreign_paths(plan: engine.Plan) -> list[str]:
