@@ -17,7 +17,7 @@ from hosts.host import OnOutput, Result
 # answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
 shift 3
-printf '%s\\0' "$@" >>"$MEMORY_HOST/ran"; printf '\\0' >>"$MEMORY_HOST/ran"
+printf '%s\\0' "$#" "$@" >>"$MEMORY_HOST/ran"
 answer= sum=
 n=$#
 while [ "$n" -gt 0 ]; do
@@ -155,8 +155,8 @@ class MemoryHost:
         log = self._folder / "ran"
         if not log.exists():
             return []
-        entries = log.read_bytes().split(b"\0\0")[:-1]
-        return [tuple(os.fsdecode(word) for word in entry.split(b"\0")) for entry in entries]
+        words = iter(log.read_bytes().split(b"\0")[:-1])
+        return [tuple(os.fsdecode(next(words)) for _ in range(int(count))) for count in words]
 
     def close(self) -> None:
         """See Host.close; the files stay until the host is forgotten."""
