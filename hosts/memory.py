@@ -60,14 +60,15 @@ class MemoryHost:
         self.root = self._folder / "root"
         for folder in ("root/run", "root/var/lib", "bin", "answers"):
             (self._folder / folder).mkdir(parents=True)
-        self._program("timeout", _TIMEOUT)
+        self.program("timeout", _TIMEOUT)
         if os.geteuid() != 0:
-            self._program("chown", "#!/bin/sh\nexit 0\n")
+            self.program("chown", "#!/bin/sh\nexit 0\n")
         self.answers(answers or {})
         for path, content in (files or {}).items():
             self.write(path, content)
 
-    def _program(self, name: str, text: str) -> None:
+    def program(self, name: str, text: str) -> None:
+        """Lay a program on the host before those of this machine."""
         path = self._folder / "bin" / name
         path.write_text(text)
         path.chmod(0o755)

@@ -172,8 +172,8 @@ commit() {
   done
   sync -- "$@" 2>/dev/null
   STATE=new STAGE=done W=
-  clean
   record
+  clean
 }
 
 apply() {
