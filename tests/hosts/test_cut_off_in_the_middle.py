@@ -70,9 +70,11 @@ def cut_then_mend(machine: LabHost) -> None:
     """Pull the cable while the activation sleeps; the host's end of the connection dies with it."""
     wait_for(machine, "pgrep -x sleep")
     machine.cut()
-    machine.exec(["pkill", "-f", "^sshd: root@notty"])
-    wait_for(machine, "! pgrep -x sleep")
-    machine.mend()
+    try:
+        machine.exec(["pkill", "-f", "^sshd: root@notty"])
+        wait_for(machine, "! pgrep -x sleep")
+    finally:
+        machine.mend()
 
 
 def test_when_the_network_is_lost_in_the_middle_the_host_finishes_and_we_learn_it_later(
@@ -143,7 +145,9 @@ def test_the_undo_timer_fires_with_the_panel_dead(
 def test_a_host_that_starts_anew_while_the_timer_is_armed_undoes_by_itself(
     host: SSHHost, machine: LabHost, target_of: Callable[..., Target], power_cut: bool
 ) -> None:
-    state = slow("new", 0.5, can_cut_off=True, undo_seconds=300, put_back=(Command(("touch", "/root/undone")),))
+    state = slow(
+        "new", 0.5, can_cut_off=True, undo_seconds=300, put_back=(Command(("touch", "/root/undone")),)
+    )
     machine.exec(["rm", "-f", "/root/undone"])
     plan = engine.plan(host, state)
     killed = worker(target_of(machine), plan)

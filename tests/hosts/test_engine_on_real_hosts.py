@@ -112,7 +112,7 @@ def test_a_staged_check_that_fails_ends_in_the_old_state(host: SSHHost, machine:
 
 @pytest.mark.usefixtures("held")
 def test_a_check_in_place_that_fails_ends_in_the_old_state(host: SSHHost, machine: LabHost) -> None:
-    with pytest.raises(CheckFailed, match="unexpected"):
+    with pytest.raises(CheckFailed, match="unknown directive"):
         put(host, site("new'; nonsense '"))
     assert serves(machine, "old")
     assert machine.exec(["nginx", "-t"]).returncode == 0
