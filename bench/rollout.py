@@ -6,7 +6,7 @@ back. The limit is OpenSSH with one connection a host, one script on its standar
 pyinfra and ansible-core run from environments of their own, which are made at the first run; like OpenSSH, they are
 programs that start anew each time, while Gestion is measured as in a worker, which runs already.
 
-Rounds are interleaved and the figures are medians, because other work shares the machine: read the ratios.
+Rounds are interleaved, and the ratios are medians of those of each round, because other work shares the machine.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.rollout_ways import PATH, Ansible, Gestion, Hosts, NothingToDo, OpenSSH, Pyinfra, Way
+from bench.rollout_ways import PATH, Ansible, Gestion, Hosts, NothingToDo, OpenSSH, Program, Pyinfra, Way
 from lab import Fleet, HostSpec, LabUnavailable
 
 WANTED = {
@@ -66,8 +66,8 @@ def rounds(ways: Sequence[Way], fleet: Fleet, number: int) -> dict[str, list[Cos
     for turn in range(-1, number):
         data = b""
         for way in ways:
-            if turn >= way.most_rounds:
-                continue
+            if turn >= way.most_rounds or (turn < 0 and isinstance(way, Program)):
+                continue  # the first turn only warms up
             data = data if isinstance(way, NothingToDo) else content(way.name, turn)
             cost = measure(way, fleet, data)
             if turn >= 0:
@@ -77,7 +77,7 @@ def rounds(ways: Sequence[Way], fleet: Fleet, number: int) -> dict[str, list[Cos
 
 
 def figures_of(costs: dict[str, list[Cost]]) -> dict[str, float]:
-    """Medians, and their ratios."""
+    """Medians of seconds, and medians of the rounds' ratios."""
     figures: dict[str, float] = {}
     for name, found in costs.items():
         if found:
@@ -91,7 +91,8 @@ def figures_of(costs: dict[str, list[Cost]]) -> dict[str, float]:
         ("ratio_to_ansible", "cold", "ansible"),
     ):
         if costs.get(over) and costs.get(under):
-            figures[figure] = figures[f"seconds_{over}"] / figures[f"seconds_{under}"]
+            pairs = zip(costs[over], costs[under], strict=False)
+            figures[figure] = statistics.median(ours[0] / theirs[0] for ours, theirs in pairs)
     return {name: round(value, 3) for name, value in figures.items()}
 
 
@@ -120,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer hosts and rounds")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--hosts", type=int, default=0, help="how many; 20, or 8 with --quick")
-    parser.add_argument("--lab", default="bench-rollout")
+    parser.add_argument("--lab", default="rollout")
     parser.add_argument("--network", default="198.51.100.96/27")
     options = parser.parse_args(argv)
     number = options.hosts or (8 if options.quick else 20)

@@ -110,10 +110,10 @@ class Gestion:
         def one(target: Target) -> bool:
             if self.warm:
                 with self.hosts.pool.connect(target) as host:
-                    return engine.apply(host, engine.plan(host, state)).changed
+                    return engine.apply(host, engine.plan(host, state), adopt=True).changed
             host = SSHHost(target)
             try:
-                return engine.apply(host, engine.plan(host, state)).changed
+                return engine.apply(host, engine.plan(host, state), adopt=True).changed
             finally:
                 host.close()
 
@@ -131,7 +131,7 @@ class NothingToDo(Gestion):
         self.name = "nothing_warm" if warm else "nothing"
 
 
-class _Program:
+class Program:
     """A program of PyPI in an environment of its own."""
 
     name = ""
@@ -175,7 +175,7 @@ class _Program:
         raise NotImplementedError
 
 
-class Pyinfra(_Program):
+class Pyinfra(Program):
     """pyinfra: put, then the rest in one shell operation."""
 
     name = "pyinfra"
@@ -183,7 +183,7 @@ class Pyinfra(_Program):
     packages = ("pyinfra", "paramiko<5")
 
     def start(self, digest: str) -> None:
-        """See _Program."""
+        """See Program."""
         login = {"ssh_user": "root", "ssh_key": str(self.hosts.key)}
         login["ssh_known_hosts_file"] = str(self.hosts.known)
         (self.hosts.folder / "inventory.py").write_text(f"hosts = ({self.hosts.addresses!r}, {login!r})\n")
@@ -197,7 +197,7 @@ class Pyinfra(_Program):
         self._run(["-y", "--parallel", str(len(self.hosts.addresses)), "inventory.py", "deploy.py"])
 
 
-class Ansible(_Program):
+class Ansible(Program):
     """ansible-core with pipelining and as many forks as hosts, over connections that it keeps."""
 
     name = "ansible"
@@ -206,7 +206,7 @@ class Ansible(_Program):
     most_rounds = 2
 
     def start(self, digest: str) -> None:
-        """See _Program."""
+        """See Program."""
         shared = f"ansible_user=root ansible_ssh_private_key_file={self.hosts.key}"
         lines = [f"{address} {shared}" for address in self.hosts.addresses]
         (self.hosts.folder / "inventory").write_text("\n".join(lines) + "\n")
