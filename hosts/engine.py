@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
 from hosts.changes import Change, Seen, compare, read_manifest, read_seen, wanted
-from hosts.errors import Busy, ForeignFile, HostError, Interrupted, RollbackFailed, TimedOut, Unreachable
+from hosts.errors import Busy, ForeignFile, Interrupted, RollbackFailed, TimedOut, Unreachable
 from hosts.host import Host
 from hosts.job import allowed_seconds, job
 from hosts.state import File, Item, State
