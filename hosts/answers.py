@@ -29,7 +29,9 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded|\s0\s+100%\s")
 
 @dataclass(frozen=True)
 class Answer:
-    """How an apply ended: state ("new", "old", "broken", "waiting"), the step, the command's number in it, words."""
+    """How an apply ended: state ("new", "old", "broken", "waiting"), the step, the command's number in it,
+    words.
+    """
 
     state: str
     stage: str
@@ -76,7 +78,9 @@ def garbled_is_an_error(host: Host, reader: wire.Reader) -> Iterator[None]:
 
 
 def raise_unless_new(name: str, answer: Answer, state: State, secrets: Sequence[bytes]) -> None:
-    """Raise the error that the answer is; nothing for the new state. Secret files' lines are masked in its words."""
+    """Raise the error that the answer is; nothing for the new state. Secret files' lines are masked in its
+    words.
+    """
     if answer.state == "new":
         return
     words = _masked(answer.words, secrets)

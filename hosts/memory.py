@@ -1,4 +1,6 @@
-"""A host for unit tests: a folder in memory instead of a server, the engine's real script, answers instead of tools."""
+"""A host for unit tests: a folder in memory instead of a server, the engine's real script, answers instead of
+tools.
+"""
 
 import hashlib
 import os
@@ -13,8 +15,8 @@ from hosts import wire
 from hosts.errors import Interrupted, TimedOut
 from hosts.host import OnOutput, Result
 
-# The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and gives the
-# answer that is laid down for it, or for the longest beginning of it.
+# The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and
+# gives the answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
 shift 3
 printf '%s\\0' "$@" >>"$MEMORY_HOST/ran"; printf '\\0' >>"$MEMORY_HOST/ran"
@@ -22,8 +24,8 @@ answer= sum=
 n=$#
 while [ "$n" -gt 0 ]; do
   i=0
-  sum=$(for word in "$@"; do [ "$i" -lt "$n" ] || break; printf '%s\\0' "$word"; i=$((i + 1)); done | sha256sum)
-  answer=$MEMORY_HOST/answers/${sum%% *}
+  sum=$(for word in "$@"; do [ "$i" -lt "$n" ] || break; printf '%s\\0' "$word"; i=$((i + 1)); done |
+  sha256sum) answer=$MEMORY_HOST/answers/${sum%% *}
   [ ! -d "$answer" ] || break
   n=$((n - 1))
 done
@@ -37,12 +39,14 @@ Answers = Mapping[tuple[str, ...], Result | str]
 
 
 class MemoryHost:
-    """A host that lives in a folder (in memory where the machine has /dev/shm) until it is closed or forgotten.
+    """A host that lives in a folder (in memory where the machine has /dev/shm) until it is closed or
+    forgotten.
 
-    `files` are there from the beginning. `answers`: what a command ends as, by its argv or a beginning of it: a Result,
-    or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); everything else succeeds in
-    silence. `ran` lists what was run. All files belong to root:root as far as the host tells, whoever runs the test.
-    `cut_after`: seconds after which the connection of an apply is lost (the host goes on).
+    `files` are there from the beginning. `answers`: what a command ends as, by its argv or a beginning of it:
+    a Result, or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); everything
+    else succeeds in silence. `ran` lists what was run. All files belong to root:root as far as the host
+    tells, whoever runs the test. `cut_after`: seconds after which the connection of an apply is lost (the
+    host goes on).
     """
 
     def __init__(

@@ -22,7 +22,9 @@ class _Idle:
 
 
 class Pool:
-    """Connections to targets; each is lent to one thread at a time. Thread safe, and empty again after a fork."""
+    """Connections to targets; each is lent to one thread at a time. Thread safe, and empty again after a
+    fork.
+    """
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self.idle_seconds = idle_seconds
@@ -33,7 +35,9 @@ class Pool:
 
     @contextmanager
     def connect(self, target: Target, name: str = "") -> Iterator[SSHHost]:
-        """Lend a host for the time of a `with`; a warm connection if one is free, else it connects at first use."""
+        """Lend a host for the time of a `with`; a warm connection if one is free, else it connects at first
+        use.
+        """
         host = self._take(target) or SSHHost(target)
         host.name = name or target.address.host
         try:

@@ -28,10 +28,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Target:
-    """How to reach a server. `known_keys` are its pinned public keys ("ssh-ed25519 AAAA…"); none: HostKeyUnknown.
+    """How to reach a server. `known_keys` are its pinned public keys ("ssh-ed25519 AAAA…"); none:
+    HostKeyUnknown.
 
-    `private_key` is the panel's key as OpenSSH PEM text; `gateway` is the server to jump through; `connect_timeout`
-    in seconds, for each of: TCP, SSH banner and key exchange, login, the opening of a channel.
+    `private_key` is the panel's key as OpenSSH PEM text; `gateway` is the server to jump through;
+    `connect_timeout` in seconds, for each of: TCP, SSH banner and key exchange, login, the opening of a
+    channel.
     """
 
     address: Address
@@ -44,14 +46,18 @@ class Target:
 
 @dataclass(frozen=True)
 class HostKey:
-    """A host's public key as in known_hosts ("ssh-ed25519 AAAA…") and its fingerprint as ssh-keygen shows it."""
+    """A host's public key as in known_hosts ("ssh-ed25519 AAAA…") and its fingerprint as ssh-keygen shows
+    it.
+    """
 
     key: str
     fingerprint: str
 
 
 class SSHHost:
-    """A host reached by SSH. Connects at first use, and again when the connection was lost between two uses."""
+    """A host reached by SSH. Connects at first use, and again when the connection was lost between two
+    uses.
+    """
 
     def __init__(self, target: Target, name: str = "") -> None:
         self.target = target
@@ -95,7 +101,9 @@ class SSHHost:
         running.channel.close()
 
     def _start(self, line: str, on_output: OnOutput | None) -> Running:
-        """Open a channel and start line on it; a connection that died since its last use is made anew, once."""
+        """Open a channel and start line on it; a connection that died since its last use is made anew,
+        once.
+        """
         warm = self.connected
         try:
             return Running(self._execute(line), on_output)
@@ -171,7 +179,9 @@ def _fabric_config() -> fabric.Config:
 
 
 def connect(target: Target, name: str) -> fabric.Connection:
-    """Log in to a target, through its gateway; raises Unreachable, HostKeyUnknown, HostKeyChanged, LoginRefused."""
+    """Log in to a target, through its gateway; raises Unreachable, HostKeyUnknown, HostKeyChanged,
+    LoginRefused.
+    """
     if not target.known_keys:
         shown = read_host_key(target.address, target.gateway, target.connect_timeout)
         raise HostKeyUnknown(name, key=shown.key, fingerprint=shown.fingerprint)

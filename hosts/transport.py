@@ -36,8 +36,9 @@ _PRIVATE_KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 class PromptSocket(socket.socket):
     """A TCP socket without the waits that cost a login 40 ms each, and that notices a dead peer.
 
-    sshd leaves Nagle's algorithm on before the session begins, so its next packet waits for our acknowledgement, which
-    the kernel delays; TCP_QUICKACK sends it at once, but has to be asked for again and again (tcp(7)).
+    sshd leaves Nagle's algorithm on before the session begins, so its next packet waits for our
+    acknowledgement, which the kernel delays; TCP_QUICKACK sends it at once, but has to be asked for again and
+    again (tcp(7)).
     """
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
