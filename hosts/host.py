@@ -12,7 +12,7 @@ OnOutput = Callable[[str, bytes], None]  # ("out" or "err", the bytes as they co
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended: exit code (128 + signal number if a signal ended it), standard output and
+    """How a command ended: exit code (255 if a signal ended it), standard output and
     error.
     """
 

@@ -18,6 +18,7 @@ from hosts.host import OnOutput, Result
 # The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and
 # gives the answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
+PATH=${PATH#*:}
 shift 3
 printf '%s\\0' "$@" >>"$MEMORY_HOST/ran"; printf '\\0' >>"$MEMORY_HOST/ran"
 answer= sum=
@@ -54,6 +55,7 @@ class MemoryHost:
         files: Mapping[str, bytes] | None = None,
         answers: Answers | None = None,
         name: str = "memory",
+        tools: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.round_trips = 0
@@ -67,6 +69,8 @@ class MemoryHost:
         self._program("timeout", _TIMEOUT)
         if os.geteuid() != 0:
             self._program("chown", "#!/bin/sh\nexit 0\n")
+        for tool, text in (tools or {}).items():
+            self._program(tool, text)
         self.answers(answers or {})
         for path, content in (files or {}).items():
             self.write(path, content)
@@ -107,7 +111,8 @@ class MemoryHost:
         else:
             command = ["timeout", "-k", "5", f"{timeout:g}", *argv]
         result = self._run(command, stdin, self.cut_after or timeout)
-        answered = Result(result.returncode, result.stdout, result.stderr, tuple(argv), self.name)
+        code = result.returncode if result.returncode >= 0 else 255
+        answered = Result(code, result.stdout, result.stderr, tuple(argv), self.name)
         if on_output is not None:
             for stream, data in (("out", answered.out), ("err", answered.err)):
                 if data:

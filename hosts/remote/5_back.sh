@@ -1,15 +1,19 @@
 # Putting back
 
-# Remove all that this apply left beside its result
-clean() {
-  set --
+# Remove the stage folders, then what is named
+remove_stages() {
   j=0
   while [ "$j" -lt "$M" ]; do
     j=$((j + 1))
-    eval "set -- \"\$@\" \"\$R\$f$j/.gestion-\$RUN\""
+    eval "set -- \"\$R\$f$j/.gestion-\$RUN\" \"\$@\""
   done
+  [ $# = 0 ] || rm -rf -- "$@"
+}
+
+# Remove all that this apply left beside its result, the journal last
+clean() {
   disarm
-  rm -rf -- "$@" "$RUNS/$RUN".* "$OUT"
+  remove_stages "$RUNS/$RUN".* "$OUT"
 }
 
 # Put the item $1 back as it was; its file in place is kept aside if it is neither the old nor our new one
@@ -24,8 +28,17 @@ put_back_item() {
     { [ -e "$p" ] || [ -L "$p" ]; } || return 0
     keep_stranger && W=$(rm -f -- "$p" 2>&1)
   elif [ -e "$old" ] || [ -L "$old" ]; then
-    [ "$p" -ef "$old" ] && [ ! -L "$old" ] && return 0
+    ! is_old || return 0
     keep_stranger && W=$(mv -f -- "$old" "$folder/" 2>&1)
+  fi
+}
+
+# Whether $p still is $old, a second name of which lies in the stage; mv refuses those
+is_old() {
+  if [ -L "$old" ]; then
+    [ -L "$p" ] && [ "$(readlink -- "$p"; printf x)" = "$(readlink -- "$old"; printf x)" ]
+  else
+    [ ! -L "$p" ] && [ "$p" -ef "$old" ]
   fi
 }
 
@@ -93,9 +106,10 @@ put_back() {
     fi
   fi
   W=$first COMMAND=$which
-  clean
+  remove_stages
   remove_made
   record
+  clean
 }
 
 # How the apply of KIND ended, for who asks later

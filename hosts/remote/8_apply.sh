@@ -68,7 +68,7 @@ make_stages() {
     eval "stage=\$R\$f$j/.gestion-\$RUN"
     set -- "$@" "$stage" "$stage/new" "$stage/old"
   done
-  W=$(mkdir -- "$@" 2>&1)
+  [ $# = 0 ] || W=$(mkdir -- "$@" 2>&1)
 }
 
 # Lay the item $1, that is to be "file SIZE UMASK MODE|- OWNER:GROUP|- HASH …" or "link", beside its place
@@ -163,7 +163,8 @@ swap_in() {
 # From here on it is the new state: the manifest names this run, in one rename
 commit() {
   printf %s "$NEW_MANIFEST" >"$G/owned/$KIND.new" || return 1
-  W=$(sync -- "$G/owned/$KIND.new" 2>&1 && mv -f -- "$G/owned/$KIND.new" "$G/owned/$KIND" 2>&1) || return 1
+  W=$(sync -- "$G/owned/$KIND.new" 2>&1) || return 1
+  W=$(mv -f -- "$G/owned/$KIND.new" "$G/owned/$KIND" 2>&1) || return 1
   set -- "$G/owned"
   j=0
   while [ "$j" -lt "$M" ]; do
@@ -172,8 +173,8 @@ commit() {
   done
   sync -- "$@" 2>/dev/null
   STATE=new STAGE=done W=
-  clean
   record
+  clean
 }
 
 apply() {
