@@ -20,7 +20,7 @@ from hosts.host import OnOutput, Result
 _TIMEOUT = """#!/bin/sh
 PATH=${PATH#*:}
 shift 3
-printf '%s\\0' "$@" >>"$MEMORY_HOST/ran"; printf '\\0' >>"$MEMORY_HOST/ran"
+printf '%s\\0' $# "$@" >>"$MEMORY_HOST/ran"
 answer= sum=
 n=$#
 while [ "$n" -gt 0 ]; do
@@ -164,8 +164,12 @@ class MemoryHost:
         log = self._folder / "ran"
         if not log.exists():
             return []
-        entries = log.read_bytes().split(b"\0\0")[:-1]
-        return [tuple(os.fsdecode(word) for word in entry.split(b"\0")) for entry in entries]
+        words, ran = [os.fsdecode(word) for word in log.read_bytes().split(b"\0")[:-1]], []
+        while words:
+            size = int(words[0])
+            ran.append(tuple(words[1 : size + 1]))
+            words = words[size + 1 :]
+        return ran
 
     def close(self) -> None:
         """See Host.close; the files stay until the host is forgotten."""

@@ -29,7 +29,9 @@ def test_apply_makes_the_host_hold_the_state_in_two_round_trips() -> None:
 def test_commands_run_in_order_and_the_staged_check_sees_the_new_bytes_before_they_count() -> None:
     host = host_in_old_state(
         answers={
-            ("check-staged",): 'grep -qx "old\\|new" "$2" || exit 1; grep -qx "old" $ROOT/etc/web/site.conf || '
+            (
+                "check-staged",
+            ): 'grep -qx "old\\|new" "$2" || exit 1; grep -qx "old" $ROOT/etc/web/site.conf || '
             "[ ! -e $ROOT/etc/web/site.conf ]",
             ("check-placed",): "grep -qx 'old\\|new' $ROOT/etc/web/site.conf",
         }

@@ -47,9 +47,7 @@ esac
 
 
 def faulty_host() -> MemoryHost:
-    tools = {
-        name: FAULTY.replace("REAL", str(shutil.which(name))).replace("TOOL", name) for name in TOOLS
-    }
+    tools = {name: FAULTY.replace("REAL", str(shutil.which(name))).replace("TOOL", name) for name in TOOLS}
     return host_in_old_state(tools=tools)
 
 
@@ -199,7 +197,9 @@ def test_a_put_back_that_cannot_be_activated_is_loud_and_the_files_are_old(
 def test_a_command_that_hangs_is_ended_and_the_old_state_comes_back(
     pictures: tuple[Picture, Picture],
 ) -> None:
-    tools = {"timeout": f'#!/bin/sh\n[ "$4" != hang ] || set -- -k 1 1 sleep 60\nexec {shutil.which("timeout")} "$@"\n'}
+    tools = {
+        "timeout": f'#!/bin/sh\n[ "$4" != hang ] || set -- -k 1 1 sleep 60\nexec {shutil.which("timeout")} "$@"\n'
+    }
     host = MemoryHost(tools=tools)
     kind = State("slow", (File("/etc/a", b"x"),), activate=(Command(("hang",), timeout=1),), put_back=())
     with pytest.raises(ActivationFailed) as caught:
@@ -269,7 +269,9 @@ def test_a_killed_worker_leaves_an_apply_that_ends_by_itself(pictures: tuple[Pic
             apply(host, plan(host, state(NEW)))
         finally:
             os._exit(0)
-    while not any(argv[0] == "prove-new" and host.read("/etc/web/site.conf") == b"new\n" for argv in host.ran):
+    while not any(
+        argv[0] == "prove-new" and host.read("/etc/web/site.conf") == b"new\n" for argv in host.ran
+    ):
         time.sleep(0.05)
     os.kill(worker, signal.SIGKILL)
     os.waitpid(worker, 0)
