@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import paramiko
-from paramiko.common import cMSG_CHANNEL_REQUEST
 
 from hosts.host import OnOutput
 
@@ -30,22 +29,31 @@ class Lost(Exception):  # noqa: N818 - Host.run makes an Interrupted of it
     """The connection ended before the command did."""
 
 
-def command_line(argv: Sequence[str], timeout: float | None) -> str:
+# Tells its process number, which is also its process group's, and becomes the command
+_TELL = 'echo $$; exec "$@"'
+
+
+def command_line(argv: Sequence[str], timeout: float | None) -> bytes:
     """Write argv for the login shell that sshd hands it to, quoted word by word.
 
-    With a timeout the host ends the command itself, also when the panel is gone.
+    With a timeout the host ends the command itself, also when the panel is gone; and its first line of output is its
+    process number.
     """
     if timeout is None:
-        return f"exec {shlex.join(argv)}"
-    return f"exec env LC_ALL=C timeout -k 2 {timeout:g} {shlex.join(argv)}"
+        line = f"exec {shlex.join(argv)}"
+    else:
+        line = f"exec env LC_ALL=C sh -c {shlex.quote(_TELL)} sh timeout -k 2 {timeout:g} {shlex.join(argv)}"
+    return line.encode(errors="surrogateescape")
 
 
 class Running:
-    """A command that was started on an open channel."""
+    """A command that was started on an open channel. `group` is its process group on the host, once it told it."""
 
-    def __init__(self, channel: paramiko.Channel, on_output: OnOutput | None) -> None:
+    def __init__(self, channel: paramiko.Channel, on_output: OnOutput | None, *, tells: bool) -> None:
         self.channel = channel
         self.on_output = on_output
+        self.group: int | None = None
+        self._telling: bytes | None = b"" if tells else None
         self.parts: dict[str, list[bytes]] = {"out": [], "err": []}
 
     def output(self, stream: str) -> bytes:
@@ -102,18 +110,34 @@ class Running:
 
     def _take(self, stream: str, recv: Callable[[int], bytes]) -> None:
         data = recv(65536)
+        if stream == "out" and self._telling is not None:
+            data = self._told(self._telling + data)
         self.parts[stream].append(data)
         if self.on_output is not None and data:
             self.on_output(stream, data)
 
+    def _told(self, data: bytes) -> bytes:
+        """Take the process number from the beginning of the output, and give the rest."""
+        number, newline, rest = data.partition(b"\n")
+        if not newline:
+            self._telling = data
+            return b""
+        self._telling = None
+        if number.isdigit():
+            self.group = int(number)
+        return rest
+
     def kill(self) -> None:
-        """End it on the host: RFC 4254's signal request, which OpenSSH gives to the whole process group."""
-        message = paramiko.Message()
-        message.add_byte(cMSG_CHANNEL_REQUEST)
-        message.add_int(self.channel.remote_chanid)
-        message.add_string("signal")
-        message.add_boolean(False)  # no reply wanted
-        message.add_string("KILL")
-        with suppress(OSError, EOFError, paramiko.SSHException):  # then the host's own `timeout` ends it
-            # paramiko has no public call for this request
-            self.channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]
+        """End it on the host with all that it started; what we cannot reach, the host's own `timeout` ends.
+
+        Not by RFC 4254's signal request: OpenSSH refuses it in sessions of root.
+        """
+        transport = self.channel.get_transport()
+        if self.group is None or not transport.is_active():
+            return
+        with suppress(OSError, EOFError, paramiko.SSHException):
+            session = transport.open_session(timeout=GRACE)
+            session.settimeout(GRACE)
+            session.exec_command(f"kill -KILL -{self.group}")
+            session.status_event.wait(GRACE)
+            session.close()

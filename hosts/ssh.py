@@ -42,6 +42,7 @@ class Target:
     gateway: "Target | None" = None
     password: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
+    lost_after: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class SSHHost:
         """See Host.run. Also raises Unreachable, HostKeyUnknown, HostKeyChanged and LoginRefused."""
         line = command_line(argv, None if survive else timeout)
         begun = time.monotonic()
-        running = self._start(line, on_output)
+        running = Running(self._start(line), on_output, tells=not survive)
         try:
             running.feed(stdin)
             code = running.wait(timeout if survive else timeout + GRACE)
@@ -100,24 +101,24 @@ class SSHHost:
             running.kill()
         running.channel.close()
 
-    def _start(self, line: str, on_output: OnOutput | None) -> Running:
+    def _start(self, line: bytes) -> paramiko.Channel:
         """Open a channel and start line on it; a connection that died since its last use is made anew,
         once.
         """
         warm = self.connected
         try:
-            return Running(self._execute(line), on_output)
+            return self._execute(line)
         except (paramiko.SSHException, EOFError, OSError) as error:
             self.close()
             if not warm:
                 raise Unreachable(self.name, _words(error)) from error
         try:
-            return Running(self._execute(line), on_output)
+            return self._execute(line)
         except (paramiko.SSHException, EOFError, OSError) as error:
             self.close()
             raise Unreachable(self.name, _words(error)) from error
 
-    def _execute(self, line: str) -> paramiko.Channel:
+    def _execute(self, line: bytes) -> paramiko.Channel:
         channel = self.transport.open_session(timeout=self.target.connect_timeout)
         channel.settimeout(self.target.connect_timeout)
         channel.exec_command(line)
@@ -189,7 +190,7 @@ def connect(target: Target, name: str) -> fabric.Connection:
     connection = _connection(target, name, gateway)
     try:
         _guarded(connection.open, name)
-        connection.transport.set_keepalive(ssh.KEEPALIVE)
+        connection.transport.set_keepalive(max(int(target.lost_after / 3), 1))
     except _NoSuchKey as error:
         _close(connection)
         shown = read_host_key(target.address, target.gateway, target.connect_timeout)
@@ -218,7 +219,7 @@ def _connection(target: Target, name: str, gateway: fabric.Connection | None) ->
     }
     address = target.address
     if gateway is None:
-        opening = partial(ssh.open_socket, address.host, address.port, seconds)
+        opening = partial(ssh.open_socket, address.host, address.port, seconds, target.lost_after)
         settings["sock"] = _guarded(opening, name)
     made = fabric.Connection(
         address.host,
@@ -275,7 +276,7 @@ def read_host_key(address: Address, gateway: Target | None = None, timeout: floa
 
 def _shown_key(address: Address, through: fabric.Connection | None, timeout: float) -> paramiko.PKey:
     if through is None:
-        sock: Any = ssh.open_socket(address.host, address.port, timeout)
+        sock: Any = ssh.open_socket(address.host, address.port, timeout, timeout)
     else:
         place = (address.host, address.port)
         sock = through.transport.open_channel("direct-tcpip", place, ("", 0), timeout=timeout)

@@ -14,9 +14,6 @@ import paramiko
 
 from hosts.errors import HostKeyChanged, HostKeyUnknown
 
-KEEPALIVE = 5  # seconds between two signs of life on a connection
-DEAD_AFTER = 15  # seconds without an acknowledgement after which a connection counts as lost
-
 logging.getLogger("paramiko").setLevel(logging.WARNING)
 
 _KEX = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group16-sha512")
@@ -53,12 +50,15 @@ class PromptSocket(socket.socket):
         super().close()
 
 
-def open_socket(host: str, port: int, timeout: float) -> PromptSocket:
-    """Connect by TCP within `timeout` seconds for each of the name's addresses; raises OSError."""
+def open_socket(host: str, port: int, timeout: float, lost_after: float) -> PromptSocket:
+    """Connect by TCP within `timeout` seconds for each of the name's addresses; raises OSError.
+
+    The connection ends after `lost_after` seconds in which what was sent is not acknowledged.
+    """
     plain = socket.create_connection((host, port), timeout)
     prompt = PromptSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
     prompt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    prompt.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER * 1000)
+    prompt.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(lost_after * 1000))
     return prompt
 
 
