@@ -1,3 +1,1 @@
-"""The only code that touches a server: reach a host, plan, apply, prove, put back. Plain Python, no
-Django.
-"""
+"""The only code that touches a server: reach a host, plan, apply, prove, put back. Plain Python, no Django."""

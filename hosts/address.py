@@ -32,11 +32,9 @@ class Address:
 
 
 def parse_connection(text: str) -> Address:
-    """Read "root@h", "-p 222 root@h", "root@2001:db8::1" or "-p 222 root@[2001:db8::1]"; raises
-    BadConnection.
+    """Read "root@h", "-p 222 root@h", "root@2001:db8::1" or "-p 222 root@[2001:db8::1]"; raises BadConnection.
 
-    The syntax is that of the connection string field of the earlier panel: what a person would type after
-    `ssh`.
+    The syntax is that of the connection string field of the earlier panel: what a person would type after `ssh`.
     """
     match = _TEXT.fullmatch(text.strip(" "))
     if match is None:

@@ -29,9 +29,7 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded|\s0\s+100%\s")
 
 @dataclass(frozen=True)
 class Answer:
-    """How an apply ended: state ("new", "old", "broken", "waiting"), the step, the command's number in it,
-    words.
-    """
+    """How an apply ended: state ("new", "old", "broken", "waiting"), the step, the command's number in it, words."""
 
     state: str
     stage: str
@@ -78,9 +76,7 @@ def garbled_is_an_error(host: Host, reader: wire.Reader) -> Iterator[None]:
 
 
 def raise_unless_new(name: str, answer: Answer, state: State, secrets: Sequence[bytes]) -> None:
-    """Raise the error that the answer is; nothing for the new state. Secret files' lines are masked in its
-    words.
-    """
+    """Raise the error that the answer is; nothing for the new state. Secret files' lines are masked in its words."""
     if answer.state == "new":
         return
     words = _masked(answer.words, secrets)

@@ -1,6 +1,4 @@
-"""What is on a host beside what should be there: the changes that apply would make, and how they are
-shown.
-"""
+"""What is on a host beside what should be there: the changes that apply would make, and how they are shown."""
 
 import difflib
 import hashlib
@@ -53,10 +51,9 @@ class Owned:
 class Change:
     """What apply will do at one path.
 
-    `before` and `after` are a file's bytes or a link's target; None: nothing there, or a secret, or too long
-    to fetch. The modes are "644 root root", empty where nothing is there. `foreign`: something that is not
-    ours lies there. `edited`: a file of ours that somebody changed or removed by hand. `diff` is text of
-    bounded size, without secrets.
+    `before` and `after` are a file's bytes or a link's target; None: nothing there, or a secret, or too long to fetch.
+    The modes are "644 root root", empty where nothing is there. `foreign`: something that is not ours lies there.
+    `edited`: a file of ours that somebody changed or removed by hand. `diff` is text of bounded size, without secrets.
     """
 
     path: str

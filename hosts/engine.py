@@ -1,6 +1,4 @@
-"""Plan and apply: the one life cycle of everything that Gestion puts on a host. How it works:
-docs/engine.md.
-"""
+"""Plan and apply: the one life cycle of everything that Gestion puts on a host. How it works: docs/engine.md."""
 
 import hashlib
 import secrets
@@ -24,8 +22,7 @@ PATIENCE = 30.0  # seconds that a host may be out of reach, or over its undo tim
 
 @dataclass(frozen=True)
 class Recovered:
-    """How an apply ended: `state` "old" or "new"; "broken" (see RollbackFailed); or, not yet ended,
-    "running", "waiting".
+    """How an apply ended: `state` "old", "new" or "broken" (RollbackFailed); not yet ended: "running", "waiting".
 
     `now` True if it was this look that finished it. `stage` is the step at which it failed.
     """
@@ -68,9 +65,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How apply ended: in the new state, all else is an error. `kept` is the folder of adopted files on the
-    host.
-    """
+    """How apply ended: in the new state, all else is an error. `kept` is the folder of adopted files on the host."""
 
     changed: bool
     said: str
@@ -80,8 +75,8 @@ class Outcome:
 def plan(host: Host, state: State) -> Plan:
     """Compare what the host holds with what it should hold, in one round trip; writes nothing.
 
-    But what an interrupted apply left is put back first (`Plan.recovered`). Raises Busy while another apply
-    is on, RollbackFailed if what was left cannot be put back, and what Host.run raises.
+    But what an interrupted apply left is put back first (`Plan.recovered`). Raises Busy while another apply is on,
+    RollbackFailed if what was left cannot be put back, and what Host.run raises.
     """
     items = sorted(state.items, key=lambda item: item.path)
     question = wire.lines("plan", state.kind, len(items))
@@ -112,14 +107,12 @@ def apply(
 ) -> Outcome:
     """Make the host hold what the plan says, in one round trip, or leave it as it was and raise why.
 
-    `adopt`: foreign files may be replaced; they are kept aside, `Outcome.kept` names the folder. `reconnect`
-    gives a new connection: for the proof of a kind that can cut us off (None: `host` is closed and used
-    again), and to ask for the end when the connection is lost in the middle (None: Interrupted is raised, and
-    `recover` tells later).
+    `adopt`: foreign files may be replaced; they are kept aside, `Outcome.kept` names the folder. `reconnect` gives a
+    new connection: for the proof of a kind that can cut us off (None: `host` is closed and used again), and to ask
+    for the end when the connection is lost in the middle (None: Interrupted is raised, and `recover` tells later).
 
-    Raises ForeignFile, Drift, Busy (nothing was touched); CheckFailed, WriteFailed, DiskFull,
-    ActivationFailed, ProofFailed, RolledBack (the old state is there); RollbackFailed (it is not);
-    Interrupted (not known yet).
+    Raises ForeignFile, Drift, Busy (nothing was touched); CheckFailed, WriteFailed, DiskFull, ActivationFailed,
+    ProofFailed, RolledBack (the old state is there); RollbackFailed (it is not); Interrupted (not known yet).
     """
     if plan.empty:
         return Outcome(changed=False, said="Nothing to do: the host holds what it should.")
@@ -145,9 +138,7 @@ def apply(
 
 
 def recover(host: Host) -> list[Recovered]:
-    """Finish what interrupted applies left, and say how the last apply of each kind ended (compare
-    `Plan.run`).
-    """
+    """Finish what interrupted applies left, and say how the last ones of each kind ended (compare `Plan.run`)."""
     reader = answers.ask(host, wire.lines("recover"), "recover", LOOK_SECONDS)
     with answers.garbled_is_an_error(host, reader):
         left, done = reader.text().decode(), _recovered(reader.text())
@@ -158,8 +149,7 @@ def recover(host: Host) -> list[Recovered]:
         while not reader.done:
             kind, last, *words = reader.text().decode(errors="replace").split("\n")
             run, state, stage, *_ = [*last.split(" "), "", ""]
-            # a full disk may have kept the host from writing how it ended
-            if state and run not in {one.run for one in done}:
+            if run not in {one.run for one in found}:
                 found.append(Recovered(kind, run, state, stage, "\n".join(words).strip()))
     return found
 

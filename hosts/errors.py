@@ -45,8 +45,8 @@ class Unreachable(HostError):
     """No TCP connection, or no SSH server behind it."""
 
     sentence = gettext_noop(
-        "%(host)s cannot be reached (%(words)s). Check that it is running and that address, port and "
-        "firewall are right."
+        "%(host)s cannot be reached (%(words)s). "
+        "Check that it is running and that address, port and firewall are right."
     )
 
 
@@ -54,8 +54,7 @@ class HostKeyUnknown(HostError):
     """No key is pinned for this host yet; `key` and `fingerprint` are what it showed."""
 
     sentence = gettext_noop(
-        "%(host)s is not known yet. Compare its key's fingerprint %(fingerprint)s with the one on the host's "
-        "console, "
+        "%(host)s is not known yet. Compare its key's fingerprint %(fingerprint)s with the one on the host's console, "
         "then accept it."
     )
 
@@ -69,9 +68,8 @@ class HostKeyChanged(HostError):
     """The host showed a key that is not pinned; `expected` and `found` are fingerprints."""
 
     sentence = gettext_noop(
-        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). Nothing "
-        "was sent to it. "
-        "If it was reinstalled, accept the new key; if not, somebody may be in between."
+        "%(host)s shows another host key (%(found)s) than the one accepted before (%(expected)s). "
+        "Nothing was sent to it. If it was reinstalled, accept the new key; if not, somebody may be in between."
     )
 
     def __init__(self, host: str = "", *, expected: str, found: str, key: str = "") -> None:
@@ -85,8 +83,7 @@ class LoginRefused(HostError):
     """The host is there and is the right one, but does not let the panel in."""
 
     sentence = gettext_noop(
-        "%(host)s refused the login (%(words)s). Check that the panel's public key is in the user's "
-        "authorized_keys."
+        "%(host)s refused the login (%(words)s). Check that the panel's public key is in the user's authorized_keys."
     )
 
 
@@ -106,8 +103,7 @@ class Interrupted(HostError):
     """The connection ended in the middle; whether the work was done is not known yet."""
 
     sentence = gettext_noop(
-        "The connection to %(host)s was lost in the middle (%(words)s). The host finishes or undoes by "
-        "itself; "
+        "The connection to %(host)s was lost in the middle (%(words)s). The host finishes or undoes by itself; "
         "the next look at it says which."
     )
 
@@ -127,8 +123,7 @@ class CheckFailed(HostError):
     """The host's own check refused the new files; they never counted, the old state is there."""
 
     sentence = gettext_noop(
-        "%(host)s refuses the new files (%(command)s): %(words)s. Nothing was changed; correct the entry and "
-        "try again."
+        "%(host)s refuses the new files (%(command)s): %(words)s. Nothing was changed; correct the entry and try again."
     )
 
     def __init__(self, host: str = "", words: str = "", *, command: str = "") -> None:
@@ -139,8 +134,7 @@ class ActivationFailed(HostError):
     """The new files could not be activated; the old state is back and active."""
 
     sentence = gettext_noop(
-        "%(host)s could not activate the new files (%(command)s): %(words)s. The old state is back and "
-        "active."
+        "%(host)s could not activate the new files (%(command)s): %(words)s. The old state is back and active."
     )
 
     def __init__(self, host: str = "", words: str = "", *, command: str = "") -> None:
@@ -163,8 +157,7 @@ class Drift(HostError):
     """The host's files changed between plan and apply; nothing was touched."""
 
     sentence = gettext_noop(
-        "%(host)s has changed since the plan was made. Nothing was touched; look at the new difference and "
-        "try again."
+        "%(host)s has changed since the plan was made. Nothing was touched; look at the new difference and try again."
     )
 
 
@@ -172,8 +165,7 @@ class ForeignFile(HostError):
     """Files that are not ours lie where ours should go; nothing was touched."""
 
     sentence = gettext_noop(
-        "%(host)s already has files there that are not ours: %(paths)s. Nothing was touched; look at the "
-        "difference "
+        "%(host)s already has files there that are not ours: %(paths)s. Nothing was touched; look at the difference "
         "and adopt them (they are kept aside), or move them away."
     )
 
@@ -203,8 +195,7 @@ class RolledBack(HostError):
     """The new state was not confirmed in time, so the host put the old one back by itself."""
 
     sentence = gettext_noop(
-        "%(host)s put the old state back, because the panel could not prove the new one from outside: "
-        "%(words)s"
+        "%(host)s put the old state back, because the panel could not prove the new one from outside: %(words)s"
     )
 
 

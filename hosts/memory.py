@@ -1,6 +1,4 @@
-"""A host for unit tests: a folder in memory instead of a server, the engine's real script, answers instead of
-tools.
-"""
+"""A host for unit tests: a folder in memory instead of a server, the engine's real script, answers instead of tools."""
 
 import hashlib
 import os
@@ -15,18 +13,18 @@ from hosts import wire
 from hosts.errors import Interrupted, TimedOut
 from hosts.host import OnOutput, Result
 
-# The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and
-# gives the answer that is laid down for it, or for the longest beginning of it.
+# The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and gives the
+# answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
 PATH=${PATH#*:}
 shift 3
-printf '%s\\0' $# "$@" >>"$MEMORY_HOST/ran"
+printf '%s\\0' "$#" "$@" >>"$MEMORY_HOST/ran"
 answer= sum=
 n=$#
 while [ "$n" -gt 0 ]; do
   i=0
-  sum=$(for word in "$@"; do [ "$i" -lt "$n" ] || break; printf '%s\\0' "$word"; i=$((i + 1)); done |
-  sha256sum) answer=$MEMORY_HOST/answers/${sum%% *}
+  sum=$(for word in "$@"; do [ "$i" -lt "$n" ] || break; printf '%s\\0' "$word"; i=$((i + 1)); done | sha256sum)
+  answer=$MEMORY_HOST/answers/${sum%% *}
   [ ! -d "$answer" ] || break
   n=$((n - 1))
 done
@@ -40,14 +38,12 @@ Answers = Mapping[tuple[str, ...], Result | str]
 
 
 class MemoryHost:
-    """A host that lives in a folder (in memory where the machine has /dev/shm) until it is closed or
-    forgotten.
+    """A host that lives in a folder (in memory where the machine has /dev/shm) until it is closed or forgotten.
 
-    `files` are there from the beginning. `answers`: what a command ends as, by its argv or a beginning of it:
-    a Result, or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); everything
-    else succeeds in silence. `ran` lists what was run. All files belong to root:root as far as the host
-    tells, whoever runs the test. `cut_after`: seconds after which the connection of an apply is lost (the
-    host goes on).
+    `files` are there from the beginning. `answers`: what a command ends as, by its argv or a beginning of it: a Result,
+    or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); everything else succeeds in
+    silence. `ran` lists what was run. All files belong to root:root as far as the host tells, whoever runs the test.
+    `cut_after`: seconds after which the connection of an apply is lost (the host goes on).
     """
 
     def __init__(
@@ -55,7 +51,6 @@ class MemoryHost:
         files: Mapping[str, bytes] | None = None,
         answers: Answers | None = None,
         name: str = "memory",
-        tools: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.round_trips = 0
@@ -66,16 +61,15 @@ class MemoryHost:
         self.root = self._folder / "root"
         for folder in ("root/run", "root/var/lib", "bin", "answers"):
             (self._folder / folder).mkdir(parents=True)
-        self._program("timeout", _TIMEOUT)
+        self.program("timeout", _TIMEOUT)
         if os.geteuid() != 0:
-            self._program("chown", "#!/bin/sh\nexit 0\n")
-        for tool, text in (tools or {}).items():
-            self._program(tool, text)
+            self.program("chown", "#!/bin/sh\nexit 0\n")
         self.answers(answers or {})
         for path, content in (files or {}).items():
             self.write(path, content)
 
-    def _program(self, name: str, text: str) -> None:
+    def program(self, name: str, text: str) -> None:
+        """Lay a program on the host before those of this machine."""
         path = self._folder / "bin" / name
         path.write_text(text)
         path.chmod(0o755)
@@ -111,8 +105,7 @@ class MemoryHost:
         else:
             command = ["timeout", "-k", "5", f"{timeout:g}", *argv]
         result = self._run(command, stdin, self.cut_after or timeout)
-        code = result.returncode if result.returncode >= 0 else 255
-        answered = Result(code, result.stdout, result.stderr, tuple(argv), self.name)
+        answered = Result(result.returncode, result.stdout, result.stderr, tuple(argv), self.name)
         if on_output is not None:
             for stream, data in (("out", answered.out), ("err", answered.err)):
                 if data:
@@ -164,12 +157,8 @@ class MemoryHost:
         log = self._folder / "ran"
         if not log.exists():
             return []
-        words, ran = [os.fsdecode(word) for word in log.read_bytes().split(b"\0")[:-1]], []
-        while words:
-            size = int(words[0])
-            ran.append(tuple(words[1 : size + 1]))
-            words = words[size + 1 :]
-        return ran
+        words = iter(log.read_bytes().split(b"\0")[:-1])
+        return [tuple(os.fsdecode(next(words)) for _ in range(int(count))) for count in words]
 
     def close(self) -> None:
         """See Host.close; the files stay until the host is forgotten."""

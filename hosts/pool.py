@@ -1,106 +1,80 @@
-"""Warm connections, reused within a process."""
+"""Warm connections, reused within a process: a login costs far more than what is mostly asked over it."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from hosts.ssh import SSHHost, Target
 
-IDLE_SECONDS = 60.0  # a connection that nobody used for so long is closed
-TRUST_SECONDS = (
-    2.0  # so short after its last use a connection is used again without asking for a sign of life
-)
-
-
-@dataclass
-class _Idle:
-    host: SSHHost
-    since: float
+TRUSTED_SECONDS = 5.0  # used so lately, a connection needs no check
 
 
 class Pool:
-    """Connections to targets; each is lent to one thread at a time. Thread safe, and empty again after a
-    fork.
-    """
+    """Connections by target; each is one thread's at a time. Unused for `idle_seconds`, they are closed."""
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, idle_seconds: float = 120.0) -> None:
         self.idle_seconds = idle_seconds
+        self._idle: dict[Target, list[tuple[float, SSHHost]]] = {}
         self._lock = threading.Lock()
-        self._idle: dict[Target, list[_Idle]] = {}
-        self._process = os.getpid()
-        self._sweeper: threading.Thread | None = None
+        self._timer: threading.Timer | None = None
 
     @contextmanager
     def connect(self, target: Target, name: str = "") -> Iterator[SSHHost]:
-        """Lend a host for the time of a `with`; a warm connection if one is free, else it connects at first
-        use.
+        """A connection that answered just now, warm if there is one. Connecting anew happens at its first use.
+
+        It is kept for the next one who asks, unless the block ended by an error.
         """
-        host = self._take(target) or SSHHost(target)
+        host = self._warm(target) or SSHHost(target)
         host.name = name or target.address.host
         try:
             yield host
-        finally:
-            self._give_back(host)
-
-    def _take(self, target: Target) -> SSHHost | None:
-        while True:
-            with self._lock:
-                self._forget_after_fork()
-                waiting = self._idle.get(target)
-                found = waiting.pop() if waiting else None
-            if found is None:
-                return None
-            fresh = time.monotonic() - found.since < TRUST_SECONDS
-            if found.host.connected if fresh else found.host.alive():
-                return found.host
-            found.host.close()
-
-    def _give_back(self, host: SSHHost) -> None:
-        if not host.connected:
+        except BaseException:
             host.close()
-            return
-        with self._lock:
-            self._forget_after_fork()
-            self._idle.setdefault(host.target, []).append(_Idle(host, time.monotonic()))
-            if self._sweeper is None:
-                self._sweeper = threading.Thread(target=self._sweep, name="ssh-pool", daemon=True)
-                self._sweeper.start()
-
-    def _forget_after_fork(self) -> None:
-        # The parent's connections are its own: closing them here would end them for it
-        if self._process != os.getpid():
-            self._process, self._idle, self._sweeper = os.getpid(), {}, None
-
-    def _sweep(self) -> None:
-        """Close what is idle, until nothing is."""
-        while True:
-            time.sleep(self.idle_seconds / 4)
-            for host in self._expired():
-                host.close()
-            with self._lock:
-                if not self._idle:
-                    self._sweeper = None
-                    return
-
-    def _expired(self) -> list[SSHHost]:
-        limit = time.monotonic() - self.idle_seconds
-        with self._lock:
-            old = [one.host for waiting in self._idle.values() for one in waiting if one.since < limit]
-            kept = {
-                target: [one for one in waiting if one.since >= limit]
-                for target, waiting in self._idle.items()
-            }
-            self._idle = {target: waiting for target, waiting in kept.items() if waiting}
-        return old
+            raise
+        self._keep(target, host)
 
     def close_all(self) -> None:
-        """Close every connection that is not lent."""
+        """Close what is unused now."""
+        self._close_older(0)
+
+    def _warm(self, target: Target) -> SSHHost | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(target)
+                if not idle:
+                    return None
+                since, host = idle.pop()
+            if time.monotonic() - since < TRUSTED_SECONDS or host.alive():
+                return host
+            host.close()
+
+    def _keep(self, target: Target, host: SSHHost) -> None:
         with self._lock:
-            self._forget_after_fork()
-            hosts = [one.host for waiting in self._idle.values() for one in waiting]
-            self._idle = {}
-        for host in hosts:
+            self._idle.setdefault(target, []).append((time.monotonic(), host))
+            if self._timer is None:
+                self._timer = threading.Timer(self.idle_seconds, self._tick)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _tick(self) -> None:
+        with self._lock:
+            self._timer = None
+        self._close_older(self.idle_seconds)
+        with self._lock:
+            if any(self._idle.values()) and self._timer is None:
+                self._timer = threading.Timer(self.idle_seconds / 2, self._tick)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _close_older(self, seconds: float) -> None:
+        limit = time.monotonic() - seconds
+        with self._lock:
+            old = [host for idle in self._idle.values() for since, host in idle if since <= limit]
+            self._idle = {
+                target: kept
+                for target, idle in self._idle.items()
+                if (kept := [entry for entry in idle if entry[0] > limit])
+            }
+        for host in old:
             host.close()

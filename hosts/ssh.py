@@ -1,39 +1,39 @@
 """A host by SSH: Fabric connects (paramiko beneath), with pinned host keys and a timeout on everything."""
 
+import secrets
+import select
+import shlex
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache, partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING
 
-import fabric
 import paramiko
 
-from hosts import transport as ssh
+from hosts import connecting
 from hosts.address import Address
-from hosts.channel import GRACE, Late, Lost, Running, command_line
-from hosts.errors import (
-    HostError,
-    HostKeyUnknown,
-    Interrupted,
-    LoginRefused,
-    TimedOut,
-    Unreachable,
-)
+from hosts.errors import CommandFailed, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
 
-_T = TypeVar("_T")
+if TYPE_CHECKING:
+    from fabric import Connection
+
+SLICE = 32768  # bytes to read or write at once, what one SSH packet carries
+PULSE = 0.5  # seconds between looks at a silent connection's health
+END_SECONDS = 5.0  # after this, what was told to end is killed
+# A marked command's `timeout` passes the signal on to all that it started, and kills it if that does not help
+_END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
+  read -r name <"/proc/$pid/comm" && [ "$name" = timeout ] && kill "$pid"
+done 2>/dev/null"""
 
 
 @dataclass(frozen=True)
 class Target:
-    """How to reach a server. `known_keys` are its pinned public keys ("ssh-ed25519 AAAA…"); none:
-    HostKeyUnknown.
+    """How to reach a server. `known_keys` are its pinned public keys ("ssh-ed25519 AAAA…"); none: HostKeyUnknown.
 
-    `private_key` is the panel's key as OpenSSH PEM text; `gateway` is the server to jump through;
-    `connect_timeout` in seconds, for each of: TCP, SSH banner and key exchange, login, the opening of a
-    channel.
+    `private_key` is the panel's key as OpenSSH PEM text; `gateway` is the server to jump through; `connect_timeout`
+    in seconds, for each of: TCP, SSH banner and key exchange, login.
     """
 
     address: Address
@@ -42,28 +42,25 @@ class Target:
     gateway: "Target | None" = None
     password: str | None = field(default=None, repr=False)
     connect_timeout: float = 10.0
-    lost_after: float = 15.0
 
 
 @dataclass(frozen=True)
 class HostKey:
-    """A host's public key as in known_hosts ("ssh-ed25519 AAAA…") and its fingerprint as ssh-keygen shows
-    it.
-    """
+    """A host's public key as in known_hosts ("ssh-ed25519 AAAA…") and its SHA256 fingerprint as ssh-keygen shows it."""
 
     key: str
     fingerprint: str
 
 
 class SSHHost:
-    """A host reached by SSH. Connects at first use, and again when the connection was lost between two
-    uses.
-    """
+    """A host reached by SSH. Connects at first use; one thread at a time uses it."""
 
     def __init__(self, target: Target, name: str = "") -> None:
         self.target = target
         self.name = name or target.address.host
-        self._connection: fabric.Connection | None = None
+        self._connection: Connection | None = None
+        self._gateway: SSHHost | None = None
+        self._ready: paramiko.Channel | None = None
 
     def run(
         self,
@@ -74,216 +71,207 @@ class SSHHost:
         on_output: OnOutput | None = None,
         survive: bool = False,
     ) -> Result:
-        """See Host.run. Also raises Unreachable, HostKeyUnknown, HostKeyChanged and LoginRefused."""
-        line = command_line(argv, None if survive else timeout)
-        begun = time.monotonic()
-        running = Running(self._start(line), on_output, tells=not survive)
+        """See Host.run."""
+        until = time.monotonic() + timeout
+        channel = self._channel()
+        conversation = _Conversation(channel, stdin, on_output)
+        mark = "" if survive else secrets.token_hex(8)
         try:
-            running.feed(stdin)
-            code = running.wait(timeout if survive else timeout + GRACE)
-        except Late:
-            self._end(running, survive=survive)
-            raise TimedOut(self.name, argv[0], seconds=timeout) from None
-        except Lost:
-            self.close()
-            raise Interrupted(self.name, "the connection ended") from None
-        except BaseException:
-            # whatever on_output raised (Stop, for one) passes on, but ends the command first
-            self._end(running, survive=survive)
+            with self._interrupted_if_lost():
+                # bytes, because a path need not be UTF-8
+                line = command_line(argv, None if survive else timeout, mark)
+                channel.exec_command(line.encode(errors="surrogateescape"))  # type: ignore[arg-type]
+                conversation.hold(until)
+        except TimeoutError:
+            self._end(channel, mark)
+            words = conversation.err.decode(errors="replace")[-500:] or f"{argv[0]} was still running"
+            raise TimedOut(self.name, words, seconds=timeout) from None
+        except BaseException:  # also a Stop from on_output: the process on the host must not outlive it
+            self._end(channel, mark)
             raise
-        running.channel.close()
-        if not survive and code in {124, 137} and time.monotonic() - begun >= timeout:
-            raise TimedOut(self.name, argv[0], seconds=timeout)
-        return Result(code, running.output("out"), running.output("err"), tuple(argv), self.name)
+        finally:
+            channel.close()
+        code = self._code(channel)
+        return Result(code, bytes(conversation.out), bytes(conversation.err), tuple(argv), self.name)
 
-    def _end(self, running: Running, *, survive: bool) -> None:
-        if not survive:
-            running.kill()
-        running.channel.close()
-
-    def _start(self, line: bytes) -> paramiko.Channel:
-        """Open a channel and start line on it; a connection that died since its last use is made anew,
-        once.
-        """
-        warm = self.connected
-        try:
-            return self._execute(line)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+    def _code(self, channel: paramiko.Channel) -> int:
+        if not channel.status_event.is_set() or channel.exit_status < 0:
             self.close()
-            if not warm:
-                raise Unreachable(self.name, _words(error)) from error
-        try:
-            return self._execute(line)
-        except (paramiko.SSHException, EOFError, OSError) as error:
-            self.close()
-            raise Unreachable(self.name, _words(error)) from error
+            raise Interrupted(self.name, "the connection was closed before the command's end")
+        return int(channel.exit_status)
 
-    def _execute(self, line: bytes) -> paramiko.Channel:
-        channel = self.transport.open_session(timeout=self.target.connect_timeout)
-        channel.settimeout(self.target.connect_timeout)
-        channel.exec_command(line)
-        return channel
-
-    @property
-    def transport(self) -> paramiko.Transport:
-        """The SSH connection, made if there is none; raises what connecting raises."""
+    def _end(self, channel: paramiko.Channel, mark: str) -> None:
+        """End what was started with this mark. By a command, because sshd does not pass signals on to root's."""
+        channel.close()
         connection = self._connection
-        if connection is None or not self.connected:
-            self.close()
-            connection = self._connection = connect(self.target, self.name)
-        live: paramiko.Transport = connection.transport
-        return live
-
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection that is not known to be dead."""
-        connection = self._connection
-        return connection is not None and connection.transport is not None and connection.transport.active
-
-    def alive(self) -> bool:
-        """Ask the host for a sign of life over the connection that is there."""
-        if self.connected:
-            with suppress(paramiko.SSHException, EOFError, OSError):
-                self.transport.global_request("keepalive@openssh.com", wait=True)
-        return self.connected
+        if not mark or connection is None or not connection.is_connected:
+            return
+        try:
+            ending = connection.transport.open_session(timeout=END_SECONDS)
+            ending.settimeout(END_SECONDS)
+            ending.exec_command(_END.format(mark=mark))
+            ending.recv(1)  # until its end
+            ending.close()
+        except (paramiko.SSHException, OSError, EOFError):
+            self.close()  # the host's own time-out remains
 
     def read(self, path: str) -> bytes | None:
         """See Host.read."""
-        result = self.run(["cat", "--", path])
-        if result.code != 0 and b"No such file or directory" in result.err:
+        script = 'if [ -e "$1" ] || [ -L "$1" ]; then exec cat -- "$1"; else exit 44; fi'
+        result = self.run(["sh", "-c", script, "sh", path])
+        if result.code == 44 and not result.err:
             return None
-        return result.check().out
+        if result.code != 0:
+            words = result.err.decode(errors="replace")[-4000:]
+            raise CommandFailed(self.name, words, command=f"cat {shlex.quote(path)}", code=result.code)
+        return result.out
 
     def close(self) -> None:
         """See Host.close."""
-        connection, self._connection = self._connection, None
-        _close(connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.close()
-
-
-def _close(connection: fabric.Connection | None) -> None:
-    while connection is not None:
-        with suppress(paramiko.SSHException, EOFError, OSError):
+        connection, gateway = self._connection, self._gateway
+        self._connection = self._gateway = self._ready = None
+        if connection is not None:
             connection.close()
-        connection = connection.gateway
+        if gateway is not None:
+            gateway.close()
+
+    def alive(self, timeout: float = 3.0) -> bool:
+        """Whether the connection is open and the host answers on it; what it opens for that, the next run uses."""
+        connection = self._connection
+        if connection is None or not connection.is_connected:
+            return False
+        if self._ready is None:
+            try:
+                self._ready = connection.transport.open_session(timeout=timeout)
+            except (paramiko.SSHException, OSError, EOFError):
+                return False
+        return not self._ready.closed
+
+    def _channel(self) -> paramiko.Channel:
+        ready, self._ready = self._ready, None
+        if ready is not None and not ready.closed:
+            return ready
+        connection = self._connect()
+        with self._interrupted_if_lost():
+            opened: paramiko.Channel = connection.transport.open_session(timeout=self.target.connect_timeout)
+            return opened
+
+    def _connect(self) -> "Connection":
+        if self._connection is not None and self._connection.is_connected:
+            return self._connection
+        self.close()
+        if self.target.gateway is not None:
+            self._gateway = SSHHost(self.target.gateway)
+        self._connection = connecting.open_connection(self.target, self.name, self._way_through())
+        return self._connection
+
+    def _way_through(self) -> paramiko.Channel | None:
+        if self._gateway is None:
+            return None
+        return tunnel(self._gateway, self.target.address, self.target.connect_timeout)
+
+    @contextmanager
+    def _interrupted_if_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            self.close()
+            raise Interrupted(self.name, str(error) or type(error).__name__) from error
 
 
-@cache
-def _fabric_config() -> fabric.Config:
-    """Give a configuration that looks at no file of ours or of the user, nor at ~/.ssh/config."""
-    return fabric.Config(lazy=True, overrides={"load_ssh_configs": False})
+class _Conversation:
+    """What goes to a command and what comes from it, both at once, so that neither waits for the other."""
+
+    def __init__(self, channel: paramiko.Channel, stdin: bytes, on_output: OnOutput | None) -> None:
+        self.channel = channel
+        self.left = memoryview(stdin)
+        self.on_output = on_output
+        self.out = bytearray()
+        self.err = bytearray()
+        self.told_end = False
+
+    def hold(self, until: float) -> None:
+        """Go on until the command has ended. Raises TimeoutError, or what a lost connection raises."""
+        while True:
+            moved = self._write() | self._read()
+            if moved:
+                continue
+            if self._over():
+                return
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            pause = min(left, PULSE if self.told_end else 0.01)
+            select.select([self.channel.fileno()], [], [], pause)
+
+    def _over(self) -> bool:
+        channel = self.channel
+        if channel.closed or not _active(channel):
+            # What came together with the end is read first.
+            return not (channel.recv_ready() or channel.recv_stderr_ready())
+        return bool(channel.eof_received) and channel.exit_status_ready()
+
+    def _write(self) -> bool:
+        if self.told_end or self.channel.closed:
+            return False
+        if len(self.left) and self.channel.send_ready():
+            try:
+                sent = self.channel.send(self.left[:SLICE].tobytes())
+            except OSError:  # the command closed its input: as with a pipe, what it says itself counts
+                sent = len(self.left)
+            self.left = self.left[sent:]
+            return True
+        if not len(self.left):
+            self.told_end = True
+            self.channel.shutdown_write()
+        return False
+
+    def _read(self) -> bool:
+        moved = False
+        if self.channel.recv_ready():
+            moved = self._take("out", self.out, self.channel.recv(SLICE))
+        if self.channel.recv_stderr_ready():
+            moved = self._take("err", self.err, self.channel.recv_stderr(SLICE)) or moved
+        return moved
+
+    def _take(self, stream: str, into: bytearray, data: bytes) -> bool:
+        into += data
+        if data and self.on_output is not None:
+            self.on_output(stream, data)
+        return bool(data)
 
 
-def connect(target: Target, name: str) -> fabric.Connection:
-    """Log in to a target, through its gateway; raises Unreachable, HostKeyUnknown, HostKeyChanged,
-    LoginRefused.
+def command_line(argv: Sequence[str], timeout: float | None, mark: str = "") -> str:
+    """The line for the host's login shell that runs argv as it is; with a time-out, the host itself keeps it too.
+
+    Without `exec` the shell stays, and gives the end by a signal as code 128 + n; SSH would not tell it to paramiko.
     """
-    if not target.known_keys:
-        shown = read_host_key(target.address, target.gateway, target.connect_timeout)
-        raise HostKeyUnknown(name, key=shown.key, fingerprint=shown.fingerprint)
-    gateway = connect(target.gateway, target.gateway.address.host) if target.gateway else None
-    connection = _connection(target, name, gateway)
-    try:
-        _guarded(connection.open, name)
-        connection.transport.set_keepalive(max(int(target.lost_after / 3), 1))
-    except _NoSuchKey as error:
-        _close(connection)
-        shown = read_host_key(target.address, target.gateway, target.connect_timeout)
-        raise ssh.changed(name, target.known_keys, shown.key) from error
-    except BaseException:
-        # also what is no error of ours: no connection stays open behind an exception
-        _close(connection)
-        raise
-    return connection
+    words = shlex.join(argv)
+    if timeout is None:
+        return f"exec env LC_ALL=C {words}"
+    marked = f" GESTION_RUN={mark}" if mark else ""
+    return f"env LC_ALL=C{marked} timeout -k {END_SECONDS:g} {timeout:g} {words}; exit $?"
 
 
-def _connection(target: Target, name: str, gateway: fabric.Connection | None) -> fabric.Connection:
-    seconds = target.connect_timeout
-    types = ssh.key_types(target.known_keys)
-    settings: dict[str, Any] = {
-        "pkey": ssh.private_key(target.private_key) if target.private_key else None,
-        "password": target.password,
-        "allow_agent": False,
-        "look_for_keys": False,
-        "compress": False,
-        "timeout": seconds,
-        "banner_timeout": seconds,
-        "auth_timeout": seconds,
-        "channel_timeout": seconds,
-        "transport_factory": lambda sock, **_: ssh.Transport(sock, types),
-    }
-    address = target.address
-    if gateway is None:
-        opening = partial(ssh.open_socket, address.host, address.port, seconds, target.lost_after)
-        settings["sock"] = _guarded(opening, name)
-    made = fabric.Connection(
-        address.host,
-        address.user,
-        address.port,
-        config=_fabric_config(),
-        gateway=gateway,
-        forward_agent=False,
-        connect_kwargs=settings,
-    )
-    made.client.set_missing_host_key_policy(ssh.PinnedKeys(name, target.known_keys))
-    return made
+def _active(channel: paramiko.Channel) -> bool:
+    return channel.transport is not None and channel.transport.is_active()
 
 
-class _NoSuchKey(Exception):  # noqa: N818 - turned into HostKeyChanged
-    """The host has no key of the pinned ones' types any more."""
-
-
-def _guarded(step: Callable[[], _T], name: str) -> _T:
-    """Do a step of connecting, and raise its failure as one of our errors."""
-    try:
-        return step()
-    except HostError:
-        raise
-    except paramiko.AuthenticationException as error:
-        # paramiko's word for "no answer while logging in" is a refusal too
-        kind = Unreachable if "timeout" in str(error).lower() else LoginRefused
-        raise kind(name, _words(error)) from error
-    except paramiko.SSHException as error:
-        if "no acceptable host key" in str(error).lower():
-            raise _NoSuchKey from error
-        raise Unreachable(name, _words(error)) from error
-    except (OSError, EOFError) as error:
-        raise Unreachable(name, _words(error)) from error
-
-
-def _words(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def tunnel(gateway: SSHHost, address: Address, timeout: float) -> paramiko.Channel:
+    """A way to `address` through a gateway. Raises Unreachable, or what connecting to the gateway raises."""
+    transport = gateway._connect().transport
+    return connecting.open_tunnel(transport, gateway.name, address, timeout)
 
 
 def read_host_key(address: Address, gateway: Target | None = None, timeout: float = 10.0) -> HostKey:
-    """Give the key that the host shows at first contact; nothing is sent to it beyond the key exchange.
-
-    Raises Unreachable, and for the gateway what connecting to it raises.
-    """
-    through = connect(gateway, gateway.address.host) if gateway else None
+    """Give the key that the host shows at first contact; nothing is sent to it beyond the key exchange."""
+    jump = SSHHost(gateway) if gateway else None
     try:
-        shown = _guarded(partial(_shown_key, address, through, timeout), address.host)
+        sock = tunnel(jump, address, timeout) if jump else None
+        key = connecting.shown_key(address, sock, timeout)
     finally:
-        _close(through)
-    text = ssh.public_text(shown)
-    return HostKey(text, ssh.fingerprint(text))
-
-
-def _shown_key(address: Address, through: fabric.Connection | None, timeout: float) -> paramiko.PKey:
-    if through is None:
-        sock: Any = ssh.open_socket(address.host, address.port, timeout, timeout)
-    else:
-        place = (address.host, address.port)
-        sock = through.transport.open_channel("direct-tcpip", place, ("", 0), timeout=timeout)
-    contact = ssh.Transport(sock)
-    contact.banner_timeout = timeout
-    try:
-        contact.start_client(timeout=timeout)
-        return contact.get_remote_server_key()
-    finally:
-        contact.close()
+        if jump:
+            jump.close()
+    return HostKey(connecting.line_of(key), connecting.fingerprint_of(key))

@@ -71,9 +71,8 @@ STAGED = Staged  # as the rooms write it: Command(("sshd", "-t", "-f", STAGED("/
 class Command:
     """A command run on the host: argv as it is, no shell. Exit code 0 is success. `timeout` is in seconds.
 
-    `in_place` (checks only): run with the new files in place, before activation; otherwise on the staged
-    files. `always` (proofs only): true of the old state as well ("the service is active"), so it proves a
-    put-back too.
+    `in_place` (checks only): run with the new files in place, before activation; otherwise on the staged files.
+    `always` (proofs only): true of the old state as well ("the service is active"), so it proves a put-back too.
     """
 
     argv: tuple[str | Staged, ...]
@@ -90,9 +89,7 @@ class Command:
 
 @dataclass(frozen=True)
 class TcpProbe:
-    """From the panel: a TCP connection to host:port succeeds within `timeout` seconds (tried again until
-    then).
-    """
+    """From the panel: a TCP connection to host:port succeeds within `timeout` seconds (tried again until then)."""
 
     host: str
     port: int
@@ -103,8 +100,8 @@ class TcpProbe:
 class HttpProbe:
     """From the panel: GET url answers with `expect_status` and a body that contains `expect_body`.
 
-    Redirects are not followed. `connect_to` is the address to go to in place of the URL's host (the Host
-    header and the name in TLS stay the URL's); `verify` False accepts any certificate.
+    Redirects are not followed. `connect_to` is the address to go to in place of the URL's host (the Host header and
+    the name in TLS stay the URL's); `verify` False accepts any certificate.
     """
 
     url: str
@@ -122,11 +119,10 @@ Probe = TcpProbe | HttpProbe
 class State:
     """All that a host should hold of one kind. Files of this kind that it holds beyond `items` are removed.
 
-    The order on the host: staged checks, swap, in-place checks, activate, proofs; then the probes, by the
-    panel. When activation had begun and anything fails, the old files come back, and `put_back` (None:
-    `activate` again), the in-place checks and the `always` proofs run on them. `can_cut_off`: the host undoes
-    by itself after `undo_seconds` unless the panel confirms over a new connection; States with probes wait
-    for the panel's word in the same way.
+    The order on the host: staged checks, swap, in-place checks, activate, proofs; then the probes, by the panel. When
+    activation had begun and anything fails, the old files come back, and `put_back` (None: `activate` again), the
+    in-place checks and the `always` proofs run on them. `can_cut_off`: the host undoes by itself after `undo_seconds`
+    unless the panel confirms over a new connection; States with probes wait for the panel's word in the same way.
     """
 
     kind: str

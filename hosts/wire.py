@@ -1,16 +1,13 @@
 """How the panel and its script on the host speak: lines, and strings that may hold any byte but NUL.
 
-A string is a line with the number of newlines in it, then its bytes and a newline; a shell reads that without
-a fork.
+A string is a line with the number of newlines in it, then its bytes and a newline; a shell reads that without a fork.
 """
 
 from pathlib import Path
 
 
 def text(value: str | bytes, *, rooted: bool = False) -> bytes:
-    """Encode a string; `rooted` marks a path that lies below the host's root folder (which MemoryHost
-    moves).
-    """
+    """Encode a string; `rooted` marks a path that lies below the host's root folder (which MemoryHost moves)."""
     data = value.encode(errors="surrogateescape") if isinstance(value, str) else value
     return b"%s%d\n%s\n" % (b"r" if rooted else b"", data.count(b"\n"), data)
 

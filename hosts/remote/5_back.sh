@@ -28,18 +28,15 @@ put_back_item() {
     { [ -e "$p" ] || [ -L "$p" ]; } || return 0
     keep_stranger && W=$(rm -f -- "$p" 2>&1)
   elif [ -e "$old" ] || [ -L "$old" ]; then
-    ! is_old || return 0
+    is_old && return 0
     keep_stranger && W=$(mv -f -- "$old" "$folder/" 2>&1)
   fi
 }
 
-# Whether $p still is $old, a second name of which lies in the stage; mv refuses those
+# Whether $p is still what it was; mv would refuse two names of one file
 is_old() {
-  if [ -L "$old" ]; then
-    [ -L "$p" ] && [ "$(readlink -- "$p"; printf x)" = "$(readlink -- "$old"; printf x)" ]
-  else
-    [ ! -L "$p" ] && [ "$p" -ef "$old" ]
-  fi
+  [ -L "$old" ] || { [ "$p" -ef "$old" ] && [ ! -L "$p" ]; return; }
+  [ -L "$p" ] && [ "$(readlink -- "$p"; printf x)" = "$(readlink -- "$old"; printf x)" ]
 }
 
 # Somebody wrote to $p after our swap: keep that before it is replaced

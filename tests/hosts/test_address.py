@@ -1,4 +1,6 @@
-"""Connection strings."""
+"""Connection strings: what a person types after `ssh`, and nothing else."""
+
+import ipaddress
 
 import pytest
 from hypothesis import given
@@ -10,20 +12,18 @@ from hosts.address import Address, BadConnection, parse_connection
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("root@192.0.2.1", Address("192.0.2.1")),
-        ("  root@host.example.org  ", Address("host.example.org")),
-        ("host", Address("host")),
-        ("-p 222 root@192.0.2.1", Address("192.0.2.1", port=222)),
-        ("-p222 admin@h", Address("h", "admin", 222)),
+        ("root@h", Address("h")),
+        ("h", Address("h")),
+        ("-p 222 root@h", Address("h", "root", 222)),
+        ("-p222 h.example.org", Address("h.example.org", "root", 222)),
+        ("  admin@192.0.2.7 ", Address("192.0.2.7", "admin")),
         ("root@2001:db8::1", Address("2001:db8::1")),
-        ("-p 222 root@[2001:db8::1]", Address("2001:db8::1", port=222)),
-        ("root@2001:0db8:0::0001", Address("2001:db8::1")),
-        ("www-data@h", Address("h", "www-data")),
+        ("-p 222 root@[2001:db8:0::1]", Address("2001:db8::1", "root", 222)),
+        ("back_up-2@h_1", Address("h_1", "back_up-2")),
     ],
 )
-def test_a_connection_string_is_read(text: str, address: Address) -> None:
+def test_what_a_person_would_type_after_ssh_is_read(text: str, address: Address) -> None:
     assert parse_connection(text) == address
-    assert parse_connection(address.text) == address
 
 
 @pytest.mark.parametrize(
@@ -32,51 +32,56 @@ def test_a_connection_string_is_read(text: str, address: Address) -> None:
         "",
         "root@",
         "@h",
-        "a@b@c",
-        "-p root@h",
-        "-p 0 root@h",
-        "-p 65536 root@h",
-        "-p 99999999999999999999 root@h",
-        "root@-h",
-        "root@h;reboot",
-        "root@h reboot",
-        "root@h\nHost evil",
-        "-oProxyCommand=reboot root@h",
-        "-oProxyCommand=reboot@h",
-        "root@256.1.1.1",
-        "root@1.2.3",
-        "root@[h]",
-        "root@[192.0.2.1",
-        "root@::g",
         "root@h:22",
-        "root@h_\0",
-        "r;oot@h",
+        "-p 0 h",
+        "-p 65536 h",
+        "-p x h",
+        "-oProxyCommand=x h",
+        "-h",
+        "root@-h",
+        "-root@h",
+        "root@h; reboot",
+        "root@$(x)",
+        "root@h\n",
+        "root@h\nroot@i",
+        "a b@h",
+        "root@1.2.3",
+        "root@256.1.1.1",
+        "root@[h]",
+        "root@[2001:db8::1",
+        "root@.h",
+        "root@a..b",
         "root@" + "a" * 64,
-        "root@" + "a." * 130,
-        "root@ho\u0455t",
-        "-p \u0662\u0662 root@h",
+        "root@ü",
     ],
 )
-def test_what_is_no_connection_string_is_refused_with_a_sentence(text: str) -> None:
-    with pytest.raises(BadConnection) as caught:
+def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
+    with pytest.raises(BadConnection, match=r"\.$"):
         parse_connection(text)
-    assert str(caught.value).endswith(".")
+
+
+users = st.from_regex(r"\A[a-z_][a-z0-9_.-]{0,30}\Z")
+names = st.from_regex(r"\A[a-z][a-z0-9]{0,9}(\.[a-z][a-z0-9-]{0,9}[a-z]){0,3}\Z")
+addresses = st.ip_addresses().map(str)
+
+
+@given(st.builds(Address, st.one_of(names, addresses), users, st.integers(1, 65535)))
+def test_an_address_reads_back_from_its_own_text(address: Address) -> None:
+    assert parse_connection(address.text) == address
 
 
 @given(st.text(max_size=60))
-def test_whatever_is_typed_is_refused_or_can_be_written_back(text: str) -> None:
+def test_no_text_gives_anything_but_an_address_or_a_refusal(text: str) -> None:
     try:
         address = parse_connection(text)
     except BadConnection:
         return
-    assert parse_connection(address.text) == address
     assert not address.host.startswith("-")
     assert not address.user.startswith("-")
-    assert " " not in address.host + address.user
+    assert not set(address.text) & set("\n\r\t'\"$`;&|<>()*?\\")
+    assert 1 <= address.port <= 65535
 
 
-@given(st.ip_addresses(v=6), st.integers(1, 65535))
-def test_every_ipv6_address_can_be_written_and_read(address: object, port: int) -> None:
-    whole = Address(str(address), port=port)
-    assert parse_connection(whole.text) == whole
-    assert parse_connection(f"-p {port} root@[{address}]") == whole
+@given(st.ip_addresses(v=6))
+def test_an_ipv6_address_reads_with_and_without_brackets(address: ipaddress.IPv6Address) -> None:
+    assert parse_connection(f"root@{address}") == parse_connection(f"[{address.exploded}]")

@@ -1,80 +1,84 @@
-"""Whatever is in a path, a file or an argument arrives on the host byte for byte."""
+"""Whatever bytes a path, a file or a command's words hold, they arrive as they are."""
 
-import os
 import subprocess
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hosts import wire
-from hosts.channel import command_line
-from hosts.engine import apply, plan
+from hosts import engine, wire
 from hosts.memory import MemoryHost
-from hosts.state import Command, File, Item, Link, State
+from hosts.ssh import command_line
+from hosts.state import STAGED, Command, File, Link, State
 
-odd = st.text(st.sampled_from("a-*?[]\\'\"`$(){}<>|&;!~#%=\n\t \r\x01\x7fé\udcff") | st.characters(
-    codec="utf-8", exclude_characters="\0"
-))  # fmt: skip
-words = odd.filter(lambda word: "\0" not in word)
-names = words.filter(lambda name: "/" not in name and name not in {"", ".", ".."}).filter(
-    lambda name: len(os.fsencode(name)) < 100
-)
-slow = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ODD = ["-", "--", "-n", "\n", "\n\n", "a\n", "\nb", "'", '"', "`id`", "$(id)", "${IFS}", "\\", "\\n", " ", "*", "%s", "&;|"]
+ODD += ["é", "\udcff", "\r", "\t", "x y", "end", "0", "r0", "!"]
 
-
-@given(st.lists(st.binary(max_size=50)))
-def test_strings_of_any_bytes_are_read_back(values: list[bytes]) -> None:
-    reader = wire.Reader(b"".join(wire.text(value) for value in values))
-    assert [reader.text() for _ in values] == values
-    assert reader.done
+nonul = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+words = st.one_of(st.sampled_from(ODD), st.text(nonul, max_size=20))
+names = words.map(lambda word: word.replace("/", "_")).filter(lambda word: word not in {"", ".", ".."})
+paths = st.lists(names, min_size=1, max_size=3).map(lambda parts: "/x/" + "/".join(parts))
+contents = st.one_of(st.binary(max_size=200), words.map(lambda word: word.encode(errors="surrogateescape")))
+few = settings(max_examples=25, deadline=None)
 
 
-@slow
-@given(st.lists(words, min_size=1, max_size=4))
-@example(["-n", "--", "a\n\n", "\n", "", "\\", "'", "$(reboot)"])
-def test_argv_arrives_through_the_login_shell_as_it_was_given(argv: list[str]) -> None:
-    line = command_line(["printf", "%s\\0", *argv], 5)
-    out = subprocess.run(["sh", "-c", os.fsencode(line)], capture_output=True, check=True).stdout
-    assert out == b"".join(os.fsencode(word) + b"\0" for word in argv)
-
-
-@slow
-@given(st.lists(words, min_size=1, max_size=4))
-@example(["-n", "--", "a\n\n", "\n", "", "\\", "'", "$(reboot)"])
-def test_argv_of_a_states_commands_arrives_as_it_was_given(argv: list[str]) -> None:
-    host = MemoryHost()
-    kind = State("argv", (File("/a", b""),), activate=(Command(("tool", *argv)),))
-    apply(host, plan(host, kind))
-    assert host.ran == [("tool", *argv)]
-
-
-@slow
+@few
 @given(
-    st.dictionaries(
-        st.lists(names, min_size=1, max_size=3).map(lambda parts: "/x/" + "/x".join(parts)),
-        st.binary(max_size=300) | words.filter(bool),
-        min_size=1,
-        max_size=4,
-    ).filter(lambda found: not any(a != b and b.startswith(f"{a}/") for a in found for b in found)),
-    st.sampled_from([0o600, 0o644, 0o755, 0o4750, 0o000]),
+    paths,
+    contents,
+    st.lists(words, max_size=4),
+    words.filter(bool),
+    contents,
 )
-@example({"/x/-rf": b"end\n", "/x/a\nb": b"", "/x/a": b"\0", "/x/*": "-> $HOME\n"}, 0o644)
-def test_files_and_links_with_odd_names_and_bytes_are_held_as_they_were_given(
-    held: dict[str, bytes | str], mode: int
+@example("/x/-rf", b"", ["", "-"], "-s", b"\n")
+@example("/x/\n", b"\n\n", ["\n", ""], "\n", b"")
+@example("/x/\udcff\\", b"\\", ["\udcff"], "\udcff", b"\xff\0")
+def test_paths_contents_links_and_words_arrive_byte_for_byte(
+    path: str, content: bytes, argv: list[str], target: str, second: bytes
 ) -> None:
-    items: tuple[Item, ...] = tuple(
-        File(path, value, mode) if isinstance(value, bytes) else Link(path, value)
-        for path, value in held.items()
-    )
     host = MemoryHost()
-    apply(host, plan(host, State("odd", items)))
-    for path, value in held.items():
-        place = host.path(path)
-        if isinstance(value, bytes):
-            assert place.read_bytes() == value or os.geteuid() != 0
-            assert place.stat().st_mode & 0o7777 == mode
-        else:
-            assert os.readlink(os.fsencode(place)) == os.fsencode(value)  # noqa: PTH115 - bytes
-    assert plan(host, State("odd", items)).empty
-    apply(host, plan(host, State("odd", ())))
-    assert [p for p in host.path("/x").rglob("*") if not p.is_dir()] == []
+    command = Command(("tool", *argv))
+    staged = Command(("check", STAGED(path)))
+    for data in (content, second):
+        state = State(
+            "k", (File(path, data), Link("/y", target)), checks=(staged,), activate=(command,), put_back=()
+        )
+        engine.apply(host, engine.plan(host, state))
+        assert host.read(path) == data
+        assert str(host.path("/y").readlink()) == target
+        assert engine.plan(host, state).empty
+    ran = host.ran
+    assert ("tool", *argv) in ran
+    assert all(one[1].endswith("/new/" + path.rpartition("/")[2]) for one in ran if one[0] == "check")
+    engine.apply(host, engine.plan(host, State("k", ())))
+    assert not host.path(path).exists()
+    assert not host.path("/y").is_symlink()
+
+
+@few
+@given(st.lists(paths, min_size=1, max_size=6, unique=True))
+def test_many_odd_paths_side_by_side_are_told_apart(found: list[str]) -> None:
+    chosen = [path for path in found if not any(other.startswith(f"{path}/") for other in found)]
+    state = State("k", tuple(File(path, path.encode(errors="surrogateescape")) for path in chosen))
+    host = MemoryHost()
+    engine.apply(host, engine.plan(host, state))
+    for path in chosen:
+        assert host.read(path) == path.encode(errors="surrogateescape")
+    assert engine.plan(host, state).empty
+
+
+@few
+@given(st.lists(words, min_size=1, max_size=5))
+def test_the_line_for_the_login_shell_runs_the_words_as_they_are(argv: list[str]) -> None:
+    show = ["printf", "%s\\0", *argv]
+    for timeout in (None, 5.0):
+        done = subprocess.run(
+            ["sh", "-c", command_line(show, timeout)], capture_output=True, check=True, timeout=10
+        )
+        assert done.stdout == b"".join(word.encode(errors="surrogateescape") + b"\0" for word in argv)
+
+
+@given(st.lists(st.binary().filter(lambda data: b"\0" not in data)))
+def test_strings_on_the_wire_read_back(strings: list[bytes]) -> None:
+    reader = wire.Reader(b"".join(wire.text(one) for one in strings))
+    assert [reader.text() for _ in strings] == strings
+    assert reader.done

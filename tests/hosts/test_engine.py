@@ -1,228 +1,351 @@
-"""Plan and apply on a host in memory: what is shown, what is written, whose files they are."""
+"""Plan and apply on a host in memory, by the same script that runs on real hosts."""
+
+import time
 
 import pytest
 
-from hosts.engine import apply, plan, recover
-from hosts.errors import Busy, Drift, ForeignFile, HostError
+from hosts import engine
+from hosts.errors import (
+    ActivationFailed,
+    CheckFailed,
+    Drift,
+    ForeignFile,
+    Interrupted,
+    ProofFailed,
+    RollbackFailed,
+    WriteFailed,
+)
+from hosts.host import Result
 from hosts.memory import MemoryHost
-from hosts.state import Absent, Command, File, Link, State
-from tests.hosts.fleet_of_one import NEW, OLD, host_in_old_state, picture, state
+from hosts.state import STAGED, Absent, BadState, Command, File, Link, State
+
+SITE = "/etc/nginx/sites/a.conf"
+CHECK = Command(("nginx", "-t"), in_place=True)
+RELOAD = Command(("systemctl", "reload", "nginx"))
+ACTIVE = Command(("systemctl", "is-active", "nginx"), always=True)
+BAD = Result(1, b"", b"line 3: no such thing\n")
 
 
-def test_apply_makes_the_host_hold_the_state_in_two_round_trips() -> None:
-    host = host_in_old_state()
-    before = host.round_trips
-    outcome = apply(host, plan(host, state(NEW)))
-    assert outcome.changed
-    assert host.round_trips - before == 2
-    shown = picture(host)
-    assert shown["/etc/web/site.conf"] == ("file 640", b"new\n")
-    assert shown["/etc/web/more/below/first.conf"] == ("file 750", b"\0first")
-    assert shown["/etc/web/more/below"] == ("folder 755", None)
-    assert shown["/etc/web/current"] == ("link", "more/below")
-    assert shown["/etc/secret/key"] == ("file 600", b"new secret\n")
-    assert "/etc/web/gone.conf" not in shown
-    assert shown["/etc/hostname"] == ("file 644", b"one\n")
-    assert not [path for path in shown if "gestion" in path]
+def state(content: bytes = b"one\n", **more: object) -> State:
+    fields: dict = {"checks": (CHECK,), "activate": (RELOAD,), "proofs": (ACTIVE,), **more}
+    return State("nginx", (File(SITE, content),), **fields)
 
 
-def test_commands_run_in_order_and_the_staged_check_sees_the_new_bytes_before_they_count() -> None:
-    host = host_in_old_state(
-        answers={
-            (
-                "check-staged",
-            ): 'grep -qx "old\\|new" "$2" || exit 1; grep -qx "old" $ROOT/etc/web/site.conf || '
-            "[ ! -e $ROOT/etc/web/site.conf ]",
-            ("check-placed",): "grep -qx 'old\\|new' $ROOT/etc/web/site.conf",
-        }
-    )
-    seen = len(host.ran)
-    apply(host, plan(host, state(NEW)))
-    names = [argv[0] for argv in host.ran[seen:]]
-    assert names == ["check-staged", "check-placed", "systemctl", "prove-new", "is-active"]
+def put(host: MemoryHost, wanted: State, **more: bool) -> engine.Outcome:
+    return engine.apply(host, engine.plan(host, wanted), **more)
 
 
-def test_apply_twice_changes_nothing_and_an_empty_plan_makes_no_second_round_trip() -> None:
-    host = host_in_old_state()
-    apply(host, plan(host, state(NEW)))
-    ran, trips, before = len(host.ran), host.round_trips, picture(host)
-    again = plan(host, state(NEW))
-    assert again.empty
-    assert again.diff == ""
-    outcome = apply(host, again)
-    assert not outcome.changed
-    assert (len(host.ran), host.round_trips, picture(host)) == (ran, trips + 1, before)
+def leftovers(host: MemoryHost) -> list[str]:
+    """What an apply may have left beside its result."""
+    found = [str(path) for path in host.root.rglob("*") if ".gestion-" in path.name or path.suffix == ".out"]
+    runs = host.path("/var/lib/gestion/runs")
+    return found + [str(path) for path in (runs.iterdir() if runs.exists() else ())]
 
 
-def test_the_diff_shows_text_modes_links_and_sizes_but_no_secret() -> None:
-    host = host_in_old_state()
-    shown = plan(host, state(NEW))
-    assert "-old\n+new\n" in shown.diff
-    assert "644 root root" in shown.diff
-    assert "640 root root" in shown.diff
-    assert "-> site.conf" in shown.diff
-    assert "binary, 6 bytes" in shown.diff
-    assert "secret, 11 bytes" in shown.diff
-    assert "new secret" not in shown.diff + repr(shown)
-    assert "old secret" not in shown.diff + repr(shown)
-
-
-def test_a_long_diff_is_cut() -> None:
-    host = MemoryHost()
-    many = b"".join(b"line %d\n" % number for number in range(5000))
-    shown = plan(host, State("long", (File("/etc/long", many),)))
-    assert len(shown.diff) < 50_000
-    assert "more" in shown.diff
-
-
-def test_what_is_no_more_wanted_is_removed_and_what_others_wrote_stays() -> None:
-    host = host_in_old_state()
-    host.write("/etc/web/theirs.conf", b"theirs")
-    apply(host, plan(host, state((), checks=(), proofs=())))
-    shown = picture(host)
-    assert [path for path in shown if path.startswith("/etc/web/")] == ["/etc/web/theirs.conf"]
-    assert "/etc/secret/key" not in shown
-
-
-def test_a_foreign_file_is_shown_and_stops_apply_until_it_is_adopted_and_then_kept_aside() -> None:
-    host = MemoryHost(files={"/etc/web/site.conf": b"by hand\n"})
-    first = plan(host, state(OLD))
-    assert first.foreign == ("/etc/web/site.conf",)
-    trips = host.round_trips
-    with pytest.raises(ForeignFile) as caught:
-        apply(host, first)
-    assert caught.value.paths == ("/etc/web/site.conf",)
-    assert host.round_trips == trips
-    outcome = apply(host, first, adopt=True)
-    assert outcome.kept is not None
-    assert outcome.kept in outcome.said
-    assert host.read(f"{outcome.kept}/etc/web/site.conf") == b"by hand\n"
-    assert host.read("/etc/web/site.conf") == b"old\n"
-    assert plan(host, state(OLD)).empty
-
-
-def test_a_folder_where_a_file_should_go_is_never_replaced() -> None:
-    host = MemoryHost(files={"/etc/web/site.conf/inside": b""})
-    with pytest.raises(ForeignFile):
-        apply(host, plan(host, state(OLD)), adopt=True)
-    assert host.read("/etc/web/site.conf/inside") == b""
-
-
-def test_a_foreign_file_with_the_same_bytes_becomes_ours_without_running_anything() -> None:
-    host = MemoryHost(files={"/etc/a": b"same"})
-    kind = State("one", (File("/etc/a", b"same"),), activate=(Command(("reload",)),))
-    found = plan(host, kind)
-    assert not found.empty
-    assert not found.foreign
-    apply(host, found)
-    assert host.ran == []
-    assert plan(host, kind).empty
-    apply(host, plan(host, State("one", ())))
-    assert host.read("/etc/a") is None
-
-
-def test_a_file_of_ours_that_was_edited_or_removed_by_hand_is_shown_as_edited() -> None:
-    host = host_in_old_state()
-    host.write("/etc/web/site.conf", b"by hand\n")
-    host.path("/etc/web/gone.conf").unlink()
-    found = plan(host, state(OLD))
-    assert {change.path: (change.edited, change.foreign) for change in found.changes} == {
-        "/etc/web/site.conf": (True, False),
-        "/etc/web/gone.conf": (True, False),
+def tree(host: MemoryHost) -> dict[str, tuple[int, bytes]]:
+    """Every file outside Gestion's own folder, with mode and content."""
+    return {
+        str(path.relative_to(host.root)): (path.lstat().st_mode, b"" if path.is_dir() else path.read_bytes())
+        for path in host.root.rglob("*")
+        if "var/lib/gestion" not in str(path)
     }
-    apply(host, found)
-    assert plan(host, state(OLD)).empty
 
 
-def test_a_change_of_mode_alone_is_drift() -> None:
-    host = host_in_old_state()
-    host.path("/etc/secret/key").chmod(0o644)
-    found = plan(host, state(OLD))
-    assert [change.path for change in found.changes] == ["/etc/secret/key"]
-    assert "old secret" not in found.diff
-    apply(host, found)
-    assert host.path("/etc/secret/key").stat().st_mode & 0o777 == 0o600
-
-
-def test_two_kinds_do_not_touch_each_others_files() -> None:
-    host = host_in_old_state()
-    apply(host, plan(host, State("other", (File("/etc/other", b"x"),))))
-    assert plan(host, state(OLD)).empty
-    apply(host, plan(host, State("other", ())))
-    assert plan(host, state(OLD)).empty
-
-
-def test_absent_removes_ours_and_asks_before_it_removes_a_foreign_file() -> None:
-    host = MemoryHost(files={"/etc/nginx/default": b"debian"})
-    kind = State("nginx", (Absent("/etc/nginx/default"),))
-    with pytest.raises(ForeignFile):
-        apply(host, plan(host, kind))
-    apply(host, plan(host, kind), adopt=True)
-    assert host.read("/etc/nginx/default") is None
-    assert plan(host, kind).empty
-
-
-def test_a_link_at_the_target_is_replaced_and_not_written_through() -> None:
-    host = MemoryHost(files={"/etc/victim": b"untouched"})
-    host.path("/etc/a").symlink_to(host.path("/etc/victim"))
-    apply(host, plan(host, State("one", (File("/etc/a", b"ours"),))), adopt=True)
-    assert host.read("/etc/victim") == b"untouched"
-    assert not host.path("/etc/a").is_symlink()
-    host.path("/etc/a").unlink()
-    host.path("/etc/a").symlink_to("/nowhere")
-    found = plan(host, State("one", (File("/etc/a", b"ours"),)))
-    assert found.changes[0].edited
-    apply(host, found)
-    assert host.read("/etc/a") == b"ours"
-
-
-def test_a_link_may_take_the_place_of_a_file_and_the_other_way_round() -> None:
+def test_a_new_file_is_written_checked_activated_and_proved() -> None:
     host = MemoryHost()
-    apply(host, plan(host, State("one", (File("/etc/a", b"x"),))))
-    apply(host, plan(host, State("one", (Link("/etc/a", "b\nc"),))))
-    assert host.path("/etc/a").readlink().as_posix() == "b\nc"
-    apply(host, plan(host, State("one", (File("/etc/a", b"y"),))))
-    assert host.read("/etc/a") == b"y"
+    outcome = put(host, state())
+    assert outcome.changed
+    assert host.read(SITE) == b"one\n"
+    assert host.ran == [CHECK.argv, RELOAD.argv, ACTIVE.argv]
+    assert leftovers(host) == []
 
 
-@pytest.mark.parametrize("path", ["/etc/web/site.conf", "/etc/web/more/below/first.conf"])
-def test_a_change_between_plan_and_apply_is_drift_and_touches_nothing(path: str) -> None:
-    host = host_in_old_state()
-    found = plan(host, state(NEW))
-    host.write(path, b"meanwhile\n")
-    before, ran = picture(host), len(host.ran)
-    with pytest.raises(Drift):
-        apply(host, found)
-    assert picture(host) == before
+def test_plan_and_apply_are_one_round_trip_each() -> None:
+    host = MemoryHost()
+    put(host, state())
+    assert host.round_trips == 2
+
+
+def test_applying_twice_changes_nothing_and_runs_nothing() -> None:
+    host = MemoryHost()
+    put(host, state())
+    before, ran = tree(host), len(host.ran)
+    plan = engine.plan(host, state())
+    assert plan.empty
+    assert not engine.apply(host, plan).changed
+    assert tree(host) == before
     assert len(host.ran) == ran
+    assert host.round_trips == 3
 
 
-def test_an_apply_of_the_same_kind_in_between_is_drift() -> None:
-    host = host_in_old_state()
-    first, second = plan(host, state(NEW)), plan(host, state(NEW))
-    apply(host, second)
+def test_a_plan_writes_nothing() -> None:
+    host = MemoryHost()
+    before = tree(host)
+    assert not engine.plan(host, state()).empty
+    assert tree(host) == before
+    assert host.ran == []
+
+
+def test_the_difference_is_shown_as_unified_text() -> None:
+    host = MemoryHost()
+    put(host, state(b"a\nb\nc\n"))
+    plan = engine.plan(host, state(b"a\nB\nc\n"))
+    assert plan.diff == f"--- {SITE}\t644 root root\n+++ {SITE}\t644 root root\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+
+
+def test_modes_are_what_the_state_says_and_a_changed_mode_is_a_change() -> None:
+    host = MemoryHost()
+    for mode in (0o600, 0o644, 0o755, 0o4750, 0o440, 0o400, 0o000):
+        wanted = State("k", (File("/etc/a", b"x", mode),))
+        put(host, wanted)
+        assert host.path("/etc/a").stat().st_mode & 0o7777 == mode
+        assert engine.plan(host, wanted).empty
+    host.path("/etc/a").chmod(0o666)
+    plan = engine.plan(host, State("k", (File("/etc/a", b"x", 0o000),)))
+    assert plan.changes[0].edited
+
+
+def test_links_and_absent_paths_are_made_and_taken_away() -> None:
+    host = MemoryHost()
+    put(host, State("k", (File("/etc/a", b"a"), Link("/etc/l", "a"))))
+    assert host.path("/etc/l").readlink().name == "a"
+    put(host, State("k", (Absent("/etc/a"), Link("/etc/l", "/else where\n"))))
+    assert not host.path("/etc/a").exists()
+    assert str(host.path("/etc/l").readlink()) == "/else where\n"
+    assert engine.plan(host, State("k", (Absent("/etc/a"), Link("/etc/l", "/else where\n")))).empty
+
+
+def test_what_the_state_no_longer_names_is_removed_but_only_what_is_of_its_kind() -> None:
+    host = MemoryHost(files={"/etc/theirs": b"theirs"})
+    put(host, State("one", (File("/etc/a", b"a"), File("/etc/b", b"b"))))
+    put(host, State("two", (File("/etc/c", b"c"),)))
+    put(host, State("one", (File("/etc/b", b"b"),)))
+    assert {path.name for path in host.path("/etc").iterdir()} == {"theirs", "b", "c"}
+
+
+def test_a_failing_staged_check_ends_in_the_old_state_and_never_shows_the_new_file() -> None:
+    host = MemoryHost()
+    put(host, state())
+    before, ran = tree(host), len(host.ran)
+    check = Command(("check", STAGED(SITE)))
+    host.answers({("check",): 'cat "$2"; cat "$ROOT/etc/nginx/sites/a.conf"; echo no >&2; exit 1'})
+    with pytest.raises(CheckFailed) as failed:
+        put(host, state(b"two\n", checks=(check,)))
+    assert failed.value.words == "two\none\nno"
+    assert tree(host) == before
+    assert len(host.ran) == ran + 1
+    assert leftovers(host) == []
+
+
+def test_a_failing_check_in_place_ends_in_the_old_state_without_activation() -> None:
+    host = MemoryHost()
+    put(host, state())
+    before = tree(host)
+    host.answers({CHECK.argv: BAD})  # type: ignore[dict-item]
+    with pytest.raises(CheckFailed, match="line 3: no such thing") as failed:
+        put(host, state(b"two\n"))
+    assert "nginx -t" in str(failed.value)
+    assert tree(host) == before
+    assert host.ran[3:] == [CHECK.argv]
+    assert leftovers(host) == []
+
+
+def test_a_failing_activation_ends_in_the_old_state_activated_again() -> None:
+    host = MemoryHost()
+    put(host, state())
+    before = tree(host)
+    host.answers({RELOAD.argv: 'grep -q one "$ROOT/etc/nginx/sites/a.conf" || { echo no; exit 3; }'})  # type: ignore[dict-item]
+    with pytest.raises(ActivationFailed, match="no"):
+        put(host, state(b"two\n"))
+    assert tree(host) == before
+    assert host.ran[3:] == [CHECK.argv, RELOAD.argv, RELOAD.argv, CHECK.argv, ACTIVE.argv]
+    assert leftovers(host) == []
+
+
+def test_a_failing_proof_ends_in_the_old_state() -> None:
+    host = MemoryHost()
+    put(host, state())
+    before = tree(host)
+    proof = Command(("curl", "x"))
+    host.answers({("curl",): BAD})
+    with pytest.raises(ProofFailed, match="curl x"):
+        put(host, state(b"two\n", proofs=(proof,)))
+    assert tree(host) == before
+    assert leftovers(host) == []
+
+
+def test_a_first_apply_that_fails_takes_its_folders_away_again() -> None:
+    host = MemoryHost(answers={RELOAD.argv: BAD})  # type: ignore[dict-item]
+    before = tree(host)
+    with pytest.raises(RollbackFailed):
+        put(host, state())  # a reload that never works fails at the put-back as well
+    assert tree(host) == before
+    host.answers({RELOAD.argv: Result(0), ("prove",): BAD})  # type: ignore[dict-item]
+    with pytest.raises(ProofFailed):
+        put(host, state(proofs=(Command(("prove",)),)))
+    assert tree(host) == before
+
+
+def test_put_back_commands_take_the_place_of_activation_when_going_back() -> None:
+    host = MemoryHost(answers={("down",): BAD})
+    back = (Command(("up", "again")),)
+    with pytest.raises(ActivationFailed):
+        put(host, State("k", (File("/etc/a", b"a"),), activate=(Command(("down",)),), put_back=back))
+    assert host.ran == [("down",), ("up", "again")]
+
+
+def test_a_put_back_that_fails_is_said_loudly_with_the_old_files_in_place() -> None:
+    host = MemoryHost()
+    put(host, state())
+    host.answers({RELOAD.argv: BAD})  # type: ignore[dict-item]
+    with pytest.raises(RollbackFailed, match="NOW"):
+        put(host, state(b"two\n"))
+    assert host.read(SITE) == b"one\n"
+
+
+def test_a_file_that_activation_itself_changes_back_is_not_called_proved() -> None:
+    host = MemoryHost(answers={RELOAD.argv: 'echo theirs >"$ROOT/etc/nginx/sites/a.conf"'})  # type: ignore[dict-item]
+    with pytest.raises(ProofFailed):
+        put(host, state())
+    kept = [path for path in host.path("/var/lib/gestion/kept").rglob("*") if path.is_file()]
+    assert [path.read_bytes() for path in kept] == [b"theirs\n"]
+
+
+def test_a_foreign_change_between_plan_and_apply_stops_it() -> None:
+    host = MemoryHost()
+    put(host, state())
+    plan = engine.plan(host, state(b"two\n"))
+    host.write(SITE, b"by hand\n")
+    before = tree(host)
     with pytest.raises(Drift):
-        apply(host, first)
+        engine.apply(host, plan)
+    assert tree(host) == before
+    assert len(host.ran) == 3
+    assert engine.plan(host, state(b"two\n")).changes[0].edited
 
 
-def test_the_fingerprint_moves_with_what_is_on_the_host() -> None:
-    host = host_in_old_state()
-    first = plan(host, state(NEW)).fingerprint
-    assert plan(host, state(NEW)).fingerprint == first
-    host.write("/etc/web/site.conf", b"x")
-    assert plan(host, state(NEW)).fingerprint != first
+def test_an_apply_of_the_same_kind_between_plan_and_apply_stops_it() -> None:
+    host = MemoryHost()
+    plan = engine.plan(host, state(b"two\n"))
+    put(host, state())
+    with pytest.raises(Drift):
+        engine.apply(host, plan)
+    assert host.read(SITE) == b"one\n"
 
 
-def test_while_another_apply_runs_plan_and_apply_are_busy() -> None:
-    host = host_in_old_state(answers={("check-placed",): "touch $ROOT/in; sleep 1"})
-    slow = plan(host, state(NEW))
-    other = plan(host, State("other", (File("/etc/other", b"x"),)))
-    host.cut_after = 0.5
-    with pytest.raises(HostError):
-        apply(host, slow)
+def test_a_foreign_file_is_refused_then_adopted_and_kept_aside() -> None:
+    host = MemoryHost(files={SITE: b"theirs\n"})
+    plan = engine.plan(host, state())
+    assert plan.foreign == (SITE,)
+    with pytest.raises(ForeignFile, match=SITE):
+        engine.apply(host, plan)
+    assert host.read(SITE) == b"theirs\n"
+    outcome = engine.apply(host, plan, adopt=True)
+    assert host.read(SITE) == b"one\n"
+    assert outcome.kept
+    assert host.read(outcome.kept + SITE) == b"theirs\n"
+
+
+def test_a_foreign_file_comes_back_as_it_was_when_its_adoption_fails() -> None:
+    host = MemoryHost(files={SITE: b"theirs\n"}, answers={CHECK.argv: BAD})  # type: ignore[dict-item]
+    host.path(SITE).chmod(0o640)
+    before = tree(host)
+    with pytest.raises(CheckFailed):
+        put(host, state(), adopt=True)
+    assert tree(host) == before
+
+
+def test_a_foreign_file_with_the_same_bytes_is_taken_over_without_a_word() -> None:
+    host = MemoryHost(files={SITE: b"one\n"})
+    plan = engine.plan(host, state())
+    assert plan.foreign == ()
+    engine.apply(host, plan)
+    assert host.ran == []
+    assert engine.plan(host, state()).empty
+
+
+def test_a_folder_where_a_file_should_go_is_never_adopted() -> None:
+    host = MemoryHost(files={f"{SITE}/inside": b"x"})
+    with pytest.raises(ForeignFile):
+        put(host, state(), adopt=True)
+    assert host.read(f"{SITE}/inside") == b"x"
+
+
+def test_a_file_where_a_folder_should_be_is_an_error_and_stays() -> None:
+    host = MemoryHost(files={"/etc/nginx": b"x"})
+    before = tree(host)
+    with pytest.raises(WriteFailed):
+        put(host, state())
+    assert tree(host) == before
+
+
+def test_an_apply_that_is_cut_off_finishes_by_itself_and_says_so_later() -> None:
+    host = MemoryHost(answers={RELOAD.argv: "sleep 0.6"})  # type: ignore[dict-item]
+    plan = engine.plan(host, state())
+    host.cut_after = 0.3
+    with pytest.raises(Interrupted):
+        engine.apply(host, plan)
     host.cut_after = None
-    with pytest.raises(Busy):
-        apply(host, other)
-    with pytest.raises(Busy):
-        plan(host, state(NEW))
-    assert [one.state for one in recover(host)] == ["running", "new"]
+    assert [(one.run, one.state) for one in engine.recover(host)] == [(plan.run, "running")]
+    deadline = time.monotonic() + 10
+    while (found := engine.recover(host))[0].state == "running" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [(one.run, one.state) for one in found] == [(plan.run, "new")]
+    assert host.read(SITE) == b"one\n"
+    assert leftovers(host) == []
+
+
+def test_a_lost_connection_is_followed_up_over_a_new_one() -> None:
+    host = MemoryHost(answers={RELOAD.argv: "sleep 0.6"})  # type: ignore[dict-item]
+    plan = engine.plan(host, state())
+    host.cut_after = 0.3
+
+    def reconnect() -> MemoryHost:
+        host.cut_after = None
+        return host
+
+    assert engine.apply(host, plan, reconnect=reconnect).changed
+    assert host.read(SITE) == b"one\n"
+
+
+def test_secrets_are_in_no_difference_no_change_and_no_error() -> None:
+    host = MemoryHost(answers={CHECK.argv: 'cat "$ROOT/etc/secret"; exit 1'})  # type: ignore[dict-item]
+    secret = File("/etc/secret", b"password = hunter2hunter2\n", 0o600, secret=True)
+    wanted = State("k", (secret,), checks=(CHECK,))
+    plan = engine.plan(host, wanted)
+    assert "hunter2" not in plan.diff + repr(plan)
+    assert "(secret, 26 bytes)" in plan.diff
+    with pytest.raises(CheckFailed) as failed:
+        engine.apply(host, plan)
+    assert "hunter2" not in f"{failed.value} {failed.value.words} {failed.value!r}"
+    host.write("/etc/secret", b"yesterday\n")
+    assert "yesterday" not in engine.plan(host, wanted).diff + repr(engine.plan(host, wanted))
+
+
+def test_files_too_long_or_not_text_are_described_not_shown() -> None:
+    host = MemoryHost(files={"/etc/long": b"x" * 200_000, "/etc/bin": b"\0\xff"})
+    plan = engine.plan(host, State("k", (File("/etc/long", b"y"), File("/etc/bin", b"y"))))
+    assert "(too long to show, 200000 bytes)" in plan.diff
+    assert "(binary, 2 bytes)" in plan.diff
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: File("etc/a", b""),
+        lambda: File("/etc//a", b""),
+        lambda: File("/etc/../a", b""),
+        lambda: File("/etc/a\0", b""),
+        lambda: File("/", b""),
+        lambda: File("/a", b"", owner="root; x"),
+        lambda: State("Kind", ()),
+        lambda: State("k", (File("/a", b""), Absent("/a"))),
+        lambda: State("k", (File("/a", b""), File("/a/b", b""))),
+        lambda: State("k", (), checks=(Command(("t", STAGED("/a"))),)),
+        lambda: Command(()),
+        lambda: Command(("a\0",)),
+    ],
+)
+def test_a_state_that_no_host_can_hold_cannot_be_made(make) -> None:
+    with pytest.raises(BadState):
+        make()

@@ -48,7 +48,10 @@ esac
 
 def faulty_host() -> MemoryHost:
     tools = {name: FAULTY.replace("REAL", str(shutil.which(name))).replace("TOOL", name) for name in TOOLS}
-    return host_in_old_state(tools=tools)
+    host = host_in_old_state()
+    for name, text in tools.items():
+        host.program(name, text)
+    return host
 
 
 def set_fault(host: MemoryHost, number: int, how: str) -> None:
@@ -200,7 +203,8 @@ def test_a_command_that_hangs_is_ended_and_the_old_state_comes_back(
     tools = {
         "timeout": f'#!/bin/sh\n[ "$4" != hang ] || set -- -k 1 1 sleep 60\nexec {shutil.which("timeout")} "$@"\n'
     }
-    host = MemoryHost(tools=tools)
+    host = MemoryHost()
+    host.program("timeout", tools["timeout"])
     kind = State("slow", (File("/etc/a", b"x"),), activate=(Command(("hang",), timeout=1),), put_back=())
     with pytest.raises(ActivationFailed) as caught:
         apply(host, plan(host, kind))

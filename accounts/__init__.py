@@ -1,0 +1,1 @@
+"""Panel users, roles, sign-in, tokens and the audit trail."""

@@ -1,0 +1,192 @@
+"""The gate for what people type about accounts."""
+
+import zoneinfo
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import authenticate, password_validation
+from django.contrib.auth.forms import AuthenticationForm, UsernameField
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.functional import lazy
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import ApiToken, User
+from accounts.setup_code import is_setup_code
+
+
+def _zones() -> list[tuple[str, str]]:
+    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and name[:4] != "Etc/")
+    return [
+        ("", str(_("As the panel (%s)") % settings.TIME_ZONE)),
+        *((n, n.replace("_", " ")) for n in names),
+    ]
+
+
+def _new_password(**kwargs: Any) -> forms.CharField:
+    kwargs.setdefault("label", _("Password"))
+    return forms.CharField(
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        **kwargs,
+    )
+
+
+class SignInForm(AuthenticationForm):
+    """User name and password."""
+
+    error_messages = {
+        "invalid_login": _("This user name and password do not fit. Mind upper and lower case."),
+        "inactive": _("This user name and password do not fit. Mind upper and lower case."),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].widget.attrs["autofocus"] = True
+
+
+class PasswordPairForm(forms.Form):
+    """A new password, typed twice and checked against the rules."""
+
+    password = _new_password(
+        help_text=_("At least 12 characters; a few words in a row are easy to remember and hard to guess.")
+    )
+    password_again = _new_password(label=_("Password again"))
+
+    user: User
+
+    def __init__(self, *args: Any, user: User | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user or User()
+
+    def clean(self) -> dict[str, Any]:
+        """Both are the same and good enough."""
+        data = super().clean() or {}
+        first, again = data.get("password"), data.get("password_again")
+        if first and again is not None and first != again:
+            self.add_error("password_again", _("The two passwords differ."))
+        if first:
+            try:
+                password_validation.validate_password(first, self.user)
+            except ValidationError as error:
+                self.add_error("password", error)
+        return data
+
+
+class SetupForm(PasswordPairForm):
+    """The first account."""
+
+    code = forms.CharField(
+        label=_("Set-up code"), max_length=40, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    username = UsernameField(
+        label=_("User name"), max_length=64, validators=User._meta.get_field("username").validators
+    )
+    full_name = forms.CharField(label=_("Full name"), max_length=120, required=False)
+    email = forms.EmailField(label=_("E-mail"), required=False)
+    field_order = ["code", "username", "full_name", "email", "password", "password_again"]
+
+    def clean_code(self) -> str:
+        """It is this panel's."""
+        if not is_setup_code(self.cleaned_data["code"]):
+            raise ValidationError(_("This is not the code that this panel printed."))
+        return str(self.cleaned_data["code"])
+
+    def clean(self) -> dict[str, Any]:
+        """The password must not be like the name."""
+        data = self.cleaned_data
+        self.user = User(**{name: data.get(name, "") for name in ("username", "full_name", "email")})
+        return super().clean()
+
+
+class ProfileForm(forms.ModelForm):
+    """What everybody may change of the own account."""
+
+    time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)
+
+    class Meta:
+        model = User
+        fields = ["full_name", "email", "time_zone"]
+
+
+class OwnPasswordForm(PasswordPairForm):
+    """A new password for oneself; asks for the current one."""
+
+    current = forms.CharField(
+        label=_("Current password"),
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    field_order = ["current", "password", "password_again"]
+
+    def __init__(self, *args: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, user=user, **kwargs)
+        self.request = request
+
+    def clean_current(self) -> str:
+        """It is the current one; wrong ones count as at sign-in, so an open session helps nobody guess it."""
+        typed = self.cleaned_data["current"]
+        if authenticate(self.request, username=self.user.username, password=typed) != self.user:
+            raise ValidationError(_("This is not your current password."))
+        return str(self.cleaned_data["current"])
+
+
+class UserForm(forms.ModelForm):
+    """What an admin changes of a person."""
+
+    time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)
+
+    class Meta:
+        model = User
+        fields = ["username", "full_name", "email", "time_zone", "is_admin", "is_active"]
+        field_classes = {"username": UsernameField}
+
+
+class NewUserForm(UserForm):
+    """A new person, with a password or without."""
+
+    password = _new_password(
+        required=False,
+        help_text=_("Empty: this person cannot sign in, but their keys count. At least 12 characters."),
+    )
+    field_order = ["username", "full_name", "email", "password", "time_zone", "is_admin", "is_active"]
+
+    class Meta(UserForm.Meta):
+        pass
+
+    def clean(self) -> dict[str, Any]:
+        """A given password is good enough."""
+        data = super().clean() or {}
+        if data.get("password"):
+            person = User(**{name: data.get(name, "") for name in ("username", "full_name", "email")})
+            try:
+                password_validation.validate_password(data["password"], person)
+            except ValidationError as error:
+                self.add_error("password", error)
+        return data
+
+
+class TokenForm(forms.ModelForm):
+    """A new API token."""
+
+    DAYS = [("30", _("30 days")), ("90", _("90 days")), ("365", _("one year")), ("", _("does not expire"))]
+    days = forms.TypedChoiceField(
+        label=_("Expires after"), choices=DAYS, coerce=int, empty_value=None, required=False, initial="90"
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ["name"]
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_name(self) -> str:
+        """Once a person."""
+        name = str(self.cleaned_data["name"])
+        if ApiToken.objects.filter(user=self.user, name=name).exists():
+            raise ValidationError(_("You have a token with this name already."))
+        return name

@@ -1,0 +1,111 @@
+"""What can be done to accounts; each function writes the audit trail and tells the rooms concerned."""
+
+import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import audit, registry
+from accounts.actors import Actor
+from accounts.models import ApiToken, User
+
+PROFILE_FIELDS = ("full_name", "email", "time_zone")
+FIELDS = ("username", *PROFILE_FIELDS, "is_admin", "is_active")
+
+
+class NotAllowed(Exception):  # noqa: N818  # a refusal, not an error
+    """A change that would lock people out; str() is a sentence for the page."""
+
+
+def set_up_panel(actor: Actor, *, username: str, password: str, full_name: str = "", email: str = "") -> User:
+    """The first account, an admin. Raises NotAllowed once there is any account."""
+    with transaction.atomic():
+        if User.objects.select_for_update().exists():
+            raise NotAllowed(_("This panel is set up already."))
+        user = User.objects.create_superuser(username, password, full_name=full_name, email=email)
+        actor = Actor(user, user.username, actor.address)
+        audit.record(actor, "panel.set_up", user, after=_facts(user))
+        registry.tell_changed(user, None)
+    return user
+
+
+@transaction.atomic
+def create_user(actor: Actor, *, username: str, password: str | None = None, **fields: Any) -> User:
+    """A new person; without a password no sign-in, but keys count."""
+    user = User.objects.create_user(username, password or None, **fields)
+    audit.record(actor, "user.create", user, after={**_facts(user), "password": bool(password)})
+    registry.tell_changed(user, None)
+    return user
+
+
+@transaction.atomic
+def change_user(actor: Actor, user: User, **fields: Any) -> User:
+    """Change a person. Raises NotAllowed where it would take one's own or the last admin's rights."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    before, facts = _facts(user), registry.PersonFacts.of(user)
+    for name, value in fields.items():
+        setattr(user, name, value)
+    if facts.is_admin and facts.is_active and not (user.is_admin and user.is_active):
+        _refuse_own_or_last(actor, user)
+    user.save(update_fields=list(fields))
+    if audit.record_change(actor, "user.change", user, before, _facts(user)):
+        registry.tell_changed(user, facts)
+    return user
+
+
+@transaction.atomic
+def set_password(actor: Actor, user: User, password: str | None) -> User:
+    """Set a person's password, or take it away (None). Ends all sessions of that person; API tokens stay."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    user.set_password(password)
+    if password is None and user.is_admin and user.is_active:
+        _refuse_own_or_last(actor, user)
+    user.save(update_fields=["password"])
+    audit.record(actor, "user.set_password" if password else "user.remove_password", user)
+    return user
+
+
+@transaction.atomic
+def delete_user(actor: Actor, user: User) -> None:
+    """Delete a person and what goes with it. Raises NotAllowed for oneself and for the last admin."""
+    user = User.objects.select_for_update().get(pk=user.pk)
+    _refuse_own_or_last(actor, user)
+    registry.tell_removing(user)
+    audit.record(actor, "user.delete", user, before=_facts(user))
+    user.delete()
+
+
+@transaction.atomic
+def create_token(actor: Actor, user: User, *, name: str, days: int | None) -> tuple[ApiToken, str]:
+    """An API token of `user` that ends after `days` (None: never), with its text, which is kept nowhere."""
+    text = ApiToken.fresh()
+    expires_at = timezone.now() + datetime.timedelta(days=days) if days else None
+    token = ApiToken.objects.create(
+        user=user, name=name, digest=ApiToken.digest_of(text), expires_at=expires_at
+    )
+    audit.record(actor, "token.create", token, after={"user": user.username, "expires_at": expires_at})
+    return token, text
+
+
+@transaction.atomic
+def revoke_token(actor: Actor, token: ApiToken) -> None:
+    """End a token at once."""
+    audit.record(actor, "token.revoke", token, before={"user": token.user.username})
+    token.delete()
+
+
+def _facts(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in FIELDS}
+
+
+def _refuse_own_or_last(actor: Actor, user: User) -> None:
+    if actor.user is not None and actor.user.pk == user.pk:
+        raise NotAllowed(_("You cannot take your own rights away. Ask another admin to do it."))
+    # All admins' rows are locked, so that two admins cannot remove each other at the same moment.
+    admins = User.objects.select_for_update().filter(is_admin=True, is_active=True).order_by("pk")
+    if user.pk in {admin.pk for admin in admins} and not any(
+        admin.has_usable_password() for admin in admins if admin.pk != user.pk
+    ):
+        raise NotAllowed(_("This is the last admin who can sign in. Make somebody else an admin first."))

@@ -1,0 +1,1 @@
+"""The pages of accounts: permission, form, one service, answer."""

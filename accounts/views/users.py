@@ -1,0 +1,164 @@
+"""Admins' pages about people."""
+
+from typing import Any
+
+from django.contrib.auth import update_session_auth_hash
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts import registry, services
+from accounts.actors import actor_of
+from accounts.forms import NewUserForm, PasswordPairForm, UserForm
+from accounts.models import User
+from accounts.permissions import admin_required
+from pages.answers import done, form_data, refused, show_form, show_page
+from pages.lists import Filter, ListPage, render_list
+from pages.registry import Held
+
+
+def _by_role(rows: QuerySet[User], role: str) -> QuerySet[User]:
+    return rows.filter(is_admin=role == "admin")
+
+
+def _by_state(rows: QuerySet[User], state: str) -> QuerySet[User]:
+    return rows.filter(is_active=state == "active")
+
+
+FILTERS = (
+    Filter(
+        "role",
+        gettext_lazy("Role"),
+        [("admin", gettext_lazy("admins")), ("member", gettext_lazy("members"))],
+        _by_role,
+    ),
+    Filter(
+        "state",
+        gettext_lazy("State"),
+        [("active", gettext_lazy("active")), ("off", gettext_lazy("switched off"))],
+        _by_state,
+    ),
+)
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD"])
+def users(request: HttpRequest) -> HttpResponse:
+    """Everybody with an account."""
+    listing = ListPage(
+        request,
+        User.objects.all(),
+        search=("username", "full_name", "email"),
+        sorts={
+            "name": ("full_name", "username"),
+            "username": "username",
+            "role": ("-is_admin", "username"),
+            "seen": "last_login",
+            "since": "date_joined",
+        },
+        default_sort="username",
+        filters=FILTERS,
+    )
+    return render_list(request, "accounts/users.html", listing, row_json=user_json)
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD"])
+def user(request: HttpRequest, pk: int) -> HttpResponse:
+    """One person: facts, what the rooms know of her, tokens, history."""
+    person = get_object_or_404(User, pk=pk)
+    context = {
+        "person": person,
+        "panels": registry.panels_of(request, person),
+        "tokens": person.api_tokens.all(),
+    }
+    return show_page(request, "accounts/user.html", context, user_json(person))
+
+
+@admin_required
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_user(request: HttpRequest) -> HttpResponse:
+    """A new person."""
+    form = NewUserForm(form_data(request))
+    if form.is_bound and form.is_valid():
+        person = services.create_user(actor_of(request), **form.cleaned_data)
+        return done(request, _("%s has an account.") % person, person.get_absolute_url(), {"id": person.pk})
+    return show_form(request, "accounts/new_user.html", form)
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_user(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a person's account."""
+    person = get_object_or_404(User, pk=pk)
+    form = UserForm(form_data(request), instance=get_object_or_404(User, pk=pk))
+    if form.is_bound and form.is_valid():
+        try:
+            services.change_user(actor_of(request), person, **form.cleaned_data)
+        except services.NotAllowed as error:
+            form.add_error(None, str(error))
+        else:
+            return done(request, _("Saved."), person.get_absolute_url())
+    return show_form(request, "accounts/edit_user.html", form, {"person": person})
+
+
+@admin_required
+@sensitive_post_parameters()
+@require_http_methods(["GET", "HEAD", "POST"])
+def set_password(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give a person a new password; ends that person's sessions."""
+    person = get_object_or_404(User, pk=pk)
+    form = PasswordPairForm(form_data(request), user=person)
+    if form.is_bound and form.is_valid():
+        changed = services.set_password(actor_of(request), person, form.cleaned_data["password"])
+        if changed == request.user:
+            update_session_auth_hash(request, changed)
+        message = _("%s has a new password and is signed out everywhere.") % person
+        return done(request, message, person.get_absolute_url())
+    return show_form(request, "accounts/set_password.html", form, {"person": person})
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete_user(request: HttpRequest, pk: int) -> HttpResponse:
+    """Say what goes with a person, and delete."""
+    person = get_object_or_404(User, pk=pk)
+    if request.method == "POST":
+        try:
+            services.delete_user(actor_of(request), person)
+        except services.NotAllowed as error:
+            return refused(request, str(error), person.get_absolute_url())
+        return done(request, _("%s is deleted.") % person, reverse("accounts:users"))
+    holds = what_goes_with(person)
+    data: dict[str, Any] = {"holds": [str(held.text) for held in holds]}
+    return show_page(request, "accounts/delete_user.html", {"person": person, "holds": holds}, data)
+
+
+def what_goes_with(person: User) -> list[Held]:
+    """API tokens, and what the rooms say."""
+    holds = registry.held_by(person)
+    count = person.api_tokens.count()
+    if count:
+        holds.append(Held(ngettext("%d API token", "%d API tokens", count) % count))
+    return holds
+
+
+def user_json(person: User) -> dict[str, Any]:
+    """A person as JSON."""
+    return {
+        "id": person.pk,
+        "username": person.username,
+        "full_name": person.full_name,
+        "email": person.email,
+        "is_admin": person.is_admin,
+        "is_active": person.is_active,
+        "time_zone": person.time_zone,
+        "last_login": person.last_login,
+        "date_joined": person.date_joined,
+    }

@@ -1,0 +1,1 @@
+"""Benchmarks: each a script with --quick and --json FILE; `make bench` runs all."""

@@ -1,0 +1,19 @@
+"""Registers this room when Django starts."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class GestionConfig(AppConfig):
+    """The room's Django application."""
+
+    name = "gestion"
+    verbose_name = _("Gestion")
+
+    def ready(self) -> None:
+        """Put the dashboard into the shell, and register the checks of the settings."""
+        from gestion import checks  # noqa: F401  # its functions register themselves
+        from gestion.health import section
+        from pages.registry import register
+
+        register(section)

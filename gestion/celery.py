@@ -1,0 +1,13 @@
+"""The Celery application; rooms' tasks are found by themselves in their `tasks.py`."""
+
+import os
+
+from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gestion.settings")
+TRANSPORT_ALIASES["embedded"] = "gestion.broker:Transport"
+
+app = Celery("gestion")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

@@ -1,0 +1,174 @@
+"""System checks of the settings: each message says what to set. Run by every start and `manage.py check`."""
+
+import os
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's names
+
+SHORTEST_SECRET = 32
+
+
+@register(Tags.security)
+def check_address(**_kwargs: Any) -> list[CheckMessage]:
+    """GESTION_URL, and what depends on it."""
+    return list(_address_messages())
+
+
+def _address_messages() -> Iterator[CheckMessage]:
+    parts = urlsplit(settings.GESTION_URL)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+        yield Error(
+            f"GESTION_URL is not the address of a panel: {settings.GESTION_URL}",
+            hint="Set GESTION_URL to the full URL that people type, such as https://gestion.example.org/",
+            id="gestion.E001",
+        )
+        return
+    if parts.path != "/":
+        yield Error(
+            "GESTION_URL has a path, and the panel works only at the root of a host name.",
+            hint=f"Set GESTION_URL={parts.scheme}://{parts.netloc}/",
+            id="gestion.E002",
+        )
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Warning(
+            "ALLOWED_HOSTS allows any host name, so links could be made to point anywhere.",
+            hint=f"Set ALLOWED_HOSTS={parts.hostname}",
+            id="gestion.W003",
+        )
+    elif not any(_fits(parts.hostname, allowed) for allowed in settings.ALLOWED_HOSTS):
+        yield Error(
+            f"ALLOWED_HOSTS lacks the host of GESTION_URL, {parts.hostname}: every page would answer 400.",
+            hint=f"Add {parts.hostname} to ALLOWED_HOSTS, or leave ALLOWED_HOSTS out.",
+            id="gestion.E004",
+        )
+
+
+@register(Tags.security)
+def check_transport(**_kwargs: Any) -> list[CheckMessage]:
+    """That nothing secret travels in the clear, and that no stranger is believed."""
+    found: list[CheckMessage] = []
+    secure = not settings.GESTION_URL.startswith("http://")
+    if not secure and not _is_loopback(urlsplit(settings.GESTION_URL).hostname or ""):
+        found.append(
+            Warning(
+                "The panel is reached by plain HTTP over a network: passwords and keys can be read.",
+                hint="Put a proxy with a certificate in front; set GESTION_URL=https://…, TRUST_PROXY=true.",
+                id="gestion.W005",
+            )
+        )
+    if settings.TRUST_PROXY and not secure:
+        found.append(
+            Warning(
+                "TRUST_PROXY is on, but GESTION_URL is plain HTTP: callers could choose their own address.",
+                hint="Set GESTION_URL=https://…, or TRUST_PROXY=false where no proxy stands in front.",
+                id="gestion.W006",
+            )
+        )
+    if settings.ALLOW_PLAIN_HTTP_KEYS and secure:
+        found.append(
+            Warning(
+                "ALLOW_PLAIN_HTTP_KEYS lets servers fetch their SSH keys without TLS.",
+                hint="Set ALLOW_PLAIN_HTTP_KEYS=false once every server fetches by https.",
+                id="gestion.W007",
+            )
+        )
+    if settings.DEBUG and secure:
+        found.append(
+            Error(
+                "DEBUG shows the panel's insides to everybody who meets an error.",
+                hint="Set DEBUG=false, or leave it out.",
+                id="gestion.E008",
+            )
+        )
+    return found
+
+
+@register(Tags.security)
+def check_secrets(**_kwargs: Any) -> list[CheckMessage]:
+    """That secrets are long, and each has one purpose."""
+    make = 'Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+    found: list[CheckMessage] = []
+    if len(settings.SECRET_KEY) < SHORTEST_SECRET:
+        found.append(Error("SECRET_KEY is too short to be hard to guess.", hint=make, id="gestion.E009"))
+    keys = [key.strip() for key in settings.GESTION_ENCRYPTION_KEYS]
+    if any(len(key) < SHORTEST_SECRET for key in keys):
+        found.append(
+            Error("A key in GESTION_ENCRYPTION_KEYS is too short or empty.", hint=make, id="gestion.E010")
+        )
+    if settings.SECRET_KEY in keys:
+        found.append(
+            Warning(
+                "GESTION_ENCRYPTION_KEYS holds SECRET_KEY: replacing one would need the other.",
+                hint=f"Give each its own value. {make}",
+                id="gestion.W011",
+            )
+        )
+    return found
+
+
+@register(Tags.files)
+def check_data_dir(**_kwargs: Any) -> list[CheckMessage]:
+    """That the panel can write where it keeps its data, and nobody else reads there."""
+    folder = settings.DATA_DIR
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return [
+            Error(
+                f"The panel may not write in DATA_DIR, {folder}.",
+                hint="Give the folder to the user that runs the panel, or set DATA_DIR to another one.",
+                id="gestion.E012",
+            )
+        ]
+    if settings.EMBEDDED and folder.stat().st_mode & 0o077:
+        return [
+            Warning(
+                f"Other users of this machine may look into DATA_DIR, {folder}, which holds secrets.",
+                hint=f"Run: chmod 700 {folder}",
+                id="gestion.W013",
+            )
+        ]
+    return []
+
+
+@register
+def check_services(**_kwargs: Any) -> list[CheckMessage]:
+    """That database, broker and the panel's place in the fleet fit together."""
+    found: list[CheckMessage] = []
+    if not settings.EMBEDDED and settings.CELERY_BROKER_URL.startswith("filesystem"):
+        found.append(
+            Warning(
+                "DATABASE_URL is set, but the broker is a folder here: workers elsewhere get no jobs.",
+                hint="Set REDIS_URL=redis://…",
+                id="gestion.W014",
+            )
+        )
+    if settings.GESTION_IP:
+        try:
+            ip_address(settings.GESTION_IP)
+        except ValueError:
+            found.append(
+                Error(
+                    f"GESTION_IP is not an IP address: {settings.GESTION_IP}",
+                    hint="Set GESTION_IP to the panel's address on the internal network, or leave it out.",
+                    id="gestion.E015",
+                )
+            )
+    return found
+
+
+def _fits(host: str, allowed: str) -> bool:
+    if allowed.startswith("."):
+        return host == allowed[1:] or host.endswith(allowed)
+    return host == allowed.strip("[]").lower()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,64 @@
+"""What people and programs see when something is refused or broken."""
+
+import logging
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.translation import gettext as _
+
+from pages.answers import wants_json
+
+log = logging.getLogger(__name__)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return _answer(request, 400, _("This request makes no sense"), _words_of(exception))
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403."""
+    words = _words_of(exception) or _("Your account may not do this. An admin can.")
+    return _answer(request, 403, _("Not allowed"), words)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that does not come from one of our pages, or from one that is too old."""
+    log.warning("CSRF check failed for %s: %s", request.path, reason)
+    words = _("This form is too old or does not come from this panel. Go back, load the page again, retry.")
+    return _answer(request, 403, _("Not done"), words)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, for what is not there and for what one may not see: nobody can tell which."""
+    words = _("There is nothing at this address, or nothing that your account may see.")
+    return _answer(request, 404, _("Not found"), words)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500; needs neither the database nor the session."""
+    words = _("Something broke in the panel. It is in the log; nothing was half saved.")
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=500)
+    context = {"title": _("Something broke"), "words": words, "code": 500, "layout": "bare.html"}
+    return HttpResponse(render_to_string("gestion/error.html", context), status=500)
+
+
+def _words_of(exception: Exception) -> str:
+    words = str(exception.args[0]) if exception.args else ""
+    return words if len(words) < 500 else ""
+
+
+def _answer(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": {"__all__": [words or title]}}, status=status)
+    user: Any = getattr(request, "user", None)
+    context = {
+        "title": title,
+        "words": words,
+        "code": status,
+        "layout": "base.html" if user is not None and user.is_authenticated else "bare.html",
+    }
+    return render(request, "gestion/error.html", context, status=status)

@@ -1,0 +1,20 @@
+"""Every URL of the panel, by room."""
+
+from django.urls import include, path
+
+from gestion import views
+
+urlpatterns = [
+    path("", views.dashboard, name="dashboard"),
+    path("search/", views.search, name="search"),
+    path("health/", views.health, name="health"),
+    path("", include("accounts.urls")),
+    path("jobs/", include("jobs.urls")),
+    path("servers/", include("servers.urls")),
+    path("keymanager/", include("keymanager.urls")),
+]
+
+handler400 = "gestion.errors.bad_request"
+handler403 = "gestion.errors.forbidden"
+handler404 = "gestion.errors.not_found"
+handler500 = "gestion.errors.server_error"

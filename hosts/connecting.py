@@ -1,0 +1,194 @@
+"""Opening SSH connections: the socket, the pinned host key, the login; each failure as its own error."""
+
+import base64
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from io import StringIO
+from typing import TYPE_CHECKING, NoReturn
+
+import fabric
+import paramiko
+
+from hosts.address import Address
+from hosts.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
+
+if TYPE_CHECKING:
+    from hosts.ssh import Target
+
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what fails reaches us as an exception
+
+KEEPALIVE_SECONDS = 10
+DEAD_SECONDS = 25  # unanswered for this long, a connection counts as lost
+_NOT_FROM_FILES = {"load_ssh_configs": False}  # what ~/.ssh or fabric.yml say is not ours to follow
+
+
+class FastTransport(paramiko.Transport):
+    """curve25519 first: the post-quantum exchange costs the host seven times the processor time (measured)."""
+
+    _preferred_kex = (
+        "curve25519-sha256@libssh.org",
+        "mlkem768x25519-sha256",
+        "ecdh-sha2-nistp256",
+        "ecdh-sha2-nistp384",
+        "ecdh-sha2-nistp521",
+        "diffie-hellman-group16-sha512",
+        "diffie-hellman-group14-sha256",
+    )
+    _preferred_ciphers = (
+        "aes128-gcm@openssh.com",
+        "aes256-gcm@openssh.com",
+        "aes128-ctr",
+        "aes192-ctr",
+        "aes256-ctr",
+    )
+
+
+def open_connection(
+    target: "Target", name: str, through: paramiko.Channel | None = None
+) -> fabric.Connection:
+    """Connect and log in. Raises Unreachable, HostKeyUnknown, HostKeyChanged or LoginRefused."""
+    address, seconds = target.address, target.connect_timeout
+    sock = through or open_socket(address, name, seconds)
+    connection = fabric.Connection(
+        address.host,
+        user=address.user,
+        port=address.port,
+        config=_config(),
+        connect_kwargs={
+            "sock": sock,
+            "pkey": private_key(target.private_key) if target.private_key else None,
+            "password": target.password,
+            "timeout": seconds,
+            "banner_timeout": seconds,
+            "auth_timeout": seconds,
+            "channel_timeout": seconds,
+            "allow_agent": False,
+            "look_for_keys": False,
+            "transport_factory": FastTransport,
+        },
+    )
+    connection.client.set_missing_host_key_policy(_OnlyPinned(name, target.known_keys))
+    _pin(connection.client, address, target.known_keys)
+    try:
+        with _errors(name, target.known_keys):
+            connection.open()
+    except BaseException:
+        connection.close()
+        sock.close()
+        raise
+    connection.transport.set_keepalive(KEEPALIVE_SECONDS)
+    return connection
+
+
+def open_socket(address: Address, name: str, timeout: float) -> socket.socket:
+    """A TCP connection. Raises Unreachable."""
+    try:
+        sock = socket.create_connection((address.host, address.port), timeout)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(name, _words(error, timeout)) from error
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_SECONDS * 1000)
+    return sock
+
+
+def open_tunnel(
+    transport: paramiko.Transport, name: str, address: Address, timeout: float
+) -> paramiko.Channel:
+    """A TCP connection to `address` made by the server `name` that we are logged in to. Raises Unreachable."""
+    try:
+        return transport.open_channel(
+            "direct-tcpip", (address.host, address.port), ("127.0.0.1", 0), timeout=timeout
+        )
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise Unreachable(address.host, f"through {name}: {_words(error, timeout)}") from error
+
+
+def shown_key(address: Address, sock: paramiko.Channel | None, timeout: float) -> paramiko.PKey:
+    """The host key that the server shows; the connection ends before any login. Raises Unreachable."""
+    transport = FastTransport(sock or open_socket(address, address.host, timeout))
+    try:
+        with _errors(address.host, ()):
+            transport.banner_timeout = timeout
+            transport.start_client(timeout=timeout)
+            return transport.get_remote_server_key()
+    finally:
+        transport.close()
+
+
+def line_of(key: paramiko.PKey) -> str:
+    """A key as in known_hosts."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def fingerprint_of(key: paramiko.PKey) -> str:
+    """A key's SHA256 fingerprint as ssh-keygen shows it."""
+    return str(key.fingerprint)
+
+
+@lru_cache(maxsize=8)
+def private_key(text: str) -> paramiko.PKey:
+    """The key in an OpenSSH PEM text. Raises LoginRefused if it is none that can be used."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+        try:
+            return kind.from_private_key(StringIO(text))
+        except (paramiko.SSHException, ValueError):
+            continue
+    raise LoginRefused("", "the panel's own private key cannot be read")
+
+
+@lru_cache(maxsize=1)
+def _config() -> fabric.Config:
+    config = fabric.Config(overrides=_NOT_FROM_FILES, lazy=True)
+    config.merge()
+    return config
+
+
+def _public_key(line: str) -> paramiko.PKey:
+    kind, blob = line.split()[:2]
+    return paramiko.PKey.from_type_string(kind, base64.b64decode(blob))
+
+
+def _pin(client: paramiko.SSHClient, address: Address, lines: tuple[str, ...]) -> None:
+    """Tell paramiko what we know, so that it asks the host for a key of a type that is pinned."""
+    name = address.host if address.port == 22 else f"[{address.host}]:{address.port}"
+    for line in lines:
+        key = _public_key(line)
+        client.get_host_keys().add(name, key.get_name(), key)
+
+
+class _OnlyPinned(paramiko.MissingHostKeyPolicy):
+    """Nothing is known of this host: say what it showed, and go no further."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name = name
+        self.known = known
+
+    def missing_host_key(self, _client: paramiko.SSHClient, _hostname: str, key: paramiko.PKey) -> NoReturn:
+        raise HostKeyUnknown(self.name, key=line_of(key), fingerprint=fingerprint_of(key))
+
+
+@contextmanager
+def _errors(name: str, known: tuple[str, ...]) -> Iterator[None]:
+    try:
+        yield
+    except paramiko.BadHostKeyException as error:
+        expected = ", ".join(fingerprint_of(_public_key(line)) for line in known)
+        found = error.key
+        raise HostKeyChanged(
+            name, expected=expected, found=fingerprint_of(found), key=line_of(found)
+        ) from error
+    except paramiko.AuthenticationException as error:
+        raise LoginRefused(name, str(error)) from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise Unreachable(name, _words(error)) from error
+
+
+def _words(error: BaseException, seconds: float = 0) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer in {seconds:g} seconds" if seconds else "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__

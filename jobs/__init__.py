@@ -1,0 +1,1 @@
+"""Long work a person can watch: jobs, steps, log lines, progress, Stop."""

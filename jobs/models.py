@@ -1,0 +1,185 @@
+"""Jobs, their steps and log lines: long work a person can watch."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.fields import EncryptedTextField
+
+
+class JobState(models.TextChoices):
+    """What a job is at. The last four are ends."""
+
+    WAITING = "waiting", _("waiting")
+    RUNNING = "running", _("running")
+    DONE = "done", _("done")
+    FAILED = "failed", _("failed")
+    STOPPED = "stopped", _("stopped")
+    LOST = "lost", _("lost")  # its worker died
+
+
+ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST)
+
+
+class JobQuerySet(models.QuerySet["Job"]):
+    """Jobs, as pages ask for them."""
+
+    def visible_to(self, user: Any) -> "JobQuerySet":
+        """All for an admin; his own for anyone else; none for the anonymous."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_admin else self.filter(owner_id=user.pk)
+
+    def unacknowledged(self) -> "JobQuerySet":
+        """Those that went wrong and that nobody has looked at yet."""
+        return self.filter(state__in=[JobState.FAILED, JobState.LOST], acknowledged_at=None)
+
+    def of(self, subject: models.Model) -> "JobQuerySet":
+        """Those about this row."""
+        return self.filter(subject_type=subject._meta.label_lower, subject_id=str(subject.pk))
+
+
+class Job(models.Model):
+    """One piece of long work. `work` names the registered function, `args` are its ids."""
+
+    work = models.CharField(max_length=80)
+    title = models.CharField(max_length=200)
+    args = models.JSONField(default=dict)
+    queue = models.CharField(max_length=40, default="default")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="jobs"
+    )
+    actor_name = models.CharField(max_length=120)
+    address = models.GenericIPAddressField(null=True)
+    subject_type = models.CharField(max_length=60, blank=True)
+    subject_id = models.CharField(max_length=40, blank=True)
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.WAITING)
+    done_units = models.PositiveBigIntegerField(default=0)
+    total_units = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    not_before = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=120, blank=True)
+    stop_asked_at = models.DateTimeField(null=True)
+    stop_asked_by = models.CharField(max_length=120, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    retry_seconds = models.PositiveIntegerField(default=0)
+    retry_until = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    times_lost = models.PositiveIntegerField(default=0)
+    secrets = EncryptedTextField(blank=True)  # JSON list of what to mask; emptied at the end
+    once_key = models.CharField(max_length=64, blank=True)  # set while waiting, if started with once=True
+    revision = models.PositiveBigIntegerField(default=0)  # counts what watchers would want to see
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.CharField(max_length=120, blank=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["once_key"],
+                condition=models.Q(state="waiting") & ~models.Q(once_key=""),
+                name="one_waiting_job_a_once_key",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "not_before"], name="job_to_run"),
+            models.Index(fields=["subject_type", "subject_id"], name="job_of_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        """The job's page."""
+        return reverse("jobs:job", args=[self.pk])
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to an end."""
+        return self.state in ENDED
+
+    @property
+    def percent(self) -> int | None:
+        """Progress in whole per cent; None while the total is unknown."""
+        if not self.total_units:
+            return 100 if self.state == JobState.DONE else None
+        return min(100, self.done_units * 100 // self.total_units)
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether it went wrong and nobody has said that he has seen it."""
+        return self.state in (JobState.FAILED, JobState.LOST) and self.acknowledged_at is None
+
+
+class JobStep(models.Model):
+    """A named part of a job."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="steps")
+    number = models.PositiveIntegerField()
+    name = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.WAITING)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["job", "number"], name="step_number_once_a_job")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class JobLine(models.Model):
+    """One line of a job's log, saved as it came, secrets masked."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="lines")
+    step = models.ForeignKey(JobStep, null=True, on_delete=models.SET_NULL, related_name="lines")
+    at = models.DateTimeField(default=timezone.now)
+    stream = models.CharField(max_length=4, default="info")  # info, out, err
+    text = models.TextField()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ScheduleState(models.Model):
+    """When a thing of the schedule ran last; the row by which one process claims the next run."""
+
+    name = models.CharField(max_length=80, unique=True)
+    last_started_at = models.DateTimeField(null=True)
+    last_ended_at = models.DateTimeField(null=True)
+    running_since = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkerState(models.Model):
+    """A worker process that lives, or did: its last sign of life."""
+
+    name = models.CharField(max_length=120, unique=True)
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+    queues = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,39 @@
+"""Registers this room when Django starts."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class KeymanagerConfig(AppConfig):
+    """The room's Django application."""
+
+    name = "keymanager"
+    verbose_name = _("Keys and groups")
+
+    def ready(self) -> None:
+        """Tell people, servers and the shell what this room adds to them."""
+        from accounts import registry as people
+        from keymanager import registration_fetch, shell, watching
+        from pages import registry as pages
+        from servers import registry as servers
+
+        people.register_watcher(
+            people.PersonPart(
+                "keymanager",
+                changed=watching.person_changed,
+                removing=watching.person_going,
+                holds=watching.person_holds,
+                panel=shell.person_panel,
+            )
+        )
+        servers.register(
+            servers.ServerPart(
+                "keymanager",
+                panel=shell.server_panel,
+                holds=watching.server_holds,
+                unix_user_holds=watching.unix_user_holds,
+                changed=watching.server_changed,
+            )
+        )
+        registration_fetch.register()
+        pages.register(shell.section)

@@ -1,0 +1,83 @@
+"""How servers stand to their key sets: the keys of each unix user, and whether the server holds them."""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import TextChoices
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from keymanager.answers import contents
+from keymanager.models import FetchReport
+from servers.models import Server
+
+STALE_AFTER = timedelta(hours=2)  # two hourly fetches missed
+
+
+class Fetching(TextChoices):
+    """What a server holds, compared with what it should."""
+
+    UNMANAGED = "unmanaged", _("not set up")
+    NEVER = "never", _("never fetched")
+    PROBLEM = "problem", _("problem")
+    STALE = "stale", _("stale")  # no word from it for two hours
+    BEHIND = "behind", _("behind")
+    CURRENT = "current", _("current")
+
+
+@dataclass(frozen=True)
+class FetchState:
+    """One server: its state, its last report, and the number of keys by unix user."""
+
+    state: Fetching
+    report: FetchReport | None
+    keys: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def colour(self) -> str:
+        """A name that the page kit has a colour for."""
+        names = {Fetching.UNMANAGED: "none", Fetching.NEVER: "warning", Fetching.PROBLEM: "failed"}
+        return names.get(self.state, str(self.state))
+
+    @property
+    def fetched_at(self) -> datetime.datetime | None:
+        """When it last fetched."""
+        return self.report.fetched_at if self.report else None
+
+    def as_json(self) -> dict[str, Any]:
+        """What a program gets."""
+        return {
+            "fetching": self.state,
+            "fetched_at": self.fetched_at,
+            "problem": self.report.problem if self.report else "",
+            "keys": self.keys,
+        }
+
+
+def fetch_states(servers: Iterable[Server]) -> dict[int, FetchState]:
+    """The states of these servers by primary key; load them with their fetch_report and fetch_token."""
+    rows = list(servers)
+    should = contents({server.keymanager_name for server in rows})
+    found: dict[int, FetchState] = {}
+    for server in rows:
+        content = should[server.keymanager_name]
+        counts = {user: end - start for user, (start, end) in content.spans.items()}
+        report = getattr(server, "fetch_report", None)
+        mine = {unit.name: counts.get(unit.name, 0) for unit in server.unix_users.all()}
+        found[server.pk] = FetchState(_state(server, report, content.etag), report, mine)
+    return found
+
+
+def _state(server: Server, report: FetchReport | None, etag: str) -> Fetching:
+    if getattr(server, "fetch_token", None) is None:
+        return Fetching.UNMANAGED
+    if report is None or report.fetched_at is None:
+        return Fetching.NEVER
+    if report.problem:
+        return Fetching.PROBLEM
+    if report.fetched_at < timezone.now() - STALE_AFTER:
+        return Fetching.STALE
+    return Fetching.CURRENT if report.holds == etag else Fetching.BEHIND

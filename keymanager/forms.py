@@ -1,0 +1,77 @@
+"""What people type about keys and groups."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from keymanager.models import Group
+from keymanager.openssh import holds_private_key
+
+
+class KeysForm(forms.Form):
+    """One or many pasted public keys."""
+
+    keys = forms.CharField(
+        label=_("Public keys"),
+        max_length=200_000,
+        strip=False,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 4,
+                "class": "mono",
+                "spellcheck": "false",
+                "autocomplete": "off",
+                "placeholder": "ssh-ed25519 AAAA… you@laptop",
+            }
+        ),
+        help_text=_(
+            "The line in your file ~/.ssh/id_ed25519.pub; several keys one a line. "
+            "No key yet? Run “ssh-keygen -t ed25519” first. Never paste the private key."
+        ),
+    )
+
+    def __init__(self, data: Any = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.forget_private_key()
+
+    def forget_private_key(self) -> None:
+        """A private key is refused by the service, and must not come back in the page."""
+        text = self.data.get("keys", "") if self.is_bound else ""
+        self.text = text
+        if holds_private_key(text):
+            self.data = {"keys": "# private key"}
+
+
+class GroupForm(forms.ModelForm):
+    """A group's name, description, and whether the panel's own key is a member."""
+
+    class Meta:
+        model = Group
+        fields = ["name", "description", "includes_panel"]
+
+
+class StopFetchingForm(forms.Form):
+    """Whether the keys that a server holds are taken away when it stops fetching."""
+
+    take_keys = forms.BooleanField(
+        label=_("Take the keys away from the server, too"),
+        required=False,
+        help_text=_(
+            "Its authorized_keys2 files are emptied first, by a job that must reach it. Otherwise they stay "
+            "as they are, and nobody is locked out."
+        ),
+    )
+
+
+class RowsForm(forms.Form):
+    """Rows chosen from a list, to be put into a group."""
+
+    rows = forms.ModelMultipleChoiceField(queryset=Group.objects.none(), label=_("Add"))
+
+    def __init__(self, queryset: Any, data: Any = None) -> None:
+        super().__init__(data)
+        field = self.fields["rows"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101  # declared above
+        field.queryset = queryset
+        field.error_messages["required"] = _("Choose at least one.")

@@ -1,0 +1,157 @@
+"""Options before a public key, as sshd(8) reads them (AUTHORIZED_KEYS FILE FORMAT): parsed, judged, rendered.
+
+Only options that take something away are kept. Those that give more (cert-authority, principals, tunnel,
+environment, no-touch-required) are refused, as is every option that sshd would refuse the whole line for.
+"""
+
+import datetime
+import re
+from ipaddress import ip_network
+
+from django.utils.translation import gettext as _
+
+from keymanager.bad_key import BadKey
+
+_FLAGS = {
+    "restrict": "restrict",
+    "no-agent-forwarding": "no-agent-forwarding",
+    "no-port-forwarding": "no-port-forwarding",
+    "no-pty": "no-pty",
+    "no-user-rc": "no-user-rc",
+    "no-x11-forwarding": "no-X11-forwarding",
+    "verify-required": "verify-required",
+}
+# These only take back a part of an earlier `restrict`.
+_GIVE_BACK = {
+    "agent-forwarding": "agent-forwarding",
+    "port-forwarding": "port-forwarding",
+    "pty": "pty",
+    "user-rc": "user-rc",
+    "x11-forwarding": "X11-forwarding",
+}
+_WITH_VALUE = {"command", "expiry-time", "from", "permitlisten", "permitopen"}
+_MANY = {"permitlisten", "permitopen"}
+_WIDENING = {"cert-authority", "environment", "principals", "no-touch-required", "tunnel"}
+
+_NAME = re.compile(r"[A-Za-z0-9-]+")
+_FROM = re.compile(r"!?[A-Za-z0-9.:*?_%/-]+")
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.*?_-]+)"
+_OPEN = re.compile(rf"{_HOST}:([0-9]{{1,5}}|\*)")
+_LISTEN = re.compile(rf"({_HOST}:)?([0-9]{{1,5}}|\*)")
+_EXPIRY = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+
+
+def canonical_options(text: str) -> str:
+    """The options as this panel writes them: same order, known names, each once. Raises BadKey."""
+    rendered: list[str] = []
+    seen: set[str] = set()
+    for name, value in _split(text):
+        if name in seen and name not in _MANY:
+            raise BadKey(_("The option “%s” is there twice.") % name)
+        if name in _GIVE_BACK and "restrict" not in seen:
+            raise BadKey(_("The option “%s” only means something after “restrict”.") % name)
+        seen.add(name)
+        option = _rendered(name, value)
+        if option not in rendered:
+            rendered.append(option)
+    return ",".join(rendered)
+
+
+def options_end(line: str) -> int:
+    """Where the options at the start of a line end: the first blank outside quotes, or the line's end."""
+    quoted = False
+    place = 0
+    while place < len(line) and (quoted or line[place] not in " \t"):
+        if line.startswith('\\"', place):
+            place += 1
+        elif line[place] == '"':
+            quoted = not quoted
+        place += 1
+    return place
+
+
+def _split(text: str) -> list[tuple[str, str | None]]:
+    """Names in lower case, values without their quotes; None for an option without a value."""
+    found: list[tuple[str, str | None]] = []
+    place = 0
+    while place < len(text):
+        match = _NAME.match(text, place)
+        if not match:
+            raise BadKey(_("The options before the key cannot be read: “%s”.") % text[place : place + 40])
+        name, place, value = match[0].lower(), match.end(), None
+        if text.startswith("=", place):
+            value, place = _dequoted(text, place + 1, name)
+        found.append((name, value))
+        if place < len(text) and (text[place] != "," or place + 1 == len(text)):
+            raise BadKey(_("The options before the key cannot be read after “%s”.") % name)
+        place += 1
+    return found
+
+
+def _dequoted(text: str, place: int, name: str) -> tuple[str, int]:
+    if not text.startswith('"', place):
+        raise BadKey(_("The value of the option “%s” must stand in double quotes.") % name)
+    place += 1
+    value = ""
+    while place < len(text) and text[place] != '"':
+        if text.startswith('\\"', place):
+            place += 1
+        value += text[place]
+        place += 1
+    if place >= len(text):
+        raise BadKey(_("The value of the option “%s” has no closing quote.") % name)
+    return value, place + 1
+
+
+def _rendered(name: str, value: str | None) -> str:
+    if name in _WIDENING:
+        raise BadKey(_("The option “%s” would allow more than the key alone; it is not taken.") % name)
+    flag = _FLAGS.get(name) or _GIVE_BACK.get(name)
+    if flag and value is None:
+        return flag
+    if name not in _WITH_VALUE or value is None:
+        raise BadKey(_("The option “%s” is not known, or not written as sshd(8) says.") % name)
+    _check_value(name, value)
+    quoted = value.replace('"', '\\"')
+    return f'{name}="{quoted}"'
+
+
+def _check_value(name: str, value: str) -> None:
+    good = bool(value.strip())
+    if name == "from":
+        good = all(_good_source(part) for part in value.split(","))
+    elif name == "permitopen":
+        good = bool(_OPEN.fullmatch(value))
+    elif name == "permitlisten":
+        good = bool(_LISTEN.fullmatch(value))
+    elif name == "expiry-time":
+        good = _good_expiry(value)
+    if not good:
+        raise BadKey(
+            _("The value of the option “%(name)s” is not one that sshd takes: “%(value)s”.")
+            % {"name": name, "value": value[:60]}
+        )
+
+
+def _good_source(part: str) -> bool:
+    if not _FROM.fullmatch(part):
+        return False
+    if "/" not in part:
+        return True
+    try:
+        ip_network(part.removeprefix("!"))  # host bits set is an error for sshd, too: it would refuse the key
+    except ValueError:
+        return False
+    return True
+
+
+def _good_expiry(value: str) -> bool:
+    """YYYYMMDD[HHMM[SS]] with an optional Z for UTC."""
+    digits = value.removesuffix("Z")
+    if not (digits.isascii() and digits.isdigit() and len(digits) in _EXPIRY):
+        return False
+    try:
+        datetime.datetime.strptime(digits, _EXPIRY[len(digits)])  # noqa: DTZ007  # only whether it is a time
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""Public SSH keys as people paste them and OpenSSH reads them (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+
+What is taken: Ed25519, ECDSA on NIST P-256, P-384 and P-521, both on security keys (sk-…), and RSA from
+RSA_MIN_BITS bits. Sources for RSA: NIST SP 800-131A Rev. 2 disallows less than 2048 bits; BSI TR-02102-1 asks
+for 3000 and more since 2024, so anything under 3072 is taken with a warning. DSA keys are gone from OpenSSH.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from keymanager.bad_key import BadKey
+from keymanager.key_options import canonical_options, options_end
+
+BITS = {
+    "ssh-ed25519": 256,
+    "ecdsa-sha2-nistp256": 256,
+    "ecdsa-sha2-nistp384": 384,
+    "ecdsa-sha2-nistp521": 521,
+    "sk-ssh-ed25519@openssh.com": 256,
+    "sk-ecdsa-sha2-nistp256@openssh.com": 256,
+    "ssh-rsa": 0,  # says itself
+}
+RSA_GOOD_BITS = 3072
+MAX_COMMENT = 255
+MAX_LINE = 20_000  # the base64 of OpenSSH's longest key (16,384 bits) and room for options
+_LOOKS_LIKE_A_TYPE = re.compile(r"(ssh|ecdsa|sk|rsa|webauthn)-[a-z0-9@.-]+")
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, lone surrogates, line separators
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """One public key, checked; its line is exactly one line of authorized_keys."""
+
+    options: str
+    type: str
+    blob: str
+    comment: str
+    bits: int
+    fingerprint: str
+
+    @property
+    def line(self) -> str:
+        """As it stands in authorized_keys, without the newline."""
+        return " ".join(part for part in (self.options, self.type, self.blob, self.comment) if part)
+
+
+def parse_keys(text: str) -> list[PublicKey]:
+    """The keys of pasted text, one a line, empty lines and comment lines left out.
+
+    Raises BadKey with the number of the line, or when there is no key at all.
+    """
+    _refuse_other_files(text)
+    found: list[PublicKey] = []
+    lines = text.replace("\r\n", "\n").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip(" \t") or line.lstrip(" \t").startswith("#"):
+            continue
+        try:
+            found.append(parse_key(line))
+        except BadKey as error:
+            if len(lines) == 1:
+                raise
+            raise BadKey(
+                _("Line %(number)d: %(reason)s") % {"number": number, "reason": str(error)}
+            ) from error
+    if not found:
+        raise BadKey(_("There is no key here. Paste the line of your .pub file."))
+    return found
+
+
+def parse_key(line: str) -> PublicKey:
+    """One line: options, type, base64, comment. Raises BadKey."""
+    _refuse_other_files(line)
+    _check_characters(line)
+    rest = line.strip(" \t")
+    options = ""
+    if not _LOOKS_LIKE_A_TYPE.fullmatch(rest.split(None, 1)[0] if rest else ""):
+        end = options_end(rest)
+        options, rest = rest[:end], rest[end:].lstrip(" \t")
+    type_name, blob, comment = _parts(rest)
+    _check_type(type_name)
+    raw = _decoded(blob)
+    bits = _check_blob(type_name, raw)
+    return PublicKey(
+        options=canonical_options(options),
+        type=type_name,
+        blob=base64.b64encode(raw).decode(),
+        comment=comment,
+        bits=bits,
+        fingerprint=fingerprint(raw),
+    )
+
+
+def fingerprint(raw: bytes) -> str:
+    """SHA256:… exactly as `ssh-keygen -l` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+
+
+def holds_private_key(text: str) -> bool:
+    """Whether the text is, or contains, a private key; it must then be shown and kept nowhere."""
+    return "PRIVATE KEY" in text or "PuTTY-User-Key-File" in text
+
+
+def _refuse_other_files(text: str) -> None:
+    if holds_private_key(text):
+        raise BadKey(
+            _(
+                "This is a private key. It must never leave your computer; nothing of it was kept. "
+                "Paste the public key instead: the file with the same name that ends in .pub."
+            )
+        )
+    if "BEGIN SSH2 PUBLIC KEY" in text or "BEGIN PUBLIC KEY" in text or "BEGIN RSA PUBLIC KEY" in text:
+        raise BadKey(
+            _(
+                "This is a public key in another format. "
+                "Convert it with “ssh-keygen -i -f FILE” (add “-m PKCS8” or “-m PEM” for PEM files)."
+            )
+        )
+
+
+def _check_characters(line: str) -> None:
+    if len(line) > MAX_LINE:
+        raise BadKey(_("This line is too long for a key."))
+    for character in line:
+        if character != "\t" and unicodedata.category(character) in _UNSEEN:
+            raise BadKey(_("There is a control character in this line (U+%04X).") % ord(character))
+
+
+def _parts(rest: str) -> tuple[str, str, str]:
+    match = re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?", rest)
+    if not match:
+        raise BadKey(_("This is not a public key: a type such as ssh-ed25519 and a long word should follow."))
+    comment = (match[3] or "").replace("\t", " ").strip()
+    if len(comment) > MAX_COMMENT:
+        raise BadKey(_("The comment is longer than %d characters.") % MAX_COMMENT)
+    return match[1], match[2], comment
+
+
+def _check_type(type_name: str) -> None:
+    if type_name in BITS:
+        return
+    if type_name == "ssh-dss":
+        raise BadKey(_("DSA keys are too weak, and OpenSSH no longer takes them. Make an Ed25519 key."))
+    if "-cert-" in type_name:
+        raise BadKey(_("This is a certificate. Paste the key itself: the .pub file without “-cert”."))
+    raise BadKey(
+        _("“%(type)s” is not a type of key that is taken. These are: %(types)s.")
+        % {"type": type_name[:60], "types": ", ".join(BITS)}
+    )
+
+
+def _decoded(blob: str) -> bytes:
+    try:
+        return base64.b64decode(blob.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise BadKey(_("The key is damaged: its long word is not valid base64. Was it cut?")) from error
+
+
+def _check_blob(type_name: str, raw: bytes) -> int:
+    """The key's size in bits; raises BadKey unless the blob is one whole key of this type."""
+    inner = raw[4 : 4 + int.from_bytes(raw[:4], "big")]
+    if inner != type_name.encode():
+        raise BadKey(_("The key is damaged: it says %(said)s, but is not one.") % {"said": type_name})
+    try:
+        key = load_ssh_public_key(type_name.encode() + b" " + base64.b64encode(raw))
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise BadKey(_("The key is damaged: it is not a whole %s key. Was it cut?") % type_name) from error
+    if not type_name.startswith("sk-"):
+        again = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[1]
+        if base64.b64decode(again) != raw:  # OpenSSH would show another fingerprint than ours
+            raise BadKey(_("The key is not encoded as OpenSSH encodes it."))
+    if not isinstance(key, RSAPublicKey):
+        return BITS[type_name]
+    if key.key_size < settings.RSA_MIN_BITS:
+        raise BadKey(
+            _("This RSA key has %(bits)d bits, which is too weak: at least %(least)d, better an Ed25519 key.")
+            % {"bits": key.key_size, "least": settings.RSA_MIN_BITS}
+        )
+    return key.key_size

@@ -1,0 +1,104 @@
+"""What hosts say when they fetch, collected in memory and written in one statement about every second."""
+
+import logging
+import re
+from ipaddress import ip_address
+
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.utils import timezone
+
+from keymanager.tokens import retire_previous
+from servers.models import Server
+
+log = logging.getLogger(__name__)
+
+MOST_ROWS = 500  # a flush; what is left waits for the next
+_ETAG = re.compile(r"[0-9a-f]{40}")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+
+# A request of the old kind says neither what it holds nor what was wrong; what is known of that then stays.
+_STATEMENT = """
+    INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address) VALUES ROWS
+    ON CONFLICT (server_id) DO UPDATE SET
+        fetched_at = excluded.fetched_at, status = excluded.status, address = excluded.address,
+        holds = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.holds ELSE excluded.holds END,
+        problem = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.problem ELSE excluded.problem END
+"""
+# (status, holds, problem, address); holds and problem are None when the request did not say.
+Report = tuple[int, bytes | None, bytes | None, str]
+
+
+class ReportBuffer:
+    """The newest report of each server that is not written yet. One per process; its thread is the event
+    loop's.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, Report] = {}
+        self.used_new_token: set[int] = set()
+
+    def take(self) -> tuple[dict[int, Report], list[int]]:
+        """Up to MOST_ROWS reports, and the servers that used a new token; they are the caller's to write."""
+        batch = self.waiting
+        if len(batch) > MOST_ROWS:
+            batch = {server: batch[server] for server in list(batch)[:MOST_ROWS]}
+            for server in batch:
+                del self.waiting[server]
+        else:
+            self.waiting = {}
+        used, self.used_new_token = list(self.used_new_token), set()
+        return batch, used
+
+    def put_back(self, batch: dict[int, Report], used: list[int]) -> None:
+        """After a write that failed; newer reports of the same servers count."""
+        self.waiting = {**batch, **self.waiting}
+        self.used_new_token.update(used)
+
+
+def write(batch: dict[int, Report], used: list[int]) -> None:
+    """Save these reports, in one statement. Servers deleted meanwhile are left out. Raises DatabaseError."""
+    if used:
+        retire_previous(used)
+    if not batch:
+        return
+    try:
+        _write(batch)
+    except IntegrityError:  # a server went between the two statements
+        _write(batch)
+
+
+def _write(batch: dict[int, Report]) -> None:
+    now = timezone.now()
+    adapt = connection.ops.adapt_datetimefield_value
+    with transaction.atomic():
+        known = set(Server.objects.filter(pk__in=batch).order_by().values_list("pk", flat=True))
+        rows = [(pk, adapt(now), *_row(report)) for pk, report in batch.items() if pk in known]
+        if not rows:
+            return
+        places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
+        with connection.cursor() as cursor:
+            cursor.execute(_STATEMENT.replace("ROWS", places), [value for row in rows for value in row])
+
+
+def _row(report: Report) -> tuple[int, str, str, str | None]:
+    """A report as columns: what a host says is not trusted to be what it should be."""
+    status, holds, problem, address = report
+    said = (holds or b"").decode("latin-1").strip().strip('"')
+    held = said if _ETAG.fullmatch(said) else ("none" if holds is not None else "")
+    text = _UNPRINTABLE.sub("?", (problem or b"").decode("latin-1"))[:255]
+    text = "" if text == "none" else text  # an empty header would not travel
+    try:
+        return status, held, text, str(ip_address(address))
+    except ValueError:
+        return status, held, text, None
+
+
+def flush_now(buffer: ReportBuffer) -> None:
+    """Write everything that waits; for the end of the process, so an error is only logged."""
+    while buffer.waiting or buffer.used_new_token:
+        batch, used = buffer.take()
+        try:
+            write(batch, used)
+        except DatabaseError as error:
+            log.warning("The last fetch reports are lost: %s", error)
+            return

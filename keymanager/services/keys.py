@@ -1,0 +1,107 @@
+"""Keys: add, delete, and take over what was read from a server."""
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.models import User
+from keymanager.bad_key import BadKey
+from keymanager.changes import change_of_access
+from keymanager.models import Key, OfferedKey
+from keymanager.openssh import PublicKey, parse_keys
+from keymanager.touched import names_of_people, names_of_unix_users
+from servers.models import UnixUser
+
+MOST_KEYS = 50  # of one owner; every key is a line on every server it opens
+
+
+def add_keys(actor: Actor, owner: User | UnixUser, text: str) -> tuple[list[Key], set[str]]:
+    """Add all keys of pasted text to a person or a unix user; all or none.
+
+    Returns them, and the keymanager names whose servers will get them. Raises BadKey.
+    """
+    found = parse_keys(text)
+    with change_of_access(lambda: names_of_owner(owner)) as names:
+        keys = [_add(actor, owner, key) for key in found]
+        if owner.ssh_keys.count() > MOST_KEYS:
+            raise BadKey(_("These would be more than %d keys. Delete old ones first.") % MOST_KEYS)
+    return keys, names
+
+
+def delete_key(actor: Actor, key: Key) -> set[str]:
+    """Delete a key; returns the keymanager names whose servers lose it. Raises LockedOut."""
+    concerned = names_of_owner(key.owner)
+    with change_of_access(lambda: set(concerned)) as names:
+        audit.record(actor, "key.delete", key, before=_facts(key))
+        key.delete()
+    return names
+
+
+def accept_offered_key(actor: Actor, offered: OfferedKey) -> tuple[list[Key], set[str]]:
+    """Take a key that was read from a server for its unix user's. Raises BadKey."""
+    with change_of_access(lambda: names_of_unix_users([offered.unix_user])) as names:
+        keys = [_add(actor, offered.unix_user, key) for key in parse_keys(offered.line)]
+        offered.delete()
+    return keys, names
+
+
+def dismiss_offered_key(actor: Actor, offered: OfferedKey) -> None:
+    """Do not take it."""
+    audit.record(actor, "key.dismiss", offered, before={"unix_user": str(offered.unix_user)})
+    offered.delete()
+
+
+def names_of_owner(owner: User | UnixUser) -> set[str]:
+    """The keymanager names where the keys of a person or a unix user count now."""
+    if isinstance(owner, User):
+        return names_of_people([owner]) if owner.is_active else set()
+    return names_of_unix_users([owner])
+
+
+def _add(actor: Actor, owner: User | UnixUser, found: PublicKey) -> Key:
+    _refuse_taken(actor, owner, found)
+    key = Key.objects.create(
+        person=owner if isinstance(owner, User) else None,
+        unix_user=owner if isinstance(owner, UnixUser) else None,
+        options=found.options,
+        type=found.type,
+        blob=found.blob,
+        comment=found.comment,
+        bits=found.bits,
+        fingerprint=found.fingerprint,
+        added_by=actor.name,
+    )
+    audit.record(actor, "key.add", key, after=_facts(key))
+    return key
+
+
+def _refuse_taken(actor: Actor, owner: User | UnixUser, found: PublicKey) -> None:
+    """A private key has one holder. Only unix users may share one: containers are cloned with their keys."""
+    for key in Key.objects.filter(fingerprint=found.fingerprint).select_related(
+        "person", "unix_user__server"
+    ):
+        if key.owner == owner:
+            raise BadKey(_("This key is here already: %s.") % found.fingerprint)
+        if isinstance(key.owner, UnixUser) and isinstance(owner, UnixUser):
+            continue
+        if actor.user is not None and actor.user.is_admin:
+            raise BadKey(
+                _("This key belongs to %(owner)s already: %(key)s.")
+                % {"owner": key.owner, "key": found.fingerprint}
+            )
+        raise BadKey(
+            _("This key is in use elsewhere already: %s. Everybody needs a key of their own.")
+            % found.fingerprint
+        )
+
+
+def _facts(key: Key) -> dict[str, Any]:
+    return {
+        "owner": str(key.owner),
+        "type": key.type,
+        "fingerprint": key.fingerprint,
+        "comment": key.comment,
+        "options": key.options,
+    }

@@ -1,0 +1,151 @@
+"""What the keymanager shows on the pages of others: navigation, search, attention, people, servers."""
+
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from keymanager.fetch_states import fetch_states
+from keymanager.lockout import ways_in
+from keymanager.models import Group, Key, OfferedKey
+from keymanager.openssh import RSA_GOOD_BITS
+from keymanager.paths import servers_open_to
+from pages.registry import Hit, NavItem, Notice, Panel, Section, Step
+from servers.models import Server
+from servers.registry import Panel as ServerPanel
+
+MOST_HITS = 10
+
+
+def _attention(request: HttpRequest) -> Iterable[Notice]:
+    """People without keys in groups, servers without a key for root, weak keys, keys to look at."""
+    if not getattr(request.user, "is_admin", False):
+        return
+    keyless = User.objects.filter(is_active=True, key_groups__isnull=False)
+    keyless = keyless.exclude(Exists(Key.objects.filter(person=OuterRef("pk")))).distinct()
+    count = keyless.count()
+    if count:
+        text = ngettext(
+            "%d person is in a group, but has no SSH key yet.",
+            "%d people are in groups, but have no SSH key yet.",
+            count,
+        )
+        first = keyless.order_by("username").first()
+        url = (
+            reverse("keymanager:person_keys", args=[first.pk])
+            if count == 1 and first
+            else reverse("accounts:users")
+        )
+        yield Notice("info", text % count, url)
+    yield from _without_root_key()
+    weak = Key.objects.filter(type="ssh-rsa", bits__lt=RSA_GOOD_BITS).count()
+    if weak:
+        text = ngettext(
+            "%d SSH key is weak (RSA under 3072 bits).", "%d SSH keys are weak (RSA under 3072 bits).", weak
+        )
+        yield Notice("warning", text % weak, f"{reverse('keymanager:keys')}?strength=weak")
+    for server in (
+        Server.objects.filter(unix_users__offered_keys__isnull=False).distinct().order_by("name")[:5]
+    ):
+        text = _("Keys read from %s wait for your word.") % server
+        yield Notice("info", text, reverse("keymanager:server_keys", args=[server.pk]))
+
+
+def _without_root_key() -> Iterable[Notice]:
+    """Servers that fetch from here, but get no key for root."""
+    fetching = Server.objects.filter(fetch_token__isnull=False)
+    ways = ways_in(fetching.values_list("keymanager_name", flat=True))
+    names = [name for name, way in ways.items() if not way.anyone]
+    servers = fetching.filter(keymanager_name__in=names).order_by("name")
+    count = len(names) and servers.count()
+    if count:
+        text = ngettext("%d server gets no key for root.", "%d servers get no key for root.", count)
+        url = (
+            reverse("keymanager:server", args=[servers[0].pk])
+            if count == 1
+            else reverse("keymanager:overview")
+        )
+        yield Notice("warning", text % count, url)
+
+
+def _search(request: HttpRequest, words: str) -> Iterable[Hit]:
+    if not getattr(request.user, "is_admin", False):
+        return
+    keys, groups = Q(), Q()
+    for word in words.split():
+        keys &= Q(fingerprint__icontains=word) | Q(comment__icontains=word)
+        groups &= Q(name__icontains=word) | Q(description__icontains=word)
+    for group in Group.objects.filter(groups)[:MOST_HITS]:
+        yield Hit(_("Group"), group.name, group.get_absolute_url())
+    for key in Key.objects.filter(keys).select_related("person", "unix_user__server")[:MOST_HITS]:
+        query = key.fingerprint.removeprefix("SHA256:")[:20]
+        yield Hit(_("SSH key"), f"{key.comment} ({key.owner})", f"{reverse('keymanager:keys')}?q={query}")
+
+
+def _first_steps(request: HttpRequest) -> Iterable[Step]:
+    yield Step(
+        _("Add your SSH key"),
+        Key.objects.filter(person_id=request.user.pk).exists(),
+        reverse("keymanager:my_keys"),
+        _("It lets you log in to the servers that you are allowed on."),
+        order=20,
+    )
+    yield Step(
+        _("Make groups, and say where they are allowed"),
+        Group.objects.exists(),
+        reverse("keymanager:groups"),
+        _("Three are ready to be made with one click."),
+        order=30,
+    )
+
+
+section = Section(
+    "keymanager",
+    nav=(
+        NavItem(_("Who can log in"), "keymanager:overview", "lock", order=20, admin_only=False),
+        NavItem(_("Groups"), "keymanager:groups", "users-group", order=21),
+        NavItem(_("SSH keys"), "keymanager:keys", "fingerprint", order=22),
+        NavItem(_("My SSH keys"), "keymanager:my_keys", "key", order=80, admin_only=False),
+    ),
+    user_menu=(NavItem(_("My SSH keys"), "keymanager:my_keys", "key"),),
+    attention=_attention,
+    first_steps=_first_steps,
+    search=_search,
+)
+
+
+def person_panel(request: HttpRequest, person: User) -> Panel:
+    """A person's keys and groups on her page."""
+    return Panel(
+        "keymanager/_person_panel.html",
+        {
+            "person": person,
+            "mine": person.pk == request.user.pk,
+            "keys": person.ssh_keys.all(),
+            "groups": person.key_groups.all(),
+            "opens": servers_open_to(person).count(),
+        },
+        order=20,
+    )
+
+
+def server_panel(request: HttpRequest, server: Server) -> ServerPanel:
+    """How many keys can log in as whom, on the server's page."""
+    row = Server.objects.select_related("fetch_report", "fetch_token").get(pk=server.pk)
+    own = Key.objects.filter(unix_user__server=server).count()
+    return ServerPanel(
+        "keymanager/_server_panel.html",
+        {
+            "server": server,
+            "fetch": fetch_states([row])[server.pk],
+            "own_keys": own,
+            "offered": OfferedKey.objects.filter(unix_user__server=server).count(),
+            "member_of": server.key_groups.all(),
+            "allowed": server.allowed_groups.all(),
+        },
+        order=20,
+    )

@@ -1,0 +1,1 @@
+"""The pages of the keymanager: permission, form, one service, answer."""

@@ -1,0 +1,108 @@
+"""What follows for keys when other rooms change people and servers; called in their transactions."""
+
+from collections.abc import Iterable
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from accounts.models import User
+from accounts.registry import PersonFacts
+from keymanager.changes import check_change_coming, check_change_made
+from keymanager.models import Key
+from keymanager.revisions import touch
+from keymanager.touched import names_of_people, names_of_unix_users
+from pages.registry import Held
+from servers.facts import ServerFacts
+from servers.models import Server, UnixUser
+from servers.registry import Held as ServerHeld
+
+
+def person_changed(user: User, before: PersonFacts | None) -> None:
+    """Somebody was made inactive or active, an admin or not: her keys count, or guard, differently."""
+    if before is None or (before.is_active, before.is_admin) == (user.is_active, user.is_admin):
+        return
+    if not user.ssh_keys.exists():
+        return
+    names = names_of_people([user])
+    if before.is_active != user.is_active:
+        touch(names)
+    row = User.objects.filter(pk=user.pk)
+    check_change_made(names, lambda: row.update(is_active=before.is_active, is_admin=before.is_admin))
+
+
+def person_going(user: User) -> None:
+    """Somebody is about to be deleted, and her keys with her. Raises LockedOut."""
+    if not user.is_active or not user.ssh_keys.exists():
+        return
+    names = names_of_people([user])
+    touch(names)
+    check_change_coming(names, lambda: user.ssh_keys.all().delete())
+
+
+def person_holds(user: User) -> Iterable[Held]:
+    """What goes with a person."""
+    count = user.ssh_keys.count()
+    if count:
+        yield Held(
+            ngettext("%d SSH key, and the logins it allows", "%d SSH keys, and the logins they allow", count)
+            % count
+        )
+    for group in user.key_groups.all():
+        yield Held(_("Membership of the group %s") % group, group.get_absolute_url())
+
+
+def server_changed(
+    actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
+) -> None:
+    """A server was made or changed, or is about to go: its own key set, and where its keys count."""
+    if after is None:
+        _server_going(server)
+    elif before is None:
+        touch({after.keymanager_name})
+    elif _access_of(before) != _access_of(after):
+        names = {before.keymanager_name, after.keymanager_name}
+        touch(names)
+
+        def undo() -> None:
+            server.owners.set(User.objects.filter(pk__in=before.owner_ids))
+            Server.objects.filter(pk=server.pk).update(keymanager_name=before.keymanager_name)
+
+        check_change_made(names, undo)
+
+
+def _access_of(facts: ServerFacts) -> tuple[object, ...]:
+    return facts.keymanager_name, facts.owner_ids, facts.unix_users
+
+
+def _server_going(server: Server) -> None:
+    """With it go its keys, and what it brings to the servers that share its keymanager name."""
+    touch({server.keymanager_name})
+    names = names_of_unix_users(server.unix_users.all())
+    if Server.objects.filter(keymanager_name=server.keymanager_name).exclude(pk=server.pk).exists():
+        names.add(server.keymanager_name)
+    else:
+        names.discard(server.keymanager_name)
+    touch(names)
+    check_change_coming(names, lambda: server.unix_users.all().delete())
+
+
+def server_holds(server: Server) -> Iterable[ServerHeld]:
+    """What goes with a server."""
+    count = Key.objects.filter(unix_user__server=server).count()
+    if count:
+        yield ServerHeld(
+            ngettext("%d SSH key of its unix users", "%d SSH keys of its unix users", count) % count
+        )
+    for group in server.key_groups.all():
+        yield ServerHeld(_("Membership of the group %s") % group, group.get_absolute_url())
+    for group in server.allowed_groups.all():
+        yield ServerHeld(_("The group %s is allowed on it") % group, group.get_absolute_url())
+
+
+def unix_user_holds(unix_user: UnixUser) -> Iterable[ServerHeld]:
+    """What goes with a unix user; its keys are to be deleted first, because they may open other servers."""
+    for key in unix_user.ssh_keys.all():
+        yield ServerHeld(_("The SSH key %s") % key, "", blocks=True)
+    for group in unix_user.allowed_groups.all():
+        yield ServerHeld(_("The group %s is allowed on it") % group, group.get_absolute_url())

@@ -1,0 +1,41 @@
+"""What a change of keys means for servers, said to the person who made it."""
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.models import User
+from servers.models import Server
+
+MOST_NAMED = 3
+
+
+def after_change(sentence: str, names: Iterable[str], user: User) -> str:
+    """The sentence about a change, which servers it concerns, and what happens next."""
+    servers = Server.objects.filter(keymanager_name__in=set(names))
+    count = servers.count()
+    if not count:
+        return f"{sentence} {_('No server is concerned.')}"
+    named = servers.visible_to(user).order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1]
+    concerned = ngettext("%d server is concerned", "%d servers are concerned", count) % count
+    if len(named) == count <= MOST_NAMED:
+        concerned += f" ({', '.join(named)})"
+    return f"{sentence} {concerned}. {_next(servers.filter(fetch_token=None).count(), count)}"
+
+
+def _next(not_fetching: int, count: int) -> str:
+    if not_fetching == count:
+        return ngettext("It does not fetch from here.", "They do not fetch from here.", count)
+    then = (
+        _("They fetch now, at the latest within the hour.")
+        if settings.KEYS_PUSH
+        else _("They fetch within the hour.")
+    )
+    if not_fetching:
+        then += " " + (
+            ngettext("%d does not fetch from here.", "%d do not fetch from here.", not_fetching)
+            % not_fetching
+        )
+    return then

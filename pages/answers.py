@@ -1,0 +1,91 @@
+"""One view for people and programs: the same form, as a page or as JSON on the same URL.
+
+A program sends `Accept: application/json` (and a JSON body where it sends data), and gets
+`{"ok": true, …}`, or 422 with `{"ok": false, "errors": {field: [message, …]}}`.
+"""
+
+import json
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.forms import BaseForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse, QueryDict
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from pages.json_values import jsonable
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the caller asked for JSON."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def form_data(request: HttpRequest) -> QueryDict | None:
+    """What was sent to be bound to a form: POST data or a JSON object; None unless the method is POST.
+
+    Raises BadRequest (400) for a body that is not a JSON object.
+    """
+    if request.method != "POST":
+        return None
+    if request.content_type != "application/json":
+        return request.POST
+    try:
+        body = json.loads(request.body or b"{}")
+    except ValueError as error:
+        raise BadRequest(_("The body is not valid JSON: %s") % error) from error
+    if not isinstance(body, dict):
+        raise BadRequest(_("The body must be a JSON object of field names and values."))
+    data = QueryDict(mutable=True)
+    for name, value in body.items():
+        if isinstance(value, list):
+            data.setlist(name, [str(item) for item in value])
+        elif value is not None and value is not False:  # a form knows an unticked box by its absence
+            data[name] = "on" if value is True else str(value)
+    return data
+
+
+def show_form(
+    request: HttpRequest, template: str, form: BaseForm, context: dict[str, Any] | None = None
+) -> HttpResponse:
+    """The page with this form: 200, or 422 with its errors by field (as JSON where asked)."""
+    status = 422 if form.is_bound and form.errors else 200
+    if wants_json(request):
+        if status == 422:
+            return JsonResponse({"ok": False, "errors": form.errors}, status=422)
+        fields = {
+            name: {"label": str(field.label or name), "required": field.required}
+            for name, field in form.fields.items()
+        }
+        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(form.initial)})
+    return render(request, template, {"form": form, **(context or {})}, status=status)
+
+
+def done(request: HttpRequest, message: str, url: str, data: dict[str, Any] | None = None) -> HttpResponse:
+    """The answer to a change that was made: a redirect with a message, or JSON."""
+    if wants_json(request):
+        return JsonResponse({"ok": True, "message": str(message), "url": url, **jsonable(data or {})})
+    messages.success(request, message)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+def refused(request: HttpRequest, message: str, url: str, status: int = 409) -> HttpResponse:
+    """The answer to a change that was not made: back to `url` with the reason, or JSON with `status`."""
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": {"__all__": [str(message)]}}, status=status)
+    messages.error(request, message)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return HttpResponseRedirect(url)
+
+
+def show_page(
+    request: HttpRequest, template: str, context: dict[str, Any], data: dict[str, Any] | None = None
+) -> HttpResponse:
+    """A page that is read; `data` is what a program gets instead."""
+    if wants_json(request):
+        return JsonResponse(jsonable(data or {}))
+    return render(request, template, context)

@@ -1,0 +1,148 @@
+"""Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
+
+Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+
+from pages.answers import wants_json
+from pages.json_values import jsonable
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A choice over a list: `apply` narrows the rows to a chosen value."""
+
+    name: str
+    label: Any
+    choices: Sequence[tuple[str, Any]]
+    apply: Callable[[QuerySet[Any], str], QuerySet[Any]]
+
+
+class ListPage:
+    """One page of a list as the query string asks for it; unknown values fall back to the default."""
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        rows: QuerySet[Any],
+        *,
+        search: Sequence[str] = (),
+        sorts: Mapping[str, str | tuple[str, ...]] | None = None,
+        default_sort: str = "",
+        filters: Sequence[Filter] = (),
+        per_page: int = 50,
+    ) -> None:
+        self.request = request
+        self.all_rows = rows
+        self.searchable = tuple(search)
+        self.sorts = sorts or {}
+        self.filters = tuple(filters)
+        self.per_page = per_page
+        self.query = typed(request, "q")
+        asked = request.GET.get("sort", "")
+        self.sort = asked if asked.lstrip("-") in self.sorts else default_sort
+        self.chosen = {
+            item.name: request.GET.get(item.name, "")
+            for item in self.filters
+            if request.GET.get(item.name, "") in {str(value) for value, _label in item.choices}
+        }
+
+    def matching(self) -> QuerySet[Any]:
+        """The rows that search and filters leave, in order."""
+        rows = self.all_rows
+        for word in self.query.split():
+            match = Q()
+            for name in self.searchable:
+                match |= Q(**{f"{name}__icontains": word})
+            rows = rows.filter(match)
+        for item in self.filters:
+            if self.chosen.get(item.name):
+                rows = item.apply(rows, self.chosen[item.name])
+        if any("__" in name for name in self.searchable) and self.query:
+            rows = rows.distinct()
+        if self.sort:
+            fields = self.sorts[self.sort.lstrip("-")]
+            names = (fields,) if isinstance(fields, str) else fields
+            down = self.sort.startswith("-")
+            rows = rows.order_by(*(_turned(name) if down else name for name in names), "pk")
+        return rows
+
+    @cached_property
+    def page(self) -> Page[Any]:
+        """The page asked for, or the nearest there is."""
+        return Paginator(self.matching(), self.per_page).get_page(self.request.GET.get("page"))
+
+    @property
+    def rows(self) -> Page[Any]:
+        """The rows of this page."""
+        return self.page
+
+    @property
+    def total(self) -> int:
+        """How many rows match."""
+        return self.page.paginator.count
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether search or a filter hides rows."""
+        return bool(self.query or any(self.chosen.values()))
+
+    @property
+    def choices(self) -> list[tuple[Filter, str]]:
+        """Each filter with its chosen value."""
+        return [(item, self.chosen.get(item.name, "")) for item in self.filters]
+
+    @property
+    def page_numbers(self) -> list[int | None]:
+        """The page numbers to offer; None stands for a gap."""
+        pages = self.page.paginator
+        shown = pages.get_elided_page_range(self.page.number, on_each_side=2, on_ends=1)
+        return [number if isinstance(number, int) else None for number in shown]
+
+    def url(self, **changes: Any) -> str:
+        """The query string with these parameters set, empty ones left out."""
+        params = self.request.GET.copy()
+        for name, value in changes.items():
+            params[name] = str(value)
+        for name in [name for name in params if not params[name]]:
+            del params[name]
+        return f"?{params.urlencode()}"
+
+    def sort_url(self, name: str) -> str:
+        """The query string that sorts by `name`, or the other way round if it already does."""
+        return self.url(sort=f"-{name}" if self.sort == name else name, page="")
+
+
+def typed(request: HttpRequest, name: str) -> str:
+    """A parameter of the query string, without NUL, which PostgreSQL takes in no comparison."""
+    return request.GET.get(name, "").replace("\0", "").strip()
+
+
+def _turned(name: str) -> str:
+    return name[1:] if name.startswith("-") else f"-{name}"
+
+
+def render_list(
+    request: HttpRequest,
+    template: str,
+    listing: ListPage,
+    context: dict[str, Any] | None = None,
+    row_json: Callable[[Any], dict[str, Any]] | None = None,
+) -> HttpResponse:
+    """The list as a page, or as JSON: rows, page, pages, total."""
+    if wants_json(request):
+        rows = [jsonable(row_json(row)) if row_json else row.pk for row in listing.rows]
+        page = listing.page
+        return JsonResponse(
+            {"rows": rows, "page": page.number, "pages": page.paginator.num_pages, "total": listing.total}
+        )
+    return render(request, template, {"listing": listing, **(context or {})})

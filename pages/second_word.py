@@ -1,0 +1,88 @@
+"""A second word before a change that takes something dear away, such as the last way in to a server.
+
+A service raises `SecondWordNeeded` inside its transaction unless `given()`. The middleware then shows, for
+any view, what would be lost, with a box to tick; ticked, the same form is sent again with `confirm_lockout`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from pages.answers import form_data, wants_json
+
+FIELD = "confirm_lockout"
+_given: ContextVar[Callable[[], bool]] = ContextVar("second_word_given", default=lambda: False)
+
+
+class SecondWordNeeded(Exception):  # noqa: N818  # a question, not a fault
+    """Nothing was changed: the person should first read these sentences and say the word."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        self.sentences = list(sentences)
+        super().__init__(" ".join(self.sentences))
+
+
+def given() -> bool:
+    """Whether the word was given for what is being done now."""
+    return _given.get()()
+
+
+@contextmanager
+def second_word(word: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Do what is inside with the second word, or as `word` says when asked."""
+    token = _given.set(word)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+class SecondWordMiddleware:
+    """Takes the word from the request, and asks for it where it is missing (409)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer with the word in effect."""
+        if request.method != "POST":
+            return self.get_response(request)
+        with second_word(lambda: _word_of(request)):  # only when asked: some views read the body themselves
+            return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The question, as a page or as JSON; None for any other exception."""
+        if not isinstance(exception, SecondWordNeeded):
+            return None
+        if wants_json(request):
+            return JsonResponse({"ok": False, "errors": {FIELD: exception.sentences}}, status=409)
+        sent = [
+            (name, value)
+            for name, values in request.POST.lists()
+            if name not in {FIELD, "csrfmiddlewaretoken"} and "password" not in name
+            for value in values
+        ]
+        context = {"sentences": exception.sentences, "sent": sent, "field": FIELD, "back": _back(request)}
+        return render(request, "pages/second_word.html", context, status=409)
+
+
+def _back(request: HttpRequest) -> str:
+    """The page that the person came from, on this site."""
+    url = request.headers.get("Referer", "")
+    good = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if good else "/"
+
+
+def _word_of(request: HttpRequest) -> bool:
+    if request.content_type not in {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    }:
+        return False
+    data = form_data(request)
+    return bool(data and data.get(FIELD))

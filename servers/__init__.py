@@ -1,0 +1,1 @@
+"""The inventory of servers, and the rollouts that make them match."""

@@ -1,0 +1,153 @@
+"""Reach a server and note how that ended: its contact state, its host keys, when to look next."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.actors import Actor
+from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
+from hosts.ssh import Target
+from servers.connect import target_to_check, way_to
+from servers.models import Contact, HostKey, Rollout, RolloutState, Server
+from servers.rollouts import start
+from servers.transport import transport
+from servers.words import sentence
+
+EVERY = timedelta(minutes=5)
+LONGEST = timedelta(hours=1)
+SIDE_BY_SIDE = 16  # connections are mostly waiting; the pool keeps them warm
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How reaching a server ended; no error means that it was reached and let us in."""
+
+    server: Server
+    error: HostError | None
+
+
+def reach(server: Server, target: Target) -> Reached:
+    """Log in and run nothing of consequence. Touches no database, so that threads may call it."""
+    try:
+        with transport().connect(target, server.name) as host:
+            host.run(["true"], timeout=10).check()
+    except HostError as error:
+        return Reached(server, error)
+    return Reached(server, None)
+
+
+def check(server: Server) -> Contact:
+    """Try to reach the server now, its gateway before it, and note how that ended."""
+    _address, gateway = _way(server)
+    if gateway is not None:
+        check(gateway)  # so that what the guest's connection says is about the guest
+    return note(_reach_or_why_not(server))
+
+
+def check_many(servers: Iterable[Server]) -> Iterable[tuple[Server, Contact]]:
+    """Try to reach all of them, side by side, those that lead to others first; gives each as it is done."""
+    direct, behind = [], []
+    for server in servers:
+        (behind if _way(server)[1] else direct).append(server)
+    for wave in (direct, behind):
+        ready: list[tuple[Server, Target]] = []
+        for server in wave:
+            try:
+                ready.append((server, target_to_check(server)))
+            except HostError as error:
+                yield server, note(Reached(server, error))
+        with ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="check") as threads:
+            tasks = [threads.submit(reach, server, target) for server, target in ready]
+            for task in as_completed(tasks):
+                reached = task.result()
+                yield reached.server, note(reached)
+
+
+def _way(server: Server) -> tuple[object, Server | None]:
+    try:
+        return way_to(server)
+    except HostError:
+        return None, None
+
+
+def _reach_or_why_not(server: Server) -> Reached:
+    try:
+        return reach(server, target_to_check(server))
+    except HostError as error:
+        return Reached(server, error)
+
+
+def note(reached: Reached, *, wake: bool = True) -> Contact:
+    """Write down how reaching a server ended; `wake`: roll out what waited for it, if it was reached."""
+    now = timezone.now()
+    with transaction.atomic():
+        server = Server.objects.select_for_update().filter(pk=reached.server.pk).first()
+        if server is None:
+            return Contact.UNKNOWN
+        contact = _contact_of(server, reached.error)
+        if contact != server.contact:
+            server.contact_since = now
+        server.contact = contact
+        server.contact_why = sentence(reached.error) if reached.error else ""
+        server.checked_at = now
+        if contact == Contact.OK:
+            server.last_contact_at = now
+            server.failed_checks = 0
+            server.next_check_at = now + EVERY * 0.8  # a little early, so that no round is missed
+        else:
+            server.failed_checks += 1
+            server.next_check_at = now + min(LONGEST, EVERY * 2 ** min(server.failed_checks - 1, 8)) * 0.8
+        server.save(
+            update_fields=[
+                "contact", "contact_since", "contact_why", "checked_at", "last_contact_at", "failed_checks",
+                "next_check_at",
+            ]
+        )  # fmt: skip
+        if wake and contact == Contact.OK:
+            _wake(server)
+    return contact
+
+
+def _contact_of(server: Server, error: HostError | None) -> Contact:
+    if isinstance(error, HostKeyUnknown | HostKeyChanged):
+        offer(server, error.key, error.fingerprint if isinstance(error, HostKeyUnknown) else error.found)
+        return Contact.UNPINNED if isinstance(error, HostKeyUnknown) else Contact.CHANGED
+    if changed_key_waits(server):
+        return Contact.CHANGED  # until an admin says which key is right, whatever it shows now
+    if isinstance(error, LoginRefused):
+        return Contact.REFUSED
+    return Contact.UNREACHABLE if error else Contact.OK
+
+
+def changed_key_waits(server: Server) -> bool:
+    """Whether it showed another key than the accepted one, and no admin has said yet which is right."""
+    return (
+        server.host_keys.filter(pinned_at__isnull=True).exists()
+        and server.host_keys.filter(pinned_at__isnull=False).exists()
+    )
+
+
+def offer(server: Server, key: str, fingerprint: str) -> None:
+    """Keep a key that the server showed, for an admin to accept; older ones that nobody accepted go."""
+    server.host_keys.filter(pinned_at__isnull=True).exclude(fingerprint=fingerprint).delete()
+    HostKey.objects.update_or_create(
+        server=server, fingerprint=fingerprint, defaults={"key": key, "seen_at": timezone.now()}
+    )
+
+
+def _wake(server: Server) -> None:
+    """What could not be rolled out because the server was out of reach is rolled out now."""
+    asleep = Rollout.objects.filter(server=server, state=RolloutState.UNREACHABLE)
+    woken = asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
+    if woken or Rollout.objects.filter(server=server, state=RolloutState.WAITING).exists():
+        start(Actor.system("scheduler"), server)
+
+
+def to_check() -> QuerySet[Server]:
+    """The servers whose turn it is."""
+    return Server.objects.filter(next_check_at__lte=timezone.now())

@@ -1,0 +1,124 @@
+"""What the domain rooms add to a server: kinds of rollout, a panel on its page, what they hold of it.
+
+A room registers one `ServerPart` in its `apps.py`. `servers` knows no room by name.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+
+from hosts.state import State
+
+if TYPE_CHECKING:
+    from accounts.actors import Actor
+    from servers.facts import ServerFacts
+    from servers.models import Server, UnixUser
+
+
+@dataclass(frozen=True)
+class RolloutKind:
+    """One kind of thing that a server should hold, such as "nat".
+
+    `desired` reads the rows and says what the server should hold now; None means: nothing of this kind any
+    more, and the files of this kind are removed. A kind that must activate something when it goes away gives
+    a State without items but with `activate` instead. `name` must be the State's kind. Kinds of one server
+    are rolled out by `order`. `needs_admin`: an owner who is no admin may not roll it out by hand.
+    """
+
+    name: str
+    title: Any  # a lazy translation
+    desired: "Callable[[Server], State | None]"
+    order: int = 50
+    needs_admin: bool = False
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A part of the server page: a template and what it shows."""
+
+    template: str
+    context: dict[str, Any] = field(default_factory=dict)
+    order: int = 50
+
+
+@dataclass(frozen=True)
+class Held:
+    """Something that hangs on a server or unix user and goes with it; `blocks`: it must go first."""
+
+    text: Any
+    url: str = ""
+    blocks: bool = False
+
+
+@dataclass(frozen=True)
+class ServerPart:
+    """All that one room adds to a server.
+
+    `changed(actor, server, before, after)` is called in the transaction of every change. `before` is None
+    when the server was created; `after` is None when it is about to be deleted (its rows are still there).
+    Changed unix users, owners and tags count as changes.
+    """
+
+    name: str
+    kinds: tuple[RolloutKind, ...] = ()
+    panel: "Callable[[HttpRequest, Server], Panel | None] | None" = None
+    holds: "Callable[[Server], Iterable[Held]] | None" = None
+    unix_user_holds: "Callable[[UnixUser], Iterable[Held]] | None" = None
+    changed: "Callable[[Actor, Server, ServerFacts | None, ServerFacts | None], None] | None" = None
+
+
+_parts: dict[str, ServerPart] = {}
+
+
+def register(part: ServerPart) -> None:
+    """Add a room's part; called once from its `apps.py`. Registering the same name again replaces it."""
+    _parts[part.name] = part
+
+
+def unregister(name: str) -> None:
+    """Take a part away again; for tests that bring a part of their own."""
+    _parts.pop(name, None)
+
+
+def parts() -> list[ServerPart]:
+    """All registered parts, in the order of registration."""
+    return list(_parts.values())
+
+
+def kinds() -> dict[str, RolloutKind]:
+    """Every kind of rollout by its name, in the order in which they are rolled out."""
+    found = [kind for part in parts() for kind in part.kinds]
+    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.order)}
+
+
+def kind_title(name: str) -> str:
+    """A kind's title, or its name when no room brings it any more."""
+    kind = kinds().get(name)
+    return str(kind.title) if kind else name
+
+
+def panels(request: HttpRequest, server: "Server") -> list[Panel]:
+    """What the rooms show on this server's page, in order."""
+    found = [part.panel(request, server) for part in parts() if part.panel]
+    return sorted((panel for panel in found if panel), key=lambda panel: panel.order)
+
+
+def held_by(server: "Server") -> list[Held]:
+    """What of other rooms hangs on this server."""
+    return [held for part in parts() if part.holds for held in part.holds(server)]
+
+
+def held_by_unix_user(unix_user: "UnixUser") -> list[Held]:
+    """What of other rooms hangs on this unix user."""
+    return [held for part in parts() if part.unix_user_holds for held in part.unix_user_holds(unix_user)]
+
+
+def tell_changed(
+    actor: "Actor", server: "Server", before: "ServerFacts | None", after: "ServerFacts | None"
+) -> None:
+    """Tell every room of a change, in the change's transaction."""
+    for part in parts():
+        if part.changed:
+            part.changed(actor, server, before, after)

@@ -1,0 +1,198 @@
+"""Add, change and delete servers and their unix users."""
+
+from collections.abc import Iterable
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import ProtectedError
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from accounts.audit import record, record_change
+from accounts.models import AuditEntry, User
+from servers import registry
+from servers.claims import claimed
+from servers.facts import ServerFacts, facts_of, readable
+from servers.models import Server, Tag, UnixUser
+from servers.registry import Held
+from servers.services.work import start_check
+
+CONNECTION_FIELDS = ("ssh_connection", "internal_ip", "vm_host_id")
+
+
+class StaleEdit(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
+    """Somebody else changed the server since the form was shown; str() says who and what."""
+
+
+class DeleteRefused(Exception):  # noqa: N818 - told to the person
+    """The server cannot be deleted now; str() says what to do first."""
+
+
+@transaction.atomic
+def create_server(
+    actor: Actor,
+    server: Server,
+    *,
+    unix_users: Iterable[str] = ("root",),
+    owners: Iterable[User] = (),
+    tags: Iterable[str] = (),
+) -> Server:
+    """Add this (unsaved) server. Raises ValidationError with every broken rule by field."""
+    _lock_chain(server)
+    server.full_clean()
+    server.save(force_insert=True)
+    for name in dict.fromkeys(unix_users):
+        _save_unix_user(UnixUser(server=server, name=name))
+    server.owners.set(owners)
+    _set_tags(server, tags)
+    after = facts_of(server)
+    record(actor, "server.create", server, after=readable(after))
+    registry.tell_changed(actor, server, None, after)
+    start_check(actor, server)
+    return server
+
+
+@transaction.atomic
+def change_server(
+    actor: Actor,
+    server: Server,
+    *,
+    version: int,
+    owners: Iterable[User] | None = None,
+    tags: Iterable[str] | None = None,
+) -> Server:
+    """Save the changed settings of this server, shown as of `version`; owners and tags where given.
+
+    Raises StaleEdit if somebody else has changed it since, ValidationError with every broken rule by field.
+    """
+    _lock_chain(server)
+    now = Server.objects.get(pk=server.pk)
+    if now.version != version:
+        raise StaleEdit(_who_changed(now))
+    before = facts_of(server)
+    server.version = version + 1
+    server.full_clean()
+    server.save(update_fields=[*_settings(), "version"])
+    if owners is not None:
+        server.owners.set(owners)
+    if tags is not None:
+        _set_tags(server, tags)
+    after = facts_of(server)
+    if before != after:
+        record_change(actor, "server.change", server, readable(before), readable(after))
+        registry.tell_changed(actor, server, before, after)
+        if any(getattr(before, name) != getattr(after, name) for name in CONNECTION_FIELDS):
+            start_check(actor, server)
+    return server
+
+
+def _settings() -> list[str]:
+    """The fields that a person sets: a check that ends at the same time keeps what it wrote."""
+    return [field.attname for field in Server._meta.fields if field.editable and not field.primary_key]
+
+
+def _lock_chain(server: Server) -> None:
+    """Let nobody else change it or its host meanwhile: rules between servers need both to stand still."""
+    ids = [pk for pk in (server.pk, server.vm_host_id) if pk is not None]
+    list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+
+
+def _who_changed(server: Server) -> str:
+    entry = AuditEntry.objects.filter(
+        object_type=server._meta.label_lower, object_id=str(server.pk), verb="server.change"
+    ).first()
+    if entry is None:
+        return _("Somebody else has changed this server since you opened it. Compare, then save again.")
+    changes = "; ".join(
+        f"{name}: {(entry.before or {}).get(name)!s} → {value!s}"
+        for name, value in (entry.after or {}).items()
+    )
+    return _(
+        "%(who)s has changed this server since you opened it (%(changes)s). What you typed is still here: "
+        "compare, then save again."
+    ) % {"who": entry.actor_name, "changes": changes}
+
+
+def _set_tags(server: Server, names: Iterable[str]) -> None:
+    slugs = {slugify(name, allow_unicode=True)[:40] for name in names}
+    server.tags.set([Tag.objects.get_or_create(name=slug)[0] for slug in sorted(slugs - {""})])
+    Tag.objects.filter(servers=None).delete()
+
+
+def _save_unix_user(unix_user: UnixUser) -> None:
+    unix_user.full_clean()
+    unix_user.save()
+
+
+@transaction.atomic
+def add_unix_user(actor: Actor, server: Server, name: str) -> UnixUser:
+    """Add a unix user. Raises ValidationError."""
+    before = facts_of(server)
+    unix_user = UnixUser(server=server, name=name)
+    _save_unix_user(unix_user)
+    _note_unix_users(actor, server, before)
+    return unix_user
+
+
+@transaction.atomic
+def remove_unix_user(actor: Actor, unix_user: UnixUser) -> None:
+    """Remove a unix user from the inventory, with its keys. On the server itself the account stays."""
+    server = unix_user.server
+    before = facts_of(server)
+    unix_user.delete()
+    _note_unix_users(actor, server, before)
+
+
+def _note_unix_users(actor: Actor, server: Server, before: ServerFacts) -> None:
+    after = facts_of(server)
+    record_change(actor, "server.change", server, readable(before), readable(after))
+    registry.tell_changed(actor, server, before, after)
+
+
+def holds_of(server: Server) -> list[Held]:
+    """All that hangs on this server: what blocks its deletion first."""
+    held = [
+        Held(_("%s runs on it") % guest, guest.get_absolute_url(), blocks=True)
+        for guest in server.guests.all()
+    ]
+    held += [
+        Held(_("it is the nginx server of %s") % host, host.get_absolute_url(), blocks=True)
+        for host in server.nginx_for.all()
+    ]
+    held += registry.held_by(server)
+    counted = (
+        (server.unix_users.count(), ngettext("%d unix user", "%d unix users", server.unix_users.count())),
+        (server.rollouts.count(), ngettext("%d rollout", "%d rollouts", server.rollouts.count())),
+        (
+            server.rollout_records.count(),
+            ngettext("%d entry of its history", "%d entries of its history", server.rollout_records.count()),
+        ),
+    )
+    held += [Held(text % count) for count, text in counted if count]
+    return sorted(held, key=lambda one: not one.blocks)
+
+
+@transaction.atomic
+def delete_server(actor: Actor, server: Server, typed_name: str) -> None:
+    """Delete it from the inventory, with all that hangs on it; nothing happens on the server itself.
+
+    Raises ValidationError unless the name was typed, DeleteRefused while something needs it.
+    """
+    if typed_name.strip().lower() != server.name:
+        raise ValidationError({"name": _("Type the server's name to delete it.")})
+    _lock_chain(server)
+    if claimed(server):
+        raise DeleteRefused(_("A rollout is running on this server. Wait for its end, or stop it."))
+    blocking = [held for held in holds_of(server) if held.blocks]
+    if blocking:
+        raise DeleteRefused(_("First change this: %s.") % "; ".join(str(held.text) for held in blocking))
+    before = facts_of(server)
+    registry.tell_changed(actor, server, before, None)
+    record(actor, "server.delete", server, before=readable(before))
+    try:
+        server.delete()
+    except ProtectedError as error:
+        raise DeleteRefused(_("Something else still needs this server: %s") % error) from error
+    Tag.objects.filter(servers=None).delete()

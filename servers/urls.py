@@ -1,0 +1,4 @@
+"""URLs of servers."""
+
+app_name = "servers"
+urlpatterns: list = []

@@ -1,0 +1,65 @@
+"""What people and programs see when something is refused or broken."""
+
+import pytest
+from django.core.exceptions import BadRequest
+from django.test import Client, override_settings
+from django.urls import path
+
+from gestion.urls import handler400, handler403, handler404, handler500, urlpatterns
+
+__all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
+
+JSON = {"Accept": "application/json"}
+
+
+def bad(request):
+    raise BadRequest("The body is not valid JSON: no")
+
+
+def broken(request):
+    raise RuntimeError("a secret of the panel")
+
+
+urlpatterns = [*urlpatterns, path("test/bad/", bad), path("test/broken/", broken)]
+here = override_settings(ROOT_URLCONF=__name__)
+
+
+@here
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        ("/test/bad/", 400, "The body is not valid JSON"),
+        ("/users/", 403, "Only an admin may do this."),
+        ("/nothing/", 404, "nothing that your account may see"),
+    ],
+)
+def test_people_and_programs_are_told(member_client, address, status, words):
+    page = member_client.get(address)
+    assert page.status_code == status
+    assert words in page.content.decode()
+    assert "shell-nav" in page.content.decode()
+    answer = member_client.get(address, headers=JSON)
+    assert answer.status_code == status
+    assert words in answer.json()["errors"]["__all__"][0]
+
+
+@here
+def test_a_broken_page_says_so_and_nothing_else(member_client):
+    member_client.raise_request_exception = False
+    page = member_client.get("/test/broken/")
+    assert page.status_code == 500
+    assert "Something broke" in page.content.decode()
+    assert "secret" not in page.content.decode()
+    assert member_client.get("/test/broken/", headers=JSON).json()["ok"] is False
+
+
+def test_a_stranger_gets_the_error_without_the_shell(db):
+    page = Client().get("/nothing/")
+    assert page.status_code == 404
+    assert "shell-nav" not in page.content.decode()
+
+
+def test_a_program_that_is_not_signed_in_gets_401(db):
+    answer = Client().get("/users/", headers=JSON)
+    assert answer.status_code == 401
+    assert answer.json()["ok"] is False

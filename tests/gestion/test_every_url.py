@@ -1,0 +1,186 @@
+"""Every URL × every method × {anonymous, member, owner of another server}, from the URL configuration itself.
+
+A new URL is covered by itself, and closed until it says otherwise here: for everybody (`PUBLIC`), or for all
+who are signed in (`OWN`: what one does with the own account). Objects for parameters: url_arguments.py.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls.resolvers import RoutePattern
+
+from accounts.models import User
+from tests.gestion.url_arguments import World, make_world, value_for
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+READING = {"GET", "HEAD", "OPTIONS"}
+
+# For everybody, with the methods that may be answered; all others are refused.
+PUBLIC = {
+    "accounts:sign_in": {"GET", "HEAD", "POST"},  # an empty POST is refused with 422
+    "accounts:setup": set(),  # leads to sign-in once there is an account
+    "health": {"GET", "HEAD"},
+}
+# For everybody who is signed in: the own things, or what shows only what one may see.
+OWN = {
+    "dashboard",
+    "search",
+    "accounts:sign_out",
+    "accounts:theme",
+    "accounts:profile",
+    "accounts:password",
+    "accounts:tokens",
+    "accounts:new_token",
+}
+
+REFUSED = {400, 401, 403, 404, 405}
+HIDDEN = {403, 404, 405}
+NOT_OURS = {"sessions.Session", "axes.AccessAttempt", "axes.AccessLog", "axes.AccessFailureLog"}
+
+
+@dataclass(frozen=True)
+class Url:
+    """One URL of the configuration."""
+
+    name: str
+    route: str
+    parameters: tuple[str, ...]
+
+    def path(self, world: World) -> str:
+        """Its path, with objects made for its parameters."""
+        values = {name: value_for(self.route, name, world) for name in self.parameters}
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(values[found[1]]), self.route)
+
+
+def urls(patterns: list[Any], prefix: str = "", namespace: str = "") -> Iterator[Url]:
+    """All URLs below these patterns."""
+    for item in patterns:
+        route = prefix + str(item.pattern)
+        if isinstance(item, URLResolver):
+            yield from urls(item.url_patterns, route, f"{item.namespace}:" if item.namespace else namespace)
+        elif isinstance(item, URLPattern):
+            assert isinstance(item.pattern, RoutePattern), f"Use path(), not re_path(), for {route}"
+            yield Url(namespace + (item.name or route), route, tuple(item.pattern.converters))
+
+
+EVERY_URL = list(urls(get_resolver().url_patterns))
+
+
+def everything() -> dict[str, list[str]]:
+    """All rows of all tables that a refused request must not touch."""
+    return {
+        model._meta.label: sorted(repr(row) for row in model._base_manager.values_list())
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.label not in NOT_OURS and model._meta.managed
+    }
+
+
+def ask(client: Client, method: str, path: str, *, as_json: bool = False) -> HttpResponseBase:
+    """The answer to one request; a body comes with the methods that have one."""
+    accept = "application/json" if as_json else "text/html"
+    body, kind = ("{}", "application/json") if as_json else ("", "application/x-www-form-urlencoded")
+    if method in READING:
+        return client.generic(method, path, headers={"Accept": accept})
+    return client.generic(method, path, body, kind, headers={"Accept": accept})
+
+
+def leads_to_sign_in(answer: HttpResponseBase) -> bool:
+    """Whether this is a redirect to the sign-in page."""
+    return answer.status_code == 302 and answer.headers["Location"].startswith("/sign-in/")
+
+
+@pytest.fixture
+def world(db) -> World:
+    return make_world()
+
+
+def signed_in(user: User) -> Client:
+    """A browser of this user; what breaks in a view is raised here."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_the_lists_above_name_only_urls_that_there_are():
+    assert (set(PUBLIC) | OWN) - {url.name for url in EVERY_URL} == set()
+
+
+def test_every_url_has_a_name_of_its_own():
+    names = [url.name for url in EVERY_URL]
+    assert sorted(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["html", "json"])
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_a_stranger_is_sent_to_sign_in_and_changes_nothing(world, url, as_json):
+    path = url.path(world)
+    before = everything()
+    for method in METHODS:
+        client = Client()
+        answer = ask(client, method, path, as_json=as_json)
+        told = f"{method} {path}: {answer.status_code}"
+        assert answer.status_code < 500 or url.name == "health", told
+        assert "_auth_user_id" not in client.session, told
+        if method in PUBLIC.get(url.name, set()):
+            assert answer.status_code == 200 or (method == "POST" and answer.status_code in {302, 422}), told
+        else:
+            assert answer.status_code in REFUSED or leads_to_sign_in(answer), told
+    assert everything() == before
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["html", "json"])
+@pytest.mark.parametrize("who", ["member", "owner"])
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_a_member_and_an_owner_of_another_server_change_nothing(world, url, who, as_json):
+    path = url.path(world)
+    user = getattr(world, who)
+    client = signed_in(user)
+    before = everything()
+    for method in METHODS:
+        answer = ask(client, method, path, as_json=as_json)
+        told = f"{method} {path} by the {who}: {answer.status_code}"
+        assert answer.status_code < 500, told
+        if url.name not in OWN | set(PUBLIC):
+            assert answer.status_code in HIDDEN, told
+        if method in READING and url.name in OWN:
+            assert everything() == before, told
+        elif url.name in OWN:  # made what one may make of the own account: that is the new beginning
+            client = signed_in(user)
+            before = everything()
+    assert everything() == before
+
+
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_every_page_opens_for_an_admin_and_reading_changes_nothing(world, url):
+    path = url.path(world)
+    client = signed_in(world.admin)
+    before = everything()
+    for method in ("GET", "HEAD", "OPTIONS"):
+        answer = ask(client, method, path)
+        assert answer.status_code < 400 or answer.status_code == 405, f"{method} {path}: {answer.status_code}"
+    assert everything() == before
+
+
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_no_change_is_made_without_a_csrf_token(world, url):
+    path = url.path(world)
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.admin)
+    before = everything()
+    for method in set(METHODS) - READING:
+        answer = ask(client, method, path)
+        assert answer.status_code in {403, 404, 405}, f"{method} {path}: {answer.status_code}"
+    assert everything() == before
+
+
+@pytest.mark.django_db
+def test_a_url_with_an_unknown_parameter_says_where_to_add_it():
+    with pytest.raises(AssertionError, match="Add a line to MAKERS"):
+        Url("x", "nowhere/<int:thing>/", ("thing",)).path(make_world())

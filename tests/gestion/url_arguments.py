@@ -1,0 +1,106 @@
+"""How to make the object that a URL's parameter names, for the test of every URL.
+
+A new URL with a parameter of a new kind needs one line in `MAKERS`. Its key is the beginning of the route and
+the parameter's name; the longest beginning that fits counts. The objects belong to somebody else: neither to
+the member nor to the owner of another server.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+
+from accounts.models import ApiToken, User
+from jobs.models import Job
+from keymanager.models import FetchToken, Group, Key
+from servers.models import Server, UnixUser
+
+
+@dataclass(frozen=True)
+class World:
+    """An admin, a member who owns nothing, the owner of another server, and a server that is neither's."""
+
+    admin: User
+    member: User
+    owner: User
+    server: Server
+
+
+def make_world() -> World:
+    """Rows only; nothing is reached."""
+    admin = User.objects.create_superuser("ada", "correct horse battery")
+    owner = User.objects.create_user("olu", "correct horse battery")
+    theirs = Server.objects.create(name="other.example.org", keymanager_name="other.example.org")
+    theirs.owners.add(owner)
+    UnixUser.objects.create(server=theirs, name="root")
+    return World(
+        admin=admin,
+        member=User.objects.create_user("mel", "correct horse battery"),
+        owner=owner,
+        server=Server.objects.create(name="web1.example.org", keymanager_name="web1.example.org"),
+    )
+
+
+def _unix_user(world: World) -> UnixUser:
+    return UnixUser.objects.get_or_create(server=world.server, name="root")[0]
+
+
+def _job(world: World) -> Job:
+    return Job.objects.create(work="servers.check", title="Check", owner=world.admin, actor_name="ada")
+
+
+def _key(world: World) -> Key:
+    return Key.objects.create(
+        person=world.admin, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:x", comment="ada@x"
+    )
+
+
+def _token(world: World) -> ApiToken:
+    return ApiToken.objects.create(user=world.admin, name="export", digest="0" * 64)
+
+
+def _fetching(world: World) -> Server:
+    FetchToken.objects.get_or_create(server=world.server, defaults={"digest": "0" * 64})
+    return world.server
+
+
+def _group(world: World) -> Group:
+    return Group.objects.get_or_create(name="Admins")[0]
+
+
+def _offered_key(world: World) -> Any:
+    models = apps.get_app_config("keymanager").models
+    return models["offeredkey"]._default_manager.create(
+        unix_user=_unix_user(world), line="ssh-ed25519 AAAA x", fingerprint="SHA256:x", path="/root/x"
+    )
+
+
+Maker = Callable[[World], Any]
+MAKERS: dict[tuple[str, str], Maker] = {
+    ("users/", "pk"): lambda world: world.admin.pk,
+    ("tokens/", "pk"): lambda world: _token(world).pk,
+    ("jobs/", "pk"): lambda world: _job(world).pk,
+    ("servers/", "pk"): lambda world: world.server.pk,
+    ("keymanager/servers/", "pk"): lambda world: world.server.pk,
+    ("keymanager/people/", "pk"): lambda world: world.admin.pk,
+    ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
+    ("keymanager/offered/", "pk"): lambda world: _offered_key(world).pk,
+    ("keymanager/groups/", "pk"): lambda world: _group(world).pk,
+    ("keymanager/groups/", "part"): lambda world: "member_users",
+    ("keymanager/groups/", "row"): lambda world: world.admin.pk,
+    ("keymanager/groups/recommended/", "key"): lambda world: "users",
+    ("keymanager/keys/", "pk"): lambda world: _key(world).pk,
+    ("keymanager/unix-users/", "pk"): lambda world: _unix_user(world).pk,
+}
+
+
+def value_for(route: str, parameter: str, world: World) -> Any:
+    """A value for this parameter of this route. Fails with where to add it when there is none."""
+    fitting = [key for key in MAKERS if key[1] == parameter and route.startswith(key[0])]
+    if not fitting:
+        raise AssertionError(
+            f"The URL “{route}” has a parameter “{parameter}” that the test cannot make. "
+            f"Add a line to MAKERS in {__file__}: which object it names, belonging to somebody else."
+        )
+    return MAKERS[max(fitting, key=lambda key: len(key[0]))](world)

@@ -1,0 +1,97 @@
+"""What keys add to other rooms' pages."""
+
+import pytest
+from django.template.loader import render_to_string
+from django.test import RequestFactory
+
+from accounts.actors import Actor
+from accounts.models import User
+from keymanager import shell
+from keymanager.models import Group, Key, OfferedKey
+from keymanager.tokens import give_token
+from tests.keymanager.fleets import make_key, make_server, unit
+
+pytestmark = [pytest.mark.django_db, pytest.mark.services]
+
+
+def request_of(user):
+    request = RequestFactory().get("/")
+    request.user = user
+    return request
+
+
+def notices(user) -> list[str]:
+    return [str(notice.text) for notice in shell.section.attention(request_of(user))]
+
+
+def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, member):
+    assert notices(admin) == []
+    Group.objects.create(name="g").member_users.add(member)
+    server = make_server("web")
+    give_token(Actor.system("test"), server)
+    weak = make_key(admin, "old", kind="ssh-rsa")
+    Key.objects.filter(pk=weak.pk).update(bits=2048)
+    OfferedKey.objects.create(unix_user=unit(server), line="x", fingerprint="f", path="/p")
+    assert notices(admin) == [
+        "1 person is in a group, but has no SSH key yet.",
+        "1 server gets no key for root.",
+        "1 SSH key is weak (RSA under 3072 bits).",
+        "Keys read from web wait for your word.",
+    ]
+    assert notices(member) == []
+
+
+def test_search_finds_groups_and_keys_by_comment_and_fingerprint_for_admins(admin, member):
+    key = make_key(member, "laptop-of-mel")
+    Group.objects.create(name="laptops")
+
+    def found(user, words):
+        return [hit.text for hit in shell.section.search(request_of(user), words)]
+
+    assert found(admin, "laptop") == ["laptops", f"laptop-of-mel ({member})"]
+    assert found(admin, key.fingerprint) == [f"laptop-of-mel ({member})"]
+    assert found(member, "laptop") == []
+
+
+def test_the_search_hit_of_a_key_leads_to_a_list_that_has_it(admin, admin_client, member):
+    make_key(member, "laptop-of-mel")
+    [hit] = shell.section.search(request_of(admin), "laptop-of-mel")
+    assert "laptop-of-mel" in admin_client.get(hit.url).content.decode()
+
+
+def test_the_server_panel_shows_counts_state_and_groups(admin):
+    server = make_server("web", "root", "deploy")
+    make_key(unit(server), "own")
+    make_key(admin, "ada")
+    server.owners.add(admin)
+    Group.objects.create(name="ops").allowed_servers.add(server)
+    request = request_of(admin)
+    part = shell.server_panel(request, server)
+    html = render_to_string(part.template, {**part.context, "user": admin}, request)
+    for words in ("root <strong>1</strong>", "not set up", "ops", "1 key"):
+        assert words in html
+
+
+def test_the_person_panel_shows_keys_groups_and_how_many_servers(admin, member):
+    make_key(member, "laptop")
+    group = Group.objects.create(name="ops")
+    group.member_users.add(member)
+    group.allowed_servers.add(make_server("web"))
+    for viewer in (admin, member):
+        part = shell.person_panel(request_of(viewer), member)
+        html = render_to_string(part.template, {**part.context, "user": viewer}, request_of(viewer))
+        for words in ("laptop", "ops", "Allowed on 1 server"):
+            assert words in html
+        assert ("keymanager/groups/" in html) == viewer.is_admin
+
+
+def test_first_steps_are_done_when_there_is_a_key_and_a_group(admin):
+    assert [step.done for step in shell.section.first_steps(request_of(admin))] == [False, False]
+    make_key(admin, "k")
+    Group.objects.create(name="g")
+    assert [step.done for step in shell.section.first_steps(request_of(admin))] == [True, True]
+
+
+def test_people_who_are_not_active_are_not_asked_for_keys(admin):
+    Group.objects.create(name="g").member_users.add(User.objects.create(username="old", is_active=False))
+    assert notices(admin) == []
