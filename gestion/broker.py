@@ -1,8 +1,8 @@
 """The embedded broker: kombu's file system transport, made safe for several processes and cheap while idle.
 
 Kombu writes a message under its final name, so that another process can take half of one; it moves a taken
-message to the system's temporary folder, which may be another file system; and it lists the folder for every look.
-Here a message appears and disappears by rename, and a folder that has not changed is not listed again.
+message to the system's temporary folder, which may be another file system; and it lists the folder for every
+look. Here a message appears and disappears by rename, and a folder that has not changed is not listed again.
 """
 
 import os
@@ -27,12 +27,19 @@ class Channel(filesystem.Channel):
         super().__init__(*args, **kwargs)
         self._empty_since: dict[str, tuple[int, float]] = {}  # queue: the folder's mtime, our clock
 
-    def _put(self, queue: str, payload: Any, **_kwargs: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_kwargs: Any) -> None:  # type: ignore[override]
         name = f"{time.time_ns():020d}_{uuid.uuid4().hex}.{queue}.msg"
         folder = Path(self.data_folder_out)
         hidden = folder / f".{name}"
         hidden.write_bytes(str_to_bytes(dumps(payload)))
         hidden.rename(folder / name)
+
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        """The queues of a message: the one it names. No table of bindings that could get lost."""
+        return [routing_key]
+
+    def _queue_bind(self, *_names: str | None) -> None:
+        """Nothing to keep."""
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         folder = Path(self.data_folder_in)

@@ -2,7 +2,7 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gestion.settings")
@@ -11,3 +11,11 @@ TRANSPORT_ALIASES["embedded"] = "gestion.broker:Transport"
 app = Celery("gestion")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.import_modules.connect
+def connect_worker(**_kwargs: object) -> None:
+    """Once Django is set up: what a worker does beside its messages."""
+    from jobs.worker import connect
+
+    connect(app)

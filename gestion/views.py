@@ -69,11 +69,11 @@ def search(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> HttpResponse:
-    """200 when the panel can work, 503 when it cannot; an admin also reads what is wrong."""
+    """503 when this process cannot serve pages; `ok` if all works; an admin also reads what is wrong."""
     found = all_health()
     fine = all(item.ok for item in found)
     answer: dict[str, Any] = {"ok": fine}
-    status = 200 if fine else 503
+    status = 200 if all(item.ok for item in found if item.serving) else 503
     if getattr(request.user, "is_admin", False):
         if not wants_json(request):
             return render(request, "gestion/health.html", {"checks": found, "fine": fine}, status=status)

@@ -128,6 +128,11 @@ def fingerprint_of(key: paramiko.PKey) -> str:
     return str(key.fingerprint)
 
 
+def fingerprint_of_line(line: str) -> str:
+    """The fingerprint of a public key as in known_hosts or a .pub file."""
+    return fingerprint_of(_public_key(line))
+
+
 @lru_cache(maxsize=8)
 def private_key(text: str) -> paramiko.PKey:
     """The key in an OpenSSH PEM text. Raises LoginRefused if it is none that can be used."""

@@ -12,10 +12,13 @@ class JobsConfig(AppConfig):
     verbose_name = _("Jobs")
 
     def ready(self) -> None:
-        """Find every room's works, and put our own upkeep on the schedule."""
+        """Show jobs in the shell, find every room's works, and put our own upkeep on the schedule."""
         from jobs import schedule, upkeep, works
+        from jobs.shell import section
         from jobs.tasks import WorkerCheckFailedError
+        from pages.registry import register
 
+        register(section)
         works.expect(WorkerCheckFailedError)
         schedule.every("jobs.delete_old", 3600, upkeep.delete_old)
         autodiscover_modules("tasks")

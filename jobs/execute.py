@@ -38,7 +38,7 @@ def _slots(queue: str) -> threading.BoundedSemaphore:
 
 
 def work_off(job_id: int) -> None:
-    """Carry this job out if it still waits, then the others that wait in its queue, as far as we have a free slot."""
+    """Carry this job out if it still waits, then others of its queue, as far as we have a free slot."""
     queue = Job.objects.filter(pk=job_id).values_list("queue", flat=True).first()
     if queue is None:
         return
@@ -108,7 +108,7 @@ def _work(run: Run) -> tuple[JobState, BaseException | None]:
         work.function(run, **run.job.args)
     except Stopped:
         return JobState.STOPPED, None
-    except Exception as error:  # a work of any room: its job fails, the worker goes on
+    except Exception as error:  # noqa: BLE001 - a work of any room: its job fails, the worker goes on
         # A connection closed by Stop makes the work fail in its own words; it was stopped all the same.
         return (JobState.STOPPED if run.stopping else JobState.FAILED), error
     return JobState.DONE, None

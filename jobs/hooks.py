@@ -12,7 +12,7 @@ _notify: list[Hook] = []
 
 
 def on_end(hook: Hook) -> Hook:
-    """Call `hook(job)` when a job has ended for good, in the process where it ended, outside any transaction."""
+    """Call `hook(job)` when a job has ended for good, in the process where it ended, after the commit."""
     if hook not in _on_end:
         _on_end.append(hook)
     return hook

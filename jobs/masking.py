@@ -1,7 +1,7 @@
 """Keeps secrets out of what is shown and saved: known values, and what looks like a secret.
 
-Text comes in chunks that end anywhere; a secret is masked only in whole lines, so that none slips through in two
-halves. A private key's block is left out from its first line to its last.
+Text comes in chunks that end anywhere; only whole lines are masked and let go, so that no secret slips
+through in two halves. A private key's block is left out from its first line to its last.
 """
 
 import json
@@ -16,8 +16,11 @@ SHORTEST_PART = 4  # a line of a secret of several lines is masked by itself fro
 
 _NAMES = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|credential"
 _PATTERNS = (
-    (re.compile(rf"""(?i)([\w-]*(?:{_NAMES})["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"',;]+)"""), rf"\1{MASK}"),
-    (re.compile(rf"(?i)(--?[\w-]*(?:{_NAMES})\s+)([^\s-]\S*)"), rf"\1{MASK}"),
+    (
+        re.compile(rf"""(?i)((?:{_NAMES})[\w-]{{0,20}}["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"',;]+)"""),
+        rf"\1{MASK}",
+    ),
+    (re.compile(rf"(?i)(--?[\w-]{{0,30}}(?:{_NAMES})\s+)([^\s-]\S*)"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}"), rf"\1{MASK}"),
     (re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+(?=@)"), rf"\1{MASK}"),
     (re.compile(r"\bgst_[\w-]{20,}"), MASK),

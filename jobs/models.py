@@ -25,6 +25,18 @@ class JobState(models.TextChoices):
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST)
 
 
+def seconds_said(seconds: float) -> str:
+    """A duration in words as short as they are true: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     """Jobs, as pages ask for them."""
 
@@ -113,6 +125,32 @@ class Job(models.Model):
         if not self.total_units:
             return 100 if self.state == JobState.DONE else None
         return min(100, self.done_units * 100 // self.total_units)
+
+    @property
+    def took(self) -> str:
+        """How long the last attempt took or has taken, in words; empty before it began."""
+        if self.started_at is None:
+            return ""
+        if not self.ended and self.state != JobState.RUNNING:
+            return ""
+        return seconds_said(((self.ended_at or timezone.now()) - self.started_at).total_seconds())
+
+    @property
+    def current_step(self) -> str:
+        """The name of the innermost step that runs."""
+        step = self.steps.filter(state=JobState.RUNNING).last()
+        return step.name if step else ""
+
+    @property
+    def last_lines(self) -> "list[JobLine]":
+        """The end of its log, for a page that shows the job beside other things."""
+        return list(self.lines.order_by("-pk")[:12])[::-1]
+
+    @property
+    def last_line(self) -> int:
+        """The number of the last line that `last_lines` has."""
+        last = self.lines.order_by("-pk").values_list("pk", flat=True).first()
+        return last or 0
 
     @property
     def needs_look(self) -> bool:

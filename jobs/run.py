@@ -1,7 +1,7 @@
 """What a work gets to tell about itself: steps, lines, progress; and to learn that it should stop.
 
-Nothing here writes to the database by itself: the worker's pulse does (`jobs/pulse.py`), so that a work may hold a
-transaction of its own open while it logs.
+Nothing here writes to the database by itself: the worker's pulse does (`jobs/pulse.py`), so that a work may
+hold a transaction of its own open while it logs.
 """
 
 import codecs

@@ -40,10 +40,10 @@ def start_job(
 ) -> Job:
     """Add a job to the queue; a worker gets it once the surrounding transaction is committed.
 
-    `args` are ids and small JSON values. `delay` is in seconds. `secrets` are masked in all that the job logs.
-    With `once`, a job of the same work and args that still waits is returned instead of a new one, and it will
-    not begin before this transaction is committed. Raises UnknownWorkError, and ValueError for a queue that no
-    worker serves or a retry of a work that is not safe to repeat.
+    `args` are ids and small JSON values. `delay` is in seconds. `secrets` are masked in all that the job
+    logs. With `once`, a job of the same work and args that still waits is returned instead of a new one, and
+    it will not begin before this transaction is committed. Raises UnknownWorkError, and ValueError for a
+    queue that no worker serves or a retry of a work that is not safe to repeat.
     """
     known = works.get(work)
     if queue not in settings.JOBS_SLOTS:
@@ -88,7 +88,10 @@ def _once_key(work: str, job_args: dict[str, Any]) -> str:
 
 
 def _insert_once(job: Job) -> tuple[Job, bool]:
-    """The job saved, or the waiting one with its key. The update keeps that one from starting before we commit."""
+    """The job saved, or the waiting one with its key.
+
+    The update locks that one's row: no worker claims it before we commit, so it will see what we wrote.
+    """
     while True:
         waiting = Job.objects.filter(once_key=job.once_key, state=JobState.WAITING)
         if waiting.update(revision=F("revision") + 1):
@@ -112,10 +115,10 @@ def send(job_id: int, queue: str, delay: float = 0.0) -> None:
     """Tell the workers of a queue that a job waits. Losing or doubling this message does no harm."""
     from jobs.tasks import run_job
 
-    later = (
-        {"countdown": delay} if delay else {}
-    )  # a countdown of 0 would still go through the worker's timer
-    run_job.apply_async((job_id,), queue=queue, expires=delay + 3600, **later)
+    if delay:
+        run_job.apply_async((job_id,), queue=queue, countdown=delay, expires=delay + 3600)
+    else:  # a countdown of 0 would still go through the worker's timer
+        run_job.apply_async((job_id,), queue=queue, expires=3600)
 
 
 def stop_job(actor: Actor, job: Job) -> None:
@@ -139,7 +142,7 @@ def stop_job(actor: Actor, job: Job) -> None:
 
 
 def run_again(actor: Actor, job: Job) -> Job:
-    """Start the same work with the same args anew. Raises JobRefusedError where the work does not allow it."""
+    """Start the same work with the same args anew. Raises JobRefusedError where this is not allowed."""
     if actor.user is None or not works.may_run_again(actor.user, job):
         raise JobRefusedError(_("This job cannot be run again from here."))
     with transaction.atomic():
@@ -151,7 +154,7 @@ def run_again(actor: Actor, job: Job) -> Job:
 
 
 def acknowledge(actor: Actor, jobs: Iterable[Job]) -> int:
-    """Note that these failed or lost jobs have been seen; they no longer ask for attention. Returns how many."""
+    """Note that these failed or lost jobs have been seen and need no more attention; returns how many."""
     with transaction.atomic():
         count = (
             Job.objects.filter(pk__in=[job.pk for job in jobs])

@@ -1,4 +1,4 @@
-"""What keeps the queue honest: finds jobs whose worker died, sends again what got lost, deletes what is old."""
+"""Keeps the queue honest: finds jobs whose worker died, sends lost messages again, deletes what is old."""
 
 import logging
 from datetime import datetime, timedelta
@@ -10,22 +10,24 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from jobs import hooks, schedule, works
-from jobs.models import ENDED, Job, JobLine, JobState, JobStep
+from jobs.models import ENDED, Job, JobLine, JobState, JobStep, ScheduleState
 from jobs.pulse import DEAD_AFTER
 from jobs.services import send
 
 log = logging.getLogger(__name__)
 
+TICK_NAME = "jobs.tick"  # of its row among the schedule's states
 LATE_AFTER = 5.0  # seconds that a message may take
 MOST_SENT = 20  # messages a tick and queue; whoever takes one job goes on with the next by itself
 MOST_LOST = 3  # times that a job's worker may die before the job is held to be the cause
 
 
 def look_after() -> None:
-    """One tick: reap, send again, run what is due."""
+    """One tick: reap, send again, run what is due, and leave word that the scheduler lives."""
     reap()
     send_waiting()
     schedule.run_due()
+    ScheduleState.objects.update_or_create(name=TICK_NAME, defaults={"last_ended_at": timezone.now()})
 
 
 def reap(now: datetime | None = None) -> list[Job]:

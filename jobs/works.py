@@ -24,8 +24,8 @@ GROWTH = 1.5
 class Retry:
     """Try again after an error the work lists: after `every` seconds, then longer, for `until_hours` hours.
 
-    The seed's rule (002: every 5 minutes, for 24 hours) is the default in its first wait and in its end; waits grow
-    by half each time up to an hour, and each is moved by up to a tenth so that many jobs do not come back at once.
+    By default it begins and ends as the seed has it (002: every 5 minutes, for 24 hours). Waits grow by half
+    each time up to an hour, and are moved by up to a tenth so that many jobs do not come back at once.
     """
 
     every: float = 300.0
@@ -66,9 +66,9 @@ def register(
 ) -> Callable[[Function], Function]:
     """Register the decorated function as the work `name`, such as "servers.check".
 
-    `safe_to_repeat`: running it twice, or half and then again, does no harm; a job whose worker died is then run
-    again, and a Retry is allowed for the errors in `retry_on`. `again`: whether a person may run an ended job
-    again from its page: True for admins, or a function of (user, job).
+    `safe_to_repeat`: running it twice, or half and then again, does no harm; a job whose worker died is then
+    run again, and a Retry is allowed for the errors in `retry_on`. `again`: whether a person may run an ended
+    job again from its page: True for admins, or a function of (user, job).
     """
 
     def keep(function: Function) -> Function:

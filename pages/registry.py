@@ -61,11 +61,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Health:
-    """One thing that the panel needs in order to work; `words` say what is wrong, for people who may know."""
+    """One thing that the panel needs in order to work; `words` say what is wrong, for people who may know.
+
+    `serving`: without it this web process answers nobody, so a load balancer should ask another one.
+    """
 
     name: str
     ok: bool
     words: Any = ""
+    serving: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,3 +9,14 @@ class ServersConfig(AppConfig):
 
     name = "servers"
     verbose_name = _("Servers")
+
+    def ready(self) -> None:
+        """Put servers into the shell, and their upkeep on the schedule."""
+        from jobs import hooks
+        from pages.registry import register
+        from servers import rolling, upkeep
+        from servers.shell import section
+
+        register(section)
+        upkeep.register()
+        hooks.on_end(rolling.job_ended)

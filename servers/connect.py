@@ -87,7 +87,8 @@ def reachable_by(server: Server) -> bool:
 
 
 def _refuse_changed(server: Server) -> None:
-    if server.contact != Contact.CHANGED:
+    # Asked anew: whoever holds this object may have read it before the last check.
+    if not Server.objects.filter(pk=server.pk, contact=Contact.CHANGED).exists():
         return
     keys = list(server.host_keys.all())
     pinned = next((key for key in keys if key.pinned_at), None)
@@ -135,4 +136,4 @@ def suggested_connection(
     if external_ip and external_ip != host.external_ip:
         return Address(external_ip).text
     outside = host.external_hostname_for_vms or host.external_ip or host.name
-    return f"-p 2200 root@{outside}"
+    return f"-p <port> root@{outside}"

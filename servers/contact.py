@@ -51,7 +51,8 @@ def check(server: Server) -> Contact:
 
 def check_many(servers: Iterable[Server]) -> Iterable[tuple[Server, Contact]]:
     """Try to reach all of them, side by side, those that lead to others first; gives each as it is done."""
-    direct, behind = [], []
+    direct: list[Server] = []
+    behind: list[Server] = []
     for server in servers:
         (behind if _way(server)[1] else direct).append(server)
     for wave in (direct, behind):

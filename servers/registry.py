@@ -4,12 +4,16 @@ A room registers one `ServerPart` in its `apps.py`. `servers` knows no room by n
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
 
+import pages.registry
 from hosts.state import State
+from pages.registry import Panel
+
+__all__ = ["Held", "Panel", "RolloutKind", "ServerPart", "register", "unregister"]
 
 if TYPE_CHECKING:
     from accounts.actors import Actor
@@ -35,20 +39,9 @@ class RolloutKind:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """A part of the server page: a template and what it shows."""
-
-    template: str
-    context: dict[str, Any] = field(default_factory=dict)
-    order: int = 50
-
-
-@dataclass(frozen=True)
-class Held:
+class Held(pages.registry.Held):
     """Something that hangs on a server or unix user and goes with it; `blocks`: it must go first."""
 
-    text: Any
-    url: str = ""
     blocks: bool = False
 
 

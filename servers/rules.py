@@ -108,7 +108,7 @@ def _nginx_rules(server: Server) -> Iterator[Problem]:
         yield "nginx_server", _("%(nginx)s is not a guest of this host.") % {"nginx": nginx}
     if server.pk is None:
         return
-    for host in server.nginx_for.exclude(pk=server.vm_host_id):
+    for host in server.nginx_for.exclude(pk=server.vm_host_id or 0):
         yield (
             "vm_host",
             _("It is the nginx server of %(host)s; choose another one there first.") % {"host": host},
@@ -151,7 +151,7 @@ def _internal_ip_rules(server: Server, ip: str) -> Iterator[Problem]:
         for name, guest_ip in guests.values_list("name", "internal_ip"):
             if guest_ip == ip:
                 yield "internal_ip", _("The guest %(guest)s has this internal IP.") % {"guest": name}
-            elif ip_address(guest_ip).version != version:
+            elif guest_ip and ip_address(guest_ip).version != version:
                 yield (
                     "internal_ip",
                     _("The guest %(guest)s has an internal IP of another version (%(ip)s).")

@@ -6,11 +6,10 @@ from typing import Protocol
 
 from django.conf import settings
 from django.utils.module_loading import import_string
-from hosts.pool import Pool
 
 from hosts.address import Address
 from hosts.host import Host
-from hosts.ssh import HostKey, SSHHost, Target, read_host_key
+from hosts.ssh import HostKey, Target
 
 
 class Transport(Protocol):
@@ -33,6 +32,8 @@ class SSHTransport:
     """By SSH, with the connections of this process kept warm."""
 
     def __init__(self) -> None:
+        from hosts.pool import Pool  # and paramiko with it: only in processes that connect
+
         self.pool = Pool()
 
     def connect(self, target: Target, name: str) -> AbstractContextManager[Host]:
@@ -41,10 +42,14 @@ class SSHTransport:
 
     def fresh(self, target: Target, name: str) -> Host:
         """See Transport.fresh."""
+        from hosts.ssh import SSHHost
+
         return SSHHost(target, name)
 
     def host_key(self, address: Address, gateway: Target | None) -> HostKey:
         """See Transport.host_key."""
+        from hosts.ssh import read_host_key
+
         return read_host_key(address, gateway)
 
 

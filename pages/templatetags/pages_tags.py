@@ -56,10 +56,13 @@ def binary_size(count: float | None) -> str:
 @register.simple_tag
 def state(value: Any, label: Any = "") -> SafeString:
     """A state as a coloured badge with its word."""
-    name = str(value)
-    colour = next((colour for colour, names in COLOURS.items() if name in names), "secondary")
-    word = label or name.replace("_", " ")
-    return format_html('<span class="state state-{}">{}</span>', colour, word)
+    word = label or str(value).replace("_", " ")
+    return format_html('<span class="state state-{}">{}</span>', colour_of(value), word)
+
+
+def colour_of(value: Any) -> str:
+    """The colour of a state."""
+    return next((colour for colour, names in COLOURS.items() if str(value) in names), "secondary")
 
 
 @register.simple_tag

@@ -15,6 +15,7 @@ from accounts.models import AuditEntry, User
 from servers import registry
 from servers.claims import claimed
 from servers.facts import ServerFacts, facts_of, readable
+from servers.identity import panel_identity
 from servers.models import Server, Tag, UnixUser
 from servers.registry import Held
 from servers.services.work import start_check
@@ -43,6 +44,7 @@ def create_server(
     _lock_chain(server)
     server.full_clean()
     server.save(force_insert=True)
+    panel_identity()  # so that its page can say what to put on the new server
     for name in dict.fromkeys(unix_users):
         _save_unix_user(UnixUser(server=server, name=name))
     server.owners.set(owners)

@@ -32,12 +32,16 @@ PUBLIC = {
 OWN = {
     "dashboard",
     "search",
+    "jobs:list",
     "accounts:sign_out",
     "accounts:theme",
     "accounts:profile",
     "accounts:password",
     "accounts:tokens",
     "accounts:new_token",
+    "servers:list",
+    "keymanager:overview",
+    "keymanager:my_keys",
 }
 
 REFUSED = {400, 401, 403, 404, 405}

@@ -14,7 +14,7 @@ from django.apps import apps
 from accounts.models import ApiToken, User
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key
-from servers.models import Server, UnixUser
+from servers.models import HostKey, Rollout, Server, UnixUser
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,14 @@ def make_world() -> World:
 
 def _unix_user(world: World) -> UnixUser:
     return UnixUser.objects.get_or_create(server=world.server, name="root")[0]
+
+
+def _host_key(world: World) -> HostKey:
+    return HostKey.objects.create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")
+
+
+def _rollout(world: World) -> Rollout:
+    return Rollout.objects.create(server=world.server, kind="keys")
 
 
 def _job(world: World) -> Job:
@@ -82,6 +90,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
     ("servers/", "pk"): lambda world: world.server.pk,
+    ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
+    ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
+    ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,

@@ -1,0 +1,1 @@
+"""Pages about servers: permission, form, one service, answer."""

@@ -1,0 +1,87 @@
+// Jobs as they go: shows what the server tells of each element with data-job-stream. Pages are complete without it.
+(function () {
+  "use strict";
+  if (window.gestionJobs) return; // several parts of a page may bring this file
+  window.gestionJobs = true;
+
+  function put(root, name, act) {
+    root.querySelectorAll("[data-job-" + name + "]").forEach(act);
+  }
+
+  function badge(state) {
+    var span = document.createElement("span");
+    span.className = "state state-" + state.colour;
+    span.textContent = state.label;
+    return span;
+  }
+
+  function showState(root, state) {
+    put(root, "state", function (place) {
+      if (place.textContent.trim() !== state.label) place.replaceChildren(badge(state));
+    });
+    put(root, "step", function (place) {
+      if (place.textContent !== state.step) place.textContent = state.step;
+    });
+    put(root, "error", function (place) {
+      place.textContent = state.error;
+      place.hidden = !state.error;
+    });
+    put(root, "progress", function (bar) {
+      bar.hidden = state.ended || state.state === "waiting";
+      if (state.percent === null) bar.removeAttribute("value");
+      else bar.value = state.percent;
+    });
+    put(root, "steps", function (list) {
+      list.replaceChildren.apply(list, state.steps.map(function (step) {
+        var item = document.createElement("li");
+        var name = document.createElement("span");
+        name.textContent = step.name;
+        item.append(name, badge(step));
+        return item;
+      }));
+    });
+    put(root, "steps-card", function (card) { card.hidden = !state.steps.length; });
+  }
+
+  function showLines(root, lines) {
+    var most = Number(root.dataset.most);
+    put(root, "lines", function (log) {
+      var atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+      lines.forEach(function (line) {
+        var row = document.createElement("div");
+        var time = document.createElement("time");
+        var text = document.createElement("span");
+        row.className = "log-" + line.stream;
+        time.dateTime = line.at;
+        time.textContent = line.clock;
+        text.textContent = line.text;
+        row.append(time, text);
+        log.append(row);
+      });
+      while (log.children.length > most) log.firstElementChild.remove();
+      if (atEnd) log.scrollTop = log.scrollHeight;
+    });
+  }
+
+  function watch(root) {
+    if (root.dataset.watched) return;
+    root.dataset.watched = "yes";
+    put(root, "lines", function (log) { log.scrollTop = log.scrollHeight; });
+    if ("ended" in root.dataset || !window.EventSource) return;
+    var source = new EventSource(root.dataset.jobStream + "?after=" + root.dataset.after);
+    source.addEventListener("lines", function (event) {
+      if (!root.isConnected) return source.close();
+      showLines(root, JSON.parse(event.data));
+    });
+    source.addEventListener("state", function (event) { showState(root, JSON.parse(event.data)); });
+    source.addEventListener("end", function () {
+      source.close();
+      root.dispatchEvent(new CustomEvent("job:end", { bubbles: true }));
+      if ("reload" in root.dataset) location.reload(); // for the buttons and times of an ended job
+    });
+  }
+
+  function watchAll() { document.querySelectorAll("[data-job-stream]").forEach(watch); }
+  document.addEventListener("htmx:afterSettle", watchAll);
+  watchAll();
+})();

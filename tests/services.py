@@ -1,0 +1,150 @@
+"""Debian's PostgreSQL and Redis for tests: own instances in a temporary folder, on free ports of loopback.
+
+    with postgres() as database_url, redis() as broker_url: ...
+
+They run as an unprivileged user, keep nothing, and are ended by their process id.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.panel import free_port
+
+START_SECONDS = 30
+
+
+class MissingServiceError(RuntimeError):
+    """The Debian package is not installed; the text says which."""
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL cluster with an empty database; its DATABASE_URL. Raises MissingServiceError."""
+    binaries = _postgres_binaries()
+    with _folder("postgres") as folder:
+        data = folder / "data"
+        _as_user("postgres", [str(binaries / "initdb"), "-D", str(data), "-U", "gestion", "-A", "trust", "-N",
+                              "--no-instructions", "-E", "UTF8", "--locale=C.UTF-8"])  # fmt: skip
+        port = free_port()
+        argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder),
+                "-h", "127.0.0.1",
+                "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+                "-c", "max_connections=60", "-c", "shared_buffers=32MB"]  # fmt: skip
+        # SIGINT is the fast shutdown: it does not wait for clients that forgot to leave.
+        with _running("postgres", argv, folder / "log", signal.SIGINT) as process:
+            create = [
+                str(binaries / "createdb"),
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-U",
+                "gestion",
+                "gestion",
+            ]
+            _retry(create, process, folder / "log")
+            yield f"postgres://gestion@127.0.0.1:{port}/gestion"
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """A Redis server that keeps nothing; gives its URL. Raises MissingServiceError."""
+    binary, client = shutil.which("redis-server"), shutil.which("redis-cli")
+    if not binary or not client:
+        raise MissingServiceError("redis-server is not installed")
+    with _folder("redis") as folder:
+        port = free_port()
+        argv = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
+                "--appendonly", "no", "--daemonize", "no"]  # fmt: skip
+        with _running("redis", argv, folder / "log", signal.SIGTERM) as process:
+            _retry([client, "-p", str(port), "ping"], process, folder / "log")
+            yield f"redis://127.0.0.1:{port}/0"
+
+
+def _postgres_binaries() -> Path:
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if versions:
+        return versions[-1].parent
+    found = shutil.which("initdb")
+    if not found:
+        raise MissingServiceError("postgresql is not installed")
+    return Path(found).resolve().parent
+
+
+@contextmanager
+def _folder(user: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=f"gestion-{user}-") as name:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            account = _account(user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        yield folder
+
+
+def _account(user: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(user)
+    except KeyError:
+        return pwd.getpwnam("nobody")
+
+
+def _identity(user: str) -> dict[str, object]:
+    """How to start a process as this user: these services refuse to run as root, or should not."""
+    if os.geteuid() != 0:
+        return {}
+    account = _account(user)
+    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+
+
+def _as_user(user: str, argv: list[str]) -> None:
+    done = subprocess.run(
+        argv,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **_identity(user),  # type: ignore[call-overload]
+    )
+    if done.returncode:
+        raise RuntimeError(f"{argv[0]} failed:\n{done.stderr}")
+
+
+@contextmanager
+def _running(user: str, argv: list[str], log: Path, end: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            argv,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            **_identity(user),  # type: ignore[call-overload]
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(end)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _retry(argv: list[str], process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        if subprocess.run(argv, cwd="/", capture_output=True, timeout=30, check=False).returncode == 0:
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"{argv[0]} never succeeded; the server says:\n{log.read_text()[-2000:]}")
