@@ -1,6 +1,6 @@
 # Putting back
 
-# Remove the stage folders, then what is named
+# Remove the stage folders, and what else is named
 remove_stages() {
   j=0
   while [ "$j" -lt "$M" ]; do
@@ -13,7 +13,7 @@ remove_stages() {
 # Remove all that this apply left beside its result, the journal last
 clean() {
   disarm
-  remove_stages "$RUNS/$RUN".* "$OUT"
+  remove_stages "$OUT" "$RUNS/$RUN".[!j]* "$RUNS/$RUN.journal"
 }
 
 # Put the item $1 back as it was; its file in place is kept aside if it is neither the old nor our new one

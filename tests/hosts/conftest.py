@@ -23,7 +23,11 @@ def target_of(lab_key: LabKey) -> Callable[..., Target]:
     """How to reach a host of the lab, its key pinned."""
 
     def target(host: LabHost, **more: object) -> Target:
-        fields: dict = {"known_keys": (host.host_key,), "private_key": lab_key.private, "connect_timeout": 5.0}
+        fields: dict = {
+            "known_keys": (host.host_key,),
+            "private_key": lab_key.private,
+            "connect_timeout": 5.0,
+        }
         return Target(parse_connection(host.connection), **{**fields, **more})
 
     return target

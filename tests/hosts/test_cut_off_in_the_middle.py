@@ -70,9 +70,17 @@ def cut_then_mend(machine: LabHost) -> None:
     """Pull the cable while the activation sleeps; the host's end of the connection dies with it."""
     wait_for(machine, "pgrep -x sleep")
     machine.cut()
+    try:
+        machine.exec(["pkill", "-f", "^sshd: root@notty"])
+        wait_for(machine, "! pgrep -x sleep")
+    finally:
+        machine.mend()
+
+
+def end_connections(machine: LabHost) -> None:
+    """The host's sshd drops us while the activation sleeps."""
+    wait_for(machine, "pgrep -x sleep")
     machine.exec(["pkill", "-f", "^sshd: root@notty"])
-    wait_for(machine, "! pgrep -x sleep")
-    machine.mend()
 
 
 def test_when_the_network_is_lost_in_the_middle_the_host_finishes_and_we_learn_it_later(
@@ -91,12 +99,7 @@ def test_without_a_new_connection_the_loss_is_said_and_nothing_else_is_begun_mea
     host: SSHHost, machine: LabHost, reach: Reach
 ) -> None:
     plan = engine.plan(host, slow("new", 2))
-    killer = threading.Thread(
-        target=lambda: (
-            wait_for(machine, "pgrep -x sleep"),
-            machine.exec(["pkill", "-f", "^sshd: root@notty"]),
-        )
-    )
+    killer = threading.Thread(target=end_connections, args=(machine,))
     killer.start()
     with pytest.raises(Interrupted, match="finishes or undoes by itself"):
         engine.apply(host, plan)
@@ -143,7 +146,9 @@ def test_the_undo_timer_fires_with_the_panel_dead(
 def test_a_host_that_starts_anew_while_the_timer_is_armed_undoes_by_itself(
     host: SSHHost, machine: LabHost, target_of: Callable[..., Target], power_cut: bool
 ) -> None:
-    state = slow("new", 0.5, can_cut_off=True, undo_seconds=300, put_back=(Command(("touch", "/root/undone")),))
+    state = slow(
+        "new", 0.5, can_cut_off=True, undo_seconds=300, put_back=(Command(("touch", "/root/undone")),)
+    )
     machine.exec(["rm", "-f", "/root/undone"])
     plan = engine.plan(host, state)
     killed = worker(target_of(machine), plan)

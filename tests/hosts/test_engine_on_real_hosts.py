@@ -31,8 +31,8 @@ def site(answer: str, **more: object) -> State:
     return State("nginx", (File(SITE, text.encode()),), **fields)
 
 
-def put(host: SSHHost, wanted: State, **more: bool) -> engine.Outcome:
-    return engine.apply(host, engine.plan(host, wanted), **more)
+def put(host: SSHHost, wanted: State, adopt: bool = False) -> engine.Outcome:
+    return engine.apply(host, engine.plan(host, wanted), adopt=adopt)
 
 
 def serves(machine: LabHost, answer: str) -> bool:
@@ -112,7 +112,7 @@ def test_a_staged_check_that_fails_ends_in_the_old_state(host: SSHHost, machine:
 
 @pytest.mark.usefixtures("held")
 def test_a_check_in_place_that_fails_ends_in_the_old_state(host: SSHHost, machine: LabHost) -> None:
-    with pytest.raises(CheckFailed, match="unexpected"):
+    with pytest.raises(CheckFailed, match="unknown directive"):
         put(host, site("new'; nonsense '"))
     assert serves(machine, "old")
     assert machine.exec(["nginx", "-t"]).returncode == 0

@@ -21,7 +21,26 @@ from hosts.ssh import SSHHost, Target, read_host_key
 from lab import Fleet, LabHost
 
 pytestmark = pytest.mark.lab
-ODD = ["", " ", "-", "--", "\n", "a\n\nb\n", "'", '"', "$(id)", "`id`", "\\", "*", "é", "\udcff", "\r\n", "%s", "#", "!"]
+ODD = [
+    "",
+    " ",
+    "-",
+    "--",
+    "\n",
+    "a\n\nb\n",
+    "'",
+    '"',
+    "$(id)",
+    "`id`",
+    "\\",
+    "*",
+    "é",
+    "\udcff",
+    "\r\n",
+    "%s",
+    "#",
+    "!",
+]
 
 
 def processes(machine: LabHost, words: str) -> bool:
@@ -70,7 +89,9 @@ def test_a_changed_host_key_stops_everything_before_the_login(
 def test_one_of_several_pinned_keys_is_enough(
     fleet: Fleet, machine: LabHost, target_of: Callable[..., Target]
 ) -> None:
-    rsa = machine.exec(["sh", "-c", "cut -d' ' -f1,2 /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null"]).stdout.decode()
+    rsa = machine.exec(
+        ["sh", "-c", "cut -d' ' -f1,2 /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null"]
+    ).stdout.decode()
     keys = tuple(key for key in (rsa.strip(), machine.host_key) if key)
     host = SSHHost(target_of(machine, known_keys=keys))
     assert host.run(["true"]).code == 0
@@ -92,7 +113,7 @@ def test_where_no_server_listens_the_words_say_so(machine: LabHost, target_of: C
     target = target_of(machine, connect_timeout=1.0)
     with pytest.raises(Unreachable, match="refused"):
         SSHHost(replace(target, address=Address(machine.address, port=2299))).run(["true"])
-    with pytest.raises(Unreachable, match="banner|SSH|protocol"):
+    with pytest.raises(Unreachable, match=r"banner|SSH|protocol"):
         SSHHost(replace(target, address=Address(machine.address, port=80))).run(["true"])
     with pytest.raises(Unreachable):
         SSHHost(replace(target, address=Address("no-such-host.invalid"))).run(["true"])
@@ -159,7 +180,9 @@ def test_a_command_that_takes_too_long_is_ended_on_the_host(host: SSHHost, machi
 
 def test_what_shall_survive_is_left_to_finish(host: SSHHost, machine: LabHost) -> None:
     with pytest.raises(TimedOut):
-        host.run(["sh", "-c", "trap '' HUP PIPE; sleep 1.23; touch /root/survived"], timeout=0.3, survive=True)
+        host.run(
+            ["sh", "-c", "trap '' HUP PIPE; sleep 1.23; touch /root/survived"], timeout=0.3, survive=True
+        )
     assert processes(machine, "sleep 1.23")
     assert ends(machine, "sleep 1.23")
     assert host.read("/root/survived") == b""
