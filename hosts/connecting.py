@@ -166,8 +166,8 @@ def private_key(text: str) -> paramiko.PKey:
     raise LoginRefused("", "the panel's own private key cannot be read")
 
 
-@lru_cache(maxsize=1)
 def _config() -> fabric.Config:
+    # One for each connection: making one changes its Config for a moment, and other threads would see that
     config = fabric.Config(overrides=_NOT_FROM_FILES, lazy=True)
     config.merge()
     return config
