@@ -45,7 +45,9 @@ def _unix_user(world: World) -> UnixUser:
 
 
 def _host_key(world: World) -> HostKey:
-    return HostKey.objects.get_or_create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")[0]
+    return HostKey.objects.get_or_create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")[
+        0
+    ]
 
 
 def _rollout(world: World) -> Rollout:
@@ -53,7 +55,9 @@ def _rollout(world: World) -> Rollout:
 
 
 def _job(world: World) -> Job:
-    return Job.objects.get_or_create(work="servers.check", title="Check", owner=world.admin, actor_name="ada")[0]
+    return Job.objects.get_or_create(
+        work="servers.check", title="Check", owner=world.admin, actor_name="ada"
+    )[0]
 
 
 def _key(world: World) -> Key:

@@ -42,11 +42,11 @@ class RandomFleets(TestCase):
                 found = {key.fingerprint for key in users["root"]}
                 expected[name] = (bool(found), bool(found & (of_admins | of_panel)), bool(found & of_panel))
         ways = {name: (way.anyone, way.trusted, way.panel) for name, way in ways_in(names).items()}
-        for name, found in expected.items():
+        for name, should in expected.items():
             # A server's unix user may hold the same key as an admin: only then do the sets know more.
-            assert ways[name][0] == found[0]
-            assert ways[name][2] == found[2]
-            assert ways[name][1] <= found[1]
+            assert ways[name][0] == should[0]
+            assert ways[name][2] == should[2]
+            assert ways[name][1] <= should[1]
         assert set(ways) == set(expected)
 
 

@@ -165,7 +165,9 @@ class TestGroups:
         groups.add_to_group(actor, group, "member_users", [carol])
         assert groups.delete_group(actor, group) == set()
         assert User.objects.filter(pk=carol.pk).exists()
-        assert AuditEntry.objects.get(verb="group.delete").before["member_users"] == ["carol"]
+        before = AuditEntry.objects.get(verb="group.delete").before
+        assert before is not None
+        assert before["member_users"] == ["carol"]
 
     def test_recommended_groups_are_made_once_and_filled(self, actor):
         make_server("one")

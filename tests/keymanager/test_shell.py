@@ -21,7 +21,18 @@ def request_of(user):
 
 
 def notices(user) -> list[str]:
+    assert shell.section.attention
     return [str(notice.text) for notice in shell.section.attention(request_of(user))]
+
+
+def hits(user, words):
+    assert shell.section.search
+    return list(shell.section.search(request_of(user), words))
+
+
+def first_steps(user) -> list[bool]:
+    assert shell.section.first_steps
+    return [step.done for step in shell.section.first_steps(request_of(user))]
 
 
 def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, member):
@@ -46,7 +57,7 @@ def test_search_finds_groups_and_keys_by_comment_and_fingerprint_for_admins(admi
     Group.objects.create(name="laptops")
 
     def found(user, words):
-        return [hit.text for hit in shell.section.search(request_of(user), words)]
+        return [hit.text for hit in hits(user, words)]
 
     assert found(admin, "laptop") == ["laptops", f"laptop-of-mel ({member})"]
     assert found(admin, key.fingerprint) == [f"laptop-of-mel ({member})"]
@@ -55,7 +66,7 @@ def test_search_finds_groups_and_keys_by_comment_and_fingerprint_for_admins(admi
 
 def test_the_search_hit_of_a_key_leads_to_a_list_that_has_it(admin, admin_client, member):
     make_key(member, "laptop-of-mel")
-    [hit] = shell.section.search(request_of(admin), "laptop-of-mel")
+    [hit] = hits(admin, "laptop-of-mel")
     assert "laptop-of-mel" in admin_client.get(hit.url).content.decode()
 
 
@@ -86,10 +97,10 @@ def test_the_person_panel_shows_keys_groups_and_how_many_servers(admin, member):
 
 
 def test_first_steps_are_done_when_there_is_a_key_and_a_group(admin):
-    assert [step.done for step in shell.section.first_steps(request_of(admin))] == [False, False]
+    assert first_steps(admin) == [False, False]
     make_key(admin, "k")
     Group.objects.create(name="g")
-    assert [step.done for step in shell.section.first_steps(request_of(admin))] == [True, True]
+    assert first_steps(admin) == [True, True]
 
 
 def test_people_who_are_not_active_are_not_asked_for_keys(admin):
