@@ -138,7 +138,7 @@ def apply(
 
 
 def recover(host: Host) -> list[Recovered]:
-    """Finish what interrupted applies left, and say how the last apply of each kind ended (compare `Plan.run`)."""
+    """Finish what interrupted applies left, and say how the last ones of each kind ended (compare `Plan.run`)."""
     reader = answers.ask(host, wire.lines("recover"), "recover", LOOK_SECONDS)
     with answers.garbled_is_an_error(host, reader):
         left, done = reader.text().decode(), _recovered(reader.text())
@@ -149,7 +149,7 @@ def recover(host: Host) -> list[Recovered]:
         while not reader.done:
             kind, last, *words = reader.text().decode(errors="replace").split("\n")
             run, state, stage, *_ = [*last.split(" "), "", ""]
-            if run not in {one.run for one in done}:
+            if run not in {one.run for one in found}:
                 found.append(Recovered(kind, run, state, stage, "\n".join(words).strip()))
     return found
 

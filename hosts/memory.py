@@ -17,7 +17,7 @@ from hosts.host import OnOutput, Result
 # answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
 shift 3
-printf '%s\\0' "$@" >>"$MEMORY_HOST/ran"; printf '\\0' >>"$MEMORY_HOST/ran"
+printf '%s\\0' "$#" "$@" >>"$MEMORY_HOST/ran"
 answer= sum=
 n=$#
 while [ "$n" -gt 0 ]; do
@@ -60,14 +60,15 @@ class MemoryHost:
         self.root = self._folder / "root"
         for folder in ("root/run", "root/var/lib", "bin", "answers"):
             (self._folder / folder).mkdir(parents=True)
-        self._program("timeout", _TIMEOUT)
+        self.program("timeout", _TIMEOUT)
         if os.geteuid() != 0:
-            self._program("chown", "#!/bin/sh\nexit 0\n")
+            self.program("chown", "#!/bin/sh\nexit 0\n")
         self.answers(answers or {})
         for path, content in (files or {}).items():
             self.write(path, content)
 
-    def _program(self, name: str, text: str) -> None:
+    def program(self, name: str, text: str) -> None:
+        """Lay a program on the host before those of this machine."""
         path = self._folder / "bin" / name
         path.write_text(text)
         path.chmod(0o755)
@@ -155,8 +156,8 @@ class MemoryHost:
         log = self._folder / "ran"
         if not log.exists():
             return []
-        entries = log.read_bytes().split(b"\0\0")[:-1]
-        return [tuple(os.fsdecode(word) for word in entry.split(b"\0")) for entry in entries]
+        words = iter(log.read_bytes().split(b"\0")[:-1])
+        return [tuple(os.fsdecode(next(words)) for _ in range(int(count))) for count in words]
 
     def close(self) -> None:
         """See Host.close; the files stay until the host is forgotten."""

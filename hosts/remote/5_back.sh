@@ -24,9 +24,15 @@ put_back_item() {
     { [ -e "$p" ] || [ -L "$p" ]; } || return 0
     keep_stranger && W=$(rm -f -- "$p" 2>&1)
   elif [ -e "$old" ] || [ -L "$old" ]; then
-    [ "$p" -ef "$old" ] && [ ! -L "$old" ] && return 0
+    is_old && return 0
     keep_stranger && W=$(mv -f -- "$old" "$folder/" 2>&1)
   fi
+}
+
+# Whether $p is still what it was; mv would refuse two names of one file
+is_old() {
+  [ -L "$old" ] || { [ "$p" -ef "$old" ] && [ ! -L "$p" ]; return; }
+  [ -L "$p" ] && [ "$(readlink -- "$p"; printf x)" = "$(readlink -- "$old"; printf x)" ]
 }
 
 # Somebody wrote to $p after our swap: keep that before it is replaced
@@ -93,9 +99,9 @@ put_back() {
     fi
   fi
   W=$first COMMAND=$which
+  record
   clean
   remove_made
-  record
 }
 
 # How the apply of KIND ended, for who asks later

@@ -28,8 +28,8 @@ finish() {
     # the commit may have reached the disk before the renames did
     swap_in
     STATE=new STAGE=done
-    clean
     record
+    clean
     return 0
   fi
   W=$1

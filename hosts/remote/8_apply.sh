@@ -68,7 +68,7 @@ make_stages() {
     eval "stage=\$R\$f$j/.gestion-\$RUN"
     set -- "$@" "$stage" "$stage/new" "$stage/old"
   done
-  W=$(mkdir -- "$@" 2>&1)
+  [ $# = 0 ] || W=$(mkdir -- "$@" 2>&1)
 }
 
 # Lay the item $1, that is to be "file SIZE UMASK MODE|- OWNER:GROUP|- HASH …" or "link", beside its place
@@ -172,8 +172,8 @@ commit() {
   done
   sync -- "$@" 2>/dev/null
   STATE=new STAGE=done W=
-  clean
   record
+  clean
 }
 
 apply() {

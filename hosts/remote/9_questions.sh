@@ -117,6 +117,12 @@ recover() {
     encode "${last##*/}$NL$all"
     printf %s "$E"
   done
+  # a power cut may have lost the record of what was committed, but not the commit
+  for owned in "$G/owned"/*; do
+    run=
+    [ ! -f "$owned" ] || read -r run <"$owned"
+    [ -z "$run" ] || printf '%s\n' 1 "${owned##*/}" "$run new done"
+  done
 }
 
 line || exit 1
