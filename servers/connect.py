@@ -87,7 +87,8 @@ def reachable_by(server: Server) -> bool:
 
 
 def _refuse_changed(server: Server) -> None:
-    if server.contact != Contact.CHANGED:
+    # Asked anew: whoever holds this object may have read it before the last check.
+    if not Server.objects.filter(pk=server.pk, contact=Contact.CHANGED).exists():
         return
     keys = list(server.host_keys.all())
     pinned = next((key for key in keys if key.pinned_at), None)

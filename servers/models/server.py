@@ -1,5 +1,6 @@
 """Servers, their unix users and tags."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -222,11 +223,17 @@ class Server(models.Model):
         """The server's page."""
         return reverse("servers:server", args=[self.pk])
 
-    def clean(self) -> None:
-        """Fill in what can be computed, and check every rule between fields; errors by the field."""
-        from servers.rules import fill_in, problems
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Bring what was typed into its one form and fill in what can be computed, then check each field."""
+        from servers.rules import fill_in
 
         fill_in(self)
+        super().clean_fields(exclude)
+
+    def clean(self) -> None:
+        """Check every rule between fields; errors by the field."""
+        from servers.rules import problems
+
         if found := problems(self):
             raise ValidationError(found)
 

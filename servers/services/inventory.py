@@ -18,7 +18,6 @@ from servers.facts import ServerFacts, facts_of, readable
 from servers.identity import panel_identity
 from servers.models import Server, Tag, UnixUser
 from servers.registry import Held
-from servers.rules import fill_in
 from servers.services.work import start_check
 
 CONNECTION_FIELDS = ("ssh_connection", "internal_ip", "vm_host_id")
@@ -43,7 +42,6 @@ def create_server(
 ) -> Server:
     """Add this (unsaved) server. Raises ValidationError with every broken rule by field."""
     _lock_chain(server)
-    fill_in(server)
     server.full_clean()
     server.save(force_insert=True)
     panel_identity()  # so that its page can say what to put on the new server
@@ -77,7 +75,6 @@ def change_server(
         raise StaleEdit(_who_changed(now))
     before = facts_of(server)
     server.version = version + 1
-    fill_in(server)
     server.full_clean()
     server.save(update_fields=[*_settings(), "version"])
     if owners is not None:
