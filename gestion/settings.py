@@ -249,6 +249,7 @@ CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # `jobs` knows its workers by their
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4  # a message is a wake-up of no weight: the database is the queue
 CELERY_WORKER_POOL = "threads"
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # when things ran last is in the database, not in a file
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
 _slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})

@@ -16,8 +16,11 @@ SHORTEST_PART = 4  # a line of a secret of several lines is masked by itself fro
 
 _NAMES = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[_-]?key|credential"
 _PATTERNS = (
-    (re.compile(rf"""(?i)([\w-]*(?:{_NAMES})["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"',;]+)"""), rf"\1{MASK}"),
-    (re.compile(rf"(?i)(--?[\w-]*(?:{_NAMES})\s+)([^\s-]\S*)"), rf"\1{MASK}"),
+    (
+        re.compile(rf"""(?i)((?:{_NAMES})[\w-]{{0,20}}["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s"',;]+)"""),
+        rf"\1{MASK}",
+    ),
+    (re.compile(rf"(?i)(--?[\w-]{{0,30}}(?:{_NAMES})\s+)([^\s-]\S*)"), rf"\1{MASK}"),
     (re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{8,}"), rf"\1{MASK}"),
     (re.compile(r"(\w://[^\s/:@]*:)[^\s/@]+(?=@)"), rf"\1{MASK}"),
     (re.compile(r"\bgst_[\w-]{20,}"), MASK),

@@ -139,7 +139,7 @@ class Pulse:
 
     def _beat_on(self) -> None:
         next_look = next_beat = 0.0
-        while not self._end:
+        while self._is_needed():
             now = time.monotonic()
             runs = self.runs()
             for run in runs:
@@ -155,6 +155,13 @@ class Pulse:
             self._wake.wait(SAVE_EVERY if runs else max(0.05, next_beat - time.monotonic()))
             self._wake.clear()
         connection.close()
+
+    def _is_needed(self) -> bool:
+        with self._lock:
+            needed = not self._end and bool(self._runs or self.worker)
+            if not needed:
+                self._thread = None  # under the lock: whoever adds a run now starts another one
+            return needed
 
     def _beat(self, runs: list[Run]) -> None:
         now = timezone.now()

@@ -20,17 +20,16 @@ from jobs.schedule import TICK
 
 log = logging.getLogger(__name__)
 
-TICK_MESSAGE = {
-    "task": "jobs.tick",
-    "schedule": float(TICK),
-    # A worker that comes back finds one look to take, not one for each that it missed.
-    "options": {"queue": "default", "expires": float(TICK)},
-}
+LOOK = "jobs.tick"
+# A worker that comes back finds one look to take, not one for each that it missed.
+LOOK_OPTIONS: dict[str, Any] = {"queue": "default", "expires": float(TICK)}
 
 
 def connect(app: Celery) -> None:
     """Prepare the application for workers and the scheduler."""
-    app.conf.beat_schedule = {"look what is due": TICK_MESSAGE}
+    app.conf.beat_schedule = {
+        "look what is due": {"task": LOOK, "schedule": float(TICK), "options": LOOK_OPTIONS}
+    }
     # It warns root of unpickling what strangers send; our messages are JSON, and only `json` is accepted.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     signals.worker_ready.connect(_ready)
@@ -47,6 +46,8 @@ class _Beat:
         if os.environ.get("GESTION_SCHEDULER") == "thread":
             self.service = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
             self.service.start()
+            # The first look now: beat itself only begins to count.
+            app.send_task(LOOK, **LOOK_OPTIONS)
 
     def stop(self) -> None:
         if self.service is not None:
