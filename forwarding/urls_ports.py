@@ -1,0 +1,3 @@
+"""URLs of forwarded ports."""
+
+urlpatterns: list = []

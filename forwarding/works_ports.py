@@ -1,0 +1,1 @@
+"""The works of forwarded ports."""
