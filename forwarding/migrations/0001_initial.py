@@ -3,85 +3,198 @@
 import django.db.models.deletion
 import django.db.models.expressions
 import django.utils.timezone
-import servers.validators
 from django.db import migrations, models
+
+import servers.validators
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('servers', '0001_initial'),
+        ("servers", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PortForward',
+            name="PortForward",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('protocol', models.CharField(choices=[('tcp', 'TCP'), ('udp', 'UDP')], default='tcp', max_length=3, verbose_name='protocol')),
-                ('first_port', models.PositiveIntegerField(verbose_name='port of the host')),
-                ('last_port', models.PositiveIntegerField()),
-                ('destination_first', models.PositiveIntegerField(verbose_name='port of the destination')),
-                ('destination_last', models.PositiveIntegerField()),
-                ('active', models.BooleanField(default=True, help_text='Switched off, the rule stays here and keeps its ports.', verbose_name='active')),
-                ('note', models.CharField(blank=True, max_length=200, validators=[servers.validators.validate_text], verbose_name='note')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('version', models.PositiveBigIntegerField(default=1, editable=False)),
-                ('answers', models.JSONField(editable=False, null=True)),
-                ('answers_at', models.DateTimeField(editable=False, null=True)),
-                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='forwarded_ports', to='servers.server', verbose_name='destination')),
-                ('host', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='port_forwards', to='servers.server', verbose_name='host')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "protocol",
+                    models.CharField(
+                        choices=[("tcp", "TCP"), ("udp", "UDP")],
+                        default="tcp",
+                        max_length=3,
+                        verbose_name="protocol",
+                    ),
+                ),
+                ("first_port", models.PositiveIntegerField(verbose_name="port of the host")),
+                ("last_port", models.PositiveIntegerField()),
+                ("destination_first", models.PositiveIntegerField(verbose_name="port of the destination")),
+                ("destination_last", models.PositiveIntegerField()),
+                (
+                    "active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Switched off, the rule stays here and keeps its ports.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True,
+                        max_length=200,
+                        validators=[servers.validators.validate_text],
+                        verbose_name="note",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("version", models.PositiveBigIntegerField(default=1, editable=False)),
+                ("answers", models.JSONField(editable=False, null=True)),
+                ("answers_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="forwarded_ports",
+                        to="servers.server",
+                        verbose_name="destination",
+                    ),
+                ),
+                (
+                    "host",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="port_forwards",
+                        to="servers.server",
+                        verbose_name="host",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'forwarded port',
-                'verbose_name_plural': 'forwarded ports',
-                'ordering': ['host__name', 'protocol', 'first_port'],
+                "verbose_name": "forwarded port",
+                "verbose_name_plural": "forwarded ports",
+                "ordering": ["host__name", "protocol", "first_port"],
             },
         ),
         migrations.CreateModel(
-            name='PortClaim',
+            name="PortClaim",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('protocol', models.CharField(max_length=3)),
-                ('port', models.PositiveIntegerField()),
-                ('host', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='servers.server')),
-                ('rule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='claims', to='forwarding.portforward')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("protocol", models.CharField(max_length=3)),
+                ("port", models.PositiveIntegerField()),
+                (
+                    "host",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="servers.server",
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="claims",
+                        to="forwarding.portforward",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PortReading',
+            name="PortReading",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('read_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('listening', models.JSONField(default=list)),
-                ('foreign', models.JSONField(default=list)),
-                ('host', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='port_reading', to='servers.server')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("read_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("listening", models.JSONField(default=list)),
+                ("foreign", models.JSONField(default=list)),
+                (
+                    "host",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="port_reading",
+                        to="servers.server",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='portforward',
-            constraint=models.CheckConstraint(condition=models.Q(('protocol__in', ['tcp', 'udp'])), name='port_protocol_is_known'),
+            model_name="portforward",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("protocol__in", ["tcp", "udp"])), name="port_protocol_is_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portforward',
-            constraint=models.CheckConstraint(condition=models.Q(('first_port__gte', 1), ('first_port__lte', models.F('last_port')), ('last_port__lte', 65535)), name='ports_are_a_range'),
+            model_name="portforward",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("first_port__gte", 1),
+                    ("first_port__lte", models.F("last_port")),
+                    ("last_port__lte", 65535),
+                ),
+                name="ports_are_a_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portforward',
-            constraint=models.CheckConstraint(condition=models.Q(('destination_first__gte', 1), ('destination_first__lte', models.F('destination_last')), ('destination_last__lte', 65535)), name='destination_ports_are_a_range'),
+            model_name="portforward",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("destination_first__gte", 1),
+                    ("destination_first__lte", models.F("destination_last")),
+                    ("destination_last__lte", 65535),
+                ),
+                name="destination_ports_are_a_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portforward',
-            constraint=models.CheckConstraint(condition=models.Q(('destination_first', models.F('destination_last')), ('destination_last', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('destination_first'), '+', models.F('last_port')), '-', models.F('first_port'))), _connector='OR'), name='destination_ports_fit'),
+            model_name="portforward",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("destination_first", models.F("destination_last")),
+                    (
+                        "destination_last",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("destination_first"), "+", models.F("last_port")
+                            ),
+                            "-",
+                            models.F("first_port"),
+                        ),
+                    ),
+                    _connector="OR",
+                ),
+                name="destination_ports_fit",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portforward',
-            constraint=models.CheckConstraint(condition=models.Q(('host', models.F('destination')), _negated=True), name='a_port_leads_to_a_guest'),
+            model_name="portforward",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("host", models.F("destination")), _negated=True),
+                name="a_port_leads_to_a_guest",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='portclaim',
-            constraint=models.UniqueConstraint(fields=('host', 'protocol', 'port'), name='one_destination_a_port'),
+            model_name="portclaim",
+            constraint=models.UniqueConstraint(
+                fields=("host", "protocol", "port"), name="one_destination_a_port"
+            ),
         ),
     ]

@@ -45,8 +45,8 @@ class PortForwardQuerySet(models.QuerySet["PortForward"]):
 class PortForward(models.Model):
     """A port (or a range) of a Proxmox host that leads to one of its guests.
 
-    A range leads to a range of the same length, port by port, or to one single port. A rule that is switched off
-    keeps its ports, so that switching it on again can never fail.
+    A range leads to a range of the same length, port by port, or to one single port. A rule that is
+    switched off keeps its ports, so that nothing is in the way when it is switched on again.
     """
 
     host = models.ForeignKey(
@@ -151,8 +151,8 @@ class PortClaim(models.Model):
 class PortReading(models.Model):
     """What a host itself was using of its ports when it was last read.
 
-    `listening` and `foreign` are lists of [protocol, first port, last port, by whom]: sockets that listen on the
-    outside, and ports that rules other than ours forward.
+    `listening` and `foreign` are lists of [protocol, first port, last port, by whom]: sockets that listen on
+    the outside, and ports that rules other than ours forward.
     """
 
     host = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="port_reading")
