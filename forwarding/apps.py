@@ -11,4 +11,11 @@ class ForwardingConfig(AppConfig):
     verbose_name = _("Forwarding")
 
     def ready(self) -> None:
-        """Tell servers and the shell what each noun of this room adds to them."""
+        """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from forwarding import shell_ports, works_ports
+        from pages import registry as pages
+        from servers import registry as servers
+
+        servers.register(shell_ports.server_part)
+        pages.register(shell_ports.section)
+        works_ports.register()

@@ -85,18 +85,13 @@ class PortForwardForm(DangerForm):
         required=False,
         help_text=_("Empty: the same. A range goes to as many ports, one by one, or all to a single port."),
     )
-    active = forms.BooleanField(
-        label=_("Active"),
-        required=False,
-        initial=True,
-        help_text=_("Switched off, the rule stays here and keeps its ports."),
-    )
     note = forms.CharField(label=_("Note"), max_length=200, required=False)
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
-    field_order = [
-        "host", "destination", "protocol", "ports", "destination_ports", "note", "active", "version", "confirm",
-    ]  # fmt: skip
+    field_order = (
+        *("host", "destination", "protocol", "ports", "destination_ports"),
+        *("note", "version", "confirm"),
+    )
 
     def __init__(
         self, *args: Any, host: Server | None = None, rule: PortForward | None = None, **kwargs: Any
@@ -111,7 +106,6 @@ class PortForwardForm(DangerForm):
                     "protocol": rule.protocol,
                     "ports": rule.ports,
                     "destination_ports": rule.destination_ports,
-                    "active": rule.active,
                     "note": rule.note,
                     "version": rule.version,
                 },
@@ -147,7 +141,6 @@ class PortForwardForm(DangerForm):
         rule.protocol = data["protocol"]
         rule.first_port, rule.last_port = data["ports"]
         rule.destination_first, rule.destination_last = data["destination_ports"] or data["ports"]
-        rule.active = data["active"]
         rule.note = data["note"]
         return rule
 
