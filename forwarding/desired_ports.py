@@ -1,5 +1,6 @@
 """What a Proxmox host should hold so that its ports lead to its guests: nat-vz and its boot links."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from hosts.state import STAGED, Command, File, Link, State
 from servers.models import Server
 
 KIND = "nat"
+_INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}", re.ASCII)
 SCRIPT = "/etc/init.d/nat-vz"
 LEVELS = (2, 3, 4, 5)
 UNDO_SECONDS = 60
@@ -99,7 +101,9 @@ def _one_a_network(texts: Iterable[str | None]) -> tuple[IPv4Address, ...]:
 
 
 def script(nat: Nat) -> str:
-    """The text of /etc/init.d/nat-vz."""
+    """The text of nat-vz; ValueError for an interface whose name could be read as anything else."""
+    if not _INTERFACE.fullmatch(nat.external):
+        raise ValueError(f"{nat.external!r} is no interface's name")
     return configured(
         "nat-vz.j2",
         external=nat.external,

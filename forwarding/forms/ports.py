@@ -16,7 +16,7 @@ _PORTS = re.compile(r"([0-9]{1,5})(?:\s*[-:–]\s*([0-9]{1,5}))?", re.ASCII)
 
 
 class PortsField(forms.CharField):
-    """A port, or a range such as 8000-8010; gives (first, last)."""
+    """A port, or a range such as 9000-9010; gives (first, last)."""
 
     def to_python(self, value: Any) -> Any:
         """(first, last), or None where nothing was typed."""
@@ -25,7 +25,7 @@ class PortsField(forms.CharField):
             return None
         match = _PORTS.fullmatch(text)
         if match is None:
-            raise ValidationError(_("Enter a port such as 8080, or a range such as 8000-8010."))
+            raise ValidationError(_("Enter a port such as 8080, or a range such as 9000-9010."))
         first = int(match[1])
         last = int(match[2] or first)
         if not 1 <= first <= last <= LAST_PORT:
@@ -77,7 +77,7 @@ class PortForwardForm(DangerForm):
     ports = PortsField(
         label=_("Port of the host"),
         max_length=20,
-        help_text=_("One such as 8080, or a range such as 8000-8010."),
+        help_text=_("One such as 8080, or a range such as 9000-9010."),
     )
     destination_ports = PortsField(
         label=_("Port of the destination"),

@@ -124,7 +124,7 @@ class PortForward(models.Model):
 
 
 def ports_text(first: int, last: int) -> str:
-    """A port or a range as people write it: 80, 8000-8010."""
+    """A port or a range as people write it: 80, 9000-9010."""
     return str(first) if first == last else f"{first}-{last}"
 
 
