@@ -122,9 +122,13 @@ def _without() -> tuple[str, ...]:
     return ("sh", "-c", f"{again}{path}{away}\naway")
 
 
-# So that `service nat-vz status` works at once: systemd makes a unit of a script that it has not seen yet.
+# systemd makes a unit of a script that it has not seen yet, and knows that it is started: so that its own
+# `systemctl status|stop nat-vz` tell the truth and work.
 UNIT = "/run/systemd/generator.late/nat-vz.service"
-NOTICE = f"[ ! -d /run/systemd/system ] || [ -e {UNIT} ] || systemctl daemon-reload"
+NOTICE = f"""if [ -d /run/systemd/system ]; then
+  [ -e {UNIT} ] || systemctl daemon-reload
+  systemctl -q is-active nat-vz || systemctl --no-block start nat-vz
+fi"""
 
 
 def desired(host: Server) -> State:
@@ -138,7 +142,7 @@ def desired(host: Server) -> State:
         kind=KIND,
         items=(File(SCRIPT, text.encode(), mode=0o755), *links),
         checks=(Command(("sh", STAGED(SCRIPT), "check")),),
-        activate=(Command(("sh", "-c", NOTICE)), Command((SCRIPT, "restart"))),
+        activate=(Command((SCRIPT, "restart")), Command(("sh", "-c", NOTICE))),
         looks=(Command((SCRIPT, "status")),),
         proofs=(Command((SCRIPT, "status")),),
         put_back=back,
