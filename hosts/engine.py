@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
 from hosts.changes import Change, Seen, compare, read_manifest, read_seen, wanted
-from hosts.errors import Busy, ForeignFile, Interrupted, RollbackFailed, TimedOut, Unreachable
+from hosts.errors import (
+    Busy,
+    ForeignFile,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Interrupted,
+    LoginRefused,
+    RollbackFailed,
+    TimedOut,
+    Unreachable,
+)
 from hosts.host import Host
 from hosts.job import allowed_seconds, commands_text, job
 from hosts.state import File, Item, State
@@ -16,6 +26,8 @@ from hosts.state import File, Item, State
 __all__ = ["Change", "Outcome", "Plan", "Recovered", "apply", "plan", "recover"]
 
 LOOK_SECONDS = 120.0  # for a plan or a question, a put-back of an interrupted apply included
+# A new state that cuts us off may also lead us to another server: until the host has undone it, that is no news.
+AWAY = (Unreachable, Interrupted, TimedOut, HostKeyChanged, HostKeyUnknown, LoginRefused)
 PAUSE = 0.5  # seconds between two tries to reach a host again
 PATIENCE = 30.0  # seconds that a host may be out of reach, or over its undo time, before we give up
 
@@ -196,7 +208,7 @@ def _decide(host: Host, plan: Plan, reconnect: Callable[[], Host] | None, end: f
     while True:
         try:
             answer = answers.ask_end(again() if again else host, question, LOOK_SECONDS)
-        except (Unreachable, Interrupted, TimedOut) as error:
+        except AWAY as error:
             if time.monotonic() > end:
                 raise Interrupted(host.name, error.words) from error
             time.sleep(PAUSE)
@@ -210,7 +222,7 @@ def _ask_again(reconnect: Callable[[], Host], plan: Plan, end: float) -> answers
     while time.monotonic() < end:
         try:
             found = {one.run: one for one in recover(reconnect())}
-        except (Unreachable, Interrupted, TimedOut) as error:
+        except AWAY as error:
             words = error.words
         else:
             one = found.get(plan.run)
