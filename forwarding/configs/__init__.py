@@ -14,7 +14,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=False,  # noqa: S701 - no HTML; each value goes through its format's own filter
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
