@@ -120,7 +120,9 @@ def plan(host: Host, state: State) -> Plan:
         contents = {path: reader.take(seen[path].size) for path in sent}
     changes = tuple(compare(state, seen, owned, contents))
     fingerprint = hashlib.sha256(manifest + expected).hexdigest()
-    return Plan(state, secrets.token_hex(8), changes, fingerprint, seen, manifest + expected, recovered, inactive)
+    return Plan(
+        state, secrets.token_hex(8), changes, fingerprint, seen, manifest + expected, recovered, inactive
+    )
 
 
 def apply(

@@ -10,7 +10,26 @@ from hosts.memory import MemoryHost
 from hosts.ssh import command_line
 from hosts.state import STAGED, Command, File, Link, State
 
-ODD = ["-", "--", "-n", "\n", "\n\n", "a\n", "\nb", "'", '"', "`id`", "$(id)", "${IFS}", "\\", "\\n", " ", "*", "%s", "&;|"]
+ODD = [
+    "-",
+    "--",
+    "-n",
+    "\n",
+    "\n\n",
+    "a\n",
+    "\nb",
+    "'",
+    '"',
+    "`id`",
+    "$(id)",
+    "${IFS}",
+    "\\",
+    "\\n",
+    " ",
+    "*",
+    "%s",
+    "&;|",
+]
 ODD += ["é", "\udcff", "\r", "\t", "x y", "end", "0", "r0", "!"]
 
 nonul = st.characters(exclude_characters="\0", exclude_categories=["Cs"])

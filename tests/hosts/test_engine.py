@@ -90,7 +90,10 @@ def test_the_difference_is_shown_as_unified_text() -> None:
     host = MemoryHost()
     put(host, state(b"a\nb\nc\n"))
     plan = engine.plan(host, state(b"a\nB\nc\n"))
-    assert plan.diff == f"--- {SITE}\t644 root root\n+++ {SITE}\t644 root root\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+    assert (
+        plan.diff
+        == f"--- {SITE}\t644 root root\n+++ {SITE}\t644 root root\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+    )
 
 
 def test_modes_are_what_the_state_says_and_a_changed_mode_is_a_change() -> None:

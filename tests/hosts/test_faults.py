@@ -10,7 +10,21 @@ from hosts.errors import HostError, Interrupted, RollbackFailed
 from hosts.memory import MemoryHost
 from hosts.state import STAGED, Absent, Command, File, Link, State
 
-TOOLS = ("mkdir", "head", "chmod", "ln", "sync", "mv", "rm", "rmdir", "timeout", "cp", "cat", "stat", "sha256sum")
+TOOLS = (
+    "mkdir",
+    "head",
+    "chmod",
+    "ln",
+    "sync",
+    "mv",
+    "rm",
+    "rmdir",
+    "timeout",
+    "cp",
+    "cat",
+    "stat",
+    "sha256sum",
+)
 OLD = State("k", (File("/etc/a/one", b"old\n"), File("/etc/gone", b"gone\n"), Link("/etc/link", "one")))
 NEW = State(
     "k",
@@ -44,7 +58,9 @@ def host_with_fault(at: int, fault: str, after: str = ":") -> MemoryHost:
     (binaries / "timeout").rename(binaries / "timeout-answers")
     (host.root.parent / "calls").write_text("0\n")
     for name in TOOLS:
-        host.program(name, COUNTER.format(at=at, fault=fault, after=after, name=name, real=shutil.which(name)))
+        host.program(
+            name, COUNTER.format(at=at, fault=fault, after=after, name=name, real=shutil.which(name))
+        )
     return host
 
 
@@ -81,7 +97,9 @@ def both() -> tuple[dict, dict]:
     return outcomes()
 
 
-def until_no_fault(fault: str, after: str = ":") -> Iterator[tuple[MemoryHost, engine.Plan, HostError | None, int]]:
+def until_no_fault(
+    fault: str, after: str = ":"
+) -> Iterator[tuple[MemoryHost, engine.Plan, HostError | None, int]]:
     """Apply the new state once for each call of a tool that can go wrong."""
     for at in range(1, 200):
         host = host_with_fault(0, fault, after)
@@ -105,7 +123,9 @@ def until_no_fault(fault: str, after: str = ":") -> Iterator[tuple[MemoryHost, e
         yield host, plan, error, at
 
 
-@pytest.mark.parametrize(("fault", "after"), [("kill -9 0", ":"), (":", "kill -9 0")], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("fault", "after"), [("kill -9 0", ":"), (":", "kill -9 0")], ids=["before", "after"]
+)
 def test_killed_before_or_after_any_tool_the_next_look_finishes_it_and_says_which(
     both: tuple[dict, dict], fault: str, after: str
 ) -> None:
