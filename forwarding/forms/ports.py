@@ -44,7 +44,11 @@ class GuestField(forms.ModelChoiceField):
 class DangerForm(forms.Form):
     """A form that asks for a second word where what it does may cut something off."""
 
-    confirm = forms.BooleanField(label=_("Yes, do it all the same"), required=False)
+    confirm = forms.BooleanField(
+        label=_("Yes, do it all the same"),
+        required=False,
+        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
+    )
 
     dangers: tuple[str, ...] = ()
 

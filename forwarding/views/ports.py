@@ -23,7 +23,7 @@ from forwarding.services.ports import SecondWordNeeded, StaleRule
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
-from servers.models import Rollout, RolloutState, Server
+from servers.models import Rollout, RolloutRecord, RolloutState, Server
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -105,6 +105,7 @@ def port(request: HttpRequest, pk: int) -> HttpResponse:
         "rule": rule,
         "outside": outside_of(rule.host),
         "rollout": Rollout.objects.filter(server=rule.host, kind=KIND).first(),
+        "record": RolloutRecord.objects.filter(server=rule.host, kind=KIND).first(),
         "rolling": of_host.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
         "asking": of_rule.exclude(state__in=ENDED).order_by("-pk").first(),
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
@@ -216,7 +217,10 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         except StaleRule as error:
             return refused(request, str(error), reverse("forwarding:ports"))
         else:
-            return done(request, _("%s is deleted.") % rule, reverse("forwarding:ports"))
+            rollout = Rollout.objects.filter(server=rule.host, kind=KIND).first()
+            url = rollout.get_absolute_url() if rollout else reverse("forwarding:ports")
+            said = _("%(rule)s is deleted. %(host)s is getting the new rules now.")
+            return done(request, said % {"rule": rule, "host": rule.host}, url)
     context = {"rule": rule, "dangers": dangers(rule.host, Way.of(rule), None)}
     return show_form(request, "forwarding/delete_port.html", form, context)
 
