@@ -34,6 +34,13 @@ class Channel(filesystem.Channel):
         hidden.write_bytes(str_to_bytes(dumps(payload)))
         hidden.rename(folder / name)
 
+    def _lookup(self, exchange: str, routing_key: str, default: str | None = None) -> list[str]:
+        """The queues of a message: the one it names. No table of bindings that could get lost."""
+        return [routing_key]
+
+    def _queue_bind(self, *_names: str | None) -> None:
+        """Nothing to keep."""
+
     def _get(self, queue: str, timeout: float | None = None) -> Any:
         folder = Path(self.data_folder_in)
         changed = folder.stat().st_mtime_ns

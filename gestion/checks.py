@@ -52,7 +52,7 @@ def check_transport(**_kwargs: Any) -> list[CheckMessage]:
     """That nothing secret travels in the clear, and that no stranger is believed."""
     found: list[CheckMessage] = []
     secure = not settings.GESTION_URL.startswith("http://")
-    if not secure and not _is_loopback(urlsplit(settings.GESTION_URL).hostname or ""):
+    if not (secure or settings.DEMO or _is_loopback(urlsplit(settings.GESTION_URL).hostname or "")):
         found.append(
             Warning(
                 "The panel is reached by plain HTTP over a network: passwords and keys can be read.",

@@ -102,7 +102,8 @@ def _end_with_parent(parent: int) -> Callable[[], None]:
 class Launcher:
     """The children, from the first start to the last end."""
 
-    def __init__(self, children: list[Child], url: str, binds: list[tuple[str, int]]) -> None:
+    def __init__(self, children: list[Child], url: str, binds: list[tuple[str, int]], words: str) -> None:
+        self.words = words
         self.children = children
         self.url = url
         self.binds = binds
@@ -146,7 +147,9 @@ class Launcher:
         while not self.ending.is_set():
             if _answers(host, port, urlsplit(self.url).netloc):
                 shown = f"[{host}]" if ":" in host else host
-                say(f"panel    | Gestion answers at {self.url} (here: http://{shown}:{port}/)")
+                say(f"panel    | Gestion answers at {self.url} (on this machine: http://{shown}:{port}/)")
+                if self.words:
+                    say(f"panel    | {self.words}")
                 return
             self.ending.wait(0.3)
 
@@ -181,7 +184,9 @@ def main() -> int:
         Child("web", [*web, "gestion.asgi:application"], {"PYTHONWARNINGS": "ignore:No directory at"}),
         Child("worker", worker, {"GESTION_SCHEDULER": "thread"}),
     ]
-    return Launcher(children, options.url, binds).run()
+    # By the environment, because everybody on the machine can read a command line; and not for the children.
+    words = os.environ.pop("GESTION_FIRST_WORDS", "")
+    return Launcher(children, options.url, binds, words).run()
 
 
 if __name__ == "__main__":

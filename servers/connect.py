@@ -136,4 +136,4 @@ def suggested_connection(
     if external_ip and external_ip != host.external_ip:
         return Address(external_ip).text
     outside = host.external_hostname_for_vms or host.external_ip or host.name
-    return f"-p 2200 root@{outside}"
+    return f"-p <port> root@{outside}"

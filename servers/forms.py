@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from pages.widgets import CheckList
-from servers.connect import suggested_connection, way_to
+from servers.connect import reachable_by, suggested_connection, way_to
 from servers.models import Server, Tag
 from servers.validators import normal_folder, normal_name, validate_unix_name
 
@@ -38,8 +38,13 @@ class Group:
 
 GROUPS: tuple[tuple[Any, tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_("Server"), ("name", "keymanager_name", "unix_users", "tags", "notes"), "", ()),
-    (_("Where it runs"), ("external_ip", "internal_ip", "is_vm"), "is_vm", ("vm_host",)),
-    (_("How it is reached"), ("ssh_connection", "backup_ssh_connection"), "", ()),
+    (_("Where it runs"), ("is_vm",), "is_vm", ("vm_host",)),
+    (
+        _("How it is reached"),
+        ("external_ip", "internal_ip", "ssh_connection", "backup_ssh_connection"),
+        "",
+        (),
+    ),
     (
         _("Proxmox"),
         ("is_proxmox",),
@@ -47,7 +52,7 @@ GROUPS: tuple[tuple[Any, tuple[str, ...], str, tuple[str, ...]], ...] = (
         ("proxmox_node", "external_interface", "external_hostname_for_vms", "nginx_server"),
     ),
     (_("Samba"), ("samba_management",), "samba_management", ("samba_base_folder",)),
-    (_("Owners"), ("owners",), "", ()),
+    (_("People"), ("owners",), "", ()),
 )
 
 
@@ -136,7 +141,7 @@ class ServerForm(forms.ModelForm):
         for name in ("name", "ssh_connection", "backup_ssh_connection", "keymanager_name"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
         self.fields["tags"].widget.attrs["list"] = "known-tags"
-        self.fields["ssh_connection"].widget.attrs["placeholder"] = self.suggestion or "root@"
+        self.fields["ssh_connection"].widget.attrs["placeholder"] = self.suggestion
 
     def _choices(self, name: str, queryset: Any) -> None:
         field = self.fields[name]
@@ -173,16 +178,26 @@ class ServerForm(forms.ModelForm):
         return list(Tag.objects.values_list("name", flat=True))
 
     @property
+    def typed_host(self) -> Server | None:
+        """The host that is chosen so far."""
+        pk = str(self["vm_host"].value() or "") if self["is_vm"].value() else ""
+        return Server.objects.filter(pk=pk).first() if pk.isdecimal() and len(pk) < 19 else None
+
+    @property
+    def gateway(self) -> Server | None:
+        """The host through which it is reached when the connection is left empty."""
+        host = self.typed_host
+        return host if host and self["internal_ip"].value() and reachable_by(host) else None
+
+    @property
     def suggestion(self) -> str:
-        """The connection string that fits what is typed so far, or the way through the host."""
-        return suggestion(self)
+        """The connection string that fits what is typed so far."""
+        return suggestion(self, self.typed_host)
 
 
-def suggestion(form: forms.ModelForm) -> str:
+def suggestion(form: forms.ModelForm, host: Server | None) -> str:
     """What the SSH connection could be, as far as what is typed so far tells; never raises."""
     typed = {name: str(form[name].value() or "") for name in ("name", "internal_ip", "external_ip")}
-    host_id = str(form["vm_host"].value() or "") if form["is_vm"].value() else ""
-    host = Server.objects.filter(pk=host_id).first() if host_id.isdigit() else None
     try:
         return suggested_connection(
             host=host,

@@ -98,3 +98,8 @@ class RolloutRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.server}: {self.outcome}"
+
+    @property
+    def mood(self) -> str:
+        """The outcome as the name of a state that has a colour."""
+        return {Outcome.APPLIED: "success", Outcome.NOTHING: "nothing"}.get(Outcome(self.outcome), "failed")

@@ -51,7 +51,17 @@ class Command(BaseCommand):
         argv = [sys.executable, "-P", str(LAUNCHER), "--url", settings.GESTION_URL]
         argv += [f"--bind={host} {port}" for host, port in binds]
         argv += [f"--queues={','.join(settings.JOBS_SLOTS)}"]
-        os.execv(sys.executable, argv)  # noqa: S606 - no shell is wanted
+        os.execve(sys.executable, argv, {**os.environ, "GESTION_FIRST_WORDS": first_words()})  # noqa: S606
+
+
+def first_words() -> str:
+    """What to say besides the address: how to make the first account, as long as there is none."""
+    from accounts.models import User
+    from accounts.setup_code import setup_code
+
+    if User.objects.exists():
+        return ""
+    return _("Make the first account there. It asks for this set-up code: %s") % setup_code()
 
 
 def take_lock(path: Path) -> int:

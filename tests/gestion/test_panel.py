@@ -1,0 +1,95 @@
+"""`manage.py panel`: all processes of the embedded panel."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.panel import ROOT, Panel
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def panel(tmp_path):
+    with Panel(tmp_path) as started:
+        yield started
+
+
+def children(panel: Panel) -> dict[str, psutil.Process]:
+    assert panel._process
+    found = {}
+    for child in psutil.Process(panel._process.pid).children():
+        if child.status() != psutil.STATUS_ZOMBIE:
+            found["web" if "daphne" in " ".join(child.cmdline()) else "worker"] = child
+    return found
+
+
+def wait_for(what, seconds: float = 30.0) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_web_worker_and_scheduler_come_up_and_go_down_together(panel):
+    assert panel.answers()
+    running = children(panel)
+    assert set(running) == {"web", "worker"}
+    wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text())
+    assert panel.manage("setup_code", "--plain").strip() in panel.log.read_text()
+    panel.stop()
+    assert panel._process.returncode == 0
+    assert not any(process.is_running() for process in running.values())
+
+
+def test_a_process_that_dies_is_started_again(panel):
+    before = children(panel)["worker"]
+    before.kill()
+    wait_for(lambda: "worker" in children(panel) and children(panel)["worker"].pid != before.pid)
+    assert "it starts again" in panel.log.read_text()
+
+
+def test_a_second_panel_on_the_same_data_is_refused(panel):
+    second = subprocess.run(
+        [sys.executable, "manage.py", "panel"],
+        cwd=ROOT,
+        env=panel.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert str(panel._process.pid) in second.stderr
+
+
+def test_no_orphan_stays_when_the_launcher_is_killed(panel):
+    running = list(children(panel).values())
+    os.kill(panel._process.pid, signal.SIGKILL)
+    panel._process.wait()
+    _gone, alive = psutil.wait_procs(running, 25)
+    assert not alive
+    panel.start()  # and the lock is free
+    assert panel.answers()
+
+
+def test_several_addresses_can_be_named(tmp_path):
+    with Panel(tmp_path, also_at=["127.0.0.2"]) as panel:
+        listening = {
+            item.laddr[:2] for item in children(panel)["web"].net_connections() if item.status == "LISTEN"
+        }
+    assert listening == {("127.0.0.1", panel.port), ("127.0.0.2", panel.port)}
+
+
+@pytest.mark.parametrize("bind", ["8000", "host:99999", "::1:8000", "127.0.0.1:x"])
+def test_an_address_that_is_none_is_refused(bind, tmp_path):
+    refused = subprocess.run(
+        [sys.executable, "manage.py", "panel", "--bind", bind],
+        cwd=ROOT, env={**os.environ, "DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "is not host:port" in refused.stderr
