@@ -172,7 +172,8 @@ def recover(host: Host) -> list[Recovered]:
         while not reader.done:
             kind, last, *words = reader.text().decode(errors="replace").split("\n")
             run, state, stage, *_ = [*last.split(" "), "", ""]
-            if run not in {one.run for one in found}:
+            # a full disk may have kept the host from writing how it ended
+            if state and run not in {one.run for one in found}:
                 found.append(Recovered(kind, run, state, stage, "\n".join(words).strip()))
     return found
 

@@ -1,5 +1,6 @@
 """A host by SSH: Fabric connects (paramiko beneath), with pinned host keys and a timeout on everything."""
 
+import secrets
 import select
 import shlex
 import time
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 SLICE = 32768  # bytes to read or write at once, what one SSH packet carries
 PULSE = 0.5  # seconds between looks at a silent connection's health
 END_SECONDS = 5.0  # after this, what was told to end is killed
+# A marked command's `timeout` passes the signal on to all that it started, and kills it if that does not help
+_END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
+  read -r name <"/proc/$pid/comm" && [ "$name" = timeout ] && kill "$pid"
+done 2>/dev/null"""
 
 
 @dataclass(frozen=True)
@@ -70,18 +75,19 @@ class SSHHost:
         until = time.monotonic() + timeout
         channel = self._channel()
         conversation = _Conversation(channel, stdin, on_output)
+        mark = "" if survive else secrets.token_hex(8)
         try:
             with self._interrupted_if_lost():
-                channel.exec_command(command_line(argv, None if survive else timeout))
+                # bytes, because a path need not be UTF-8
+                line = command_line(argv, None if survive else timeout, mark)
+                channel.exec_command(line.encode(errors="surrogateescape"))  # type: ignore[arg-type]
                 conversation.hold(until)
         except TimeoutError:
-            if not survive:
-                _end(channel)
+            self._end(channel, mark)
             words = conversation.err.decode(errors="replace")[-500:] or f"{argv[0]} was still running"
             raise TimedOut(self.name, words, seconds=timeout) from None
         except BaseException:  # also a Stop from on_output: the process on the host must not outlive it
-            if not survive:
-                _end(channel)
+            self._end(channel, mark)
             raise
         finally:
             channel.close()
@@ -93,6 +99,21 @@ class SSHHost:
             self.close()
             raise Interrupted(self.name, "the connection was closed before the command's end")
         return int(channel.exit_status)
+
+    def _end(self, channel: paramiko.Channel, mark: str) -> None:
+        """End what was started with this mark. By a command, because sshd does not pass signals on to root's."""
+        channel.close()
+        connection = self._connection
+        if not mark or connection is None or not connection.is_connected:
+            return
+        try:
+            ending = connection.transport.open_session(timeout=END_SECONDS)
+            ending.settimeout(END_SECONDS)
+            ending.exec_command(_END.format(mark=mark))
+            ending.recv(1)  # until its end
+            ending.close()
+        except (paramiko.SSHException, OSError, EOFError):
+            self.close()  # the host's own time-out remains
 
     def read(self, path: str) -> bytes | None:
         """See Host.read."""
@@ -222,7 +243,7 @@ class _Conversation:
         return bool(data)
 
 
-def command_line(argv: Sequence[str], timeout: float | None) -> str:
+def command_line(argv: Sequence[str], timeout: float | None, mark: str = "") -> str:
     """The line for the host's login shell that runs argv as it is; with a time-out, the host itself keeps it too.
 
     Without `exec` the shell stays, and gives the end by a signal as code 128 + n; SSH would not tell it to paramiko.
@@ -230,25 +251,12 @@ def command_line(argv: Sequence[str], timeout: float | None) -> str:
     words = shlex.join(argv)
     if timeout is None:
         return f"exec env LC_ALL=C {words}"
-    return f"env LC_ALL=C timeout -k {END_SECONDS:g} {timeout:g} {words}; exit $?"
+    marked = f" GESTION_RUN={mark}" if mark else ""
+    return f"env LC_ALL=C{marked} timeout -k {END_SECONDS:g} {timeout:g} {words}; exit $?"
 
 
 def _active(channel: paramiko.Channel) -> bool:
     return channel.transport is not None and channel.transport.is_active()
-
-
-def _end(channel: paramiko.Channel) -> None:
-    """Tell sshd to end the command (RFC 4254, section 6.9), and close."""
-    transport = channel.transport
-    if transport is not None and transport.is_active() and not channel.closed:
-        message = paramiko.Message()
-        message.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
-        message.add_int(channel.remote_chanid)
-        message.add_string("signal")
-        message.add_boolean(False)
-        message.add_string("TERM")
-        transport._send_user_message(message)  # type: ignore[attr-defined]  # paramiko has no call for it
-    channel.close()
 
 
 def tunnel(gateway: SSHHost, address: Address, timeout: float) -> paramiko.Channel:

@@ -12,9 +12,9 @@ from django.utils import timezone
 from accounts.actors import Actor
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
 from hosts.ssh import Target
-from servers.connect import target_to_check, way_to
+from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
-from servers.rollouts import start
+from servers.rollouts import due_on, start
 from servers.transport import transport
 from servers.words import sentence
 
@@ -41,12 +41,12 @@ def reach(server: Server, target: Target) -> Reached:
     return Reached(server, None)
 
 
-def check(server: Server) -> Contact:
-    """Try to reach the server now, its gateway before it, and note how that ended."""
+def check(server: Server, *, wake: bool = True) -> Contact:
+    """Try to reach the server now, its gateway before it, and note how that ended (see `note`)."""
     _address, gateway = _way(server)
     if gateway is not None:
-        check(gateway)  # so that what the guest's connection says is about the guest
-    return note(_reach_or_why_not(server))
+        check(gateway, wake=wake)  # so that what the guest's connection says is about the guest
+    return note(_reach_or_why_not(server), wake=wake)
 
 
 def check_many(servers: Iterable[Server]) -> Iterable[tuple[Server, Contact]]:
@@ -120,6 +120,8 @@ def _contact_of(server: Server, error: HostError | None) -> Contact:
         return Contact.UNPINNED if isinstance(error, HostKeyUnknown) else Contact.CHANGED
     if changed_key_waits(server):
         return Contact.CHANGED  # until an admin says which key is right, whatever it shows now
+    if isinstance(error, NoConnection):
+        return Contact.UNKNOWN  # nobody has said yet how; that is no trouble of the server
     if isinstance(error, LoginRefused):
         return Contact.REFUSED
     return Contact.UNREACHABLE if error else Contact.OK
@@ -144,9 +146,14 @@ def offer(server: Server, key: str, fingerprint: str) -> None:
 def _wake(server: Server) -> None:
     """What could not be rolled out because the server was out of reach is rolled out now."""
     asleep = Rollout.objects.filter(server=server, state=RolloutState.UNREACHABLE)
-    woken = asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
-    if woken or Rollout.objects.filter(server=server, state=RolloutState.WAITING).exists():
+    asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
+    if due_on(server).exists():
         start(Actor.system("scheduler"), server)
+
+
+def check_soon(server: Server) -> None:
+    """What is reached through this server has its turn at the next round."""
+    Server.objects.filter(vm_host=server).update(next_check_at=timezone.now(), failed_checks=0)
 
 
 def to_check() -> QuerySet[Server]:

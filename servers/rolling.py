@@ -30,7 +30,7 @@ from servers import registry
 from servers.claims import claim, release
 from servers.connect import GatewayBlocked, NoConnection, connect, reconnecting
 from servers.contact import Reached, check, note
-from servers.models import Outcome, Rollout, RolloutRecord, RolloutState, Server
+from servers.models import Contact, Outcome, Rollout, RolloutRecord, RolloutState, Server
 from servers.rollouts import WORK, due_on, start
 from servers.words import sentence
 
@@ -76,9 +76,9 @@ def _roll_out_all(run: Run, server: Server) -> list[str]:
                 _roll_out_kind(run, server, rollout)
         except HostError as error:
             trouble = sentence(error)
-            _note_host_error(run, rollout, error)
-            if isinstance(error, AWAY):
-                _note_contact(server, error)
+            away = _is_away(server, error)
+            _note_host_error(run, rollout, error, away=away)
+            if away:
                 _note_away(server, error)
         except Stopped:
             raise
@@ -135,7 +135,10 @@ def desired(server: Server, kind_name: str) -> State:
     if kind is None:
         raise LookupError(_("no module brings the kind “%s” any more") % kind_name)
     fresh = Server.objects.get(pk=server.pk)
-    return kind.desired(fresh) or State(kind=kind_name, items=())
+    state = kind.desired(fresh) or State(kind=kind_name, items=())
+    if state.kind != kind_name:  # the host would keep it under the other name, and lose that one's files
+        raise ValueError(f"the kind {kind_name} gave a State of the kind {state.kind}")
+    return state
 
 
 def foreign_paths(plan: engine.Plan) -> list[str]:
@@ -202,11 +205,11 @@ def _record(run: Run, rollout: Rollout, outcome: Outcome, said: str) -> None:
     )
 
 
-def _note_host_error(run: Run, rollout: Rollout, error: HostError) -> None:
+def _note_host_error(run: Run, rollout: Rollout, error: HostError, *, away: bool) -> None:
     if isinstance(error, AWAY + PASSING):
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(rollout.tries, 8))
         retry_at = timezone.now() + wait if isinstance(error, PASSING) else None
-        state = RolloutState.UNREACHABLE if isinstance(error, AWAY) else RolloutState.WAITING
+        state = RolloutState.UNREACHABLE if away else RolloutState.WAITING
         _settle(rollout, state=state, why=sentence(error), retry_at=retry_at)
         return
     if isinstance(error, ForeignFile):
@@ -218,11 +221,19 @@ def _note_host_error(run: Run, rollout: Rollout, error: HostError) -> None:
     _settle(rollout, state=RolloutState.FAILED, why=sentence(error), adopt=[])
 
 
-def _note_contact(server: Server, error: HostError) -> None:
+def _is_away(server: Server, error: HostError) -> bool:
+    """Whether the server as a whole is out of reach; its contact is noted too."""
     if isinstance(error, HostKeyUnknown | HostKeyChanged):
-        check(server)  # looks at the gateway first, so that its key is not taken for this server's
-    else:
+        check(
+            server, wake=False
+        )  # looks at the gateway first, so that its key is not taken for this server's
+        return True
+    if isinstance(error, AWAY):
         note(Reached(server, error))
+        return True
+    if isinstance(error, Interrupted | TimedOut):  # a warm connection that died: only a new one tells
+        return check(server, wake=False) != Contact.OK
+    return False
 
 
 def _note_away(server: Server, error: HostError) -> None:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from jobs.models import Job
 from jobs.services import start_job
-from servers.models import Contact, Rollout, RolloutState, Server
+from servers.models import Contact, HostKey, Rollout, RolloutState, Server
 
 WORK = "servers.roll_out"
 COALESCE = 0.3  # seconds in which quick changes become one rollout
@@ -51,9 +51,15 @@ def ask_and_adopt(actor: Actor, server: Server, kind: str, paths: Iterable[str],
 
 
 def start(actor: Actor, server: Server) -> Job | None:
-    """Have a worker roll out what waits on this server; None while its host key waits for an admin's word."""
-    if server.contact in {Contact.UNPINNED, Contact.CHANGED}:
-        Rollout.objects.filter(due(), server=server).update(why=_("Waits until the host key is accepted."))
+    """Have a worker roll out what waits on this server; None while no host key of it is accepted.
+
+    Then nothing could be sent to it. The check that follows the acceptance starts what waits.
+    """
+    accepted = HostKey.objects.filter(server=server, pinned_at__isnull=False)
+    changed = Server.objects.filter(pk=server.pk, contact=Contact.CHANGED)
+    if changed.exists() or not accepted.exists():
+        why = _("Waits until the server has been reached and its host key is accepted.")
+        Rollout.objects.filter(due(), server=server).update(why=why)
         return None
     return start_job(
         actor,

@@ -1,15 +1,19 @@
 # Putting back
 
-# Remove all that this apply left beside its result
-clean() {
-  set --
+# Remove the stage folders, and what else is named
+remove_stages() {
   j=0
   while [ "$j" -lt "$M" ]; do
     j=$((j + 1))
-    eval "set -- \"\$@\" \"\$R\$f$j/.gestion-\$RUN\""
+    eval "set -- \"\$R\$f$j/.gestion-\$RUN\" \"\$@\""
   done
+  [ $# = 0 ] || rm -rf -- "$@"
+}
+
+# Remove all that this apply left beside its result, the journal last
+clean() {
   disarm
-  rm -rf -- "$@" "$RUNS/$RUN".* "$OUT"
+  remove_stages "$OUT" "$RUNS/$RUN".[!j]* "$RUNS/$RUN.journal"
 }
 
 # Put the item $1 back as it was; its file in place is kept aside if it is neither the old nor our new one
@@ -99,9 +103,10 @@ put_back() {
     fi
   fi
   W=$first COMMAND=$which
+  remove_stages
+  remove_made
   record
   clean
-  remove_made
 }
 
 # How the apply of KIND ended, for who asks later

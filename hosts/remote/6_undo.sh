@@ -34,8 +34,8 @@ armed() {
 
 disarm() {
   [ -e "$RUNS/$RUN.undo" ] || return 0
-  # When the timer itself puts back, its sleeper became us: we are not killed.
-  [ -n "${UNDOING-}" ] || ! armed || kill -9 -- "-$pid" 2>/dev/null
+  # dash's kill takes no --. When the timer itself puts back, its sleeper became us: we are not killed.
+  [ -n "${UNDOING-}" ] || ! armed || kill -9 "-$pid" 2>/dev/null
   set -- "$R/etc/systemd/system/gestion-undo-$RUN.service" "$R/etc/cron.d/gestion-undo-$RUN" \
     "$R/etc/systemd/system/multi-user.target.wants/gestion-undo-$RUN.service" "$RUNS/$RUN.undo"
   rm -f -- "$@"

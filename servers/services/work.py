@@ -10,11 +10,13 @@ from accounts.audit import record
 from jobs.models import Job
 from jobs.services import start_job
 from servers import rollouts
+from servers.contact import check_soon
 from servers.models import Rollout, RolloutState, Server
 
 
 def start_check(actor: Actor, server: Server) -> Job:
-    """A job that tries to reach this server."""
+    """A job that tries to reach this server; what is reached through it follows at the next round."""
+    check_soon(server)
     return start_job(
         actor,
         "servers.check",

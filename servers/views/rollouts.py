@@ -94,16 +94,12 @@ def _check_operate(request: HttpRequest, kind_name: str) -> None:
 def rollout(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """One kind on one server: what differs, what was applied, the buttons."""
     found = _rollout(request, pk, kind)
-    jobs = Job.objects.filter(
-        subject_type="servers.server",
-        subject_id=str(pk),
-        work__in=["servers.roll_out", "servers.look"],
-    ).exclude(state__in=ENDED)
+    jobs = Job.objects.visible_to(user_of(request)).of(found.server).exclude(state__in=ENDED)
     context = {
         "rollout": found,
         "server": found.server,
         "may_operate": _may_operate(request, kind),
-        "live_job": jobs.first(),
+        "live_job": jobs.filter(work__in=["servers.roll_out", "servers.look"]).first(),
         "records": found.server.rollout_records.filter(kind=kind).select_related("job")[:HISTORY],
     }
     return show_page(request, "servers/rollout.html", context, rollout_json(found))

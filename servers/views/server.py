@@ -30,7 +30,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_server(request, pk)
     keys = list(row.host_keys.all())
     rollouts = list(row.rollouts.select_related("server", "job"))
-    jobs = list(Job.objects.filter(subject_type="servers.server", subject_id=str(pk))[:SHOWN])
+    jobs = list(Job.objects.visible_to(user_of(request)).of(row)[:SHOWN])
     context = {
         "server": row,
         "way": _way(row),

@@ -82,7 +82,7 @@ def work_off(most: int = 20) -> list[Job]:
 
 
 def _work_off(most: int) -> list[Job]:
-    ended = []
+    ended: list[Job] = []
     for _turn in range(most):
         job = Job.objects.filter(state=JobState.WAITING).order_by("not_before", "pk").first()
         if job is None:

@@ -109,7 +109,7 @@ def test_trouble_is_told_with_what_to_do(make_reached, trouble, state):
 
 def test_a_server_that_nobody_said_how_to_reach_says_what_to_fill_in(make_server, memory_fleet):
     server = make_server("a.example.org")
-    assert check(server) == Contact.UNREACHABLE
+    assert check(server) == Contact.UNKNOWN
     assert "Fill in its SSH connection" in server.contact_why
 
 

@@ -1,5 +1,7 @@
 """The pages of this room: who sees what, what a program gets, and in how many queries."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -14,7 +16,7 @@ from tests.servers.conftest import work_off
 from tests.servers.fleet import host_key
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
-JSON = {"headers": {"accept": "application/json"}}
+JSON: dict[str, Any] = {"headers": {"accept": "application/json"}}
 
 
 @pytest.fixture
@@ -410,7 +412,7 @@ def test_paths_that_nobody_was_shown_are_not_adopted(admin_client, owned):
     post_json(admin_client, url, {"paths": ["/etc/passwd"]}, 409)
     post_json(admin_client, url, {"paths": ["/etc/motd"]})
     assert Rollout.objects.get().adopt == ["/etc/motd"]
-    assert AuditEntry.objects.get(verb="rollout.adopt").after["paths"] == ["/etc/motd"]
+    assert AuditEntry.objects.get(verb="rollout.adopt").after == {"kind": "motd", "paths": ["/etc/motd"]}
 
 
 def test_there_is_nothing_to_roll_out_where_all_is_in_sync(admin_client, make_server):

@@ -158,6 +158,7 @@ def test_an_unreachable_server_is_tried_again_later_and_when_it_is_back(make_rea
     assert job.state == JobState.FAILED
     row = the_rollout()
     assert row.state == RolloutState.UNREACHABLE
+    assert row.retry_at
     assert row.retry_at > timezone.now()
     server.refresh_from_db()
     assert server.contact == Contact.UNREACHABLE
@@ -176,6 +177,7 @@ def test_waits_between_tries_grow(make_reached, motd, actor):
     for _turn in range(4):
         work_off()
         row = the_rollout()
+        assert row.retry_at
         waits.append((row.retry_at - row.since).total_seconds())
         Rollout.objects.update(retry_at=timezone.now())
         upkeep.resume()
@@ -353,3 +355,45 @@ def test_waiting_rollouts_of_the_fleet_are_asked_for_at_once_but_not_the_drifted
     work_off()
     states = sorted(Rollout.objects.values_list("state", flat=True))
     assert states == [RolloutState.DRIFTED, RolloutState.IN_SYNC, RolloutState.IN_SYNC]
+
+
+def test_a_server_nobody_has_reached_yet_gets_no_job_that_could_only_fail(make_server, motd, actor):
+    server = make_server("planned.example.org", notes="hello")
+    work_off()
+    rollouts.ask(actor, server, ["motd"], "on")
+    upkeep.resume()
+    assert not Job.objects.filter(state=JobState.WAITING).exists()
+    assert the_rollout().state == RolloutState.WAITING
+    assert "accepted" in the_rollout().why
+
+
+def test_a_kind_cannot_roll_out_under_another_kinds_name(make_reached, motd, actor):
+    server, machine = make_reached("a.example.org", notes="hello")
+    kind = registry.RolloutKind("other", "Other", motd.desired)
+    registry.register(registry.ServerPart("test-motd", kinds=(kind,)))
+    rollouts.ask(actor, server, ["other"], "on")
+    work_off()
+    assert the_rollout().state == RolloutState.FAILED
+    assert machine.host.read("/etc/motd") is None
+
+
+def test_of_two_workers_at_the_same_moment_one_gets_the_server(make_server):
+    server = make_server("a.example.org")
+    jobs = [
+        Job.objects.create(work="servers.roll_out", title=str(number), state="running") for number in range(4)
+    ]
+    got, ready = [], threading.Barrier(4)
+
+    def ask(job):
+        try:
+            ready.wait(10)
+            got.append(claim(server, job))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask, args=[job]) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(got) == [False, False, False, True]
