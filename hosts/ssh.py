@@ -80,7 +80,7 @@ class SSHHost:
             with self._interrupted_if_lost():
                 # bytes, because a path need not be UTF-8
                 line = command_line(argv, None if survive else timeout, mark)
-                channel.exec_command(line.encode(errors="surrogateescape"))  # type: ignore[arg-type]
+                channel.exec_command(line.encode(errors="surrogateescape"))
                 conversation.hold(until)
         except TimeoutError:
             self._end(channel, mark)

@@ -77,6 +77,12 @@ def cut_then_mend(machine: LabHost) -> None:
         machine.mend()
 
 
+def end_connections(machine: LabHost) -> None:
+    """The host's sshd drops us while the activation sleeps."""
+    wait_for(machine, "pgrep -x sleep")
+    machine.exec(["pkill", "-f", "^sshd: root@notty"])
+
+
 def test_when_the_network_is_lost_in_the_middle_the_host_finishes_and_we_learn_it_later(
     host: SSHHost, machine: LabHost, reach: Reach
 ) -> None:
@@ -93,12 +99,7 @@ def test_without_a_new_connection_the_loss_is_said_and_nothing_else_is_begun_mea
     host: SSHHost, machine: LabHost, reach: Reach
 ) -> None:
     plan = engine.plan(host, slow("new", 2))
-    killer = threading.Thread(
-        target=lambda: (
-            wait_for(machine, "pgrep -x sleep"),
-            machine.exec(["pkill", "-f", "^sshd: root@notty"]),
-        )
-    )
+    killer = threading.Thread(target=end_connections, args=(machine,))
     killer.start()
     with pytest.raises(Interrupted, match="finishes or undoes by itself"):
         engine.apply(host, plan)

@@ -31,8 +31,8 @@ def state(content: bytes = b"one\n", **more: object) -> State:
     return State("nginx", (File(SITE, content),), **fields)
 
 
-def put(host: MemoryHost, wanted: State, **more: bool) -> engine.Outcome:
-    return engine.apply(host, engine.plan(host, wanted), **more)
+def put(host: MemoryHost, wanted: State, adopt: bool = False) -> engine.Outcome:
+    return engine.apply(host, engine.plan(host, wanted), adopt=adopt)
 
 
 def leftovers(host: MemoryHost) -> list[str]:

@@ -31,8 +31,8 @@ def site(answer: str, **more: object) -> State:
     return State("nginx", (File(SITE, text.encode()),), **fields)
 
 
-def put(host: SSHHost, wanted: State, **more: bool) -> engine.Outcome:
-    return engine.apply(host, engine.plan(host, wanted), **more)
+def put(host: SSHHost, wanted: State, adopt: bool = False) -> engine.Outcome:
+    return engine.apply(host, engine.plan(host, wanted), adopt=adopt)
 
 
 def serves(machine: LabHost, answer: str) -> bool:

@@ -151,7 +151,7 @@ def test_when_any_tool_fails_the_error_says_the_state_that_is_there(both: tuple[
         else:
             assert not isinstance(error, Interrupted | RollbackFailed), (at, error)
             assert tree(host) == old, (at, error)
-        assert [path for path in host.path("/var/lib/gestion/runs").iterdir()] == [], (at, error)
+        assert list(host.path("/var/lib/gestion/runs").iterdir()) == [], (at, error)
 
 
 def test_a_job_that_does_not_come_whole_leaves_the_old_state(both: tuple[dict, dict]) -> None:

@@ -113,7 +113,7 @@ def test_where_no_server_listens_the_words_say_so(machine: LabHost, target_of: C
     target = target_of(machine, connect_timeout=1.0)
     with pytest.raises(Unreachable, match="refused"):
         SSHHost(replace(target, address=Address(machine.address, port=2299))).run(["true"])
-    with pytest.raises(Unreachable, match="banner|SSH|protocol"):
+    with pytest.raises(Unreachable, match=r"banner|SSH|protocol"):
         SSHHost(replace(target, address=Address(machine.address, port=80))).run(["true"])
     with pytest.raises(Unreachable):
         SSHHost(replace(target, address=Address("no-such-host.invalid"))).run(["true"])
