@@ -16,6 +16,7 @@ from hosts.host import OnOutput, Result
 # The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and gives the
 # answer that is laid down for it, or for the longest beginning of it.
 _TIMEOUT = """#!/bin/sh
+PATH=${PATH#*:}
 shift 3
 printf '%s\\0' "$#" "$@" >>"$MEMORY_HOST/ran"
 answer= sum=

@@ -163,7 +163,8 @@ swap_in() {
 # From here on it is the new state: the manifest names this run, in one rename
 commit() {
   printf %s "$NEW_MANIFEST" >"$G/owned/$KIND.new" || return 1
-  W=$(sync -- "$G/owned/$KIND.new" 2>&1 && mv -f -- "$G/owned/$KIND.new" "$G/owned/$KIND" 2>&1) || return 1
+  W=$(sync -- "$G/owned/$KIND.new" 2>&1) || return 1
+  W=$(mv -f -- "$G/owned/$KIND.new" "$G/owned/$KIND" 2>&1) || return 1
   set -- "$G/owned"
   j=0
   while [ "$j" -lt "$M" ]; do
