@@ -48,7 +48,7 @@ def rows(db) -> Rows:
         for name, ip in (("proxy", "10.0.0.101"), ("web1", "10.0.0.102"))
     ]
     backup1 = Server.objects.create(name="backup1", external_ip="198.51.100.11", keymanager_name="backup1")
-    return Rows(pve1, *guests, backup1)
+    return Rows(pve1, guests[0], guests[1], backup1)
 
 
 @pytest.fixture

@@ -109,8 +109,9 @@ def test_the_state_has_the_script_its_boot_links_and_the_undo_timer(rows):
     assert state.kind == KIND
     assert state.can_cut_off
     kept = {item.path: item for item in state.items}
-    assert isinstance(kept[SCRIPT], File)
-    assert kept[SCRIPT].mode == 0o755
+    program = kept[SCRIPT]
+    assert isinstance(program, File)
+    assert program.mode == 0o755
     assert kept["/etc/rc2.d/S01nat-vz"] == Link("/etc/rc2.d/S01nat-vz", "../init.d/nat-vz")
 
 

@@ -11,7 +11,8 @@ from jobs.models import Job, JobState
 
 def work_off(seconds: float = 60) -> list[Job]:
     """Every job that waits to begin soon, one after the other; returns them as they ended."""
-    end, done = time.monotonic() + seconds, []
+    end = time.monotonic() + seconds
+    done: list[Job] = []
     while time.monotonic() < end:
         soon = timezone.now() + timedelta(seconds=5)
         waiting = (
