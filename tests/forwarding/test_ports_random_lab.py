@@ -1,12 +1,13 @@
 """200 random rule sets on a real host: iptables has what the rows say, and everybody else's rules are as they were."""
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
 from forwarding.desired_ports import nat_of, script
 from forwarding.models import PortForward, Protocol
-from lab import Fleet
+from lab import Fleet, LabHost
 from servers.models import Server
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db]
@@ -103,10 +104,18 @@ def rules_of(saved: str) -> tuple[list[str], list[str]]:
     return ours, [line for line in lines if "GESTION-" not in line]
 
 
-def test_iptables_has_what_the_rows_say_and_foreign_rules_stay(fleet: Fleet, rows):
-    pve1 = fleet["pve1"]
-    pve1.exec(["sh", "-c", "/etc/init.d/nat-vz stop; rm -rf /etc/init.d/nat-vz /var/lib/gestion"])
-    before = pve1.exec(["iptables-save"]).stdout
+@pytest.fixture
+def pve1(fleet: Fleet) -> Iterator[LabHost]:
+    """The host without anything of ours; afterwards its iptables are as they were."""
+    host = fleet["pve1"]
+    host.exec(["sh", "-c", "/etc/init.d/nat-vz stop; rm -rf /etc/init.d/nat-vz /var/lib/gestion"])
+    empty = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n"
+    before = host.exec(["iptables-save", "-t", "nat"]).stdout
+    yield host
+    assert host.exec(["iptables-restore"], stdin=empty.encode() + before).returncode == 0
+
+
+def test_iptables_has_what_the_rows_say_and_foreign_rules_stay(pve1: LabHost, rows):
     assert pve1.exec(["iptables-restore", "--noflush"], stdin=FOREIGN.encode()).returncode == 0
     foreign = rules_of(pve1.exec(["iptables-save"]).stdout.decode())[1]
     assert len(foreign) > 12
@@ -129,7 +138,6 @@ def test_iptables_has_what_the_rows_say_and_foreign_rules_stay(fleet: Fleet, row
         assert set(ours) == expected[number], number
         assert others == foreign, number
     assert rules_of(answers[SETS]) == ([], foreign)  # after a stop
-    pve1.exec(["iptables-restore"], stdin=before)
 
 
 # Each script becomes the host's nat-vz and is started, mostly once, at times twice; at the end the last one stops.
