@@ -41,7 +41,7 @@ bench:  ## Every benchmark, in full; figures go to bench/results
 	mkdir -p bench/results
 	for script in bench/[a-z]*.py; do \
 	  if grep -q -- '--json' $$script && grep -q __main__ $$script; then \
-	    $(BIN)/python $$script --json bench/results/$$(basename $$script .py).json || exit 1; fi; done
+	    $(BIN)/python -m bench.$$(basename $$script .py) --json bench/results/$$(basename $$script .py).json || exit 1; fi; done
 
 format:  ## Put the code into its form
 	$(BIN)/ruff check --fix .

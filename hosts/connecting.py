@@ -4,7 +4,7 @@ import base64
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import StringIO
 from typing import TYPE_CHECKING, NoReturn
@@ -25,9 +25,29 @@ DEAD_SECONDS = 25  # unanswered for this long, a connection counts as lost
 _NOT_FROM_FILES = {"load_ssh_configs": False}  # what ~/.ssh or fabric.yml say is not ours to follow
 
 
+class PromptSocket(socket.socket):
+    """A TCP socket that acknowledges at once, which saves 40 ms of each login.
+
+    sshd leaves Nagle's algorithm on until the session begins: its next packet waits for our acknowledgement, which
+    the kernel delays. TCP_QUICKACK sends it, but has to be asked for again and again (tcp(7)).
+    """
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        """See socket.recv."""
+        self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        return super().recv(size, flags)
+
+    def close(self) -> None:
+        """Close it, and wake the thread that waits for something to read."""
+        with suppress(OSError):  # the peer was faster
+            self.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+
 class FastTransport(paramiko.Transport):
     """curve25519 first: the post-quantum exchange costs the host seven times the processor time (measured)."""
 
+    _active_check_timeout = 1.0  # seconds; paramiko's 0.1 wakes every warm connection ten times a second
     _preferred_kex = (
         "curve25519-sha256@libssh.org",
         "mlkem768x25519-sha256",
@@ -86,9 +106,11 @@ def open_connection(
 def open_socket(address: Address, name: str, timeout: float) -> socket.socket:
     """A TCP connection. Raises Unreachable."""
     try:
-        sock = socket.create_connection((address.host, address.port), timeout)
+        plain = socket.create_connection((address.host, address.port), timeout)
     except (OSError, UnicodeError) as error:
         raise Unreachable(name, _words(error, timeout)) from error
+    sock = PromptSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+    sock.settimeout(timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_SECONDS * 1000)
     return sock
@@ -144,8 +166,8 @@ def private_key(text: str) -> paramiko.PKey:
     raise LoginRefused("", "the panel's own private key cannot be read")
 
 
-@lru_cache(maxsize=1)
 def _config() -> fabric.Config:
+    # One for each connection: making one changes its Config for a moment, and other threads would see that
     config = fabric.Config(overrides=_NOT_FROM_FILES, lazy=True)
     config.merge()
     return config

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SLICE = 32768  # bytes to read or write at once, what one SSH packet carries
 PULSE = 0.5  # seconds between looks at a silent connection's health
+LINGER_SECONDS = 1.0  # for the last words of a command that has ended but left a process with its output open
 END_SECONDS = 5.0  # after this, what was told to end is killed
 # A marked command's `timeout` passes the signal on to all that it started, and kills it if that does not help
 _END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
@@ -191,9 +192,12 @@ class _Conversation:
         self.out = bytearray()
         self.err = bytearray()
         self.told_end = False
+        self.ended: float | None = None
 
     def hold(self, until: float) -> None:
         """Go on until the command has ended. Raises TimeoutError, or what a lost connection raises."""
+        poll = select.poll()  # select cannot watch the high file numbers of a busy process
+        poll.register(self.channel.fileno(), select.POLLIN)
         while True:
             moved = self._write() | self._read()
             if moved:
@@ -204,14 +208,18 @@ class _Conversation:
             if left <= 0:
                 raise TimeoutError
             pause = min(left, PULSE if self.told_end else 0.01)
-            select.select([self.channel.fileno()], [], [], pause)
+            poll.poll(pause * 1000)
 
     def _over(self) -> bool:
         channel = self.channel
         if channel.closed or not _active(channel):
             # What came together with the end is read first.
             return not (channel.recv_ready() or channel.recv_stderr_ready())
-        return bool(channel.eof_received) and channel.exit_status_ready()
+        if not channel.exit_status_ready():
+            return False
+        if self.ended is None:
+            self.ended = time.monotonic()
+        return bool(channel.eof_received) or time.monotonic() - self.ended > LINGER_SECONDS
 
     def _write(self) -> bool:
         if self.told_end or self.channel.closed:

@@ -56,7 +56,7 @@ def picture(host: MemoryHost, *, stages: bool = True) -> Picture:
         folders[:] = [name for name in folders if Path(folder, name) != host.root / "var/lib/gestion"]
         if not stages:
             folders[:] = [name for name in folders if not name.startswith(".gestion-")]
-            files = [name for name in files if not name.startswith("gestion-")]
+            files[:] = [name for name in files if not name.startswith("gestion-")]
         for name in (*folders, *files):
             path = Path(folder, name)
             place = "/" + str(path.relative_to(host.root))

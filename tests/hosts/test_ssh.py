@@ -178,6 +178,12 @@ def test_a_command_that_takes_too_long_is_ended_on_the_host(host: SSHHost, machi
     assert ends(machine, "sleep 322")
 
 
+def test_a_process_that_keeps_the_output_open_does_not_hold_us_up(host: SSHHost) -> None:
+    begun = time.monotonic()
+    assert host.run(["sh", "-c", "sleep 6 & echo started"]).out == b"started\n"
+    assert time.monotonic() - begun < 5
+
+
 def test_what_shall_survive_is_left_to_finish(host: SSHHost, machine: LabHost) -> None:
     with pytest.raises(TimedOut):
         host.run(
