@@ -20,6 +20,7 @@ from jobs.schedule import TICK
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 25.0  # seconds that works get to end when the worker is told to
 LOOK = "jobs.tick"
 # A worker that comes back finds one look to take, not one for each that it missed.
 LOOK_OPTIONS: dict[str, Any] = {"queue": "default", "expires": float(TICK)}
@@ -84,6 +85,15 @@ def _shutting_down(**_kwargs: Any) -> None:
     _beat.stop()
     # In a thread: we are in a signal handler, and the locks may be held by what it interrupted.
     threading.Thread(target=pulse.interrupt, name="interrupt", daemon=True).start()
+
+    last_resort = threading.Timer(PATIENCE, _give_up)
+    last_resort.daemon = True
+    last_resort.start()
+
+
+def _give_up() -> None:
+    log.error("Works did not end within %.0f s; their jobs will be found and ended by others", PATIENCE)
+    os._exit(1)
 
 
 def _shutdown(**_kwargs: Any) -> None:
