@@ -41,7 +41,9 @@ def test_a_newcomer_lets_a_person_into_a_real_server_and_out_again(
     assert comes_true(lambda: lets_in(host, key)), "the person's key never arrived on the server"
     page.goto(f"{panel.url}/keymanager/")
     overview = page.locator("main")
-    assert comes_true(lambda: bool(page.reload()) and "current" in overview.inner_text()), overview.inner_text()
+    assert comes_true(lambda: bool(page.reload()) and "current" in overview.inner_text()), (
+        overview.inner_text()
+    )
     says_why(page)
 
     take_the_key_away(page, panel)

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.apps import apps
-
 from accounts.models import ApiToken, User
 from forwarding.models import PortForward
 from jobs.models import Job
-from keymanager.models import FetchToken, Group, Key
+from keymanager.models import FetchToken, Group, Key, OfferedKey
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -48,25 +46,25 @@ def _unix_user(world: World) -> UnixUser:
 
 
 def _host_key(world: World) -> HostKey:
-    return HostKey.objects.create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")
+    return HostKey.objects.get_or_create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")[0]
 
 
 def _rollout(world: World) -> Rollout:
-    return Rollout.objects.create(server=world.server, kind="keys")
+    return Rollout.objects.get_or_create(server=world.server, kind="keys")[0]
 
 
 def _job(world: World) -> Job:
-    return Job.objects.create(work="servers.check", title="Check", owner=world.admin, actor_name="ada")
+    return Job.objects.get_or_create(work="servers.check", title="Check", owner=world.admin, actor_name="ada")[0]
 
 
 def _key(world: World) -> Key:
-    return Key.objects.create(
+    return Key.objects.get_or_create(
         person=world.admin, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:x", comment="ada@x"
-    )
+    )[0]
 
 
 def _token(world: World) -> ApiToken:
-    return ApiToken.objects.create(user=world.admin, name="export", digest="0" * 64)
+    return ApiToken.objects.get_or_create(user=world.admin, name="export", digest="0" * 64)[0]
 
 
 def _fetching(world: World) -> Server:
@@ -78,11 +76,10 @@ def _group(world: World) -> Group:
     return Group.objects.get_or_create(name="Admins")[0]
 
 
-def _offered_key(world: World) -> Any:
-    models = apps.get_app_config("keymanager").models
-    return models["offeredkey"]._default_manager.create(
+def _offered_key(world: World) -> OfferedKey:
+    return OfferedKey.objects.get_or_create(
         unix_user=_unix_user(world), line="ssh-ed25519 AAAA x", fingerprint="SHA256:x", path="/root/x"
-    )
+    )[0]
 
 
 def _port(world: World) -> PortForward:
