@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "jobs",
     "servers",
     "keymanager",
+    "forwarding",
     "gestion",
 ]
 

@@ -12,6 +12,7 @@ urlpatterns = [
     path("jobs/", include("jobs.urls")),
     path("servers/", include("servers.urls")),
     path("keymanager/", include("keymanager.urls")),
+    path("forwarding/", include("forwarding.urls")),
 ]
 
 handler400 = "gestion.errors.bad_request"

@@ -8,14 +8,26 @@ from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
 from hosts.changes import Change, Seen, compare, read_manifest, read_seen, wanted
-from hosts.errors import Busy, ForeignFile, Interrupted, RollbackFailed, TimedOut, Unreachable
+from hosts.errors import (
+    Busy,
+    ForeignFile,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Interrupted,
+    LoginRefused,
+    RollbackFailed,
+    TimedOut,
+    Unreachable,
+)
 from hosts.host import Host
-from hosts.job import allowed_seconds, job
+from hosts.job import allowed_seconds, commands_text, job
 from hosts.state import File, Item, State
 
 __all__ = ["Change", "Outcome", "Plan", "Recovered", "apply", "plan", "recover"]
 
 LOOK_SECONDS = 120.0  # for a plan or a question, a put-back of an interrupted apply included
+# A new state that cuts us off may also lead us to another server: until the host has undone it, that is no news.
+AWAY = (Unreachable, Interrupted, TimedOut, HostKeyChanged, HostKeyUnknown, LoginRefused)
 PAUSE = 0.5  # seconds between two tries to reach a host again
 PATIENCE = 30.0  # seconds that a host may be out of reach, or over its undo time, before we give up
 
@@ -37,7 +49,10 @@ class Recovered:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one host holds of one State, and what apply would change. `run` names the apply on the host."""
+    """What one host holds of one State, and what apply would change. `run` names the apply on the host.
+
+    `inactive`: the words with which a look of the State failed (they say little while files differ as well).
+    """
 
     state: State
     run: str
@@ -46,11 +61,12 @@ class Plan:
     seen: dict[str, Seen] = field(repr=False)
     expected: bytes = field(repr=False)
     recovered: tuple[Recovered, ...] = ()
+    inactive: str = ""
 
     @property
     def empty(self) -> bool:
         """Whether the host already holds what it should."""
-        return not self.changes
+        return not self.changes and not self.inactive
 
     @property
     def foreign(self) -> tuple[str, ...]:
@@ -60,6 +76,8 @@ class Plan:
     @property
     def diff(self) -> str:
         """All changes as unified text, without secrets; bounded for each file."""
+        if self.inactive and not self.changes:
+            return f"--- active on the host\n+++ as its files say\n{self.inactive}\n"
         return "".join(change.diff for change in self.changes)
 
 
@@ -81,7 +99,9 @@ def plan(host: Host, state: State) -> Plan:
     items = sorted(state.items, key=lambda item: item.path)
     question = wire.lines("plan", state.kind, len(items))
     question += b"".join(wire.text(item.path) + wire.lines(_hash_or_secret(item)) for item in items)
-    reader = answers.ask(host, question, "plan", LOOK_SECONDS)
+    question += commands_text(state.looks)
+    seconds = LOOK_SECONDS + sum(look.timeout + 5 for look in state.looks)
+    reader = answers.ask(host, question, "plan", seconds)
     with answers.garbled_is_an_error(host, reader):
         left, done, manifest = reader.text(), reader.text(), reader.text()
         expected = reader.text()
@@ -96,10 +116,13 @@ def plan(host: Host, state: State) -> Plan:
         lines = wire.Reader(expected)
         seen = {path: read_seen(lines) for path in paths}
         sent = [paths[int(number) - 1] for number in reader.line().split()]
+        inactive = reader.text().decode(errors="replace").strip()
         contents = {path: reader.take(seen[path].size) for path in sent}
     changes = tuple(compare(state, seen, owned, contents))
     fingerprint = hashlib.sha256(manifest + expected).hexdigest()
-    return Plan(state, secrets.token_hex(8), changes, fingerprint, seen, manifest + expected, recovered)
+    return Plan(
+        state, secrets.token_hex(8), changes, fingerprint, seen, manifest + expected, recovered, inactive
+    )
 
 
 def apply(
@@ -123,7 +146,7 @@ def apply(
     said = _said(plan, kept)
     secret = [item.content for item in plan.state.items if isinstance(item, File) and item.secret]
     changed = {change.path: change.foreign for change in plan.changes}
-    data = job(plan.state, plan.run, plan.seen, changed, plan.expected)
+    data = job(plan.state, plan.run, plan.seen, changed, plan.expected, inactive=bool(plan.inactive))
     end = time.monotonic() + plan.state.undo_seconds + PATIENCE
     try:
         answer = answers.ask_end(host, data, allowed_seconds(plan.state))
@@ -171,6 +194,8 @@ def _recovered(data: bytes) -> tuple[Recovered, ...]:
 
 def _said(plan: Plan, kept: str | None) -> str:
     said = f"{len(plan.changes)} changed, checked, active and proved."
+    if not plan.changes:
+        said = "Made active again as the files say, and proved."
     return f"{said} The files that were there are kept in {kept}." if kept else said
 
 
@@ -186,7 +211,7 @@ def _decide(host: Host, plan: Plan, reconnect: Callable[[], Host] | None, end: f
     while True:
         try:
             answer = answers.ask_end(again() if again else host, question, LOOK_SECONDS)
-        except (Unreachable, Interrupted, TimedOut) as error:
+        except AWAY as error:
             if time.monotonic() > end:
                 raise Interrupted(host.name, error.words) from error
             time.sleep(PAUSE)
@@ -200,7 +225,7 @@ def _ask_again(reconnect: Callable[[], Host], plan: Plan, end: float) -> answers
     while time.monotonic() < end:
         try:
             found = {one.run: one for one in recover(reconnect())}
-        except (Unreachable, Interrupted, TimedOut) as error:
+        except AWAY as error:
             words = error.words
         else:
             one = found.get(plan.run)

@@ -13,15 +13,23 @@ def stage_folder(path: str, run: str) -> str:
 
 
 def job(
-    state: State, run: str, seen: Mapping[str, Seen], changed: Mapping[str, bool], expected: bytes
+    state: State,
+    run: str,
+    seen: Mapping[str, Seen],
+    changed: Mapping[str, bool],
+    expected: bytes,
+    *,
+    inactive: bool = False,
 ) -> bytes:
-    """Encode an apply. `changed`: path → whether a foreign file there is to be kept aside."""
+    """Encode an apply. `changed`: path → whether a foreign file there is to be kept aside; `inactive`: see Plan."""
     items: dict[str, Item] = {path: Absent(path) for path in seen}
     items.update({item.path: item for item in state.items})
     moved = {path for path in changed if wanted(items[path]).entry != seen[path].entry}
     folders = sorted({path.rpartition("/")[0] for path in moved})
-    groups = _groups(state) if moved else [()] * 6
-    wait = state.undo_seconds if moved and state.waits_for_panel else 0
+    groups = _groups(state) if moved or inactive else [()] * 6
+    if not moved:
+        groups[0] = ()  # nothing is staged
+    wait = state.undo_seconds if (moved or inactive) and state.waits_for_panel else 0
     parts = [
         wire.lines("apply", state.kind, run, wait),
         wire.text(expected),
@@ -34,7 +42,7 @@ def job(
             _item(items[path], folders, moved=path in moved, foreign=changed.get(path, False))
             for path in seen
         ),
-        *(_commands(group, run) for group in groups),
+        *(commands_text(group, run) for group in groups),
         wire.lines("end"),
         *(item.content for path in seen if path in moved and isinstance(item := items[path], File)),
         wire.lines("end"),
@@ -78,7 +86,8 @@ def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> byte
     return path + wire.lines(f"{folder} file {len(item.content)} {mask} {mode} {owner} {digest} {flag}")
 
 
-def _commands(commands: Iterable[Command], run: str) -> bytes:
+def commands_text(commands: Iterable[Command], run: str = "") -> bytes:
+    """Encode commands as the script reads them; `run` is where what they name as staged lies."""
     listed = list(commands)
     parts = [wire.lines(len(listed))]
     for command in listed:

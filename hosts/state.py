@@ -119,6 +119,9 @@ Probe = TcpProbe | HttpProbe
 class State:
     """All that a host should hold of one kind. Files of this kind that it holds beyond `items` are removed.
 
+    `looks` say at every plan whether what is active on the host is what the files say (a service that runs, rules that
+    are there): one that fails makes the plan not empty, its words part of the difference, and the same apply mends it.
+
     The order on the host: staged checks, swap, in-place checks, activate, proofs; then the probes, by the panel. When
     activation had begun and anything fails, the old files come back, and `put_back` (None: `activate` again), the
     in-place checks and the `always` proofs run on them. `can_cut_off`: the host undoes by itself after `undo_seconds`
@@ -134,6 +137,7 @@ class State:
     can_cut_off: bool = False
     undo_seconds: int = 60
     put_back: tuple[Command, ...] | None = None
+    looks: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         if not _KIND.fullmatch(self.kind):
@@ -149,7 +153,7 @@ class State:
             raise BadState("undo_seconds must be at least 5")
 
     def _check_commands(self, staged: set[str]) -> None:
-        for command in (*self.checks, *self.activate, *self.proofs, *(self.put_back or ())):
+        for command in (*self.checks, *self.activate, *self.proofs, *self.looks, *(self.put_back or ())):
             for word in command.argv:
                 if isinstance(word, Staged) and (command not in self.checks or command.in_place):
                     raise BadState("STAGED belongs into a staged check only")

@@ -118,7 +118,7 @@ def _write_plan(run: Run, rollout: Rollout, plan: engine.Plan) -> None:
         return
     run.log(_("%s differs:") % rollout)
     run.log(plan.diff, "out")
-    paths = ", ".join(change.path for change in plan.changes)
+    paths = ", ".join(change.path for change in plan.changes) or plan.inactive.splitlines()[-1]
     rows.filter(state=RolloutState.IN_SYNC).update(
         state=RolloutState.DRIFTED, since=now, why=_("Changed on the host: %s") % paths
     )

@@ -34,6 +34,16 @@ is_listed() {
   return 1
 }
 
+# INACTIVE = the words of the first look that failed; empty: what is active is what the files say
+look() {
+  INACTIVE=
+  [ "$n_look" -gt 0 ] || return 0
+  RUN=look-$$
+  name_output
+  run_commands look || INACTIVE=${W:-"It ended with code $code."}
+  rm -f -- "$OUT"
+}
+
 plan() {
   finish_all
   line && KIND=$V && safe "$KIND" || exit 1
@@ -42,9 +52,11 @@ plan() {
     i=$((i + 1))
     text && eval "p$i=\$V" && line && eval "want$i=\$V" || exit 1
   done
+  read_commands look || exit 1
   read_manifest
   add_owned
   inspect
+  look
   set --
   i=0 room=1000000 sent=
   while [ "$i" -lt "$N" ]; do
@@ -63,7 +75,9 @@ plan() {
   encode "$MANIFEST"
   manifest=$E
   encode "$SEEN"
-  printf '%s\n' 'gestion plan' "$left$done$manifest$E$sent"
+  seen=$E
+  encode "$INACTIVE"
+  printf '%s\n' 'gestion plan' "$left$done$manifest$seen$sent$NL${E%"$NL"}"
   [ $# = 0 ] || cat -- "$@"
 }
 

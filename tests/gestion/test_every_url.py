@@ -41,6 +41,7 @@ OWN = {
     "accounts:new_token",
     "servers:list",
     "keymanager:overview",
+    "forwarding:ports",
     "keymanager:my_keys",
 }
 

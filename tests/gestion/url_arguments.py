@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import ApiToken, User
+from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from servers.models import HostKey, Rollout, Server, UnixUser
@@ -85,6 +86,15 @@ def _offered_key(world: World) -> OfferedKey:
     )[0]
 
 
+def _port(world: World) -> PortForward:
+    host = Server.objects.create(
+        name="pve1", keymanager_name="pve1", is_proxmox=True, proxmox_node="pve1", external_interface="vmbr0"
+    )
+    Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
+    ports = {"first_port": 8080, "last_port": 8080, "destination_first": 80, "destination_last": 80}
+    return PortForward.objects.create(host=host, destination=world.server, **ports)
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -94,6 +104,8 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
+    ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
+    ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,

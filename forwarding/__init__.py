@@ -1,0 +1,1 @@
+"""Ports and hostnames lead to the right container."""

@@ -1,0 +1,1 @@
+"""The gate for what people type, one module a noun."""

@@ -1,0 +1,1 @@
+"""What people can do with forwards: one module a noun, one function a thing that can be done."""

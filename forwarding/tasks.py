@@ -1,0 +1,5 @@
+"""Registers the works of this room, which lie beside their noun."""
+
+from forwarding import works_ports
+
+__all__ = ["works_ports"]

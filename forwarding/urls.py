@@ -1,0 +1,6 @@
+"""URLs of forwarding, by noun."""
+
+from forwarding import urls_ports
+
+app_name = "forwarding"
+urlpatterns = [*urls_ports.urlpatterns]

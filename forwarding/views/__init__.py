@@ -1,0 +1,1 @@
+"""The pages of forwarding, one module a noun: permission, form, one service, answer."""

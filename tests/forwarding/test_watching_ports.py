@@ -1,0 +1,80 @@
+"""What changes of servers mean for forwarded ports."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from accounts.models import AuditEntry
+from forwarding.models import PortForward
+from forwarding.services.ports import create_port_forward
+from servers.models import Rollout, Server
+from servers.registry import held_by
+from servers.services import change_server, delete_server
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+
+
+@pytest.fixture
+def rule(rows, actor):
+    return create_port_forward(actor, rows.rule("8080"))
+
+
+def wanted(server: Server) -> int:
+    rollout = Rollout.objects.filter(server=server, kind="nat").first()
+    return rollout.wanted if rollout else 0
+
+
+def test_a_guest_to_which_ports_lead_does_not_move_away(rows, actor, rule):
+    pve2 = Server.objects.create(
+        name="pve2", is_proxmox=True, proxmox_node="pve2", external_interface="eth0", keymanager_name="pve2"
+    )
+    rows.web1.vm_host = pve2
+    with pytest.raises(ValidationError) as refused:
+        change_server(actor, rows.web1, version=1)
+    assert "tcp 8080" in refused.value.message_dict["vm_host"][0]
+
+
+@pytest.mark.parametrize("ip", [None, "fd00::2"])
+def test_a_guest_to_which_ports_lead_keeps_an_ipv4_address(rows, actor, rule, ip):
+    Server.objects.filter(pk=rows.pve1.pk).update(internal_ip=None)
+    Server.objects.filter(pk=rows.proxy.pk).delete()
+    rows.web1.internal_ip = ip
+    rows.web1.vm_host.internal_ip = None
+    with pytest.raises(ValidationError) as refused:
+        change_server(actor, rows.web1, version=1)
+    assert "internal_ip" in refused.value.message_dict
+
+
+def test_a_host_whose_ports_are_forwarded_stays_a_proxmox_host(rows, actor, rule):
+    Server.objects.filter(vm_host=rows.pve1).exclude(pk=rows.web1.pk).delete()
+    rows.pve1.is_proxmox, rows.pve1.proxmox_node, rows.pve1.external_interface = False, "", ""
+    with pytest.raises(ValidationError) as refused:
+        change_server(actor, rows.pve1, version=1)
+    assert "is_proxmox" in refused.value.message_dict
+
+
+def test_a_new_address_of_a_guest_is_rolled_out_on_its_host(rows, actor, rule):
+    rows.web1.internal_ip = "10.0.0.202"
+    change_server(actor, rows.web1, version=1)
+    assert wanted(rows.pve1) == 2
+
+
+def test_another_external_interface_is_rolled_out(rows, actor, rule):
+    rows.pve1.external_interface = "vmbr0"
+    change_server(actor, rows.pve1, version=1)
+    assert wanted(rows.pve1) == 2
+
+
+def test_a_host_without_forwarded_ports_is_left_alone(rows, actor):
+    rows.web1.internal_ip = "10.0.0.202"
+    change_server(actor, rows.web1, version=1)
+    assert wanted(rows.pve1) == 0
+
+
+def test_a_deleted_guest_takes_its_rules_off_the_host(rows, actor, rule):
+    assert [held.text for held in held_by(rows.web1) if "forwarded" in str(held.text)] == [
+        "1 forwarded port leads to it"
+    ]
+    delete_server(actor, rows.web1, "web1")
+    assert not PortForward.objects.exists()
+    assert wanted(rows.pve1) == 2
+    assert AuditEntry.objects.get(verb="port.delete").object_name.startswith("tcp 8080")

@@ -1,0 +1,29 @@
+"""Carry out waiting jobs in this process, as a worker would."""
+
+import time
+from datetime import timedelta
+
+from django.utils import timezone
+
+from jobs import execute
+from jobs.models import Job, JobState
+
+
+def work_off(seconds: float = 60) -> list[Job]:
+    """Every job that waits to begin soon, one after the other; returns them as they ended."""
+    end = time.monotonic() + seconds
+    done: list[Job] = []
+    while time.monotonic() < end:
+        soon = timezone.now() + timedelta(seconds=5)
+        waiting = (
+            Job.objects.filter(state=JobState.WAITING, not_before__lte=soon).order_by("not_before").first()
+        )
+        if waiting is None:
+            return done
+        time.sleep(max(0.0, (waiting.not_before - timezone.now()).total_seconds()))
+        job = execute.claim(waiting.pk)
+        if job is not None:
+            execute.carry_out(job)
+            job.refresh_from_db()
+            done.append(job)
+    raise TimeoutError("The jobs did not end.")
