@@ -98,13 +98,12 @@ def vzdump(request: Request) -> str:
     name = params.get("storage", "local")
     if name in request.world.storages or not request.may("/storage", "Datastore.AllocateSpace"):
         request.require(f"/storage/{name}", "Datastore.AllocateSpace")
-    for vmid in vmids:
-        request.require(f"/vms/{vmid}", "VM.Backup")
 
     def work(task: Task) -> None:
         if name not in request.world.storages:
             raise died(f"could not get storage information for '{name}': storage '{name}' does not exist")
         for vmid in vmids:
+            request.require(f"/vms/{vmid}", "VM.Backup")
             _back_up(request, vmid, request.world.storages[name], task)
 
     return request.task("vzdump", str(vmids[0]) if len(vmids) == 1 else "", work)

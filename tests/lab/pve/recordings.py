@@ -42,7 +42,7 @@ class Player:
     def __init__(self, server: PveServer) -> None:
         self.server = server
         self.ours: dict[str, str] = {}
-        self.csrf = ""
+        self.ticket = ""
 
     def send(self, request: Json) -> tuple[int, str, Any]:
         """Return status, reason and body (JSON if it is any)."""
@@ -71,16 +71,14 @@ class Player:
             for key in theirs.keys() & ours.keys():
                 self.learn(theirs[key], ours[key])
             if "ticket" in theirs:
-                self.ours["ticket"], self.csrf = ours["ticket"], ours["CSRFPreventionToken"]
+                self.ticket = quote(ours["ticket"], safe="")
         elif isinstance(theirs, str) and re.fullmatch(r"UPID:.*|[0-9a-f]{40}", theirs) and theirs != ours:
             self.ours.setdefault(theirs, ours)
 
     def _mine(self, text: str) -> str:
         for theirs, ours in self.ours.items():
             text = text.replace(theirs, ours)
-        if "ticket" in self.ours:
-            text = re.sub(r"PVE%3Aapp%40pve%3A[^;&]+%3D%3D", quote(self.ours["ticket"], safe=""), text)
-        return text
+        return re.sub(r"PVE%3Aapp%40pve%3A[^;&]+%3D%3D", self.ticket, text)
 
 
 def differences(theirs: Any, ours: Any, where: str = "", *, volatile: frozenset[str] = frozenset()) -> list[str]:
@@ -121,6 +119,8 @@ def _same(theirs: Any, ours: Any, name: str) -> bool:
         for recorded_path, real_path in PATHS:
             theirs = theirs.replace(recorded_path, real_path)
         mac = r"hwaddr=BC:24:11(:[0-9A-F]{2}){3}"
+        if re.fullmatch(r"[0-9a-f]{40}", theirs):
+            return re.fullmatch(r"[0-9a-f]{40}", ours) is not None
         if theirs.startswith("UPID:"):
             return _kind(theirs) == _kind(ours)
         return re.sub(mac, "hwaddr=", theirs) == re.sub(mac, "hwaddr=", ours)

@@ -15,7 +15,15 @@ TEMPLATE = "ostemplate=local%3Avztmpl%2Fdebian-12-standard_12.7-1_amd64.tar.zst"
 OPTIONS = "rootfs=data%3A8&memory=512&swap=512&cores=1&unprivileged=1&features=nesting%3D1&onboot=1&description=hi"
 OPTIONS += "&net0=name%3Deth0%2Cbridge%3Dvmbr0%2Cip%3D10.0.0.5%2F24%2Cgw%3D10.0.0.1&tags=b%3Ba&password=secret1"
 CONTAINER = f"{TEMPLATE}&hostname={{}}&{OPTIONS}&vmid={{}}"
-EXCEPTIONS: dict[str, frozenset[str]] = {}
+EXCEPTIONS = {
+    # What ran there was pretended, on the recording machine's own disk; ours have the size they were given.
+    "status-created": frozenset({"maxdisk"}),
+    "status-running": frozenset({"maxdisk"}),
+    "list-running": frozenset({"maxdisk"}),
+    # The backups there failed for want of a mail program; ours fail for the reason that was asked for.
+    "tasks-errors": frozenset({"status"}),
+}
+"""Values, by the label of their entry, that are other than recorded, and why."""
 
 
 class Story:
@@ -59,6 +67,13 @@ class Story:
     def before_race_status_0(self, request: dict[str, Any]) -> None:
         self.player.ours[request["url"].split("/tasks/")[1].rpartition("/")[0]] = self.race
         self.done()
+
+    def before_put_ok(self, request: dict[str, Any]) -> None:
+        theirs = request["body"].rpartition("digest=")[2]
+        self.player.ours[theirs] = self.player.call("GET", f"{CREATE}/101/config")["digest"]
+
+    def before_config_after(self, request: dict[str, Any]) -> None:
+        self.player.call("PUT", f"{CREATE}/101/config", "delete=nameserver,tags")
 
     def before_start_status_running(self, request: dict[str, Any]) -> None:
         self.begin(request, "POST", f"{CREATE}/101/status/start", "", "app@pve!full")
@@ -128,7 +143,7 @@ def test_every_recorded_request_gets_its_recorded_answer(server: PveServer, name
         found += differences(expected, body, volatile=EXCEPTIONS.get(entry["label"], frozenset()))
         player.learn(expected, body)
         wrong += [f"{entry['label']}: {line}" for line in found]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def json_or_text(text: str) -> Any:
