@@ -3,13 +3,14 @@
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from .errors import died
 
 Json = dict[str, Any]
+PLAIN = ("cluster", "version", "pools", "statistics", "auth_delay", "lock_timeout", "durations")
 
 
 @dataclass
@@ -140,6 +141,28 @@ class World:
             "guests": {item["vmid"]: Guest(**item) for item in data.pop("guests", [])},
         }
         return cls(**parts, **data)
+
+    def to_json(self) -> Json:
+        """Return what `from_json` reads. Others may change guests meanwhile."""
+        with self.lock:
+            data = {name: getattr(self, name) for name in PLAIN}
+            data["nodes"] = [asdict(node) for node in self.nodes.values()]
+            data["storages"] = [
+                {**vars(storage), "volumes": [dict(vars(volume)) for volume in list(storage.volumes.values())]}
+                for storage in self.storages.values()
+            ]
+            data["users"] = [
+                {**vars(user), "tokens": [dict(vars(token)) for token in list(user.tokens.values())]}
+                for user in self.users.values()
+            ]
+            data["roles"] = {name: sorted(privileges) for name, privileges in self.roles.items()}
+            data["acl"] = [dict(vars(grant)) for grant in self.acl]
+            # A copy of a dictionary is made in one step; a walk through it is not.
+            data["guests"] = [
+                {**vars(guest), **{name: dict(getattr(guest, name)) for name in ("config", "pending", "snapshots")}}
+                for guest in self.guests.values()
+            ]
+        return data
 
     @classmethod
     def example(cls, containers: int = 3, *, node: str = "pve1", **more: Any) -> Self:
