@@ -41,9 +41,15 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--simulated", action="store_true", help="with simulated containers (no root needed)")
     serve.add_argument("--world", type=Path, metavar="FILE", help="the world file (a small example without)")
     serve.add_argument("--host", default="127.0.0.1")
-    serve.add_argument("--port", type=int, default=8006, help="of the first node; each further node's is one more")
-    serve.add_argument("--certificate", type=Path, metavar="FILE", help="keep certificate and key in this file")
-    serve.add_argument("--lab", metavar="NAME", help="answer for this lab's Proxmox hosts, with its containers")
+    serve.add_argument(
+        "--port", type=int, default=8006, help="of the first node; each further node's is one more"
+    )
+    serve.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="keep certificate and key in this file"
+    )
+    serve.add_argument(
+        "--lab", metavar="NAME", help="answer for this lab's Proxmox hosts, with its containers"
+    )
     serve.set_defaults(act=_serve)
 
     access = commands.add_parser("access", help="how to get in to the API of a lab's Proxmox hosts")
@@ -70,9 +76,15 @@ def _serve(options: argparse.Namespace) -> None:
         for number, node in enumerate(node for node in world.nodes.values() if not node.refuses):
             certificate = None
             if options.certificate:
-                certificate = ready_certificate(options.certificate, [options.host, "localhost", *world.nodes])
+                certificate = ready_certificate(
+                    options.certificate, [options.host, "localhost", *world.nodes]
+                )
             server = PveServer(
-                cluster=cluster, node=node.name, host=options.host, port=options.port + number, certificate=certificate
+                cluster=cluster,
+                node=node.name,
+                host=options.host,
+                port=options.port + number,
+                certificate=certificate,
             )
             stack.enter_context(server)
             print(f"{node.name} {server.url} {server.fingerprint} {server.certificate_file}", flush=True)

@@ -111,8 +111,6 @@ class Request:
         """Return whether who asks has these privileges on the path."""
         return self.cluster.rights.has(self.who.id, path, list(privileges), any_of=any_of)
 
-    def task(
-        self, kind: str, subject: object, work: Work, undo: Callable[[], None] = lambda: None
-    ) -> str:
+    def task(self, kind: str, subject: object, work: Work, undo: Callable[[], None] = lambda: None) -> str:
         """Start a task on the node that the call names."""
         return self.cluster.start_task(self.params["node"], kind, str(subject), self.who, work, undo)

@@ -85,7 +85,9 @@ class TaskFails(Fault):
         return fnmatch.fnmatchcase(method, self.type) and fnmatch.fnmatchcase(path, self.path)
 
 
-KINDS: dict[str, type[Fault]] = {kind.__name__: kind for kind in (Slow, Refuses, Drops, Lacks, IdTaken, TaskFails)}
+KINDS: dict[str, type[Fault]] = {
+    kind.__name__: kind for kind in (Slow, Refuses, Drops, Lacks, IdTaken, TaskFails)
+}
 F = TypeVar("F", bound=Fault)
 
 

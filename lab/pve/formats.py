@@ -95,9 +95,13 @@ CHECKS: dict[str, Check] = {
     "pve-storage-id": says(
         r"[a-zA-Z][a-zA-Z0-9._-]*[a-zA-Z0-9]", "storage ID '{}' contains illegal characters"
     ),
-    "pve-poolid": says(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,2}", "value '{}' does not look like a pool name"),
+    "pve-poolid": says(
+        r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+){0,2}", "value '{}' does not look like a pool name"
+    ),
     "pve-tag": says(r"[a-zA-Z0-9_][a-zA-Z0-9_+.-]*", "invalid characters in tag"),
-    "pve-userid": says(r"[^\s:/]+@[A-Za-z][A-Za-z0-9._-]+", "value '{}' does not look like a valid user name"),
+    "pve-userid": says(
+        r"[^\s:/]+@[A-Za-z][A-Za-z0-9._-]+", "value '{}' does not look like a valid user name"
+    ),
     "pve-tokenid": says(
         r"[^\s:/]+@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+",
         "value '{}' does not look like a valid token ID",

@@ -126,7 +126,7 @@ def require_config_rights(
         if re.fullmatch(r"dev\d+", name):
             raise Forbidden("configuring device passthrough is only allowed for root@pam")
         if re.fullmatch(r"mp\d+|rootfs", name) and str(value or "").startswith("/"):
-            raise Forbidden(f"mount point type bind is only allowed for root@pam ({name})"[:-len(name) - 3])
+            raise Forbidden(f"mount point type bind is only allowed for root@pam ({name})"[: -len(name) - 3])
         privilege = next((right for names, right in RIGHTS if re.fullmatch(names, name)), "VM.Config.Options")
         if not (pool and rights.has(who, f"/pool/{pool}", [privilege])):
             rights.require(who, f"/vms/{vmid}", [privilege])

@@ -152,11 +152,20 @@ class Simulated:
         disk = int(disk_size(guest) * (guest.vmid * 53 % 89) / 100)
         moved = uptime * (guest.vmid % 17 + 1) * 1000
         return Usage(
-            20_000 + guest.vmid, uptime, share / 2, int(memory * share), int(swap * share / 3), disk, moved, moved // 4
+            20_000 + guest.vmid,
+            uptime,
+            share / 2,
+            int(memory * share),
+            int(swap * share / 3),
+            disk,
+            moved,
+            moved // 4,
         )
 
     def interfaces(self, guest: Guest) -> list[Json]:  # noqa: D102
-        found: list[Json] = [{"name": "lo", "hwaddr": "00:00:00:00:00:00", "inet": "127.0.0.1/8", "inet6": "::1/128"}]
+        found: list[Json] = [
+            {"name": "lo", "hwaddr": "00:00:00:00:00:00", "inet": "127.0.0.1/8", "inet6": "::1/128"}
+        ]
         for name, value in guest.config.items():
             if name.startswith("net"):
                 parts = dict(part.partition("=")[::2] for part in str(value).split(","))

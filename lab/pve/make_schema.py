@@ -12,8 +12,7 @@ from typing import Any
 
 from .calls import CALLS
 
-FACTS = ("type", "format", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "optional")
-FACTS += ("requires", "default", "default_key")
+FACTS = "type format enum pattern minimum maximum minLength maxLength optional requires default default_key"
 Json = dict[str, Any]
 
 
@@ -27,7 +26,7 @@ def published(node: list[Json]) -> Iterator[tuple[str, Json]]:
 
 def facts(parameter: Json) -> Json:
     """Return what a parameter must be, without a word of its description."""
-    kept = {key: parameter[key] for key in FACTS if key in parameter}
+    kept = {key: parameter[key] for key in FACTS.split() if key in parameter}
     if isinstance(kept.get("format"), dict):
         kept["format"] = {name: facts(part) for name, part in kept["format"].items()}
     if "enum" in kept:

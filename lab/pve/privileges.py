@@ -10,7 +10,9 @@ VM = "Allocate Audit Backup Clone Console Config.CDROM Config.CPU Config.Cloudin
 VM += " Config.Memory Config.Network Config.Options Migrate PowerMgmt Snapshot Snapshot.Rollback"
 DATASTORE = "Allocate AllocateSpace AllocateTemplate Audit"
 SYS = "Audit Console Incoming Modify PowerMgmt Syslog AccessNetwork"
-OTHERS = "Group.Allocate Permissions.Modify Pool.Allocate Pool.Audit Realm.Allocate Realm.AllocateUser User.Modify"
+OTHERS = (
+    "Group.Allocate Permissions.Modify Pool.Allocate Pool.Audit Realm.Allocate Realm.AllocateUser User.Modify"
+)
 SDN = "Allocate Audit Use"
 MAPPING = "Audit Modify Use"
 CAPABILITIES = {
@@ -46,7 +48,8 @@ def built_in_roles(major: int) -> dict[str, set[str]]:
     return {
         "Administrator": every,
         "NoAccess": set(),
-        "PVEAdmin": every - like(r"Permissions\.Modify|Sys\.(Modify|PowerMgmt|AccessNetwork)|Realm\.Allocate"),
+        "PVEAdmin": every
+        - like(r"Permissions\.Modify|Sys\.(Modify|PowerMgmt|AccessNetwork)|Realm\.Allocate"),
         "PVEAuditor": like(r".*\.Audit"),
         "PVEDatastoreAdmin": like(r"Datastore\..*"),
         "PVEDatastoreUser": like(r"Datastore\.(AllocateSpace|Audit)"),

@@ -126,9 +126,7 @@ def parse_properties(properties: dict[str, Json], text: str, path: str = "") -> 
     errors: dict[str, str] = {}
     found = check_object(properties, given, errors, f"{path}.")
     if errors:
-        raise ValueError(
-            "format error\n" + "".join(f"{name}: {errors[name]}\n" for name in sorted(errors))
-        )
+        raise ValueError("format error\n" + "".join(f"{name}: {errors[name]}\n" for name in sorted(errors)))
     return found
 
 

@@ -49,7 +49,9 @@ class PveServer:
         self._folder = tempfile.TemporaryDirectory(prefix="lab-pve-") if not certificate else None
         if not certificate:
             names = [self.node, "localhost", host]
-            certificate = ready_certificate(Path(self._folder.name if self._folder else "") / "api.pem", names)
+            certificate = ready_certificate(
+                Path(self._folder.name if self._folder else "") / "api.pem", names
+            )
         self.certificate = certificate
         self._context = certificate.context()
         self._listening: socket.socket | None = None
@@ -178,7 +180,12 @@ class _Handler(BaseHTTPRequestHandler):
             elif path is None:
                 self._send(501, "no such uri", b"no such uri", "")
             else:
-                self._call(path, style, {**_fields(url.query), **body} if self.command != "DELETE" else _fields(url.query), bool(body))
+                self._call(
+                    path,
+                    style,
+                    {**_fields(url.query), **body} if self.command != "DELETE" else _fields(url.query),
+                    bool(body),
+                )
         except ConnectionAbortedError:
             self.close_connection = True
 

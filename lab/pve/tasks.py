@@ -133,10 +133,11 @@ class TaskBook:
             match = UPID.fullmatch(said["upid"])
             if not match:
                 continue
-            numbers = [int(match[name], 16) for name in ("pid", "pstart", "starttime")]
-            task = Task(said["upid"], match["node"], match["type"], match["id"], match["user"], *numbers)
+            pid, pstart, starttime = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
+            words = (match[name] for name in ("node", "type", "id", "user"))
+            task = Task(said["upid"], *words, pid, pstart, starttime)
             task.status, task.endtime = said.get("status", LOST), said.get("endtime", task.starttime)
             task.lines = said.get("lines", [])
             task.ended.set()
             self._tasks[task.upid] = task
-            self._pids = itertools.count(max(numbers[0] + 1, 1001))
+            self._pids = itertools.count(max(pid + 1, 1001))

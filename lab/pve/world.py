@@ -132,7 +132,7 @@ class World:
     def from_json(cls, data: Json) -> Self:
         """Build the world that a world file describes. Raises TypeError for words it does not know."""
         data = {key: value for key, value in data.items() if key != "faults"}
-        parts = {
+        parts: Json = {
             "nodes": {item["name"]: Node(**item) for item in data.pop("nodes", [])},
             "storages": {item["name"]: _storage(item) for item in data.pop("storages", [])},
             "users": {item["id"]: _user(item) for item in data.pop("users", [])},
@@ -148,7 +148,10 @@ class World:
             data = {name: getattr(self, name) for name in PLAIN}
             data["nodes"] = [asdict(node) for node in self.nodes.values()]
             data["storages"] = [
-                {**vars(storage), "volumes": [dict(vars(volume)) for volume in list(storage.volumes.values())]}
+                {
+                    **vars(storage),
+                    "volumes": [dict(vars(volume)) for volume in list(storage.volumes.values())],
+                }
                 for storage in self.storages.values()
             ]
             data["users"] = [
@@ -159,7 +162,10 @@ class World:
             data["acl"] = [dict(vars(grant)) for grant in self.acl]
             # A copy of a dictionary is made in one step; a walk through it is not.
             data["guests"] = [
-                {**vars(guest), **{name: dict(getattr(guest, name)) for name in ("config", "pending", "snapshots")}}
+                {
+                    **vars(guest),
+                    **{name: dict(getattr(guest, name)) for name in ("config", "pending", "snapshots")},
+                }
                 for guest in self.guests.values()
             ]
         return data
@@ -177,7 +183,9 @@ class World:
         world.users["root@pam"] = User("root@pam", "secret", tokens=tokens)
         for number in range(containers):
             vmid = 101 + number
-            world.guests[vmid] = Guest(vmid, node, config=_example_config(vmid, number), running=number % 4 < 3)
+            world.guests[vmid] = Guest(
+                vmid, node, config=_example_config(vmid, number), running=number % 4 < 3
+            )
         return world
 
     def node(self, name: str) -> Node:

@@ -47,9 +47,7 @@ def users(request: Request) -> list[Json]:
     """List the users, or only oneself."""
     every = request.may("/access/groups", "User.Modify", "Sys.Audit", any_of=True)
     return [
-        _describe_user(user)
-        for user in request.world.users.values()
-        if every or user.id == request.who.user
+        _describe_user(user) for user in request.world.users.values() if every or user.id == request.who.user
     ]
 
 
@@ -173,7 +171,11 @@ def change_acl(request: Request) -> None:
         for who in people:
             if who.partition("!")[0] not in world.users:
                 raise ApiError(f"no such user ('{who}')\n", 500)
-            same = [grant for grant in world.acl if (grant.path, grant.who, grant.role) == (params["path"], who, name)]
+            same = [
+                grant
+                for grant in world.acl
+                if (grant.path, grant.who, grant.role) == (params["path"], who, name)
+            ]
             world.acl = [grant for grant in world.acl if grant not in same]
             if not params.get("delete"):
                 world.acl.append(Grant(params["path"], who, name, bool(params.get("propagate", 1))))

@@ -91,7 +91,9 @@ def _guest(request: Request, guest: Guest) -> Json:
     if not request.world.statistics or request.world.nodes[guest.node].refuses:
         return {**found, "status": "unknown"}
     full = describe(request, guest) if guest.kind == "lxc" else describe_machine(request, guest)
-    taken = "status name cpu mem maxmem disk maxdisk diskread diskwrite netin netout uptime tags lock template"
+    taken = (
+        "status name cpu mem maxmem disk maxdisk diskread diskwrite netin netout uptime tags lock template"
+    )
     found |= {name: full[name] for name in taken.split() if name in full}
     return {"template": 0, **found, "maxcpu": full["cpus"]}
 
@@ -104,7 +106,11 @@ def _storages(request: Request) -> list[Json]:
         ):
             continue
         for node in request.world.nodes.values():
-            item: Json = {"id": f"storage/{node.name}/{storage.name}", "storage": storage.name, "node": node.name}
+            item: Json = {
+                "id": f"storage/{node.name}/{storage.name}",
+                "storage": storage.name,
+                "node": node.name,
+            }
             item |= {"type": "storage", "plugintype": storage.type, "content": ",".join(storage.content)}
             item |= {"shared": 0, "status": "unknown"}
             if request.world.statistics and not node.refuses:

@@ -51,7 +51,9 @@ def change(request: Request) -> None:
         _check_options(request, guest, params)
         for name in revert:
             guest.pending.pop(name, None)
-        _apply(request, guest, {name: _written(request, guest, name, value) for name, value in changes.items()})
+        _apply(
+            request, guest, {name: _written(request, guest, name, value) for name, value in changes.items()}
+        )
 
 
 @answers("PUT /nodes/{node}/lxc/{vmid}/resize")
@@ -124,14 +126,12 @@ def _apply(request: Request, guest: Guest, changes: Json) -> None:
         try:
             hypervisor.change(guest, live)
         except TaskError as error:
-            raise BadParameters({name: f"hotplug problem - {error}\n" for name in live}) from error
+            raise BadParameters(dict.fromkeys(live, f"hotplug problem - {error}\n")) from error
         guest.pending |= {name: value for name, value in changes.items() if name not in live}
     pending = guest.pending
     guest.pending = {}
     guest.config |= live
     guest.config = with_pending(guest)
     guest.pending = {
-        name: value
-        for name, value in pending.items()
-        if name not in live and guest.config.get(name) != value
+        name: value for name, value in pending.items() if name not in live and guest.config.get(name) != value
     }

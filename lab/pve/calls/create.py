@@ -45,7 +45,9 @@ def create(request: Request) -> str:
     pool = params.get("pool")
     if pool and pool not in request.world.pools:
         raise Forbidden(f"pool '{pool}' does not exist")
-    if not request.may(f"/vms/{vmid}", "VM.Allocate") and not (pool and request.may(f"/pool/{pool}", "VM.Allocate")):
+    if not request.may(f"/vms/{vmid}", "VM.Allocate") and not (
+        pool and request.may(f"/pool/{pool}", "VM.Allocate")
+    ):
         raise Forbidden
     options = {name: value for name, value in params.items() if name not in NO_OPTIONS.split()}
     rights = request.cluster.rights
@@ -135,13 +137,16 @@ def clone(request: Request) -> str:
         request.world.guests[new] = target
     request.cluster.save()
 
+    def undo() -> None:
+        request.world.guests.pop(new, None)
+
     def work(task: Task) -> None:
         with request.cluster.hold(source.vmid), request.cluster.hold(new):
             made = replace(target, config=config)
             request.cluster.hypervisor.clone(source, made, snapname, task)
             target.config, target.host = config, made.host
 
-    return request.task("vzclone", source.vmid, work, lambda: request.world.guests.pop(new, None) and None)
+    return request.task("vzclone", source.vmid, work, undo)
 
 
 @answers("POST /nodes/{node}/lxc/{vmid}/template")
@@ -176,7 +181,11 @@ def _let_id_be_taken(request: Request) -> None:
     vmid, node = request.params["vmid"], request.params["node"]
     fault = request.cluster.faults.take(IdTaken, "POST", f"/nodes/{node}/lxc")
     if fault and vmid not in request.world.guests:
-        config = {"hostname": fault.name, "memory": 512, "rootfs": f"local:{vmid}/vm-{vmid}-disk-0.raw,size=4G"}
+        config = {
+            "hostname": fault.name,
+            "memory": 512,
+            "rootfs": f"local:{vmid}/vm-{vmid}-disk-0.raw,size=4G",
+        }
         request.world.guests[vmid] = Guest(vmid, node, config=config, lost_disk=True)
 
 

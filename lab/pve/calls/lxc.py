@@ -90,7 +90,9 @@ def rrddata(request: Request) -> list[Json]:
         point: Json = {"time": last - (69 - number) * apart, "maxcpu": now["cpus"]}
         point |= {name: now[name] for name in ("maxmem", "maxdisk", "disk")}
         point |= {"cpu": now["cpu"] * swing, "mem": int(now["mem"] * swing)}
-        point |= dict.fromkeys(("netin", "netout", "diskread", "diskwrite"), 1000.0 * swing if now["mem"] else 0.0)
+        point |= dict.fromkeys(
+            ("netin", "netout", "diskread", "diskwrite"), 1000.0 * swing if now["mem"] else 0.0
+        )
         found.append(point)
     return found
 

@@ -24,7 +24,9 @@ def version(request: Request) -> Json:
 @answers("GET /nodes")
 def nodes(request: Request) -> list[Json]:
     """List the nodes; how they are is for those who may know."""
-    return [{**describe_node(request, node), "ssl_fingerprint": None} for node in request.world.nodes.values()]
+    return [
+        {**describe_node(request, node), "ssl_fingerprint": None} for node in request.world.nodes.values()
+    ]
 
 
 @answers("GET /nodes/{node}")
@@ -44,7 +46,13 @@ def status(request: Request) -> Json:
         "cpu": 0.07,
         "wait": 0.01,
         "loadavg": ["0.42", "0.37", "0.31"],
-        "cpuinfo": {"cpus": node.cores, "cores": node.cores, "sockets": 1, "model": "Lab CPU", "mhz": "2400.000"},
+        "cpuinfo": {
+            "cpus": node.cores,
+            "cores": node.cores,
+            "sockets": 1,
+            "model": "Lab CPU",
+            "mhz": "2400.000",
+        },
         "memory": {"total": node.memory, "used": used, "free": node.memory - used},
         "swap": {"total": 8 << 30, "used": 0, "free": 8 << 30},
         "rootfs": {"total": 96 << 30, "used": 12 << 30, "free": 84 << 30, "avail": 84 << 30},
@@ -61,9 +69,26 @@ def network(request: Request) -> list[Json]:
     """List a node's bridges and cards, as far as one may use or see them."""
     node = request.world.node(request.params["node"])
     card: Json = {"iface": "eth0", "type": "eth", "method": "manual", "method6": "manual", "exists": 1}
-    bridge: Json = {"iface": "vmbr0", "type": "bridge", "method": "static", "method6": "manual", "autostart": 1}
-    bridge |= {"address": "10.0.0.1", "netmask": "24", "cidr": "10.0.0.1/24", "bridge_ports": "", "bridge_fd": "0"}
-    outside: Json = {"address": node.address, "cidr": f"{node.address}/24", "netmask": "24", "method": "static"}
+    bridge: Json = {
+        "iface": "vmbr0",
+        "type": "bridge",
+        "method": "static",
+        "method6": "manual",
+        "autostart": 1,
+    }
+    bridge |= {
+        "address": "10.0.0.1",
+        "netmask": "24",
+        "cidr": "10.0.0.1/24",
+        "bridge_ports": "",
+        "bridge_fd": "0",
+    }
+    outside: Json = {
+        "address": node.address,
+        "cidr": f"{node.address}/24",
+        "netmask": "24",
+        "method": "static",
+    }
     found = [
         {**part, "active": 1, "families": ["inet"], "priority": number}
         for number, part in enumerate([{**card, **outside}, {**bridge, "bridge_stp": "off"}], 3)

@@ -22,7 +22,8 @@ def snapshots(request: Request) -> list[Json]:
     """List a container's snapshots, and where it is now."""
     guest = container(request)
     found = [
-        {name: kept[name] for name in ("description", "parent", "snaptime") if name in kept} | {"name": snapname}
+        {name: kept[name] for name in ("description", "parent", "snaptime") if name in kept}
+        | {"name": snapname}
         for snapname, kept in guest.snapshots.items()
     ]
     here: Json = {"name": "current", "description": "You are here!", "digest": digest(guest)}

@@ -16,7 +16,14 @@ from .snapshots import locked
 
 Json = dict[str, Any]
 SPACE = ("Datastore.Audit", "Datastore.AllocateSpace")
-FORMATS = {".tar.zst": "tzst", ".tar.gz": "tgz", ".tar.xz": "txz", ".tar.lzo": "tlzo", ".tar": "tar", ".iso": "iso"}
+FORMATS = {
+    ".tar.zst": "tzst",
+    ".tar.gz": "tgz",
+    ".tar.xz": "txz",
+    ".tar.lzo": "tlzo",
+    ".tar": "tar",
+    ".iso": "iso",
+}
 
 
 @answers("GET /storage")
@@ -153,7 +160,12 @@ def _disks(request: Request, storage: Storage) -> list[Volume]:
 
 def _describe(volume: Volume) -> Json:
     kind = next((word for end, word in FORMATS.items() if volume.volid.endswith(end)), "raw")
-    found: Json = {"volid": volume.volid, "content": volume.content, "size": volume.size, "ctime": volume.ctime}
+    found: Json = {
+        "volid": volume.volid,
+        "content": volume.content,
+        "size": volume.size,
+        "ctime": volume.ctime,
+    }
     found["format"] = kind.removeprefix("t") if volume.content == "backup" and kind != "tar" else kind
     if volume.content == "backup":
         found["format"], found["subtype"] = f"tar.{found['format'][-3:].lstrip('.')}", "lxc"

@@ -40,7 +40,9 @@ class Real:
         for host in lab.hosts:
             if host.name == guest.host:
                 return Container(lab, host)
-        return Container(lab, HostRecord(guest.host or f"{guest.node}-ct{guest.vmid}", "guest", "", guest.node))
+        return Container(
+            lab, HostRecord(guest.host or f"{guest.node}-ct{guest.vmid}", "guest", "", guest.node)
+        )
 
     def create(self, guest: Guest, wanted: Unpacked, task: Task) -> None:  # noqa: D102
         guest.host = f"{guest.node}-ct{guest.vmid}"
@@ -58,7 +60,9 @@ class Real:
         with _words():
             container = self.container(guest)
             if not container.has_disk() or not container.folder.exists():
-                raise TaskError(f"volume '{str(guest.config.get('rootfs')).partition(',')[0]}' does not exist")
+                raise TaskError(
+                    f"volume '{str(guest.config.get('rootfs')).partition(',')[0]}' does not exist"
+                )
             self._prepare(container, guest)
             container.start()
             # What the hook could not plug in, since the node is down, is plugged in when that starts.
@@ -75,7 +79,9 @@ class Real:
             with _words():
                 container.stop(0)
         if not self._gone(container):
-            raise TaskError(f"command 'lxc-stop -n {guest.vmid} --nokill --timeout {timeout}' failed: exit code 1")
+            raise TaskError(
+                f"command 'lxc-stop -n {guest.vmid} --nokill --timeout {timeout}' failed: exit code 1"
+            )
 
     def reboot(self, guest: Guest, timeout: int, task: Task) -> None:  # noqa: D102
         self.shutdown(guest, timeout, True, task)
@@ -101,7 +107,9 @@ class Real:
             if container.folder.exists():
                 shutil.rmtree(container.folder)
             container.make()
-        disks.replace_disk(container, original.folder / "snapshots" / snapshot if snapshot else original.upper)
+        disks.replace_disk(
+            container, original.folder / "snapshots" / snapshot if snapshot else original.upper
+        )
         disks.new_identity(container)
 
     def backup(self, guest: Guest, task: Task) -> int:  # noqa: D102
@@ -129,7 +137,14 @@ class Real:
             memory, swap = limits.memory_used(pid)
             received, sent = _traffic(pid)
             return Usage(
-                pid, limits.uptime(pid), self._share(guest, pid), memory, swap, self._disk(container), received, sent
+                pid,
+                limits.uptime(pid),
+                self._share(guest, pid),
+                memory,
+                swap,
+                self._disk(container),
+                received,
+                sent,
             )
         except (TaskError, OSError, ValueError):  # it ended while we looked
             return Usage()
@@ -193,7 +208,7 @@ class Real:
 
 def network_parts(net: str) -> dict[str, str]:
     """Return the parts of a net0."""
-    return dict(part.partition("=")[::2] for part in net.split(","))  # type: ignore[arg-type]
+    return dict(part.partition("=")[::2] for part in net.split(","))
 
 
 def write_cable(container: Container, guest: Guest, net: str | None = None) -> None:
@@ -228,5 +243,3 @@ def _traffic(pid: int) -> tuple[int, int]:
             words = numbers.split()
             return int(words[0]), int(words[8])
     return 0, 0
-
-

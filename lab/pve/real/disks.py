@@ -31,7 +31,9 @@ def unpack(container: Container, wanted: Unpacked) -> None:
         (container.upper / "root/.ssh").chmod(0o700)
     if wanted.password:
         shadow = (Path(container.lab.base) / "etc/shadow").read_text().splitlines()
-        lines = [_with_password(line, wanted.password) if line.startswith("root:") else line for line in shadow]
+        lines = [
+            _with_password(line, wanted.password) if line.startswith("root:") else line for line in shadow
+        ]
         put("etc/shadow", "\n".join(lines) + "\n", 0o640)
         shutil.chown(container.upper / "etc/shadow", group=_group(container, "shadow"))
 

@@ -42,9 +42,9 @@ def ensure(lab: LabRecord) -> None:
     running = [host for host in nodes if Container(lab, host).pid() is not None]
     if not running:
         return
+    deadline = time.monotonic() + READY_SECONDS
     if not _is_up(lab.name):
         _launch(lab.name)
-    deadline = time.monotonic() + READY_SECONDS
     while not all(_answers(host.address) for host in running):
         if time.monotonic() > deadline:
             words = (state_folder(lab.name) / "log").read_text()[-1500:]
@@ -100,7 +100,9 @@ class Service:
         """Hold a container that the lab has started, and not we, to what its configuration says."""
         pid = Container(lab, host).pid() if host.behind else None
         if pid is not None and pid != self._limited.get(host.name):
-            guest = next((guest for guest in list(self.state.world.guests.values()) if guest.host == host.name), None)
+            guest = next(
+                (guest for guest in list(self.state.world.guests.values()) if guest.host == host.name), None
+            )
             with contextlib.suppress(TaskError):
                 limits.change(pid, guest.config if guest else {})
         self._limited[host.name] = pid
@@ -136,12 +138,18 @@ class Service:
             self._end_guests(host.name)
 
     def _made_here(self, node: str) -> list[Guest]:
-        return [guest for guest in self.state.world.guests_of(node, "lxc") if guest.host.startswith(f"{node}-ct")]
+        return [
+            guest for guest in self.state.world.guests_of(node, "lxc") if guest.host.startswith(f"{node}-ct")
+        ]
 
     def _start_guests(self, node: str) -> None:
         """Start those that are to start with their node."""
         for guest in self._made_here(node):
-            if guest.config.get("onboot") and not guest.config.get("lock") and not self.hypervisor.running(guest):
+            if (
+                guest.config.get("onboot")
+                and not guest.config.get("lock")
+                and not self.hypervisor.running(guest)
+            ):
                 with contextlib.suppress(TaskError):
                     self.hypervisor.start(guest, _unseen())
 

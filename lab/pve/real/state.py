@@ -32,7 +32,9 @@ def load_world(lab: str) -> World:
     try:
         return World.from_json(json.loads((state_folder(lab) / "cluster.json").read_text()))
     except FileNotFoundError as error:
-        raise LabError(f"The lab “{lab}” has no Proxmox API. Bring it up: python -m lab up --lab {lab}") from error
+        raise LabError(
+            f"The lab “{lab}” has no Proxmox API. Bring it up: python -m lab up --lab {lab}"
+        ) from error
 
 
 class State:
@@ -109,7 +111,9 @@ def _new_world(name: str) -> World:
     """Return the cluster of a new lab. Nobody knows its secrets but who may read its folder."""
     world = World(cluster=name, auth_delay=3.0)
     template = Volume(TEMPLATE, "vztmpl", 126_515_062)
-    world.storages["local"] = Storage("local", "dir", ["vztmpl", "backup", "iso"], volumes={TEMPLATE: template})
+    world.storages["local"] = Storage(
+        "local", "dir", ["vztmpl", "backup", "iso"], volumes={TEMPLATE: template}
+    )
     world.storages["local-lvm"] = Storage("local-lvm", "lvmthin", ["rootdir", "images"])
     world.users["root@pam"] = User("root@pam", secrets.token_urlsafe(18))
     token = Token("panel", str(uuid.uuid4()), privsep=False)

@@ -58,10 +58,16 @@ class Player:
 
     def call(self, method: str, path: str, body: str | None = None, token: str = "root@pam!panel") -> Any:
         """Make a request of our own that the recordings left out; return its data."""
-        secrets = {token.name: token.secret for user in self.server.world.users.values() for token in user.tokens.values()}
+        secrets = {
+            token.name: token.secret
+            for user in self.server.world.users.values()
+            for token in user.tokens.values()
+        }
         headers = {"Authorization": f"PVEAPIToken={token}={secrets[token.partition('!')[2]]}"}
         headers |= {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
-        status, reason, answer = self.send({"method": method, "url": f"/api2/json{path}", "headers": headers, "body": body})
+        status, reason, answer = self.send(
+            {"method": method, "url": f"/api2/json{path}", "headers": headers, "body": body}
+        )
         assert status == 200, reason
         return answer["data"]
 
@@ -81,7 +87,9 @@ class Player:
         return re.sub(r"PVE%3Aapp%40pve%3A[^;&]+%3D%3D", self.ticket, text)
 
 
-def differences(theirs: Any, ours: Any, where: str = "", *, volatile: frozenset[str] = frozenset()) -> list[str]:
+def differences(
+    theirs: Any, ours: Any, where: str = "", *, volatile: frozenset[str] = frozenset()
+) -> list[str]:
     """Return where two answers differ: in JSON types always, in values but for those that change by themselves."""
     name = where.rpartition(".")[2]
     if type(theirs) is not type(ours) and not (_is_number(theirs) and _is_number(ours)):
@@ -96,7 +104,9 @@ def differences(theirs: Any, ours: Any, where: str = "", *, volatile: frozenset[
         if len(theirs) != len(ours):
             return [f"{where}: {len(theirs)} entries became {len(ours)}"]
         pairs = zip(sorted(theirs, key=_identity), sorted(ours, key=_identity), strict=True)
-        return [line for one, other in pairs for line in differences(one, other, where + "[]", volatile=volatile)]
+        return [
+            line for one, other in pairs for line in differences(one, other, where + "[]", volatile=volatile)
+        ]
     if name in VOLATILE | volatile or _same(theirs, ours, name):
         return []
     return [f"{where}: {theirs!r} became {ours!r}"]

@@ -118,4 +118,6 @@ def numberless(words: str) -> str:
 
 
 def test_every_recorded_call_is_asked() -> None:
-    assert set(recorded("privileges-9.2.json")) - set(CALLS) == {"POST create (unpriv, mp-without-existing storage)"}
+    assert set(recorded("privileges-9.2.json")) - set(CALLS) == {
+        "POST create (unpriv, mp-without-existing storage)"
+    }

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +11,12 @@ from tests.lab.pve.recordings import CHECKOUT, PATHS, Player, differences, recor
 
 CREATE = "/nodes/pve/lxc"
 TEMPLATE = "ostemplate=local%3Avztmpl%2Fdebian-12-standard_12.7-1_amd64.tar.zst"
-OPTIONS = "rootfs=data%3A8&memory=512&swap=512&cores=1&unprivileged=1&features=nesting%3D1&onboot=1&description=hi"
-OPTIONS += "&net0=name%3Deth0%2Cbridge%3Dvmbr0%2Cip%3D10.0.0.5%2F24%2Cgw%3D10.0.0.1&tags=b%3Ba&password=secret1"
+OPTIONS = (
+    "rootfs=data%3A8&memory=512&swap=512&cores=1&unprivileged=1&features=nesting%3D1&onboot=1&description=hi"
+)
+OPTIONS += (
+    "&net0=name%3Deth0%2Cbridge%3Dvmbr0%2Cip%3D10.0.0.5%2F24%2Cgw%3D10.0.0.1&tags=b%3Ba&password=secret1"
+)
 CONTAINER = f"{TEMPLATE}&hostname={{}}&{OPTIONS}&vmid={{}}"
 EXCEPTIONS = {
     # What ran there was pretended, on the recording machine's own disk; ours have the size they were given.
@@ -31,15 +34,20 @@ class Story:
 
     def __init__(self, player: Player) -> None:
         self.player = player
-        self.world = player.server.world
+        self.second = ""
+        self.race = ""
 
     def before(self, label: str, request: dict[str, Any]) -> None:
         """Do what must have happened by now."""
-        step: Callable[[dict[str, Any]], None] | None = getattr(self, "before_" + label.replace("-", "_"), None)
+        step: Callable[[dict[str, Any]], None] | None = getattr(
+            self, "before_" + label.replace("-", "_"), None
+        )
         if step:
             step(request)
 
-    def begin(self, request: dict[str, Any], method: str, path: str, body: str | None, token: str = "root@pam!panel") -> None:
+    def begin(
+        self, request: dict[str, Any], method: str, path: str, body: str | None, token: str = "root@pam!panel"
+    ) -> None:
         """Start the task whose recorded UPID the request names."""
         theirs = request["url"].split("/tasks/")[1].rpartition("/")[0]
         self.player.ours[theirs] = self.player.call(method, path, body, token)
@@ -77,9 +85,6 @@ class Story:
 
     def before_start_status_running(self, request: dict[str, Any]) -> None:
         self.begin(request, "POST", f"{CREATE}/101/status/start", "", "app@pve!full")
-
-    def before_tasks_active(self, request: dict[str, Any]) -> None:
-        self.second = None
 
     def before_start_status_done(self, request: dict[str, Any]) -> None:
         self.second = self.player.call("POST", f"{CREATE}/101/status/start", "")
@@ -137,9 +142,11 @@ def test_every_recorded_request_gets_its_recorded_answer(server: PveServer, name
         expected = json_or_text(theirs["body"])
         for recorded_path, real_path in PATHS:
             theirs["reason"] = theirs["reason"].replace(recorded_path, real_path)
-        found = [] if (status, reason) == (theirs["status"], theirs["reason"]) else [
-            f"{theirs['status']} {theirs['reason']} became {status} {reason}"
-        ]
+        found = (
+            []
+            if (status, reason) == (theirs["status"], theirs["reason"])
+            else [f"{theirs['status']} {theirs['reason']} became {status} {reason}"]
+        )
         found += differences(expected, body, volatile=EXCEPTIONS.get(entry["label"], frozenset()))
         player.learn(expected, body)
         wrong += [f"{entry['label']}: {line}" for line in found]
