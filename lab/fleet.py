@@ -41,6 +41,7 @@ DEFAULT_FLEET = (
     HostSpec("web1", behind="pve1"),
     HostSpec("backup1", "backup"),
     HostSpec("files1", "samba"),
+    HostSpec("pve2", PROXMOX),
 )
 
 

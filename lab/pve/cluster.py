@@ -50,7 +50,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def hold(self, vmid: int) -> Iterator[None]:
-        """Hold a guest's lock, as every change of it does. Raises ApiError after the world's `lock_timeout`."""
+        """Hold a guest's lock, as every change of it does. Raises ApiError after the world's time-out."""
         with self.world.lock:
             lock = self._guest_locks.setdefault(vmid, threading.RLock())
         if not lock.acquire(timeout=self.world.lock_timeout):
@@ -68,6 +68,7 @@ class Cluster:
         subject: str,
         who: Identity,
         work: Work,
+        *,
         undo: Callable[[], None] = lambda: None,
     ) -> str:
         """Start a task, perhaps one that a fault lets fail; `undo` takes back what came before it."""
@@ -113,4 +114,4 @@ class Request:
 
     def task(self, kind: str, subject: object, work: Work, undo: Callable[[], None] = lambda: None) -> str:
         """Start a task on the node that the call names."""
-        return self.cluster.start_task(self.params["node"], kind, str(subject), self.who, work, undo)
+        return self.cluster.start_task(self.params["node"], kind, str(subject), self.who, work, undo=undo)

@@ -12,7 +12,7 @@ class ApiError(Exception):
         self.status = status or self.status
 
 
-class BadParameters(ApiError):
+class BadParameters(ApiError):  # noqa: N818 (as Proxmox speaks of it)
     """400 with a map from parameter to what is wrong with it."""
 
     status = 400
@@ -22,7 +22,7 @@ class BadParameters(ApiError):
         self.errors = errors
 
 
-class Forbidden(ApiError):
+class Forbidden(ApiError):  # noqa: N818 (HTTP's own word)
     """403, naming the path and the privileges that are missing, or nothing at all."""
 
     status = 403
@@ -31,7 +31,7 @@ class Forbidden(ApiError):
         super().__init__(f"Permission check failed ({what})\n" if what else "Permission check failed\n")
 
 
-class Unauthenticated(ApiError):
+class Unauthenticated(ApiError):  # noqa: N818 (HTTP's own word)
     """401 with an empty body, as Proxmox gives it before any call is looked at, and only after a while."""
 
     status = 401

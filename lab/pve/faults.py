@@ -63,7 +63,7 @@ class Lacks(Fault):
 
 @dataclass(eq=False)
 class IdTaken(Fault):
-    """Somebody else makes a container with the wanted id between the request and the look whether it is free."""
+    """Somebody else makes a container with the wanted id just before we look whether it is free."""
 
     name: str = "somebody-elses"
 
@@ -104,7 +104,7 @@ def to_json(fault: Fault) -> Json:
 
 
 class Faults:
-    """The faults a server has at present. With a file, they are those in the file, read again when it changes."""
+    """The faults a server has at present. With a file: those in it, read again when it changes."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._faults: list[Fault] = []

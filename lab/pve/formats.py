@@ -1,4 +1,4 @@
-"""The named formats of Proxmox's parameters, each a function that raises ValueError with Proxmox's own words."""
+"""The named formats of Proxmox's parameters: functions that raise ValueError with Proxmox's own words."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,7 @@ Check = Callable[[str], None]
 
 
 def looks_like(pattern: str, what: str) -> Check:
-    """Return a check against a whole-string pattern; `what` completes "value does not look like a valid …"."""
+    """Return a check against a whole-string pattern; `what` completes "… does not look like a valid …"."""
     compiled = re.compile(pattern, re.ASCII)
 
     def check(value: str) -> None:

@@ -115,7 +115,7 @@ def check_protection(guest: Guest, words: str) -> None:
 def require_config_rights(
     rights: Rights, who: str, vmid: int, changes: Json, *, unprivileged: bool, pool: str | None = None
 ) -> None:
-    """Raise Forbidden unless `who` may set or delete these options. Some are for root@pam alone, not its tokens."""
+    """Raise Forbidden unless `who` may change these options. Some are for root@pam alone, not its tokens."""
     if who == "root@pam":
         return
     for name, value in changes.items():

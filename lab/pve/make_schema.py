@@ -1,7 +1,7 @@
-"""Write schema-*.json from Proxmox's published API schema: python -m lab.pve.make_schema APIDATA.json VERSION.
+"""Write schema-*.json from Proxmox's published API schema: python -m lab.pve.make_schema FILE VERSION.
 
-The input is `apidata.js` of proxmox/pve-docs with its JavaScript wrapper removed. Only facts are taken over, and
-only of the calls that we answer: names, types, formats, limits, plain defaults and which rights a call asks for.
+The input is `apidata.js` of proxmox/pve-docs with its JavaScript wrapper removed. Only facts are taken over,
+and only of the calls that we answer: names, types, formats, limits, plain defaults, and the rights asked for.
 """
 
 import json

@@ -16,9 +16,12 @@ DUPLICATE = "duplicate parameter (already defined in URI) with conflicting value
 
 
 def respond(
-    cluster: Cluster, node: str, method: str, path: str, headers: dict[str, str], given: Json
+    cluster: Cluster, node: str, method: str, path: str, *, headers: dict[str, str], given: Json
 ) -> tuple[Any, Json]:
-    """Return what a call answers, and what else stands beside it. Raises ApiError. Header names are lower-case."""
+    """Return what a call answers, and what else stands beside it. Header names are lower-case.
+
+    Raises ApiError.
+    """
     open_to_all = path == "/access/ticket" and "authorization" not in headers
     who = Identity("") if open_to_all else cluster.access.identify(method, headers)
     cluster.refresh()
@@ -54,12 +57,8 @@ def require(rights: Rights, who: Identity, rule: Any, params: Json) -> None:
             raise Forbidden
     elif kind == "perm":
         _require_privileges(rights, who, parts, params)
-    elif kind == "userid-param":
-        _require_user(rights, who, parts[0], params)
-    elif kind == "userid-group":
-        rights.require(who.id, "/access/groups", parts[0])
-    elif kind == "perm-modify":
-        rights.require(who.id, _filled(parts[0], params), ["Permissions.Modify"])
+    else:
+        _require_over_people(rights, who, kind, parts[0], params)
 
 
 def _passes(rights: Rights, who: Identity, rule: Any, params: Json) -> bool:
@@ -78,13 +77,16 @@ def _require_privileges(rights: Rights, who: Identity, parts: list[Any], params:
     rights.require(who.id, _filled(path, params), privileges, any_of=bool(chosen.get("any")))
 
 
-def _require_user(rights: Rights, who: Identity, rule: str, params: Json) -> None:
-    if rule == "self":
-        if who.id != params.get("userid"):
-            raise Forbidden
-    else:
-        realm = str(params.get("userid", "")).rpartition("@")[2]
-        rights.require(who.id, f"/access/realm/{realm}", [rule])
+def _require_over_people(rights: Rights, who: Identity, kind: str, rule: Any, params: Json) -> None:
+    person = str(params.get("userid", ""))
+    if kind == "perm-modify":
+        rights.require(who.id, _filled(rule, params), ["Permissions.Modify"])
+    elif kind == "userid-group":
+        rights.require(who.id, "/access/groups", rule)
+    elif rule != "self":
+        rights.require(who.id, f"/access/realm/{person.rpartition('@')[2]}", [rule])
+    elif who.id != person:
+        raise Forbidden
 
 
 def _filled(path: str, params: Json) -> str:

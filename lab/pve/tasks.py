@@ -134,8 +134,8 @@ class TaskBook:
             if not match:
                 continue
             pid, pstart, starttime = (int(match[name], 16) for name in ("pid", "pstart", "starttime"))
-            words = (match[name] for name in ("node", "type", "id", "user"))
-            task = Task(said["upid"], *words, pid, pstart, starttime)
+            node, kind, subject, user = (match[name] for name in ("node", "type", "id", "user"))
+            task = Task(said["upid"], node, kind, subject, user, pid, pstart, starttime)
             task.status, task.endtime = said.get("status", LOST), said.get("endtime", task.starttime)
             task.lines = said.get("lines", [])
             task.ended.set()

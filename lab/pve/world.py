@@ -1,4 +1,4 @@
-"""What a cluster has: nodes, storages, people and their rights, guests. Read from a world file, or made by a test."""
+"""What a cluster has: nodes, storages, people and their rights, guests. From a world file, or a test."""
 
 import json
 import threading
@@ -81,7 +81,7 @@ class Grant:
 
 @dataclass
 class Guest:
-    """A container ("lxc") or machine ("qemu"). `lost_disk`: its image is missing, as on a storage gone bad."""
+    """A container ("lxc") or machine ("qemu"). `lost_disk`: its image is missing, as on a bad storage."""
 
     vmid: int
     node: str

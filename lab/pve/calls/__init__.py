@@ -1,6 +1,6 @@
 """The calls of the API, by what they are about."""
 
-from . import access, cluster, config, create, lxc, machines, nodes, power, snapshots, storage, tasks
+from . import access, cluster, config, copies, create, lxc, machines, nodes, power, snapshots, storage, tasks
 from .registry import CALLS
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "access",
     "cluster",
     "config",
+    "copies",
     "create",
     "lxc",
     "machines",

@@ -9,9 +9,11 @@ from lab.pve.world import Node
 from .registry import answers
 
 Json = dict[str, Any]
-INDEX = """aplinfo apt capabilities ceph certificates config disks dns firewall hardware hosts journal lxc migrateall
-netstat network qemu query-oci-repo-tags query-url-metadata replication report rrd rrddata scan sdn services spiceshell
-startall status stopall storage subscription suspendall syslog tasks termproxy time version vncshell vzdump wakeonlan"""
+INDEX = """aplinfo apt capabilities ceph certificates config disks dns firewall hardware hosts journal lxc
+migrateall netstat network qemu query-oci-repo-tags query-url-metadata replication report rrd rrddata scan sdn
+services
+spiceshell startall status stopall storage subscription suspendall syslog tasks termproxy time version
+vncshell vzdump wakeonlan"""
 
 
 @answers("GET /version", "GET /nodes/{node}/version")

@@ -91,8 +91,7 @@ def delete(request: Request) -> str:
             del guest.snapshots[name]
             for config in (guest.config, *guest.snapshots.values()):
                 if config.get("parent") == name:
-                    config.pop("parent")
-                    config |= {"parent": parent} if parent else {}
+                    config.update(parent=parent) if parent else config.pop("parent")
 
     return request.task("vzdelsnapshot", vmid, work)
 

@@ -26,7 +26,7 @@ OURS = re.compile(r"(lxc\.uts\.name|lxc\.cgroup2?\.(memory|cpuset|cpu)\.)")
 
 
 class Real:
-    """Containers that boot. `lab` returns the lab as it is written down now, `forget` strikes a host off it."""
+    """Containers that boot. `lab` returns the lab as it is written down, `forget` strikes a host off it."""
 
     def __init__(self, lab: Callable[[], LabRecord], forget: Callable[[Guest], None]) -> None:
         self.lab = lab
@@ -161,7 +161,7 @@ class Real:
         return found
 
     def _prepare(self, container: Container, guest: Guest) -> None:
-        """Write down what the configuration says, for LXC, the hook that plugs it in, and the container itself."""
+        """Write down what the configuration says: for LXC, for the hook `wire`, for the container itself."""
         file = container.folder / "config"
         lines = [line for line in file.read_text().splitlines() if not OURS.match(line)]
         lines += [f"lxc.uts.name = {guest.name}", *limits.config_lines(guest.config)]

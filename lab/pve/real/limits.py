@@ -39,9 +39,10 @@ def config_lines(config: Json) -> list[str]:
 
 
 def change(pid: int, config: Json) -> None:
-    """Let the limits of a running container be those of the configuration. Raises TaskError if it uses more."""
+    """Let a running container's limits be those of the configuration. Raises TaskError if it uses more."""
     left = [(folder(pid, controller) / file, value) for controller, file, value in wanted(config)]
-    # Memory without swap may never exceed memory with it, so the order depends on the direction: one more round.
+    # Memory without swap may never exceed memory with it, so the order depends on the direction:
+    # what the kernel refuses in the first round is tried in a second.
     for attempt in range(2):
         failed = []
         for path, value in left:

@@ -1,4 +1,4 @@
-"""The process that answers for a lab's Proxmox hosts: on each one's port 8006, in its own network namespace."""
+"""The process that answers for a lab's Proxmox hosts, on port 8006 in the network namespace of each."""
 
 import contextlib
 import ctypes

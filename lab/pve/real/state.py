@@ -1,4 +1,4 @@
-"""The lab's cluster on disk: what `/etc/pve` is to Proxmox. It outlives the API's process, and the lab's stops."""
+"""The lab's cluster on disk: what `/etc/pve` is to Proxmox. It outlives the API's process."""
 
 import json
 import re
@@ -18,8 +18,9 @@ from lab.system import run
 OWN_ROLE = "Gestion"
 OWN_USER = "gestion@pve"
 TEMPLATE = "local:vztmpl/debian-12-lab_12.0-1_amd64.tar.zst"
-PRIVILEGES = """Datastore.AllocateSpace Datastore.Audit SDN.Use Sys.Audit VM.Allocate VM.Audit VM.Backup VM.Clone
-VM.Config.CPU VM.Config.Disk VM.Config.Memory VM.Config.Network VM.Config.Options VM.PowerMgmt VM.Snapshot"""
+PRIVILEGES = """Datastore.AllocateSpace Datastore.Audit SDN.Use Sys.Audit VM.Allocate VM.Audit VM.Backup
+VM.Clone VM.Config.CPU VM.Config.Disk VM.Config.Memory VM.Config.Network
+VM.Config.Options VM.PowerMgmt VM.Snapshot"""
 
 
 def state_folder(lab: str) -> Path:

@@ -24,6 +24,7 @@ VOLATILE |= {"CSRFPreventionToken", "avail", "used", "used_fraction"}
 SETS = {"content"}
 IDENTITY = ("vmid", "id", "storage", "key", "volid", "upid", "name", "n")
 PATHS = (("/srv/pve-lab/src/pve-storage/src", "/usr/share/perl5"), ("/srv/pve-lab/root", ""))
+ROOT = "root@pam!panel"
 Json = dict[str, Any]
 
 
@@ -37,7 +38,7 @@ def recorded(name: str) -> Any:
 
 
 class Player:
-    """Sends requests as they were recorded, with our own ids, digests and tickets in place of the recorded ones."""
+    """Sends requests as they were recorded, with our own ids, digests and tickets in place of theirs."""
 
     def __init__(self, server: PveServer) -> None:
         self.server = server
@@ -56,14 +57,14 @@ class Player:
         connection.close()
         return answer.status, answer.reason, json.loads(text) if text.startswith("{") else text
 
-    def call(self, method: str, path: str, body: str | None = None, token: str = "root@pam!panel") -> Any:
+    def call(self, method: str, path: str, body: str | None = None, who: str = ROOT) -> Any:
         """Make a request of our own that the recordings left out; return its data."""
         secrets = {
             token.name: token.secret
             for user in self.server.world.users.values()
             for token in user.tokens.values()
         }
-        headers = {"Authorization": f"PVEAPIToken={token}={secrets[token.partition('!')[2]]}"}
+        headers = {"Authorization": f"PVEAPIToken={who}={secrets[who.partition('!')[2]]}"}
         headers |= {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         status, reason, answer = self.send(
             {"method": method, "url": f"/api2/json{path}", "headers": headers, "body": body}
@@ -90,7 +91,7 @@ class Player:
 def differences(
     theirs: Any, ours: Any, where: str = "", *, volatile: frozenset[str] = frozenset()
 ) -> list[str]:
-    """Return where two answers differ: in JSON types always, in values but for those that change by themselves."""
+    """Return where two answers differ: in JSON types, and in values that do not change by themselves."""
     name = where.rpartition(".")[2]
     if type(theirs) is not type(ours) and not (_is_number(theirs) and _is_number(ours)):
         return [f"{where}: {theirs!r} became {ours!r}"]

@@ -50,15 +50,13 @@ def test_a_wrong_password_and_a_wrong_token_do_not(server: PveServer) -> None:
 
 def test_a_ticket_without_its_csrf_token_may_only_read(server: PveServer) -> None:
     ticket, csrf = server.cluster.access.login("root@pam", "secret")
-    options: dict[str, Any] = {
-        "cookies": {"PVEAuthCookie": ticket},
-        "verify": server.certificate_file,
-        "timeout": 5,
-    }
+    options: dict[str, Any] = {"cookies": {"PVEAuthCookie": ticket}, "verify": server.certificate_file}
     where = f"{server.url}/api2/json/nodes/pve1/lxc/101/status/stop"
-    assert requests.get(f"{server.url}/api2/json/version", **options).status_code == 200
-    assert requests.post(where, **options).reason == "Permission denied - invalid csrf token"
-    assert requests.post(where, headers={"CSRFPreventionToken": csrf}, **options).status_code == 200
+    assert requests.get(f"{server.url}/api2/json/version", timeout=5, **options).status_code == 200
+    assert requests.post(where, timeout=5, **options).reason == "Permission denied - invalid csrf token"
+    assert (
+        requests.post(where, headers={"CSRFPreventionToken": csrf}, timeout=5, **options).status_code == 200
+    )
 
 
 def test_a_certificate_that_is_not_pinned_is_refused(server: PveServer) -> None:
@@ -166,7 +164,7 @@ def test_a_change_waits_for_another_on_the_same_container_and_then_gives_up(serv
     server.world.durations, server.world.lock_timeout = {"vzstop": 0.5}, 0.1
     api = by_token(server)
     stopping = api.nodes("pve1").lxc(101).status.stop.post()
-    with pytest.raises(ResourceException, match="can't lock file .*pve-config-101.lock' - got timeout"):
+    with pytest.raises(ResourceException, match=r"can't lock file .*pve-config-101\.lock' - got timeout"):
         api.nodes("pve1").lxc(101).config.put(memory=2048)
     assert done(api, stopping) == "OK"
 

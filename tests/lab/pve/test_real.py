@@ -77,9 +77,8 @@ def container(fleet: Fleet, api: ProxmoxAPI, lab_key: LabKey) -> Iterator[Any]:
         )
         == "OK"
     )
-    fleet["pve1"].exec(
-        ["iptables", "-w", "-t", "nat", "-A", "PREROUTING", "-p", "tcp", "--dport", "2250", "-j", "DNAT", "--to-destination", "10.0.0.50:22"]
-    )
+    rule = "PREROUTING -p tcp --dport 2250 -j DNAT --to-destination 10.0.0.50:22"
+    fleet["pve1"].exec(["iptables", "-w", "-t", "nat", "-A", *rule.split()])
     found = api.nodes("pve1").lxc(VMID)
     assert done(api, found.status.start.post()) == "OK"
     yield found

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lab.pve import PveServer, World
-from tests.lab.pve.recordings import CHECKOUT, PATHS, Player, differences, recorded
+from tests.lab.pve.recordings import CHECKOUT, PATHS, ROOT, Player, differences, recorded
 
 CREATE = "/nodes/pve/lxc"
 TEMPLATE = "ostemplate=local%3Avztmpl%2Fdebian-12-standard_12.7-1_amd64.tar.zst"
@@ -46,11 +46,11 @@ class Story:
             step(request)
 
     def begin(
-        self, request: dict[str, Any], method: str, path: str, body: str | None, token: str = "root@pam!panel"
+        self, request: dict[str, Any], method: str, path: str, body: str | None, who: str = ROOT
     ) -> None:
         """Start the task whose recorded UPID the request names."""
         theirs = request["url"].split("/tasks/")[1].rpartition("/")[0]
-        self.player.ours[theirs] = self.player.call(method, path, body, token)
+        self.player.ours[theirs] = self.player.call(method, path, body, who)
 
     def done(self) -> None:
         self.player.server.cluster.tasks.wait_all()
