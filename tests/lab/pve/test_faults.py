@@ -1,8 +1,6 @@
 """Faults do what they say, and are gone when they are taken away."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -131,14 +129,17 @@ def test_the_command_line_serves_a_world_with_its_faults(tmp_path: Path) -> None
     argv = [sys.executable, "-m", "lab.pve", "serve", "--simulated", "--world", str(tmp_path / "world.json")]
     argv += ["--port", "0", "--certificate", str(pem)]
     with subprocess.Popen(argv, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        node, url, fingerprint, certificate = process.stdout.readline().split()
-        headers = {"Authorization": "PVEAPIToken=app@pve!full=33333333-3333-3333-3333-333333333333"}
-        refused = requests.get(f"{url}/api2/json/version", headers=headers, verify=certificate, timeout=5)
-        found = requests.get(
-            f"{url}/api2/json/nodes/{node}/lxc", headers=headers, verify=certificate, timeout=5
-        )
-        os.kill(process.pid, signal.SIGTERM)
+        try:
+            assert process.stdout
+            node, url, fingerprint, certificate = process.stdout.readline().split()
+            headers = {"Authorization": "PVEAPIToken=app@pve!full=33333333-3333-3333-3333-333333333333"}
+            answers = [
+                requests.get(f"{url}/api2/json{path}", headers=headers, verify=certificate, timeout=5)
+                for path in ("/version", f"/nodes/{node}/lxc")
+            ]
+        finally:
+            process.terminate()
+    refused, found = answers
     assert (refused.status_code, refused.reason) == (596, "Connection timed out")
     assert {item["vmid"] for item in found.json()["data"]} == {101, 102, 103, 104}
     assert certificate == str(pem)

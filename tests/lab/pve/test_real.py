@@ -123,6 +123,8 @@ def test_the_labs_own_containers_are_there(api: ProxmoxAPI) -> None:
     found = {item["vmid"]: item for item in api.nodes("pve1").lxc.get()}
     assert {vmid: found[vmid]["name"] for vmid in (101, 102)} == {101: "proxy", 102: "web1"}
     assert all(found[vmid]["status"] == "running" and found[vmid]["mem"] > 0 for vmid in (101, 102))
+    web1 = api.nodes("pve1").lxc(102)
+    until(lambda: group_file(web1, "memory", "memory.limit_in_bytes", "memory.max") == str(1024 << 20))
 
 
 def test_a_created_container_boots_and_is_reached_by_ssh(
