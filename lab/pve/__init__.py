@@ -1,7 +1,7 @@
 """A Proxmox API for the lab, in front of simulated or of real containers. See docs/lab-pve.md."""
 
 from .cluster import Cluster
-from .faults import Drops, Fault, Faults, IdTaken, Lacks, Refuses, Slow, TaskFails
+from .faults import Drops, Fault, Faults, IdTaken, Lacks, Locked, Refuses, Slow, TaskFails
 from .server import PveServer
 from .world import Grant, Guest, Node, Storage, Token, User, Volume, World
 
@@ -14,6 +14,7 @@ __all__ = [
     "Guest",
     "IdTaken",
     "Lacks",
+    "Locked",
     "Node",
     "PveServer",
     "Refuses",

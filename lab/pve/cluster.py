@@ -42,11 +42,25 @@ class Cluster:
         self.refresh = refresh
         self.started = time.time()
         self._guest_locks: dict[int, threading.RLock] = {}
+        self._locked: dict[int, str] = {}
 
     @property
     def schema(self) -> Schema:
         """The schema of the world's version."""
         return schema_of(self.world.version)
+
+    def lock_guests(self) -> None:
+        """Let the guests be locked that a fault wants locked, and no longer than it does."""
+        wanted = self.faults.locks()
+        with self.world.lock:
+            for vmid in self._locked.keys() - wanted.keys():
+                guest = self.world.guests.get(vmid)
+                if guest and guest.config.get("lock") == self._locked[vmid]:
+                    del guest.config["lock"]
+            for vmid, word in wanted.items():
+                if vmid in self.world.guests:
+                    self.world.guests[vmid].config.setdefault("lock", word)
+            self._locked = wanted
 
     @contextlib.contextmanager
     def hold(self, vmid: int) -> Iterator[None]:

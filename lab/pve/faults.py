@@ -62,6 +62,14 @@ class Lacks(Fault):
 
 
 @dataclass(eq=False)
+class Locked(Fault):
+    """A guest is locked for as long as this lasts: something goes on with it, a backup for instance."""
+
+    vmid: int = 0
+    lock: str = "backup"
+
+
+@dataclass(eq=False)
 class IdTaken(Fault):
     """Somebody else makes a container with the wanted id just before we look whether it is free."""
 
@@ -85,9 +93,8 @@ class TaskFails(Fault):
         return fnmatch.fnmatchcase(method, self.type) and fnmatch.fnmatchcase(path, self.path)
 
 
-KINDS: dict[str, type[Fault]] = {
-    kind.__name__: kind for kind in (Slow, Refuses, Drops, Lacks, IdTaken, TaskFails)
-}
+ALL: tuple[type[Fault], ...] = (Slow, Refuses, Drops, Lacks, Locked, IdTaken, TaskFails)
+KINDS = {kind.__name__: kind for kind in ALL}
 F = TypeVar("F", bound=Fault)
 
 
@@ -152,6 +159,12 @@ class Faults:
         with self._lock:
             found = [fault for fault in self._faults if isinstance(fault, Lacks)]
         return {privilege for fault in found for privilege in fault.privileges}
+
+    def locks(self) -> dict[int, str]:
+        """Return the guests that are locked at present, and for what."""
+        self._refresh()
+        with self._lock:
+            return {fault.vmid: fault.lock for fault in self._faults if isinstance(fault, Locked)}
 
     def hold_up(self, slow: Slow) -> None:
         """Wait as long as the fault says, or until it is removed."""

@@ -25,6 +25,7 @@ def respond(
     open_to_all = path == "/access/ticket" and "authorization" not in headers
     who = Identity("") if open_to_all else cluster.access.identify(method, headers)
     cluster.refresh()
+    cluster.lock_guests()
     call, in_path = _find(cluster.schema, method, path)
     said = cluster.schema.calls[call]
     if said.get("no_token") and who.token:

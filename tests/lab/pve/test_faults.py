@@ -17,6 +17,7 @@ from lab.pve import (
     Grant,
     IdTaken,
     Lacks,
+    Locked,
     PveServer,
     Refuses,
     Slow,
@@ -95,11 +96,14 @@ def test_a_create_that_fails_late_leaves_a_container_or_none(server: PveServer, 
 
 
 def test_a_lock_holds_everything_up(server: PveServer) -> None:
-    server.world.guests[101].config["lock"] = "backup"
+    fault = server.faults.add(Locked(vmid=101))
     container = by_token(server).nodes("pve1").lxc(101)
     with pytest.raises(ResourceException, match=r"CT is locked \(backup\)"):
         container.config.put(memory=2048)
     assert done(by_token(server), container.status.stop.post()) == "CT is locked (backup)"
+    assert container.status.current.get()["lock"] == "backup"
+    server.faults.remove(fault)
+    container.config.put(memory=2048)
 
 
 def test_rights_that_are_missing_are_missing_for_all_but_root(server: PveServer) -> None:
