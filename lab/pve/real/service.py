@@ -115,13 +115,11 @@ class Service:
             cluster=self.cluster, node=host.name, host=host.address, port=PORT, certificate=certificate
         )
         node = self.state.world.nodes[host.name]
-        first = True
         while True:
             pid = Container(self.state.lab(), host).pid()
             if pid is None:
                 node.refuses = "No route to host"
                 self._end_guests(host.name)
-                first = False
                 time.sleep(LOOK_SECONDS)
                 continue
             try:
@@ -130,9 +128,8 @@ class Service:
                 time.sleep(LOOK_SECONDS)
                 continue
             node.refuses = None
-            if not first:
+            if self._has_booted(host.name, pid):
                 self._start_guests(host.name)
-            first = False
             _wait_for_end(pid)
             server.close()
             self._end_guests(host.name)
@@ -141,6 +138,13 @@ class Service:
         return [
             guest for guest in self.state.world.guests_of(node, "lxc") if guest.host.startswith(f"{node}-ct")
         ]
+
+    def _has_booted(self, node: str, pid: int) -> bool:
+        """Return whether a node has started since we, or the process before us, last saw it."""
+        seen = self.state.folder / f"{node}.pid"
+        before = seen.read_text() if seen.exists() else str(pid)
+        seen.write_text(str(pid))
+        return before != str(pid)
 
     def _start_guests(self, node: str) -> None:
         """Start those that are to start with their node."""

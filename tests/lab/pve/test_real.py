@@ -239,11 +239,22 @@ def test_a_killed_api_is_back_with_what_it_knew_and_its_containers_run_on(
     assert any(task["type"] == "vzcreate" for task in api.nodes("pve1").tasks.get(vmid=VMID))
 
 
+def test_a_kept_lab_comes_back_with_the_containers_that_the_api_has_made() -> None:
+    specs = (HostSpec("pve1", "proxmox"),)
+    kept = Fleet.up(SECOND, NETWORK, hosts=specs, fresh=True)
+    assert create(connect(LabApi.of(kept, "pve1")), "pve1", 120, net0=NET, onboot=1, start=1) == "OK"
+    kept.down(keep=True)
+    with Fleet.up(SECOND, hosts=()) as again:
+        container = connect(LabApi.of(again, "pve1")).nodes("pve1").lxc(120)
+        until(lambda: container.status.current.get()["status"] == "running")
+    assert traces(SECOND) == []
+
+
 def test_a_second_node_is_of_the_same_cluster_and_down_leaves_nothing() -> None:
     specs = (HostSpec("pve1", "proxmox"), HostSpec("pve2", "proxmox"))
     with Fleet.up(SECOND, NETWORK, hosts=specs, fresh=True) as second:
         api = connect(LabApi.of(second, "pve2"))
-        assert create(api, "pve2", 120, net0=NET, start=1) == "OK"
+        assert create(api, "pve2", 120, net0=NET, onboot=1, start=1) == "OK"
         found = connect(LabApi.of(second, "pve1")).cluster.resources.get(type="vm")
         assert [(item["node"], item["vmid"]) for item in found] == [("pve2", 120)]
         second["pve2"].stop()
