@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from .container import PROXMOX
 from .errors import LabError, LabUnavailable
 from .fleet import Fleet, take_down
 from .network import guard, unguard
@@ -151,6 +152,10 @@ def _print(fleet: Fleet) -> None:
         print(
             f"  {state}  {host.name:<10} {host.role:<8} {host.memory() >> 20:>4} MiB  ssh {host.connection}"
         )
+    for host in fleet:
+        if host.role == PROXMOX and host.running:
+            print(f"  Proxmox API of {host.name}: https://{host.address}:8006")
+    print(f"  How to get in there: python -m lab.pve access --lab {fleet.name}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ DEFAULT_FLEET = (
     HostSpec("web1", behind="pve1"),
     HostSpec("backup1", "backup"),
     HostSpec("files1", "samba"),
+    HostSpec("pve2", PROXMOX),
 )
 
 
@@ -82,6 +83,7 @@ class Fleet:
             fleet._trust(authorized_keys)
             fleet._make([spec for spec in hosts if spec.name not in fleet._hosts])
             fleet._start()
+            ensure_api(fleet._lab)
         return fleet
 
     @classmethod
@@ -136,6 +138,7 @@ class Fleet:
             self._know(current)
             self._make(specs)
             self._start([spec.name for spec in specs])
+            ensure_api(self._lab)
         return [self._hosts[spec.name] for spec in specs]
 
     def down(self, *, keep: bool = False) -> None:
@@ -178,6 +181,13 @@ class Fleet:
         _each(LabHost.switch_on, [host for host in hosts if not host.parent])
         _each(LabHost.switch_on, [host for host in hosts if host.parent])
         _each(LabHost.wait_ready, hosts)
+
+
+def ensure_api(lab: LabRecord) -> None:
+    """See that the Proxmox API answers in front of the lab's Proxmox hosts. Raises LabError."""
+    from .pve.real.service import ensure  # it stands on the lab itself
+
+    ensure(lab)
 
 
 def take_down(name: str, *, keep: bool = False) -> None:

@@ -43,12 +43,12 @@ def check_role(role: str) -> str:
 def furnish(container: Container) -> None:
     """Write the host's own files over the base. Only while it has never run."""
     lab, host = container.lab, container.host
-    put = _Writer(Path(lab.base), container.upper).put
+    put = Writer(Path(lab.base), container.upper).put
     put("etc/hostname", f"{host.name}\n")
     put("etc/machine-id", machine_id(lab.name, host.name, lab.salt) + "\n", 0o444)
     panel = panel_address(IPv4Network(lab.network))
     put("etc/hosts", f"127.0.0.1\tlocalhost\n127.0.1.1\t{host.name}\n::1\tlocalhost\n{panel}\tpanel\n")
-    _make_host_key(container)
+    make_host_key(container)
     if lab.authorized_keys:
         put("root/.ssh/authorized_keys", "".join(f"{key}\n" for key in lab.authorized_keys), 0o600)
         (container.upper / "root/.ssh").chmod(0o700)
@@ -67,7 +67,7 @@ def write_admin_nat(container: Container) -> None:
     behind = [host for host in container.lab.hosts if host.behind == container.host.name]
     rules = [masquerade_rule(), *(forward_rule(host) for host in behind)]
     lines = ["#!/bin/sh", "set -e", *("iptables -w -t nat -A " + " ".join(rule) for rule in rules)]
-    _Writer(Path(container.lab.base), container.upper).put(ADMIN_NAT[1:], "\n".join(lines) + "\n", 0o755)
+    Writer(Path(container.lab.base), container.upper).put(ADMIN_NAT[1:], "\n".join(lines) + "\n", 0o755)
 
 
 def masquerade_rule() -> list[str]:
@@ -82,9 +82,10 @@ def forward_rule(host: HostRecord) -> list[str]:
     return ["PREROUTING", "!", "-i", "vmbr0", "-p", "tcp", "--dport", str(host.ssh_port), *to]
 
 
-def _make_host_key(container: Container) -> None:
+def make_host_key(container: Container) -> None:
+    """Make the host's own SSH key. Only while it has never run."""
     folder = container.upper / "etc/ssh"
-    _Writer(Path(container.lab.base), container.upper).folder(Path("etc/ssh"))
+    Writer(Path(container.lab.base), container.upper).folder(Path("etc/ssh"))
     key = folder / "ssh_host_ed25519_key"
     argv = [
         "ssh-keygen",
@@ -107,7 +108,7 @@ def _enable(upper: Path, unit: str) -> None:
     (wants / Path(unit).name).symlink_to(unit)
 
 
-class _Writer:
+class Writer:
     """Writes into the layer over the base, where a new folder hides the base's mode and must repeat it."""
 
     def __init__(self, base: Path, upper: Path) -> None:

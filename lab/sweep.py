@@ -75,11 +75,11 @@ def _unmount_all(folder: Path) -> None:
 def _remove_groups(lab: str) -> None:
     """Remove the lab's control groups; the kernel lets them go once their last process has been reaped."""
     # Where LXC's monitors go at their end, of all labs; it stays while any is there.
-    # os.walk, because other labs' groups may vanish while one looks.
-    for path, folders, _ in os.walk("/sys/fs/cgroup"):
+    # Other labs' groups come and go meanwhile, which `os.walk` forgives and a glob does not.
+    for folder, folders, _ in os.walk("/sys/fs/cgroup"):
         if "lxc.pivot" in folders:
             with contextlib.suppress(OSError):
-                Path(path, "lxc.pivot").rmdir()
+                Path(folder, "lxc.pivot").rmdir()
     deadline = time.monotonic() + KILL_SECONDS
     while groups := control_groups(lab):
         for group in groups:

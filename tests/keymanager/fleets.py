@@ -4,6 +4,7 @@ import base64
 import hashlib
 import random
 import struct
+from typing import cast
 
 from accounts.models import User
 from keymanager.models import Group, Key

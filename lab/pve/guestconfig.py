@@ -1,0 +1,170 @@
+"""A container's configuration: how Proxmox writes down what it is given, and what it answers about it."""
+
+import hashlib
+import json
+import random
+import re
+from typing import Any
+
+from .errors import BadParameters, Forbidden, died
+from .formats import split_list
+from .privileges import Rights
+from .schema import Schema, parse_properties, print_properties
+from .world import Guest, World
+
+Json = dict[str, Any]
+CREATE = "POST /nodes/{node}/lxc"
+SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+LIVE = re.compile(
+    r"description|onboot|startup|protection|hostname|hookscript|cores|cpulimit|cpuunits|tags|lock|memory|swap|net\d+|mp\d+"
+)
+"""What a running container takes at once; the rest is pending until its next start."""
+RIGHTS = (
+    (r"cores|cpuunits|cpulimit", "VM.Config.CPU"),
+    (r"rootfs|mp\d+|unused\d+", "VM.Config.Disk"),
+    (r"memory|swap", "VM.Config.Memory"),
+    (r"net\d+|nameserver|searchdomain|hostname", "VM.Config.Network"),
+)
+
+
+def size_in_bytes(text: str) -> int:
+    """Return what "8G" is in bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text)
+    return int(float(match[1]) * SIZES[match[2]]) if match else 0
+
+
+def size_in_words(size: int) -> str:
+    """Return "8G" for 8 GiB: the largest unit without a remainder."""
+    for unit in "TGMK":
+        if size and size % SIZES[unit] == 0:
+            return f"{size // SIZES[unit]}{unit}"
+    return str(size)
+
+
+def disk_size(guest: Guest) -> int:
+    """Return the size of a guest's root disk in bytes, as configured."""
+    match = re.search(r"size=(\d+(?:\.\d+)?[KMGT]?)", str(guest.config.get("rootfs", "")))
+    return size_in_bytes(match[1]) if match else 0
+
+
+def new_mac() -> str:
+    """Return a MAC address as Proxmox makes them up, with its own prefix."""
+    return "BC:24:11:" + ":".join(f"{random.randrange(256):02X}" for _ in range(3))  # noqa: S311
+
+
+def written(schema: Schema, name: str, value: Any, old: str = "") -> Any:
+    """Return a value as the configuration file has it."""
+    if name == "description":
+        return str(value).rstrip("\n") + "\n"
+    if name == "tags":
+        return ";".join(sorted({tag.lower() for tag in split_list(str(value))}))
+    if re.fullmatch(r"net\d+", name):
+        properties = schema.properties(CREATE)["net[n]"]["format"]
+        parts = parse_properties(properties, str(value))
+        before = parse_properties(properties, old) if old else {}
+        parts["hwaddr"] = str(parts.get("hwaddr") or before.get("hwaddr") or new_mac()).upper()
+        return print_properties(properties, {**parts, "type": "veth"})
+    if name == "features":
+        properties = schema.properties(CREATE)["features"]["format"]
+        return print_properties(properties, parse_properties(properties, str(value)))
+    return value
+
+
+def digest(guest: Guest) -> str:
+    """Return the mark that changes with the configuration."""
+    everything = json.dumps([guest.config, guest.pending, guest.snapshots], sort_keys=True)
+    return hashlib.sha1(everything.encode(), usedforsecurity=False).hexdigest()
+
+
+def with_pending(guest: Guest) -> Json:
+    """Return the configuration as it will be after the next start."""
+    found = {**guest.config, **guest.pending}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def settle(guest: Guest) -> None:
+    """Make pending changes the present ones, as a start does."""
+    guest.config, guest.pending = with_pending(guest), {}
+
+
+def pending_list(guest: Guest) -> list[Json]:
+    """Return each option with its value and what is pending for it."""
+    found: list[Json] = [{"key": "digest", "value": digest(guest)}]
+    for name in dict.fromkeys([*guest.config, *guest.pending]):
+        item: Json = {"key": name}
+        if name in guest.config:
+            item["value"] = guest.config[name]
+        if name in guest.pending:
+            item |= {"delete": 1} if guest.pending[name] is None else {"pending": guest.pending[name]}
+        found.append(item)
+    return found
+
+
+def check_lock(guest: Guest) -> None:
+    """Raise ApiError if the configuration says that something is going on."""
+    if lock := guest.config.get("lock"):
+        raise died(f"CT is locked ({lock})")
+
+
+def check_protection(guest: Guest, words: str) -> None:
+    """Raise ApiError if the container is protected against what `words` says."""
+    if guest.config.get("protection"):
+        raise died(f"{words} - protection mode enabled")
+
+
+def require_config_rights(
+    rights: Rights, who: str, vmid: int, changes: Json, *, unprivileged: bool, pool: str | None = None
+) -> None:
+    """Raise Forbidden unless `who` may change these options. Some are for root@pam alone, not its tokens."""
+    if who == "root@pam":
+        return
+    for name, value in changes.items():
+        if name == "features":
+            _require_features(str(value or ""), unprivileged)
+        if name == "hookscript":
+            raise Forbidden("changing the hookscript is only allowed for root@pam")
+        if re.fullmatch(r"dev\d+", name):
+            raise Forbidden("configuring device passthrough is only allowed for root@pam")
+        if re.fullmatch(r"mp\d+|rootfs", name) and str(value or "").startswith("/"):
+            raise Forbidden(f"mount point type bind is only allowed for root@pam ({name})"[: -len(name) - 3])
+        privilege = next((right for names, right in RIGHTS if re.fullmatch(names, name)), "VM.Config.Options")
+        if not (pool and rights.has(who, f"/pool/{pool}", [privilege])):
+            rights.require(who, f"/vms/{vmid}", [privilege])
+        if re.fullmatch(r"net\d+", name) and value:
+            require_bridge(rights, who, str(value))
+
+
+def _require_features(value: str, unprivileged: bool) -> None:
+    if not unprivileged:
+        raise Forbidden("changing feature flags for privileged container is only allowed for root@pam")
+    if any(not part.startswith("nesting=") for part in split_list(value)):
+        raise Forbidden("changing feature flags (except nesting) is only allowed for root@pam")
+
+
+def require_bridge(rights: Rights, who: str, net: str) -> None:
+    """Raise Forbidden unless `who` may use the bridge; since version 8."""
+    bridge = re.search(r"(?:^|,)bridge=([^,]+)", net)
+    if bridge and rights.world.major() >= 8:
+        rights.require(who, f"/sdn/zones/localnetwork/{bridge[1]}", ["SDN.Use"])
+
+
+def new_volume(world: World, storage: str, vmid: int, size: str, taken: Json) -> str:
+    """Return the property string for a new disk of so many GiB, with a name that no other has."""
+    number = 0
+    used = " ".join(str(value) for value in taken.values())
+    while f"vm-{vmid}-disk-{number}" in used:
+        number += 1
+    words = size_in_words(int(float(size) * SIZES["G"]))
+    if world.storage(storage).type == "dir":
+        return f"{storage}:{vmid}/vm-{vmid}-disk-{number}.raw,size={words}"
+    return f"{storage}:vm-{vmid}-disk-{number},size={words}"
+
+
+def require_container_storage(world: World, rights: Rights, who: str, name: str) -> None:
+    """Raise ApiError unless the storage is there, holds containers' disks, and `who` may have space on it."""
+    storage = world.storage(name)
+    if storage.disabled:
+        raise died(f"storage '{name}' is disabled")
+    if "rootdir" not in storage.content:
+        raise BadParameters({"storage": f"storage '{name}' does not support container directories"})
+    rights.require(who, f"/storage/{name}", ["Datastore.AllocateSpace"])

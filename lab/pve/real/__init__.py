@@ -1,0 +1,1 @@
+"""Real containers behind the API: those of a lab's Proxmox hosts."""

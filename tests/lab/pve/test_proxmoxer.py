@@ -1,0 +1,223 @@
+"""The real proxmoxer gets from our server what it gets from Proxmox."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from proxmoxer import AuthenticationError, ProxmoxAPI, ResourceException
+from proxmoxer.tools import Tasks
+
+from lab.pve import Grant, Guest, Node, PveServer, Slow, World
+
+TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
+
+
+@pytest.fixture
+def server() -> Iterator[PveServer]:
+    with PveServer(World.example()) as running:
+        yield running
+
+
+def by_token(server: PveServer, **more: Any) -> ProxmoxAPI:
+    options = {"user": "root@pam", "token_name": "panel", "token_value": "secret", **more}
+    return ProxmoxAPI("127.0.0.1", port=server.port, verify_ssl=server.certificate_file, **options)
+
+
+def by_password(server: PveServer, **more: Any) -> ProxmoxAPI:
+    options = {"user": "root@pam", "password": "secret", **more}
+    return ProxmoxAPI("127.0.0.1", port=server.port, verify_ssl=server.certificate_file, **options)
+
+
+def done(api: ProxmoxAPI, upid: str) -> str:
+    return str(Tasks.blocking_status(api, upid, timeout=20, polling_interval=0.02)["exitstatus"])
+
+
+def test_a_token_and_a_password_let_in(server: PveServer) -> None:
+    assert by_token(server).version.get()["release"] == "9.2"
+    api = by_password(server)
+    assert done(api, api.nodes("pve1").lxc(101).status.stop.post()) == "OK"
+
+
+def test_a_wrong_password_and_a_wrong_token_do_not(server: PveServer) -> None:
+    with pytest.raises(AuthenticationError, match="401"):
+        by_password(server, password="wrong")
+    with pytest.raises(ResourceException) as refused:
+        by_token(server, token_value="wrong").version.get()
+    assert (refused.value.status_code, refused.value.content) == (401, "Authentication failed!")
+
+
+def test_a_ticket_without_its_csrf_token_may_only_read(server: PveServer) -> None:
+    ticket, csrf = server.cluster.access.login("root@pam", "secret")
+    options: dict[str, Any] = {"cookies": {"PVEAuthCookie": ticket}, "verify": server.certificate_file}
+    where = f"{server.url}/api2/json/nodes/pve1/lxc/101/status/stop"
+    assert requests.get(f"{server.url}/api2/json/version", timeout=5, **options).status_code == 200
+    assert requests.post(where, timeout=5, **options).reason == "Permission denied - invalid csrf token"
+    assert (
+        requests.post(where, headers={"CSRFPreventionToken": csrf}, timeout=5, **options).status_code == 200
+    )
+
+
+def test_a_certificate_that_is_not_pinned_is_refused(server: PveServer) -> None:
+    with pytest.raises(requests.exceptions.SSLError), requests.Session() as session:
+        session.get(f"{server.url}/api2/json/version")
+    assert server.fingerprint.count(":") == 31
+
+
+def test_the_message_is_the_reason_phrase(server: PveServer) -> None:
+    with pytest.raises(ResourceException) as refused:
+        by_token(server).nodes("pve1").lxc(999).config.get()
+    assert refused.value.status_code == 500
+    assert refused.value.content == "Configuration file 'nodes/pve1/lxc/999.conf' does not exist"
+
+
+def test_true_is_refused_one_is_accepted_and_none_is_dropped(server: PveServer) -> None:
+    config = by_token(server).nodes("pve1").lxc(101).config
+    with pytest.raises(ResourceException) as refused:
+        config.put(onboot=True)
+    assert refused.value.errors == {"onboot": "type check ('boolean') failed - got 'True'"}
+    config.put(onboot=1, description=None)
+    assert "description" not in config.get()
+    with pytest.raises(ResourceException, match="no options specified"):
+        config.put(description=None)
+
+
+def test_a_client_that_gives_up_has_perhaps_changed_something(server: PveServer) -> None:
+    server.faults.add(Slow(method="PUT", seconds=60, after=True))
+    config = by_token(server, timeout=0.5).nodes("pve1").lxc(101).config
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        config.put(memory=2048)
+    assert config.get()["memory"] == 2048
+
+
+def test_a_container_is_created_started_changed_snapshot_cloned_and_destroyed(server: PveServer) -> None:
+    server.world.durations = {"vzcreate": 0.05}
+    api = by_token(server)
+    node = api.nodes("pve1")
+    vmid = int(api.cluster.nextid.get())
+    net = "name=eth0,bridge=vmbr0,ip=10.0.0.9/24,gw=10.0.0.1"
+    created = node.lxc.post(
+        vmid=vmid,
+        ostemplate=TEMPLATE,
+        hostname="fresh",
+        rootfs="local-lvm:4",
+        net0=net,
+        unprivileged=1,
+        start=1,
+    )
+    assert node.lxc(vmid).config.get().keys() == {"lock", "digest"}
+    assert done(api, created) == "OK"
+    server.cluster.tasks.wait_all()
+    container = node.lxc(vmid)
+    assert container.status.current.get()["status"] == "running"
+    assert ",ip=10.0.0.9/24,type=veth" in container.config.get()["net0"]
+    assert done(api, container.snapshot.post(snapname="before")) == "OK"
+    container.config.put(memory=2048)
+    assert done(api, container.snapshot("before").rollback.post()) == "OK"
+    assert "memory" not in container.config.get()
+    assert done(api, container.clone.post(newid=500, snapname="before")) == "OK"
+    assert done(api, container.delete(purge=1)) == "OK"
+    assert sorted(item["vmid"] for item in node.lxc.get()) == [101, 102, 103, 500]
+
+
+def test_of_two_creates_with_one_id_one_is_refused(server: PveServer) -> None:
+    server.world.durations = {"vzcreate": 0.2}
+
+    def create(number: int) -> str:
+        try:
+            return str(
+                by_token(server)
+                .nodes("pve1")
+                .lxc.post(
+                    vmid=300, ostemplate=TEMPLATE, hostname=f"n{number}", rootfs="local-lvm:1", unprivileged=1
+                )
+            )
+        except ResourceException as error:
+            return error.content
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(create, range(8)))
+    assert sorted(answers)[:7] == ["CT 300 already exists on node 'pve1'"] * 7
+
+
+def test_fifty_creates_at_once_make_fifty_containers(server: PveServer) -> None:
+    server.world.durations = {"vzcreate": 0.1}
+
+    def create(number: int) -> str:
+        api = by_token(server)
+        upid = api.nodes("pve1").lxc.post(
+            vmid=600 + number,
+            ostemplate=TEMPLATE,
+            hostname=f"n{number}",
+            rootfs="local-lvm:1",
+            unprivileged=1,
+        )
+        return done(api, upid)
+
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(create, range(50))) == {"OK"}
+    assert len(server.world.guests) == 53
+
+
+def test_a_change_waits_for_another_on_the_same_container_and_then_gives_up(server: PveServer) -> None:
+    server.world.durations, server.world.lock_timeout = {"vzstop": 0.5}, 0.1
+    api = by_token(server)
+    stopping = api.nodes("pve1").lxc(101).status.stop.post()
+    with pytest.raises(ResourceException, match=r"can't lock file .*pve-config-101\.lock' - got timeout"):
+        api.nodes("pve1").lxc(101).config.put(memory=2048)
+    assert done(api, stopping) == "OK"
+
+
+def test_two_nodes_of_a_cluster_answer_for_each_other(server: PveServer) -> None:
+    server.world.nodes["pve2"] = Node("pve2")
+    server.world.guests[200] = Guest(
+        200, "pve2", config={"hostname": "other", "rootfs": "local-lvm:x,size=1G"}
+    )
+    with PveServer(cluster=server.cluster, node="pve2") as second:
+        for api in (by_token(server), by_token(second)):
+            assert [item["name"] for item in api.nodes("pve2").lxc.get()] == ["other"]
+            assert {item["node"] for item in api.cluster.resources.get(type="vm")} == {"pve1", "pve2"}
+        local = {
+            item["name"]: item["local"] for item in by_token(second).cluster.status.get() if "local" in item
+        }
+        assert local == {"pve1": 0, "pve2": 1}
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "message"), [("7.4-17", str, False), ("8.4.1", int, False), ("9.1.2", int, True)]
+)
+def test_versions_differ(version: str, kind: type, message: bool) -> None:
+    with PveServer(World.example(version=version)) as server:
+        api = by_token(server)
+        assert isinstance(api.nodes("pve1").lxc.get()[0]["vmid"], kind)
+        headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
+        url = f"{server.url}/api2/json/nodes/pve1/lxc/999/config"
+        answer = requests.get(url, headers=headers, verify=server.certificate_file, timeout=5)
+        assert ("message" in answer.json()) is message
+
+
+def test_a_token_of_its_own_has_no_more_rights_than_it_is_given(server: PveServer) -> None:
+    root = by_token(server)
+    root.access.users.post(userid="app@pve", password="secret12")
+    root.access.roles.post(roleid="Reader", privs="VM.Audit")
+    root.access.acl.put(path="/", users="app@pve", roles="Reader")
+    made = root.access.users("app@pve").token("sep").post(privsep=1)
+    api = by_token(server, user="app@pve", token_name="sep", token_value=made["value"])
+    assert api.nodes("pve1").lxc.get() == []
+    root.access.acl.put(path="/vms/102", tokens="app@pve!sep", roles="Reader")
+    assert [item["vmid"] for item in api.nodes("pve1").lxc.get()] == [102]
+    assert api.access.permissions.get() == {"/vms/102": {"VM.Audit": 1}}
+    server.world.acl.append(Grant("/vms/102", "app@pve", "NoAccess"))
+    assert api.nodes("pve1").lxc.get() == []
+
+
+def test_twenty_hosts_with_a_hundred_containers_each_list_them_all() -> None:
+    servers = [PveServer(World.example(100)) for _ in range(20)]
+    for server in servers:
+        server.__enter__()
+    with ThreadPoolExecutor(20) as pool:
+        lists = list(pool.map(lambda server: by_token(server).nodes("pve1").lxc.get(), servers))
+    for server in servers:
+        server.__exit__(None, None, None)
+    assert [len(found) for found in lists] == [100] * 20
