@@ -73,7 +73,7 @@ def random_fleet(seed: int) -> None:
     ]
     units = list(UnixUser.objects.all())
     for number in range(16):
-        owner = cast(User | UnixUser, pick.choice([*people, *units]))
+        owner = cast("User | UnixUser", pick.choice([*people, *units]))
         seed_text = f"key{pick.randint(0, 11)}"  # some keys have several owners
         blob = ed25519_blob(seed_text.encode())
         same = Key.objects.filter(fingerprint=fingerprint_of(blob))
