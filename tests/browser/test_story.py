@@ -77,7 +77,7 @@ def add_the_server(page: Page, panel: Panel, host: LabHost) -> None:
     page.goto(f"{panel.url}/servers/1/")
     accept = page.get_by_role("button", name="Accept")
     assert comes_true(lambda: bool(page.reload()) and accept.count() > 0), "no fingerprint was shown"
-    shown = page.locator("#contact .notice code.fingerprint").first.inner_text()
+    shown = page.locator("main .notice code.fingerprint").first.inner_text()
     assert shown == fingerprint(host), "the page shows another host key than the host has"
     accept.click()
     contact = page.locator("#contact")

@@ -87,12 +87,16 @@ def _offered_key(world: World) -> OfferedKey:
 
 
 def _port(world: World) -> PortForward:
-    host = Server.objects.create(
-        name="pve1", keymanager_name="pve1", is_proxmox=True, proxmox_node="pve1", external_interface="vmbr0"
-    )
+    proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
+    host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
     Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
-    ports = {"first_port": 8080, "last_port": 8080, "destination_first": 80, "destination_last": 80}
-    return PortForward.objects.create(host=host, destination=world.server, **ports)
+    ports: dict[str, Any] = {
+        "first_port": 8080,
+        "last_port": 8080,
+        "destination_first": 80,
+        "destination_last": 80,
+    }
+    return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
 Maker = Callable[[World], Any]
