@@ -239,6 +239,7 @@ def test_a_killed_api_is_back_with_what_it_knew_and_its_containers_run_on(
     assert any(task["type"] == "vzcreate" for task in api.nodes("pve1").tasks.get(vmid=VMID))
 
 
+@pytest.mark.usefixtures("fleet")  # which skips where there can be no lab
 def test_a_kept_lab_comes_back_with_the_containers_that_the_api_has_made() -> None:
     specs = (HostSpec("pve1", "proxmox"),)
     kept = Fleet.up(SECOND, NETWORK, hosts=specs, fresh=True)
@@ -250,6 +251,7 @@ def test_a_kept_lab_comes_back_with_the_containers_that_the_api_has_made() -> No
     assert traces(SECOND) == []
 
 
+@pytest.mark.usefixtures("fleet")  # which skips where there can be no lab
 def test_a_second_node_is_of_the_same_cluster_and_down_leaves_nothing() -> None:
     specs = (HostSpec("pve1", "proxmox"), HostSpec("pve2", "proxmox"))
     with Fleet.up(SECOND, NETWORK, hosts=specs, fresh=True) as second:
