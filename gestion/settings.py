@@ -87,6 +87,8 @@ INSTALLED_APPS = [
     "servers",
     "keymanager",
     "forwarding",
+    "proxmox",
+    "backups",
     "gestion",
 ]
 

@@ -13,6 +13,8 @@ urlpatterns = [
     path("servers/", include("servers.urls")),
     path("keymanager/", include("keymanager.urls")),
     path("forwarding/", include("forwarding.urls")),
+    path("proxmox/", include("proxmox.urls")),
+    path("backups/", include("backups.urls")),
 ]
 
 handler400 = "gestion.errors.bad_request"

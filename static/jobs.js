@@ -4,6 +4,11 @@
   if (window.gestionJobs) return; // several parts of a page may bring this file
   window.gestionJobs = true;
 
+  // A page that somebody is leaving must not be loaded anew: that would take them back.
+  var leaving = false;
+  window.addEventListener("beforeunload", function () { leaving = true; });
+  window.addEventListener("pageshow", function () { leaving = false; });
+
   function put(root, name, act) {
     root.querySelectorAll("[data-job-" + name + "]").forEach(act);
   }
@@ -76,6 +81,7 @@
     source.addEventListener("state", function (event) { showState(root, JSON.parse(event.data)); });
     source.addEventListener("end", function () {
       source.close();
+      if (leaving) return;
       root.dispatchEvent(new CustomEvent("job:end", { bubbles: true }));
       if ("reload" in root.dataset) location.reload(); // for the buttons and times of an ended job
     });

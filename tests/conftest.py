@@ -8,6 +8,13 @@ from accounts.models import User
 pytest_plugins = ["tests.lab_fixtures"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what stands on real hosts and a real browser try once more; `-rR` tells each time it had to."""
+    for item in items:
+        if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=3))
+
+
 @pytest.fixture(autouse=True)
 def quick_start(settings):
     """Hash passwords quickly, and do not look for a thousand static files with each client."""

@@ -1,0 +1,1 @@
+"""Backups by rsnapshot: made, watched, restored."""

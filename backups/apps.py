@@ -1,0 +1,14 @@
+"""Registers this room when Django starts."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class BackupsConfig(AppConfig):
+    """The room's Django application."""
+
+    name = "backups"
+    verbose_name = _("Backups")
+
+    def ready(self) -> None:
+        """Tell servers, the shell and the schedule what each noun of this room adds to them."""

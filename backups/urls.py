@@ -1,0 +1,6 @@
+"""URLs of this room, by noun."""
+
+from django.urls import URLPattern
+
+app_name = "backups"
+urlpatterns: list[URLPattern] = []

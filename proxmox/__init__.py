@@ -1,0 +1,1 @@
+"""Containers and virtual machines by the Proxmox API."""

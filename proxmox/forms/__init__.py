@@ -1,0 +1,1 @@
+"""The gates for what people type, by noun."""

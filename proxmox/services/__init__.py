@@ -1,0 +1,1 @@
+"""What a user can do in this room, by noun."""
