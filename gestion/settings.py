@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "pages",
     "accounts",
     "jobs",
+    "notifications",
     "servers",
     "keymanager",
     "forwarding",
@@ -232,6 +233,8 @@ CONTENT_SECURITY_POLICY = {
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"gestion@{urlsplit(GESTION_URL).hostname or 'localhost'}")
+EMAIL_TIMEOUT = 20
 
 # Celery. Without a broker of its own, messages are files in a folder: same code paths, no service to run.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="embedded://here"))

@@ -10,6 +10,7 @@ urlpatterns = [
     path("health/", views.health, name="health"),
     path("", include("accounts.urls")),
     path("jobs/", include("jobs.urls")),
+    path("notifications/", include("notifications.urls")),
     path("servers/", include("servers.urls")),
     path("keymanager/", include("keymanager.urls")),
     path("forwarding/", include("forwarding.urls")),

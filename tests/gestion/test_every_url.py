@@ -42,6 +42,8 @@ OWN = {
     "servers:list",
     "keymanager:overview",
     "forwarding:ports",
+    "notifications:topics",
+    "notifications:try_mail",
     "keymanager:my_keys",
 }
 

@@ -13,6 +13,7 @@ from accounts.models import ApiToken, User
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
+from notifications.models import Webhook
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -86,6 +87,10 @@ def _offered_key(world: World) -> OfferedKey:
     )[0]
 
 
+def _webhook(_world: World) -> Webhook:
+    return Webhook.objects.get_or_create(name="chat", defaults={"url": "https://chat.example.org/"})[0]
+
+
 def _port(world: World) -> PortForward:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
     host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
@@ -104,6 +109,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
+    ("notifications/webhooks/", "pk"): lambda world: _webhook(world).pk,
     ("servers/", "pk"): lambda world: world.server.pk,
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
