@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "servers",
     "keymanager",
     "forwarding",
+    "fabrun",
     "proxmox",
     "backups",
     "gestion",
@@ -263,6 +264,9 @@ _slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})
 JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
+
+# The Fabric scripts ⚓, such as server.setup.
+FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

@@ -14,6 +14,7 @@ urlpatterns = [
     path("servers/", include("servers.urls")),
     path("keymanager/", include("keymanager.urls")),
     path("forwarding/", include("forwarding.urls")),
+    path("fabrun/", include("fabrun.urls")),
     path("proxmox/", include("proxmox.urls")),
     path("backups/", include("backups.urls")),
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import ApiToken, User
+from fabrun.models import ScriptRun
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
@@ -91,6 +92,12 @@ def _webhook(_world: World) -> Webhook:
     return Webhook.objects.get_or_create(name="chat", defaults={"url": "https://chat.example.org/"})[0]
 
 
+def _script_run(_world: World) -> ScriptRun:
+    return ScriptRun.objects.get_or_create(
+        script="server.setup", defaults={"seconds": 60, "actor_name": "ada"}
+    )[0]
+
+
 def _port(world: World) -> PortForward:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
     host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
@@ -110,6 +117,8 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
     ("notifications/webhooks/", "pk"): lambda world: _webhook(world).pk,
+    ("fabrun/runs/", "pk"): lambda world: _script_run(world).pk,
+    ("fabrun/scripts/", "name"): lambda _world: "server.setup",
     ("servers/", "pk"): lambda world: world.server.pk,
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
