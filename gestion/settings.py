@@ -89,6 +89,7 @@ INSTALLED_APPS = [
     "keymanager",
     "forwarding",
     "fabrun",
+    "githooks",
     "proxmox",
     "backups",
     "gestion",
@@ -267,6 +268,9 @@ JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
 # The Fabric scripts ⚓, such as server.setup.
 FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
+
+# Repositories that git hosts may have pulled ⚓: key=/folder,key=/folder.
+GIT_REPOS = env.dict("GIT_REPOS", default={})
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

@@ -12,6 +12,7 @@ from typing import Any
 from accounts.models import ApiToken, User
 from fabrun.models import ScriptRun
 from forwarding.models import PortForward
+from githooks.models import Repository
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
@@ -98,6 +99,10 @@ def _script_run(_world: World) -> ScriptRun:
     )[0]
 
 
+def _repository(_world: World) -> Repository:
+    return Repository.objects.get_or_create(key="scripts")[0]
+
+
 def _port(world: World) -> PortForward:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
     host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
@@ -117,6 +122,8 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
     ("notifications/webhooks/", "pk"): lambda world: _webhook(world).pk,
+    ("git_hook/", "key"): lambda world: _repository(world).key,
+    ("githooks/", "key"): lambda world: _repository(world).key,
     ("fabrun/runs/", "pk"): lambda world: _script_run(world).pk,
     ("fabrun/scripts/", "name"): lambda _world: "server.setup",
     ("servers/", "pk"): lambda world: world.server.pk,
