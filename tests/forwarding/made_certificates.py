@@ -31,7 +31,7 @@ def _name(words: str) -> x509.Name:
 
 def certificate(
     key,
-    names: Sequence[str] = (),
+    names: Sequence[str] | x509.SubjectAlternativeName = (),
     *,
     subject: str = "",
     issuer: x509.Certificate | None = None,
@@ -43,7 +43,9 @@ def certificate(
 ) -> x509.Certificate:
     """One certificate; signed by itself where no issuer is given."""
     now = timezone.now()
-    own = _name(subject or (names[0] if names else "nobody"))
+    if not isinstance(names, x509.SubjectAlternativeName):
+        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+    own = _name(subject or "a server")
     made = (
         x509.CertificateBuilder()
         .subject_name(own)
@@ -53,14 +55,11 @@ def certificate(
         .not_valid_before(begins or now - DAY)
         .not_valid_after(ends or now + 90 * DAY)
     )
-    if names:
-        made = made.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
-        )
+    if list(names):
+        made = made.add_extension(names, critical=False)
+        made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     else:
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    if usage is not None and names:
-        made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     return made.sign(issuer_key or key, hash_ or hashes.SHA256())
 
 
