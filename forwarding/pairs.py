@@ -94,7 +94,7 @@ def facts_of(certificate: x509.Certificate) -> Facts:
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
             fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
-            public_key=_public(certificate.public_key()),
+            public_key=public_bytes(certificate.public_key()),
         )
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
         raise _bad("chain", _("The certificate is damaged, or of a kind that is not known.")) from error
@@ -117,7 +117,8 @@ def _shown(name: x509.Name) -> str:
     return " · ".join(dict.fromkeys(parts))[:200] or name.rfc4514_string()[:200]
 
 
-def _public(key: object) -> PublicBytes:
+def public_bytes(key: object) -> PublicBytes:
+    """A public key as DER, to compare it with another."""
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return key.public_bytes(serialization.Encoding.DER, form)  # type: ignore[attr-defined]
 
@@ -141,7 +142,7 @@ def checked_pair(chain_text: str, key_text: str, domain: str, now: datetime) -> 
         facts = facts_of(chain[0])
     except BadPair as bad:
         raise BadPair({**bad.errors, **errors}) from bad
-    found = [*_unusable(chain[0]), *_out_of_place(facts, domain, now)]
+    found = [*_unusable(chain[0]), *out_of_place(facts, domain, now)]
     if found:
         errors["chain"] = found
     if public and public != facts.public_key:
@@ -172,7 +173,7 @@ def _read_key(text: str) -> tuple[bytes, PublicBytes]:
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return pem, _public(key.public_key())
+    return pem, public_bytes(key.public_key())
 
 
 def _in_order(found: list[x509.Certificate], public: PublicBytes) -> list[x509.Certificate]:
@@ -210,7 +211,7 @@ def _unusable(certificate: x509.Certificate) -> list[str]:
     return found
 
 
-def _out_of_place(facts: Facts, domain: str, now: datetime) -> list[str]:
+def out_of_place(facts: Facts, domain: str, now: datetime) -> list[str]:
     """Why it does not serve this domain now."""
     found = []
     if not covers(facts.names, domain):
