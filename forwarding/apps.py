@@ -12,10 +12,12 @@ class ForwardingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from forwarding import shell_ports, works_ports
+        from forwarding import shell_hostnames, shell_ports, works_nginx, works_ports
         from pages import registry as pages
         from servers import registry as servers
 
         servers.register(shell_ports.server_part)
+        servers.register(shell_hostnames.server_part)
         pages.register(shell_ports.section)
         works_ports.register()
+        works_nginx.register()
