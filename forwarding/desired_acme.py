@@ -3,13 +3,12 @@
 import re
 
 from forwarding.models import AcmeChallenge
+from forwarding.nginx_sites import ACME_ROOT
 from hosts.state import File, State
 from servers.models import Server
 
 KIND = "acme"
-# Not below /var/lib/gestion, which is root's alone: nginx's workers read these.
-ROOT = "/var/lib/gestion-acme"
-FOLDER = f"{ROOT}/.well-known/acme-challenge"
+FOLDER = f"{ACME_ROOT}/.well-known/acme-challenge"
 # RFC 8555, 8.1 and 8.3: base64url, and for the content a point and the account's thumbprint.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}", re.ASCII)
 _CONTENT = re.compile(r"[A-Za-z0-9_-]{16,128}\.[A-Za-z0-9_-]{16,128}", re.ASCII)

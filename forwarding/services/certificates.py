@@ -89,7 +89,7 @@ def _serve_uploaded(actor: Actor, hostname: HostnameForward) -> None:
     hostname.certificate_kind = CertificateKind.UPLOADED
     hostname.certificate_path = hostname.key_path = ""
     try:
-        change_hostname(actor, hostname, list(hostname.destinations.all()), version=version)
+        change_hostname(actor, hostname, list(hostname.destinations.all()), version=version, confirmed=True)
     except ValidationError as error:  # of fields that this form does not have
         raise ValidationError({"chain": error.messages}) from error
 
