@@ -33,7 +33,7 @@ from servers.models import Rollout, RolloutState, Server
 from servers.rolling import RolloutFailed, roll_out
 
 ACTOR = Actor.system("acme")
-PROVE_SECONDS, FETCH_SECONDS, ROLL_SECONDS, LOOK_SECONDS = 120.0, 120.0, 60.0, 4.0
+PROVE_SECONDS, FETCH_SECONDS, ROLL_SECONDS, LOOK_SECONDS = 120.0, 120.0, 60.0, 2.0
 # Let's Encrypt takes five failed proofs of one name an hour; faults of others pass sooner.
 FIRST_WAIT, FIRST_WAIT_AWAY, LONGEST_WAIT = timedelta(hours=1), timedelta(minutes=10), timedelta(hours=6)
 

@@ -81,6 +81,7 @@ class Pebble:
 
     def point(self, domain: str, address: str) -> None:
         """Have its DNS lead a name to this address."""
+        self._tell_dns("clear-a", {"host": f"{domain}."})
         self._tell_dns("add-a", {"host": f"{domain}.", "addresses": [address]})
 
     def _tell_dns(self, path: str, data: dict[str, object]) -> None:

@@ -1,7 +1,5 @@
 """The ACME client against a real ACME server (Debian's pebble), with what it wants to read served from here."""
 
-import http.server
-import threading
 import time
 from collections.abc import Iterator
 
@@ -11,47 +9,25 @@ from django.utils import timezone
 from forwarding.acme_client import AcmeTrouble, Authority, AuthorityAway, new_key
 from forwarding.pairs import checked_pair
 from tests.forwarding import pebble
-from tests.panel import free_port
+from tests.forwarding.answerer import Answerer
 
 NAME = "www.example.org"
 
 
-class Answerer:
-    """Serves challenges on a port of loopback, as nginx does on a host."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, str] = {}
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                found = outer.files.get(self.path.removeprefix("/.well-known/acme-challenge/"))
-                self.send_response(200 if found else 404)
-                self.end_headers()
-                self.wfile.write((found or "nothing here").encode())
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture(scope="module")
 def answerer() -> Iterator[Answerer]:
-    made = Answerer()
+    files: dict[str, str] = {}
+    made = Answerer(files.get)
+    made.files = files
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
 @pytest.fixture(scope="module")
 def acme(answerer, tmp_path_factory) -> Iterator[pebble.Pebble]:
     """An authority that rejects one nonce in seven, as its authors want clients to bear."""
     folder = tmp_path_factory.mktemp("pebble")
-    port = answerer.server.server_address[1]
+    port = answerer.port
     with pebble.running(folder, port, PEBBLE_WFE_NONCEREJECT="15") as made:
         yield made
 
@@ -143,7 +119,7 @@ def test_a_name_that_the_authority_refuses_is_told(authority):
 
 
 def test_an_authority_that_is_not_trusted_not_there_or_none_is_away(acme, answerer, tmp_path):
-    port = answerer.server.server_address[1]
+    port = answerer.port
     for directory, ca_file, word in (
         (acme.directory, "", "ACME_CA_FILE"),
         (acme.directory, str(tmp_path / "missing.pem"), "missing.pem"),
