@@ -12,10 +12,11 @@ class ForwardingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from forwarding import shell_ports, works_ports
+        from forwarding import shell_hostnames, shell_ports, works_ports
         from pages import registry as pages
         from servers import registry as servers
 
-        servers.register(shell_ports.server_part)
-        pages.register(shell_ports.section)
+        for shell in (shell_ports, shell_hostnames):
+            servers.register(shell.server_part)
+            pages.register(shell.section)
         works_ports.register()
