@@ -12,7 +12,7 @@ class ForwardingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from forwarding import shell_hostnames, shell_ports, works_ports
+        from forwarding import shell_hostnames, shell_ports, works_nginx, works_ports
         from pages import registry as pages
         from servers import registry as servers
 
@@ -20,3 +20,4 @@ class ForwardingConfig(AppConfig):
             servers.register(shell.server_part)
             pages.register(shell.section)
         works_ports.register()
+        works_nginx.register()

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions import user_of
+from forwarding import nginx_reading
 from forwarding.desired_hostnames import KIND, desired
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.validators import normal_domain
@@ -78,7 +79,16 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "hostnames",
-    kinds=(RolloutKind(KIND, _("Hostnames (nginx)"), desired, order=30, needs_admin=True),),
+    kinds=(
+        RolloutKind(
+            KIND,
+            _("Hostnames (nginx)"),
+            desired,
+            order=30,
+            needs_admin=True,
+            afterwards=nginx_reading.read,
+        ),
+    ),
     panel=_server_panel,
     holds=server_holds,
     changed=server_changed,
