@@ -23,11 +23,9 @@ class ForwardingConfig(AppConfig):
         from pages import registry as pages
         from servers import registry as servers
 
-        servers.register(shell_ports.server_part)
-        servers.register(shell_hostnames.server_part)
-        servers.register(shell_certificates.server_part)
-        pages.register(shell_ports.section)
-        pages.register(shell_certificates.section)
+        for shell in (shell_ports, shell_hostnames, shell_certificates):
+            servers.register(shell.server_part)
+            pages.register(shell.section)
         works_ports.register()
         works_nginx.register()
         works_certificates.register()
