@@ -54,7 +54,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
         if len(bad) > BY_NAME:
             count = len(bad) - BY_NAME
             text = ngettext("and %d more certificate", "and %d more certificates", count) % count
-            yield Notice(level, text, reverse("forwarding:certificate", args=[bad[BY_NAME][0].pk]))
+            yield Notice(level, text, f"{reverse('forwarding:hostnames')}?sort=certificate")
 
 
 section = Section("certificates", card=_card, attention=_attention)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import ApiToken, User
-from forwarding.models import PortForward
+from forwarding.models import HostnameForward, PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from servers.models import HostKey, Rollout, Server, UnixUser
@@ -99,6 +99,10 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
+def _hostname(world: World) -> HostnameForward:
+    return HostnameForward.objects.get_or_create(host=_port(world).host, domain="www.example.org")[0]
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -109,6 +113,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
+    ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
