@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -39,6 +40,14 @@ class Pebble:
     def ca_file(self) -> str:
         """The root that its own HTTPS is signed by; not the root of what it issues."""
         return str(self.folder / "root.pem")
+
+    @property
+    def root(self) -> str:
+        """The root of what it issues, new with every start."""
+        context = ssl.create_default_context(cafile=self.ca_file)
+        url = f"https://{self.address}:{self.management}/roots/0"
+        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+            return str(answer.read().decode())
 
     @property
     def log(self) -> str:

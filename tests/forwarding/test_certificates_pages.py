@@ -200,7 +200,8 @@ def test_the_last_day_is_in_colour_on_page_list_and_dashboard(admin_client, host
     assert listed["level"] == level
     home = admin_client.get("/").content.decode()
     assert shown.word in home
-    assert (shown.sentence in home) == bool(shown.sentence)
+    assert bool(shown.sentence) == (level != "ok")
+    assert shown.sentence in home
     assert shown.word in admin_client.get("/forwarding/hostnames/").content.decode()
 
 
