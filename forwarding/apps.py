@@ -16,8 +16,8 @@ class ForwardingConfig(AppConfig):
         from pages import registry as pages
         from servers import registry as servers
 
-        servers.register(shell_ports.server_part)
-        servers.register(shell_hostnames.server_part)
-        pages.register(shell_ports.section)
+        for shell in (shell_ports, shell_hostnames):
+            servers.register(shell.server_part)
+            pages.register(shell.section)
         works_ports.register()
         works_nginx.register()
