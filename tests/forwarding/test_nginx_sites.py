@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarding.configs import FOLDER, nginx_quote
+from forwarding.configs import FOLDER, configured, nginx_quote
 from forwarding.nginx_sites import BALANCING, Certificate, Site, Upstream, confs, ngnix_conf, port_conf
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "nginx"
@@ -152,11 +152,7 @@ def test_a_wildcard_is_no_default_redirect():
         port_conf(80, tls=False, default=Site(1, "*.example.org", (WEB,), is_default=True))
 
 
-@pytest.mark.parametrize("name", ["gestion-nginx", "nginx-away.sh"])
-def test_what_runs_on_the_host_is_a_posix_shell_script(name):
-    subprocess.run(["sh", "-n"], input=(FOLDER / name).read_text(), text=True, check=True)
-
-
-def test_the_script_uses_no_word_of_another_shell():
-    text = (FOLDER / "gestion-nginx").read_text()
+@pytest.mark.parametrize("text", [configured("gestion-nginx.j2"), (FOLDER / "nginx-away.sh").read_text()])
+def test_what_runs_on_the_host_is_a_posix_shell_script(text):
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
     assert not {"[[", "local", "function", "source", "<<<"} & set(shlex.split(text, comments=True))
