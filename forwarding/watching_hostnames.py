@@ -1,6 +1,7 @@
 """What changes of servers mean for hostnames."""
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -87,20 +88,18 @@ def _server_goes(actor: Actor, server: Server) -> None:
     leading = _leading_to(server)
     found: list[str] = []
     for hostname in leading:
-        destinations = list(hostname.destinations.all())
-        left = _without(destinations, server)
-        served = Served.of(hostname, destinations)
+        left = _without(hostname, server)
+        served = Served.of(hostname, hostname.destinations.all())
         found += dangers(hostname.host, served, Served.of(hostname, left) if left else None)
     second_word(found, confirmed=False)
     for hostname in leading:
-        destinations = list(hostname.destinations.all())
-        before = facts_of(hostname, destinations)
-        left = _without(destinations, server)
+        before = facts_of(hostname, hostname.destinations.all())
+        left = _without(hostname, server)
         if not left:
             record(actor, "hostname.delete", hostname, before=before)
             hostname.delete()
             continue
-        hostname.destinations.filter(server=server).delete()
+        HostnameDestination.objects.filter(hostname=hostname, server=server).delete()
         HostnameDestination.objects.bulk_update(left, ["backup"])
         hostname.version += 1
         hostname.save(update_fields=["version"])
@@ -109,9 +108,9 @@ def _server_goes(actor: Actor, server: Server) -> None:
     _ask(actor, concerned, _("%s is deleted") % server)
 
 
-def _without(destinations: list[HostnameDestination], server: Server) -> list[HostnameDestination]:
-    """The other destinations; where they are all spare ones, the first of them is not any more."""
-    left = [one for one in destinations if one.server_id != server.pk]
+def _without(hostname: HostnameForward, server: Server) -> list[HostnameDestination]:
+    """Its other destinations, not saved; where they are all spare ones, the first of them is not any more."""
+    left = [copy(one) for one in hostname.destinations.all() if one.server_id != server.pk]
     if left and all(one.backup for one in left):
         left[0].backup = False
     return left

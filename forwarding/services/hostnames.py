@@ -1,6 +1,6 @@
 """Lead hostnames to servers: add, change, switch, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -126,7 +126,7 @@ def difference(nginx: Server, change: Callable[[], object]) -> str:
     return difference_of(before, after)
 
 
-def facts_of(hostname: HostnameForward, destinations: Destinations) -> dict[str, Any]:
+def facts_of(hostname: HostnameForward, destinations: Iterable[HostnameDestination]) -> dict[str, Any]:
     """The hostname in plain values, for the audit trail and for programs."""
     return {
         "host": str(hostname.host),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.actors import Actor
+from forwarding.desired_hostnames import text_of
 from forwarding.forms.hostnames import HostnameForm
 from forwarding.models import HostnameForward
 from forwarding.services.hostnames import create_hostname
@@ -138,6 +139,23 @@ def test_what_a_service_refuses_is_told_by_the_field_and_the_rows_stay(admin_cli
     assert "is on port 80 of proxy already" in page
     assert f'<option value="{web.web2.pk}" selected>' in page
     assert 'value="3"' in page
+
+
+def test_the_diff_is_shown_before_and_nothing_is_saved(admin_client, web):
+    answer = admin_client.post(NEW, typed(web, preview="1"))
+    assert answer.status_code == 200
+    assert "server_name &quot;www.example.org&quot;" in answer.content.decode()
+    assert (
+        "10.0.0.103:8000"
+        in post(admin_client, NEW, data(web, **typed(web, preview="1"))).json()["difference"]
+    )
+    assert not HostnameForward.objects.exists()
+    assert not Rollout.objects.exists()
+    hostname = made(web)
+    url = reverse("forwarding:edit_hostname", args=[hostname.pk])
+    changed = post(admin_client, url, data(web, destination_port=8001, preview="1")).json()["difference"]
+    assert "+    server 10.0.0.102:8001" in changed
+    assert "-    server 10.0.0.102:80" in changed
 
 
 def test_the_panels_own_name_asks_for_a_second_word(admin_client, web, settings):
@@ -297,4 +315,19 @@ class Hostile(TestCase):
             assert made.domain.count("*") == made.domain.startswith("*.")
             kept = made.certificate_path + made.key_path
             assert all(letter.isascii() and (letter.isalnum() or letter in "/._@+-") for letter in kept)
-            assert Rollout.objects.get(server=proxy).kind == "nginx"
+            assert _structure(made) == _structure(_plain(made))
+
+
+def _plain(made: HostnameForward) -> HostnameForward:
+    """The same hostname, as if somebody had typed nothing special."""
+    made = HostnameForward.objects.get(pk=made.pk)
+    made.domain, made.port, made.note = "www.example.org", 80, ""
+    if made.certificate_path:
+        made.certificate_path, made.key_path = "/c.pem", "/k.pem"
+    return made
+
+
+def _structure(made: HostnameForward) -> list[tuple[str, ...]]:
+    """The directives of its file on the nginx server, line by line, without their values."""
+    lines = text_of(made).splitlines()
+    return [(line.split(" ")[0], *(sign for sign in line if sign in "{};\"'\\#")) for line in lines]
