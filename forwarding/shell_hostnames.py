@@ -61,6 +61,7 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
     rows = rows_to_show(request).filter(of_it)
     host = server if server.is_proxmox else server.vm_host
     has_nginx = bool(host and host.nginx_server_id)
+    serves = host is not None and server.pk in {host.pk, host.nginx_server_id}
     is_admin = user_of(request).is_admin
     without_nginx = server.is_proxmox and not has_nginx
     can_add = is_admin and has_nginx and bool(server.is_proxmox or server.internal_ip)
@@ -72,6 +73,7 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
         "count": rows.count(),
         "most": MOST_ROWS,
         "can_add": can_add,
+        "add_query": f"host={host.pk}" if serves and host else f"destination={server.pk}",
         "without_nginx": without_nginx,
     }
     return Panel("forwarding/_server_hostnames.html", context, order=31)

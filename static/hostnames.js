@@ -11,7 +11,7 @@
     var row = rows.lastElementChild.cloneNode(true);
     row.setAttribute("aria-label", row.getAttribute("aria-label").replace(/\d+$/, number));
     row.querySelectorAll("[id]").forEach(function (field) { field.id = field.id.replace(/\d+$/, number); });
-    row.querySelectorAll("label").forEach(function (label) { label.htmlFor = label.htmlFor.replace(/\d+$/, number); });
+    row.querySelectorAll("label").forEach(function (label) { label.htmlFor = label.htmlFor.replace(/\d+$/, number); label.textContent = label.textContent.replace(/\d+$/, number); });
     row.querySelectorAll("select").forEach(function (field) { field.selectedIndex = 0; });
     row.querySelectorAll("input").forEach(function (field) { field.value = "1"; });
     rows.append(row);
