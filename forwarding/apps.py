@@ -1,6 +1,7 @@
 """Registers this room when Django starts."""
 
 from django.apps import AppConfig
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -20,9 +21,11 @@ class ForwardingConfig(AppConfig):
             works_nginx,
             works_ports,
         )
+        from forwarding.checks import check_acme
         from pages import registry as pages
         from servers import registry as servers
 
+        checks.register(check_acme)
         for shell in (shell_ports, shell_hostnames, shell_certificates):
             servers.register(shell.server_part)
             pages.register(shell.section)

@@ -158,7 +158,7 @@ def _look(run: Run, hostname: HostnameForward, challenges: Sequence[Challenge]) 
     one = challenges[0]
     url = f"http://{hostname.domain}/.well-known/acme-challenge/{one.token}"
     probe = HttpProbe(url, expect_body=one.content.encode(), timeout=LOOK_SECONDS)
-    missed = probes.failing([probe], LOOK_SECONDS)
+    missed = probes.failing((probe,), LOOK_SECONDS)
     if not missed:
         run.log(_("The panel itself sees the proof at %s.") % url)
         return ""

@@ -23,13 +23,13 @@ def _standings(request: HttpRequest) -> list[tuple[HostnameForward, Standing]]:
     found: list[tuple[HostnameForward, Standing]] | None = getattr(request, "_certificates", None)
     if found is None:
         rows = HostnameForward.objects.visible_to(user_of(request)).filter(active=True)
-        rows = with_certificates(rows.exclude(certificate_kind=CertificateKind.NONE))
-        found = [(row, standing(row)) for row in rows]
+        wanting = rows.exclude(certificate_kind=CertificateKind.NONE)
+        found = [(row, standing(row)) for row in with_certificates(wanting)]
         request._certificates = found  # type: ignore[attr-defined]
     return found
 
 
-def _card(request: HttpRequest) -> Card | None:
+def card(request: HttpRequest) -> Card | None:
     """How many there are, how they stand, and which end next."""
     found = _standings(request)
     if not found:
@@ -45,7 +45,7 @@ def _card(request: HttpRequest) -> Card | None:
     return Card("forwarding/_certificates_card.html", context, order=40)
 
 
-def _attention(request: HttpRequest) -> Iterable[Notice]:
+def attention(request: HttpRequest) -> Iterable[Notice]:
     """Those that visitors miss already, then those that will be missed."""
     for level in ("danger", "warning"):
         bad = [(row, one) for row, one in _standings(request) if one.level == level and one.sentence]
@@ -57,7 +57,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
             yield Notice(level, text, f"{reverse('forwarding:hostnames')}?sort=certificate")
 
 
-section = Section("certificates", card=_card, attention=_attention)
+section = Section("certificates", card=card, attention=attention)
 
 # After the hostnames themselves, which serve the proofs.
 server_part = ServerPart(

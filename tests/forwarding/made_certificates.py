@@ -39,7 +39,6 @@ def certificate(
     begins: datetime | None = None,
     ends: datetime | None = None,
     usage=ExtendedKeyUsageOID.SERVER_AUTH,
-    hash_: hashes.HashAlgorithm | None = None,
 ) -> x509.Certificate:
     """One certificate; signed by itself where no issuer is given."""
     now = timezone.now()
@@ -60,7 +59,7 @@ def certificate(
         made = made.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     else:
         made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return made.sign(issuer_key or key, hash_ or hashes.SHA256())
+    return made.sign(issuer_key or key, hashes.SHA256())
 
 
 @cache

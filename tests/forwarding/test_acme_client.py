@@ -12,13 +12,12 @@ from tests.forwarding import pebble
 from tests.forwarding.answerer import Answerer
 
 NAME = "www.example.org"
+FILES: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
 def answerer() -> Iterator[Answerer]:
-    files: dict[str, str] = {}
-    made = Answerer(files.get)
-    made.files = files
+    made = Answerer(FILES.get)
     yield made
     made.stop()
 
@@ -41,7 +40,7 @@ def authority(acme) -> Authority:
 
 def lay_down(answerer: Answerer, authority: Authority, order) -> None:
     for challenge in authority.challenges(order):
-        answerer.files[challenge.token] = challenge.content
+        FILES[challenge.token] = challenge.content
         authority.answer(challenge)
 
 

@@ -116,7 +116,7 @@ def comes(what: Callable[[], bool], seconds: float = 5) -> bool:
 def notices(admin) -> list[str]:
     request = RequestFactory().get("/")
     request.user = admin
-    return [one.level for one in shell_certificates.section.attention(request)]
+    return [one.level for one in shell_certificates.attention(request)]
 
 
 def test_issue_renewal_failure_alarm_and_recovery(fleet, rows, acme, admin):

@@ -22,8 +22,10 @@ from forwarding.models import (
 )
 from forwarding.services.certificates import OrderRefused, order_certificate, pair_of, store_certificate
 from forwarding.works_certificates import due, start_orders
+from jobs.masking import Masker
 from jobs.models import Job, JobLine, JobState
 from jobs.pulse import pulse
+from jobs.run import Run
 from servers.models import HostKey, Rollout, RolloutState, Server
 from tests.forwarding import pebble
 from tests.forwarding.answerer import Answerer
@@ -112,7 +114,7 @@ def run_orders() -> list[Job]:
 def notices(admin) -> list[tuple[str, str]]:
     request = RequestFactory().get("/")
     request.user = admin
-    return [(one.level, one.text) for one in shell_certificates.section.attention(request)]
+    return [(one.level, one.text) for one in shell_certificates.attention(request)]
 
 
 def test_a_hostname_gets_its_certificate_and_nginx_gets_both(world, admin):
@@ -212,8 +214,10 @@ def test_what_a_dead_worker_left_is_taken_up_again(world, acme):
     for dies_at in ("Bring the proof", "Have the authority look", "Fetch the certificate"):
         hostname = HostnameForward.objects.get()
         job = order_certificate(ordering.ACTOR, hostname)
+        run = DyingRun(job, Masker())
+        run.dies_at = dies_at
         with pytest.raises(SystemExit):
-            ordering.order_certificate(DyingRun(job, dies_at), hostname)
+            ordering.order_certificate(run, hostname)
         Job.objects.filter(pk=job.pk).update(state=JobState.LOST, ended_at=timezone.now())
     work_off()
     assert world.stored is None
@@ -224,26 +228,18 @@ def test_what_a_dead_worker_left_is_taken_up_again(world, acme):
     assert acme.log.count(ORDERED) - before == 1
 
 
-class DyingRun:
+class DyingRun(Run):
     """A run whose worker is killed when a step begins."""
 
-    def __init__(self, job: Job, dies_at: str) -> None:
-        from jobs.masking import Masker
-        from jobs.run import Run
+    dies_at = ""
 
-        self._run = Run(job, Masker())
-        self._dies_at = dies_at
-        self.job = job
-
-    def step(self, name: object):
-        if str(name).startswith(self._dies_at):
+    def step(self, name):
+        if str(name).startswith(self.dies_at):
             raise SystemExit
-        return self._run.step(name)
-
-    def __getattr__(self, name: str):
-        return getattr(self._run, name)
+        return super().step(name)
 
 
+@pytest.mark.services
 def test_two_jobs_never_order_for_one_hostname_at_once(world):
     first, second = (Job.objects.create(work="x", title="x", actor_name="x") for _ in range(2))
     assert ordering.claim(world.hostname, first)
