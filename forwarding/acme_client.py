@@ -190,9 +190,9 @@ class Authority:
 
     def _refusal(self, authorization: messages.AuthorizationResource) -> str:
         said = [_said(body.error) for body in authorization.body.challenges if body.error]
-        return _("The authority could not see for itself that %(domain)s leads here. It says: %(said)s") % {
+        return _("The authority could not see for itself that %(domain)s leads here. It says: %(said)s.") % {
             "domain": authorization.body.identifier.value,
-            "said": "; ".join(said)[:SAID] or authorization.body.status.name,
+            "said": ("; ".join(said)[:SAID] or authorization.body.status.name).rstrip("."),
         }
 
     def certificate(self, order: messages.OrderResource, wait: Wait, seconds: float) -> str:
@@ -263,11 +263,14 @@ def _status(error: BaseException) -> int:
 
 
 def _short(error: BaseException) -> str:
-    """The last part of a long chain of causes."""
+    """The innermost of a chain of causes, in a few words."""
     if status := _status(error):
         return f"HTTP {status}"
-    said = " ".join(str(error).split())
-    return (said.rpartition("Caused by ")[2] or type(error).__name__)[:200]
+    root: BaseException = error
+    while cause := root.__cause__ or root.__context__:
+        root = cause
+    said = getattr(root, "verify_message", "") or getattr(root, "strerror", "") or str(root)
+    return " ".join(str(said).split()).rstrip(".")[:200] or type(root).__name__
 
 
 def _named(detail: str) -> timedelta:

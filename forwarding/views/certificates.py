@@ -92,7 +92,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             said = _("The certificate is kept; the nginx server is getting it now.")
             return done(request, said, _url(hostname), services.certificate_facts(stored))
-    context = {"hostname": hostname, "kinds": CertificateKind}
+    context = {"hostname": hostname, "kinds": CertificateKind, "stored": services.stored_of(hostname)}
     return show_form(request, "forwarding/upload_certificate.html", form, context)
 
 

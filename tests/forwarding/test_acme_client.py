@@ -122,7 +122,8 @@ def test_an_authority_that_is_not_trusted_not_there_or_none_is_away(acme, answer
     for directory, ca_file, word in (
         (acme.directory, "", "ACME_CA_FILE"),
         (acme.directory, str(tmp_path / "missing.pem"), "missing.pem"),
-        ("https://127.0.0.1:1/dir", "", "cannot be reached"),
+        ("https://127.0.0.1:1/dir", "", "cannot be reached: Connection refused$"),
+        ("https://acme.invalid/dir", "", "cannot be reached: "),
         (f"http://127.0.0.1:{port}/dir", "", "HTTP 404"),
     ):
         with pytest.raises(AuthorityAway, match=word):
