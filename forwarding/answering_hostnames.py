@@ -74,12 +74,13 @@ def _ask(host: Host, address: str, port: int, name: str) -> tuple[str, int]:
 
 
 def _judge(step: str, who: str, line: str, spent: int) -> Answer:
-    words = {"who": who, "line": line.partition(" ")[2], "spent": spent}
+    status = line.partition(" ")[2]
+    words = {"who": who, "line": status, "spent": spent}
     if not line:
         return Answer(step, False, _("%(who)s takes the connection, but says nothing.") % words)
     if not line.startswith("HTTP/"):
         return Answer(step, False, _("%(who)s answers, but not by HTTP.") % words)
-    if words["line"][:1] == "5":
+    if status[:1] == "5":
         return Answer(step, False, _("%(who)s answers with an error: %(line)s.") % words)
     return Answer(step, True, _("%(who)s answers: %(line)s (%(spent)s ms).") % words)
 

@@ -1,5 +1,7 @@
 """From rows of hostnames to what their nginx server holds."""
 
+from typing import Any
+
 import pytest
 
 from forwarding.desired_hostnames import AVAILABLE, ENABLED, KIND, LEFT_OUT, SCRIPT, desired, sites_of
@@ -73,7 +75,11 @@ def test_a_certificate_that_is_still_to_come_forces_nobody_to_https(rows, nginx)
 
 
 def test_paths_on_the_nginx_server_are_used_as_they_are(rows, nginx):
-    kind = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/a.pem", "key_path": "/etc/ssl/a.key"}
+    kind: Any = {
+        "certificate_kind": "paths",
+        "certificate_path": "/etc/ssl/a.pem",
+        "key_path": "/etc/ssl/a.key",
+    }
     row = hostname(rows.pve1, "a.example.org", rows.web1, **kind)
     contents = {item.path: item.content for item in desired(nginx).items if isinstance(item, File)}
     text = contents[f"{FOLDER}/sites/{row.pk}.conf"].decode()

@@ -1,5 +1,7 @@
 """What is broken about one hostname, or about the server's nginx, never takes the other hostnames down."""
 
+from typing import Any
+
 import pytest
 
 from forwarding.models import HostnameForward
@@ -11,7 +13,7 @@ from tests.forwarding.nginx_lab import SYSTEM, add, clean, furnish, get, lay, se
 from tests.forwarding.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
-PATHS = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/b.pem", "key_path": "/etc/ssl/b.key"}
+PATHS: Any = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/b.pem", "key_path": "/etc/ssl/b.key"}
 LISTEN = (
     "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalPort => 8090, Listen => 5, ReuseAddr => 1) or die; "
     "exit 0 if fork; $SIG{ALRM} = sub { exit 0 }; alarm 60; close STDOUT; close STDERR; close STDIN; sleep 60"

@@ -2,6 +2,7 @@
 
 import socket
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -157,7 +158,11 @@ def test_tls_with_a_certificate_of_the_servers_own_and_a_default_redirect(fleet,
     lay(fleet["proxy"], "/etc/ssl/a.pem", chain)
     lay(fleet["proxy"], "/etc/ssl/a.key", key)
     fleet["proxy"].exec(["rm", "/etc/nginx/sites-enabled/default"])
-    paths = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/a.pem", "key_path": "/etc/ssl/a.key"}
+    paths: Any = {
+        "certificate_kind": "paths",
+        "certificate_path": "/etc/ssl/a.pem",
+        "key_path": "/etc/ssl/a.key",
+    }
     try:
         add(rows, "a.example.org", "web1", force_https=True, is_default=True, **paths)
         add(rows, "b.example.org", "web2", port=8090)
@@ -176,7 +181,11 @@ def test_a_port_with_no_certificate_for_a_name_answers_by_none(fleet, rows, pve1
     chain, key = self_signed("a.example.org")
     lay(fleet["proxy"], "/etc/ssl/a.pem", chain)
     lay(fleet["proxy"], "/etc/ssl/a.key", key)
-    paths = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/a.pem", "key_path": "/etc/ssl/a.key"}
+    paths: Any = {
+        "certificate_kind": "paths",
+        "certificate_path": "/etc/ssl/a.pem",
+        "key_path": "/etc/ssl/a.key",
+    }
     add(rows, "a.example.org", "web1", **paths)
     work_off()
     assert get(pve1, "a.example.org", 443, tls=True)[0] == 200
