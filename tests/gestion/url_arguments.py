@@ -105,7 +105,8 @@ def _hostname(world: World) -> HostnameForward:
     host.nginx_server = Server.objects.get_or_create(name="proxy1", defaults=guest)[0]
     host.save()
     found = HostnameForward.objects.get_or_create(host=host, domain="www.example.org")[0]
-    HostnameDestination.objects.get_or_create(hostname=found, server=world.server)
+    for server in (world.server, host):
+        HostnameDestination.objects.get_or_create(hostname=found, server=server)
     return found
 
 
