@@ -8,6 +8,7 @@ from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
 
 from forwarding.configs import FOLDER as CONFIGS
+from forwarding.configs import configured
 from forwarding.models import CertificateKind, HostnameForward
 from forwarding.nginx_sites import (
     CERTIFICATES,
@@ -123,7 +124,7 @@ def state(sites: Iterable[Site]) -> State:
 def _items(sites: tuple[Site, ...]) -> Iterable[Item]:
     yield File(AVAILABLE, ngnix_conf().encode())
     yield Link(ENABLED, AVAILABLE)
-    yield File(SCRIPT, _config("gestion-nginx"), mode=0o755)
+    yield File(SCRIPT, _script(), mode=0o755)
     for unit in ("gestion-nginx.service", "gestion-nginx-again.service", "gestion-nginx-again.timer"):
         yield File(f"{UNITS}/{unit}", _config(unit))
     # Wanted by nginx itself: so that it runs before every start, and its failure keeps nobody from starting.
@@ -143,6 +144,12 @@ def _config(name: str) -> bytes:
     return (CONFIGS / name).read_bytes()
 
 
+@cache
+def _script() -> bytes:
+    return configured("gestion-nginx.j2").encode()
+
+
+@cache
 def _away() -> str:
     """Makes our hostnames what the files in place say; without files of ours there are none."""
-    return _config("nginx-away.sh").decode()
+    return (_config("nginx-load.sh") + _config("nginx-away.sh")).decode()

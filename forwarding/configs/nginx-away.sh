@@ -6,5 +6,4 @@ if [ -d /run/systemd/system ]; then
   systemctl stop gestion-nginx-again.timer 2>/dev/null
   systemctl daemon-reload
 fi
-read -r pid 2>/dev/null </run/nginx.pid && kill -0 "$pid" 2>/dev/null || exit 0
-nginx -t -q && kill -HUP "$pid"
+! running || { nginx -t -q && load; }

@@ -21,7 +21,9 @@ from forwarding.hostname_ways import ways_in
 from forwarding.models import CertificateKind, HostnameDestination, HostnameForward
 from forwarding.services import hostnames as services
 from forwarding.services.changing import StaleForward
+from forwarding.services.hostname_answers import ANSWERS
 from forwarding.validators import normal_domain
+from forwarding.views.hostname_answers import answers_of
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
@@ -123,7 +125,8 @@ def hostname(request: HttpRequest, pk: int) -> HttpResponse:
     """A hostname, and whether its nginx server has it."""
     row = _visible(request, pk)
     if wants_json(request):
-        return show_page(request, "", {}, hostname_json(row))
+        data = {**hostname_json(row), "answers": row.answers, "answers_at": row.answers_at}
+        return show_page(request, "", {}, data)
     nginx = row.host.nginx_server
     of_nginx = Job.objects.filter(subject_type="servers.server", subject_id=str(nginx.pk if nginx else 0))
     of_row = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
@@ -134,7 +137,9 @@ def hostname(request: HttpRequest, pk: int) -> HttpResponse:
         "record": RolloutRecord.objects.filter(server=nginx, kind=KIND).first(),
         "rolling": of_nginx.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
         "running": of_row.exclude(state__in=ENDED).order_by("-pk").first(),
+        "asking": of_row.filter(work=ANSWERS).exclude(state__in=ENDED).order_by("-pk").first(),
         "ways": ways_in(row),
+        **answers_of(row),
     }
     return show_page(request, "forwarding/hostname.html", context)
 
