@@ -144,7 +144,6 @@ def hostname(request: HttpRequest, pk: int) -> HttpResponse:
         "rollout": Rollout.objects.filter(server=nginx, kind=KIND).first(),
         "record": RolloutRecord.objects.filter(server=nginx, kind=KIND).first(),
         "rolling": of_nginx.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
-        "running": of_row.exclude(state__in=ENDED).order_by("-pk").first(),
         "asking": of_row.filter(work=ANSWERS).exclude(state__in=ENDED).order_by("-pk").first(),
         "ways": ways_in(row),
         **answers_of(row),
