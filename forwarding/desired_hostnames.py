@@ -20,6 +20,7 @@ from forwarding.nginx_sites import (
     ngnix_conf,
     site_conf,
 )
+from forwarding.services.certificates import pair_of
 from hosts.state import STAGED, Command, File, Item, Link, State
 from servers.models import Server
 
@@ -42,7 +43,11 @@ class Sites:
 
 def sites_of(nginx: Server) -> Sites:
     """Read the active rows of an nginx server; one that cannot be served never keeps the others from it."""
-    rows = HostnameForward.objects.on_nginx(nginx).filter(active=True).select_related("host")
+    rows = (
+        HostnameForward.objects.on_nginx(nginx)
+        .filter(active=True)
+        .select_related("host", "stored_certificate")
+    )
     good, refused = [], {}
     for row in rows.prefetch_related("destinations__server").order_by("pk"):
         try:
@@ -84,11 +89,11 @@ def _certificate(row: HostnameForward) -> Certificate | None:
     """None for plain HTTP, and as long as the certificate is still to come."""
     if row.certificate_kind == CertificateKind.PATHS:
         return Certificate(row.certificate_path, row.key_path)
-    stored = getattr(row, "stored_certificate", None) if row.wants_tls else None
-    if stored is None:
+    pair = pair_of(row)
+    if pair is None:
         return None
-    pem = (stored.chain.encode(), stored.key.encode())
-    return Certificate(f"{CERTIFICATES}/{row.pk:d}.pem", f"{CERTIFICATES}/{row.pk:d}.key", pem)
+    folder = f"{CERTIFICATES}/{row.pk:d}"
+    return Certificate(f"{folder}.pem", f"{folder}.key", (pair.chain, pair.key))
 
 
 def text_of(row: HostnameForward) -> str:

@@ -261,6 +261,11 @@ JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
+# Certificates that hostnames get by themselves. The default is Let's Encrypt, whose terms one agrees to by using it.
+ACME_DIRECTORY = env.str("ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
+ACME_EMAIL = env.str("ACME_EMAIL", default="")
+ACME_CA_FILE = env.str("ACME_CA_FILE", default="")
+
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"
 
@@ -274,6 +279,7 @@ LOGGING = {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
         "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
+        "acme": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
         # A line for each message would drown what matters: `jobs` logs jobs.
         "celery.app.trace": {"level": "WARNING"},

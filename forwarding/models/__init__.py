@@ -1,5 +1,15 @@
 """What is forwarded: ports of Proxmox hosts, and hostnames of their nginx servers."""
 
+from forwarding.models.certificates import (
+    AcmeAccount,
+    AcmeChallenge,
+    CertificateOrder,
+    CertificateReading,
+    Source,
+    StoredCertificate,
+    with_certificates,
+    with_last_day,
+)
 from forwarding.models.hostnames import (
     Balancing,
     CertificateKind,
@@ -10,8 +20,12 @@ from forwarding.models.hostnames import (
 from forwarding.models.ports import PortClaim, PortForward, PortReading, Protocol
 
 __all__ = [
+    "AcmeAccount",
+    "AcmeChallenge",
     "Balancing",
     "CertificateKind",
+    "CertificateOrder",
+    "CertificateReading",
     "HostnameClaim",
     "HostnameDestination",
     "HostnameForward",
@@ -19,4 +33,8 @@ __all__ = [
     "PortForward",
     "PortReading",
     "Protocol",
+    "Source",
+    "StoredCertificate",
+    "with_certificates",
+    "with_last_day",
 ]

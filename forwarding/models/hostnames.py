@@ -17,6 +17,7 @@ from servers.validators import validate_text
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from forwarding.certificate_states import Standing
 
 MOST_DESTINATIONS = 16
 MOST_WEIGHT = 100
@@ -172,6 +173,13 @@ class HostnameForward(models.Model):
     def is_wildcard(self) -> bool:
         """Whether it stands for every name below a domain."""
         return self.domain.startswith("*.")
+
+    @property
+    def certificate(self) -> "Standing":
+        """How its certificate stands."""
+        from forwarding.certificate_states import standing
+
+        return standing(self)
 
     @property
     def wants_tls(self) -> bool:

@@ -18,7 +18,13 @@ from forwarding.forms.dangers import DangerForm, SwitchForm
 from forwarding.forms.hostnames import HostnameForm
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.hostname_ways import ways_in
-from forwarding.models import CertificateKind, HostnameDestination, HostnameForward
+from forwarding.models import (
+    CertificateKind,
+    HostnameDestination,
+    HostnameForward,
+    with_certificates,
+    with_last_day,
+)
 from forwarding.services import hostnames as services
 from forwarding.services.changing import StaleForward
 from forwarding.services.hostname_answers import ANSWERS
@@ -50,12 +56,13 @@ def rows_to_show(request: HttpRequest) -> QuerySet[HostnameForward]:
     """The hostnames that the user may see, with all that a row of a list shows, in a constant number of queries."""
     state = Rollout.objects.filter(server=OuterRef("host__nginx_server"), kind=KIND).values("state")[:1]
     destinations = HostnameDestination.objects.select_related("server")
-    return (
+    rows = (
         HostnameForward.objects.visible_to(user_of(request))
         .select_related("host__nginx_server")
         .prefetch_related(Prefetch("destinations", destinations))
         .annotate(rolled=Subquery(state))
     )
+    return with_last_day(with_certificates(rows))
 
 
 def _filters(rows: QuerySet[HostnameForward]) -> tuple[Filter, ...]:
@@ -98,7 +105,12 @@ def hostname_list(request: HttpRequest) -> HttpResponse:
         request,
         rows,
         search=("domain", "note", "host__name", "destinations__server__name"),
-        sorts={"domain": ("domain", "port"), "host": ("host__name", "domain"), "port": ("port", "domain")},
+        sorts={
+            "domain": ("domain", "port"),
+            "host": ("host__name", "domain"),
+            "port": ("port", "domain"),
+            "certificate": ("last_day", "domain"),
+        },
         default_sort="domain",
         filters=_filters(HostnameForward.objects.visible_to(user_of(request))),
     )
@@ -115,6 +127,7 @@ def hostname_json(hostname: HostnameForward) -> dict[str, Any]:
             {"server": one.server.name, "id": one.server_id, "weight": one.weight, "spare": one.backup}
             for one in destinations
         ],
+        "certificate": {"level": hostname.certificate.level, "last_day": hostname.certificate.last_day},
         "left_out": hostname.left_out,
         "version": hostname.version,
     }
