@@ -42,6 +42,7 @@ OWN = {
     "servers:list",
     "keymanager:overview",
     "forwarding:ports",
+    "forwarding:hostnames",
     "keymanager:my_keys",
 }
 

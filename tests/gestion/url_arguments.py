@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import ApiToken, User
-from forwarding.models import HostnameForward, PortForward
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from servers.models import HostKey, Rollout, Server, UnixUser
@@ -100,7 +100,14 @@ def _port(world: World) -> PortForward:
 
 
 def _hostname(world: World) -> HostnameForward:
-    return HostnameForward.objects.get_or_create(host=_port(world).host, domain="www.example.org")[0]
+    host = _port(world).host
+    guest = {"keymanager_name": "proxy1", "is_vm": True, "vm_host": host, "internal_ip": "10.0.0.3"}
+    host.nginx_server = Server.objects.get_or_create(name="proxy1", defaults=guest)[0]
+    host.save()
+    found = HostnameForward.objects.get_or_create(host=host, domain="www.example.org")[0]
+    for server in (world.server, host):
+        HostnameDestination.objects.get_or_create(hostname=found, server=server)
+    return found
 
 
 Maker = Callable[[World], Any]
