@@ -1,6 +1,5 @@
 """A certificate authority that speaks ACME (RFC 8555), by certbot's own library; knows no rows."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,41 +13,23 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.utils.translation import gettext as _
 from josepy import ES256, JWKEC
-from josepy.errors import Error as JoseError
+
+from forwarding.acme_troubles import (
+    FROM_LIBRARY,
+    SAID,
+    AcmeTrouble,
+    AuthorityAway,
+    said_by,
+    status_of,
+    translated,
+)
 
 AGENT = "Gestion"
 SECONDS = 20  # for one request
-SAID = 500  # characters kept of what the authority says
-LIMITED = timedelta(hours=3)  # where it does not say how long
-LONGEST = timedelta(days=7)  # that its word keeps us from trying
 PAUSE = 1.0
 NONCES = 4
-_UNTIL = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)", re.IGNORECASE | re.ASCII)
-
-# What the library lets through when an answer is not of ACME's form.
-NONSENSE = (
-    errors.Error,
-    JoseError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    OverflowError,
-)
 
 Wait = Callable[[float], None]  # jobs.run.Run.wait
-
-
-class AcmeTrouble(Exception):  # noqa: N818 - how a try ended, told to a person
-    """No certificate; str() says why and what to do. `wait`: the authority wants none to try before that."""
-
-    def __init__(self, words: str, wait: timedelta = timedelta(0)) -> None:
-        super().__init__(words)
-        self.wait = wait
-
-
-class AuthorityAway(AcmeTrouble):
-    """The authority cannot be reached, or is broken: nothing is known to be wrong with the hostname."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +143,7 @@ class Authority:
                 raise
             return None  # the authority has forgotten it
         except errors.ClientError as error:
-            if _status(error) not in (403, 404, 410):
+            if status_of(error) not in (403, 404, 410):
                 raise
             return None
         return messages.OrderResource(body=body, uri=uri, authorizations=found, csr_pem=request)
@@ -200,7 +181,7 @@ class Authority:
                 raise AcmeTrouble(self._refusal(found))
 
     def _refusal(self, authorization: messages.AuthorizationResource) -> str:
-        said = [_said(body.error) for body in authorization.body.challenges if body.error]
+        said = [said_by(body.error) for body in authorization.body.challenges if body.error]
         return _("The authority could not see for itself that %(domain)s leads here. It says: %(said)s.") % {
             "domain": authorization.body.identifier.value,
             "said": ("; ".join(said)[:SAID] or authorization.body.status.name).rstrip("."),
@@ -232,67 +213,7 @@ class Authority:
         self._wait = timedelta(0)
         try:
             yield
-        except messages.Error as error:
-            raise self._trouble(error) from error
-        except errors.IssuanceError as error:
-            raise self._trouble(error.error) from error
         except errors.TimeoutError:
             raise
-        except requests.exceptions.SSLError as error:
-            text = _("%(url)s shows a certificate that is not trusted: %(why)s. See ACME_CA_FILE.")
-            raise AuthorityAway(text % {"url": self.directory, "why": _short(error)}) from error
-        except (requests.RequestException, OSError) as error:  # OSError: ACME_CA_FILE is not there
-            text = _("%(url)s cannot be reached: %(why)s") % {"url": self.directory, "why": _short(error)}
-            raise AuthorityAway(text) from error
-        except NONSENSE as error:
-            text = _("%(url)s does not answer as an ACME directory should: %(why)s")
-            raise AuthorityAway(
-                text % {"url": self.directory, "why": _short(error)}, _bounded(self._wait)
-            ) from error
-
-    def _trouble(self, error: messages.Error) -> AcmeTrouble:
-        words = {"url": self.directory, "said": _said(error)}
-        if error.code == "rateLimited":
-            wait = self._wait or _named(error.detail or "") or LIMITED
-            return AcmeTrouble(_("%(url)s has had enough requests for now: %(said)s") % words, _bounded(wait))
-        if error.code in ("serverInternal", "badNonce"):
-            return AuthorityAway(_("%(url)s has a fault of its own: %(said)s") % words, _bounded(self._wait))
-        return AcmeTrouble(_("%(url)s refuses: %(said)s") % words)
-
-
-def _said(error: messages.Error) -> str:
-    """The authority's own words, on one line."""
-    said = [error.detail or error.title or error.code or error.typ or ""]
-    said += [sub.detail or "" for sub in error.subproblems or () if isinstance(sub, messages.Error)]
-    return " ".join(" ".join(said).split())[:SAID]
-
-
-def _status(error: BaseException) -> int:
-    """The HTTP status of an answer that is no JSON; 0 where there is none."""
-    answer = error.args[0] if isinstance(error, errors.ClientError) and error.args else None
-    return answer.status_code if isinstance(answer, requests.Response) else 0
-
-
-def _short(error: BaseException) -> str:
-    """The innermost of a chain of causes, in a few words."""
-    if status := _status(error):
-        return f"HTTP {status}"
-    root: BaseException = error
-    while cause := root.__cause__ or root.__context__:
-        root = cause
-    said = getattr(root, "verify_message", "") or getattr(root, "strerror", "") or str(root)
-    return " ".join(str(said).split()).rstrip(".")[:200] or type(root).__name__
-
-
-def _named(detail: str) -> timedelta:
-    """How long until the time that Let's Encrypt names in its words; nothing where it names none."""
-    found = _UNTIL.search(detail)
-    try:
-        until = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00") if found else None
-    except ValueError:
-        return timedelta(0)
-    return max(until - datetime.now(UTC), timedelta(0)) if until else timedelta(0)
-
-
-def _bounded(wait: timedelta) -> timedelta:
-    return min(max(wait, timedelta(0)), LONGEST)
+        except FROM_LIBRARY as error:
+            raise translated(error, self.directory, self._wait) from error

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from forwarding import acme_client
-from forwarding.acme_client import AcmeTrouble, Authority, AuthorityAway, Challenge
+from forwarding.acme_client import Authority, Challenge
+from forwarding.acme_troubles import AcmeTrouble, AuthorityAway
 from forwarding.desired_acme import KIND, challenge_file
 from forwarding.models import (
     AcmeAccount,

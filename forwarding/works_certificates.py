@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from forwarding import certificate_files, ordering
-from forwarding.acme_client import AcmeTrouble
+from forwarding.acme_troubles import AcmeTrouble
 from forwarding.models import CertificateKind, CertificateReading, HostnameForward
 from forwarding.services.certificates import ORDER, READ, OrderRefused, start_order
 from hosts.errors import HostError

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from forwarding.acme_client import AcmeTrouble, Authority, AuthorityAway, new_key
+from forwarding.acme_client import Authority, new_key
+from forwarding.acme_troubles import AcmeTrouble, AuthorityAway
 from forwarding.pairs import checked_pair
 from tests.forwarding import pebble
 from tests.forwarding.answerer import Answerer

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from forwarding.acme_client import AcmeTrouble, Authority, AuthorityAway, new_key
+from forwarding.acme_client import Authority, new_key
+from forwarding.acme_troubles import AcmeTrouble, AuthorityAway
 from tests.panel import free_port
 
 LIMITED = "urn:ietf:params:acme:error:rateLimited"
