@@ -58,7 +58,7 @@ def at_nginx(row: HostnameForward, nginx: Server, host: Host) -> Answer:
     row.refresh_from_db(fields=["left_out"])
     if row.left_out:
         return Answer("nginx", False, _("nginx serves without it: %s") % row.left_out)
-    line, spent = _ask(host, "127.0.0.1", row.port, asked_name(row))
+    line, spent = _ask(host, nginx.internal_ip or "127.0.0.1", row.port, asked_name(row))
     if " 502 " in line or " 504 " in line:
         return Answer("nginx", False, _("nginx gets an answer from no destination (%s).") % line)
     return _judge("nginx", "nginx", line, spent)

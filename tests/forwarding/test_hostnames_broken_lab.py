@@ -74,9 +74,10 @@ def test_a_certificate_that_vanished_does_not_keep_nginx_from_starting_again(fle
     work_off()
     assert get(pve1, "b.example.org", 443, tls=True)[0] == 200
     fleet["proxy"].exec(["rm", "/etc/ssl/b.key"])
-    pve1.reboot()
-    assert who(pve1, "a.example.org") == "web1"
-    assert get(pve1, "b.example.org", 443, tls=True)[0] == 0
+    for start_anew in (lambda: fleet["proxy"].exec(["systemctl", "restart", "nginx"]), pve1.reboot):
+        start_anew()
+        assert who(pve1, "a.example.org") == "web1"
+        assert get(pve1, "b.example.org", 443, tls=True)[0] == 0
     roll_out(SYSTEM, rows["proxy"], ["nginx"])
     work_off()
     assert "No such file" in left_out(broken)
@@ -170,3 +171,14 @@ def test_what_is_there_without_us_is_there_again_when_a_first_rollout_fails(flee
     finally:
         fleet["proxy"].exec(["sh", "-c", "systemctl unmask nginx; systemctl start nginx"])
     assert who(pve1, "a.example.org") == "proxy"
+
+
+def test_a_kernel_without_ipv6_is_served_by_ipv4_alone(fleet, rows, pve1):
+    add(rows, "b.example.org", "web1", port=8090)
+    work_off()
+    listening = ["ss", "-Hltn", "sport", "=", ":8090"]
+    assert b"[::]:8090" in fleet["proxy"].exec(listening).stdout
+    script = "sed s,/proc/net/if_inet6,/nowhere, /usr/local/sbin/gestion-nginx | sh -s apply"
+    fleet["proxy"].exec(["sh", "-c", script]).check_returncode()
+    assert b"[::]:8090" not in fleet["proxy"].exec(listening).stdout
+    assert who(pve1, "b.example.org", 8090) == "web1"
