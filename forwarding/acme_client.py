@@ -25,6 +25,17 @@ PAUSE = 1.0
 NONCES = 4
 _UNTIL = re.compile(r"retry after (\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 
+# What the library lets through when an answer is not of ACME's form.
+NONSENSE = (
+    errors.Error,
+    JoseError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    OverflowError,
+)
+
 Wait = Callable[[float], None]  # jobs.run.Run.wait
 
 
@@ -233,7 +244,7 @@ class Authority:
         except (requests.RequestException, OSError) as error:  # OSError: ACME_CA_FILE is not there
             text = _("%(url)s cannot be reached: %(why)s") % {"url": self.directory, "why": _short(error)}
             raise AuthorityAway(text) from error
-        except (errors.Error, JoseError, ValueError, KeyError, AttributeError) as error:
+        except NONSENSE as error:
             text = _("%(url)s does not answer as an ACME directory should: %(why)s")
             raise AuthorityAway(
                 text % {"url": self.directory, "why": _short(error)}, _bounded(self._wait)

@@ -23,7 +23,7 @@ from forwarding.models import (
     Source,
 )
 from forwarding.pairs import BadPair, checked_pair
-from forwarding.services.certificates import NO_ORDER, keep, lock
+from forwarding.services.certificates import NO_ORDER, keep, lock, refuse_before_its_time
 from hosts import probes
 from hosts.state import HttpProbe
 from jobs.models import ENDED, Job
@@ -47,7 +47,8 @@ class NginxAway(AuthorityAway):
 
 
 def order_certificate(run: Run, hostname: HostnameForward) -> None:
-    """Get a certificate for this hostname, keep it and roll it out. Raises AcmeTrouble; then it is noted, too.
+    """Get a certificate for this hostname, keep it and roll it out. Raises AcmeTrouble, which is noted too,
+    and OrderRefused.
 
     Safe to repeat at any point: an order that was begun is taken up again.
     """
@@ -55,6 +56,7 @@ def order_certificate(run: Run, hostname: HostnameForward) -> None:
     if hostname.certificate_kind != CertificateKind.ACME or not hostname.active or nginx is None:
         run.log(_("%s does not want a certificate any more.") % hostname)
         return
+    refuse_before_its_time(hostname)  # also where an old job is run again
     order = claim(hostname, run.job)
     if order is None:
         run.log(_("Another job gets the certificate of this hostname now."))

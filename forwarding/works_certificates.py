@@ -10,7 +10,7 @@ from accounts.actors import Actor
 from forwarding import certificate_files, ordering
 from forwarding.acme_client import AcmeTrouble
 from forwarding.models import CertificateKind, CertificateReading, HostnameForward
-from forwarding.services.certificates import ORDER, READ, start_order
+from forwarding.services.certificates import ORDER, READ, OrderRefused, start_order
 from hosts.errors import HostError
 from jobs import schedule, works
 from jobs.models import ENDED, Job
@@ -25,7 +25,7 @@ READ_EVERY = timedelta(hours=6)
 AT_ONCE = 2  # orders under way, so that workers have room for other jobs
 SCHEDULER = Actor.system("scheduler")
 
-works.expect(AcmeTrouble, HostnameForward.DoesNotExist)
+works.expect(AcmeTrouble, OrderRefused, HostnameForward.DoesNotExist)
 
 
 @works.register(ORDER, safe_to_repeat=True, again=True)

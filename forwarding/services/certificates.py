@@ -141,12 +141,17 @@ def order_certificate(actor: Actor, hostname: HostnameForward) -> Job:
         raise OrderRefused(_("%s does not get its certificate by itself.") % hostname)
     if not hostname.active:
         raise OrderRefused(_("%s is switched off: switch it on first.") % hostname)
+    refuse_before_its_time(hostname)
+    record(actor, "hostname.order_certificate", hostname)
+    return start_order(actor, hostname)
+
+
+def refuse_before_its_time(hostname: HostnameForward) -> None:
+    """Raise OrderRefused while the authority wants no more requests for this hostname."""
     order = CertificateOrder.objects.filter(hostname=hostname).first()
     if order and order.not_before and order.not_before > timezone.now():
         text = _("The authority wants no more requests before %s.")
         raise OrderRefused(text % timezone.localtime(order.not_before).strftime("%Y-%m-%d %H:%M %Z"))
-    record(actor, "hostname.order_certificate", hostname)
-    return start_order(actor, hostname)
 
 
 def start_order(actor: Actor, hostname: HostnameForward) -> Job:

@@ -68,7 +68,7 @@ def change_hostname(
     if before == after:
         return hostname
     hostname.version = version + 1
-    hostname.save()
+    hostname.save(update_fields=[*_settings(), "version"])
     if served != will:
         _set_destinations(hostname, destinations)
         claim(hostname, nginx)
@@ -162,8 +162,11 @@ def _lock(hostname: HostnameForward) -> Server | None:
     nginx_ids = servers.filter(nginx_server__isnull=False).values_list("nginx_server_id", flat=True)
     ids = [hostname.host_id, *(pk for pk in nginx_ids if pk)]
     list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
-    hostname.host = servers.select_related("nginx_server").get()
-    return hostname.host.nginx_server
+    host = servers.select_related("nginx_server").first()
+    if host is None:
+        raise StaleForward(_("Somebody else has deleted this host."))
+    hostname.host = host
+    return host.nginx_server
 
 
 def _fresh(hostname: HostnameForward) -> HostnameForward:
@@ -172,6 +175,11 @@ def _fresh(hostname: HostnameForward) -> HostnameForward:
     if now is None:
         raise StaleForward(_("Somebody else has deleted this hostname."))
     return now
+
+
+def _settings() -> list[str]:
+    """The fields that a person sets: what is read of the nginx server at the same time is not overwritten."""
+    return [field.name for field in HostnameForward._meta.fields if field.editable and not field.primary_key]
 
 
 def _check(hostname: HostnameForward, destinations: Destinations, nginx: Server | None) -> Server:

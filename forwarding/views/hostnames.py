@@ -29,6 +29,7 @@ from forwarding.services import hostnames as services
 from forwarding.services.changing import StaleForward
 from forwarding.services.hostname_answers import ANSWERS
 from forwarding.validators import normal_domain
+from forwarding.views.asked import host_filter, number
 from forwarding.views.hostname_answers import answers_of
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
@@ -66,14 +67,8 @@ def rows_to_show(request: HttpRequest) -> QuerySet[HostnameForward]:
 
 
 def _filters(rows: QuerySet[HostnameForward]) -> tuple[Filter, ...]:
-    hosts = Server.objects.filter(pk__in=rows.values("host")).order_by("name").values_list("pk", "name")
     return (
-        Filter(
-            "host",
-            gettext_lazy("Host"),
-            [(str(pk), name) for pk, name in hosts],
-            lambda all_, pk: all_.filter(host=pk),
-        ),
+        host_filter(rows),
         Filter(
             "certificate",
             gettext_lazy("Certificate"),
@@ -149,7 +144,6 @@ def hostname(request: HttpRequest, pk: int) -> HttpResponse:
         "rollout": Rollout.objects.filter(server=nginx, kind=KIND).first(),
         "record": RolloutRecord.objects.filter(server=nginx, kind=KIND).first(),
         "rolling": of_nginx.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
-        "running": of_row.exclude(state__in=ENDED).order_by("-pk").first(),
         "asking": of_row.filter(work=ANSWERS).exclude(state__in=ENDED).order_by("-pk").first(),
         "ways": ways_in(row),
         **answers_of(row),
@@ -166,18 +160,13 @@ def _visible(request: HttpRequest, pk: int) -> HostnameForward:
 def new(request: HttpRequest) -> HttpResponse:
     """Add a hostname; `host` and `destination` in the query string are filled in."""
     servers = Server.objects.select_related("vm_host__nginx_server")
-    guest = servers.filter(pk=_number(request, "destination")).first()
+    guest = servers.filter(pk=number(request, "destination")).first()
     hosts = Server.objects.filter(is_proxmox=True, nginx_server__isnull=False).select_related("nginx_server")
-    wanted = guest.vm_host_id if guest and guest.vm_host_id else _number(request, "host")
+    wanted = guest.vm_host_id if guest and guest.vm_host_id else number(request, "host")
     host = hosts.filter(pk=wanted).first()
     form = HostnameForm(form_data(request), host=host, guest=guest)
     context = {"host": host, "guest": guest, "can_add": hosts.exists()}
     return _edit(request, form, "forwarding/new_hostname.html", context)
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else 0
 
 
 @admin_required

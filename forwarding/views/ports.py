@@ -21,6 +21,7 @@ from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.port_dangers import Way, dangers
 from forwarding.services import ports as services
 from forwarding.services.changing import StaleForward
+from forwarding.views.asked import host_filter, number
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
@@ -45,14 +46,8 @@ class PortList(ListPage):
 
 
 def _filters(rows: QuerySet[PortForward]) -> tuple[Filter, ...]:
-    hosts = Server.objects.filter(pk__in=rows.values("host")).order_by("name").values_list("pk", "name")
     return (
-        Filter(
-            "host",
-            gettext_lazy("Host"),
-            [(str(pk), name) for pk, name in hosts],
-            lambda all_, pk: all_.filter(host=pk),
-        ),
+        host_filter(rows),
         Filter(
             "protocol",
             gettext_lazy("Protocol"),
@@ -127,19 +122,14 @@ def _visible(request: HttpRequest, pk: int) -> PortForward:
 def new(request: HttpRequest) -> HttpResponse:
     """Add a rule; `host`, `destination` and `port` in the query string are filled in."""
     guests = Server.objects.filter(vm_host__is_proxmox=True, internal_ip__isnull=False)
-    guest = guests.select_related("vm_host").filter(pk=_number(request, "destination")).first()
+    guest = guests.select_related("vm_host").filter(pk=number(request, "destination")).first()
     hosts = Server.objects.filter(is_proxmox=True)
-    host = guest.vm_host if guest else hosts.filter(pk=_number(request, "host")).first()
+    host = guest.vm_host if guest else hosts.filter(pk=number(request, "host")).first()
     initial = {"destination": guest.pk} if guest else {}
-    if port := _number(request, "port"):
+    if port := number(request, "port"):
         initial["ports"] = port
     form = PortForwardForm(form_data(request), host=host, initial=initial)
     return _edit(request, form, "forwarding/new_port.html", {"host": host, "guest": guest})
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 @admin_required

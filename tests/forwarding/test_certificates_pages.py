@@ -1,6 +1,7 @@
 """The pages of certificates, and the services behind them."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -20,7 +21,8 @@ from forwarding.models import (
     HostnameForward,
     StoredCertificate,
 )
-from forwarding.services.hostnames import change_hostname, create_hostname
+from forwarding.services.certificates import store_certificate
+from forwarding.services.hostnames import change_hostname, create_hostname, difference
 from hosts.state import File
 from jobs.models import Job
 from servers.models import Rollout
@@ -120,10 +122,11 @@ def test_neither_trail_nor_difference_nor_page_has_the_key(admin_client, hostnam
     secret = key.splitlines()[1]
     seen = [str(row) for row in AuditEntry.objects.values_list("before", "after")]
     seen += [admin_client.get(path).content.decode() for path in (url(hostname), hostname.get_absolute_url())]
-    data = {"domain": NAME, "destinations": [], "preview": "1"}
-    seen.append(
-        admin_client.post(reverse("forwarding:edit_hostname", args=[hostname.pk]), data).content.decode()
-    )
+    other, key = pair(NAME, key=new_key(3))
+    change = partial(store_certificate, actor, hostname, other, key)
+    seen.append(difference(hostname.host.nginx_server, change))
+    assert f"{hostname.pk}.key" in seen[-1]
+    assert key.splitlines()[1] not in seen[-1]
     assert not [text for text in seen if secret in text]
 
 

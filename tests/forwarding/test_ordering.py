@@ -20,7 +20,13 @@ from forwarding.models import (
     Source,
     StoredCertificate,
 )
-from forwarding.services.certificates import OrderRefused, order_certificate, pair_of, store_certificate
+from forwarding.services.certificates import (
+    OrderRefused,
+    order_certificate,
+    pair_of,
+    start_order,
+    store_certificate,
+)
 from forwarding.works_certificates import due, start_orders
 from jobs.masking import Masker
 from jobs.models import Job, JobLine, JobState
@@ -262,6 +268,11 @@ def test_a_rate_limit_is_kept_also_by_hand(world):
     assert world.order.next_try_at - timezone.now() > timedelta(hours=29)
     with pytest.raises(OrderRefused, match="no more requests"):
         order_certificate(ordering.ACTOR, world.hostname)
+    job = start_order(ordering.ACTOR, world.hostname)  # as when an old job is run again
+    work_off()
+    job.refresh_from_db()
+    assert "no more requests" in job.error
+    assert world.order.failures == 1
 
 
 def test_another_domain_is_ordered_anew_and_at_once(world, acme):
