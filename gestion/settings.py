@@ -271,6 +271,10 @@ FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
 
 # Repositories that git hosts may have pulled ⚓: key=/folder,key=/folder.
 GIT_REPOS = env.dict("GIT_REPOS", default={})
+# Certificates that hostnames get by themselves. The default is Let's Encrypt, whose terms one agrees to by using it.
+ACME_DIRECTORY = env.str("ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
+ACME_EMAIL = env.str("ACME_EMAIL", default="")
+ACME_CA_FILE = env.str("ACME_CA_FILE", default="")
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"
@@ -285,6 +289,7 @@ LOGGING = {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
         "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
+        "acme": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
         # A line for each message would drown what matters: `jobs` logs jobs.
         "celery.app.trace": {"level": "WARNING"},

@@ -1,6 +1,6 @@
 """What apply sends to the host: one stream of data for the script, which finds no text of a command in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from hosts import wire
 from hosts.changes import Seen, manifest_text, seen_text, wanted
@@ -42,7 +42,7 @@ def job(
             _item(items[path], folders, moved=path in moved, foreign=changed.get(path, False))
             for path in seen
         ),
-        *(commands_text(group, run) for group in groups),
+        *(commands_text(group, run, moved) for group in groups),
         wire.lines("end"),
         *(item.content for path in seen if path in moved and isinstance(item := items[path], File)),
         wire.lines("end"),
@@ -86,16 +86,19 @@ def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> byte
     return path + wire.lines(f"{folder} file {len(item.content)} {mask} {mode} {owner} {digest} {flag}")
 
 
-def commands_text(commands: Iterable[Command], run: str = "") -> bytes:
-    """Encode commands as the script reads them; `run` is where what they name as staged lies."""
+def commands_text(commands: Iterable[Command], run: str = "", moved: Container[str] = ()) -> bytes:
+    """Encode commands as the script reads them.
+
+    `run` is where what they name as staged lies; what is not `moved` lies in its place already.
+    """
     listed = list(commands)
     parts = [wire.lines(len(listed))]
     for command in listed:
         parts.append(wire.lines(f"{command.timeout:g}", len(command.argv)))
         for word in command.argv:
             if isinstance(word, Staged):
-                name = word.path.rpartition("/")[2]
-                parts.append(wire.text(f"{stage_folder(word.path, run)}/new/{name}", rooted=True))
+                staged = f"{stage_folder(word.path, run)}/new/{word.path.rpartition('/')[2]}"
+                parts.append(wire.text(staged if word.path in moved else word.path, rooted=True))
             else:
                 parts.append(wire.text(word))
     return b"".join(parts)

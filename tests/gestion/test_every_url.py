@@ -45,6 +45,7 @@ OWN = {
     "forwarding:ports",
     "notifications:topics",
     "notifications:try_mail",
+    "forwarding:hostnames",
     "keymanager:my_keys",
 }
 

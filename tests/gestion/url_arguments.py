@@ -13,6 +13,7 @@ from accounts.models import ApiToken, User
 from fabrun.models import ScriptRun
 from forwarding.models import PortForward
 from githooks.models import Repository
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
@@ -116,6 +117,17 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
+def _hostname(world: World) -> HostnameForward:
+    host = _port(world).host
+    guest = {"keymanager_name": "proxy1", "is_vm": True, "vm_host": host, "internal_ip": "10.0.0.3"}
+    host.nginx_server = Server.objects.get_or_create(name="proxy1", defaults=guest)[0]
+    host.save()
+    found = HostnameForward.objects.get_or_create(host=host, domain="www.example.org")[0]
+    for server in (world.server, host):
+        HostnameDestination.objects.get_or_create(hostname=found, server=server)
+    return found
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -131,6 +143,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
+    ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
