@@ -1,6 +1,6 @@
 """How the panel reaches Proxmox, and what it has asked there."""
 
 from proxmox.models.access import ProxmoxAccess, default_address
-from proxmox.models.asked import AskedTask
+from proxmox.models.asked import AskedTask, GuestReading
 
-__all__ = ["AskedTask", "ProxmoxAccess", "default_address"]
+__all__ = ["AskedTask", "GuestReading", "ProxmoxAccess", "default_address"]
