@@ -62,6 +62,8 @@ def _ask(run: Run, api: NodeApi, row: AskedTask, type: str, ask: Callable[[], st
         with run.on_stop(api.cut):
             return ask()
     except (errors.NoAnswer, errors.NodeDown) as error:
+        if run.stopping:
+            run.log(_("Stopped while it was being asked for: Proxmox may have begun it."), "err")
         run.check_stop()
         run.log(_("%s Looking whether it has begun all the same.") % error, "err")
         upid = _look_for(run, api, row, type)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.utils import timezone
 
@@ -42,15 +43,15 @@ def host_row(pve: PveServer, *, name: str = "pve1", node: str = "", login: Login
 
 
 @contextmanager
-def simulated(**world: object) -> Iterator[PveServer]:
+def simulated(**world: Any) -> Iterator[PveServer]:
     """An API with three containers: 101, 102 and 103 run."""
     with PveServer(World.example(**world)) as running:
         yield running
 
 
-def endpoint(pve: PveServer, **more: object) -> Endpoint:
+def endpoint(pve: PveServer, **more: Any) -> Endpoint:
     """Where and as whom to reach it."""
-    values = {
+    values: dict[str, Any] = {
         "host": "pve1",
         "node": pve.node,
         "address": "127.0.0.1",

@@ -52,7 +52,8 @@ def test_a_running_guest_is_stopped_shut_down_and_rebooted(host, pve, action, ki
     assert [task.status for task in tasks_of(pve, kind)] == ["OK"]
     assert "TASK OK" in lines(job)
     entry = AuditEntry.objects.get(verb=f"guest.{action}")
-    assert (entry.object_name, entry.after["vmid"], entry.after["guest"]) == ("pve1", 101, "ct101")
+    after = {"guest": "ct101", "kind": "lxc", "vmid": 101}
+    assert (entry.object_name, entry.after) == ("pve1", after)
 
 
 @pytest.mark.parametrize("version", ["7.4-17", "8.4.1"])

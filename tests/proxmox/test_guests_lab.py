@@ -8,7 +8,7 @@ import pytest
 
 from jobs.models import Job, JobState
 from lab import Fleet
-from lab.pve import Locked, Refuses, TaskFails
+from lab.pve import Fault, Locked, Refuses, TaskFails
 from lab.pve.real import limits
 from lab.pve.real.api import LabApi
 from lab.pve.real.state import TEMPLATE
@@ -135,7 +135,7 @@ FAULTS = [
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
 def test_every_fault_ends_in_a_clear_state_and_a_second_try_succeeds(
-    guest: GuestRef, lab_api: LabApi, fault: object
+    guest: GuestRef, lab_api: LabApi, fault: Fault
 ) -> None:
     pid = pid_of(guest)
     lab_api.set_faults([fault])
