@@ -12,3 +12,7 @@ class ProxmoxConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from pages import registry as pages
+        from proxmox import checks, shell_access  # noqa: F401 - checks register themselves
+
+        pages.register(shell_access.section)

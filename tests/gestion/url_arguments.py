@@ -17,6 +17,7 @@ from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
+from proxmox.models import GuestReading
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -105,8 +106,20 @@ def _repository(_world: World) -> Repository:
 
 
 def _port(world: World) -> PortForward:
+def _host() -> Server:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
-    host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+    return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+
+
+def _guest(_world: World) -> int:
+    GuestReading.objects.get_or_create(
+        host=_host(), kind="lxc", vmid=101, defaults={"name": "ct101", "config": {"digest": "0"}}
+    )
+    return 101
+
+
+def _port(world: World) -> PortForward:
+    host = _host()
     Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
     ports: dict[str, Any] = {
         "first_port": 8080,
@@ -145,6 +158,10 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
+    ("proxmox/hosts/", "pk"): lambda world: _host().pk,
+    ("proxmox/hosts/", "kind"): lambda world: "lxc",
+    ("proxmox/hosts/", "vmid"): _guest,
+    ("proxmox/hosts/", "action"): lambda world: "stop",
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
