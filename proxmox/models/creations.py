@@ -102,7 +102,7 @@ class Offer(models.Model):
     """What a Proxmox host has for new containers, as it was when last read; pages never ask the host itself.
 
     `templates`: [volume id, bytes]; `storages`: [name, type, free bytes]; `bridges`: [name, CIDR];
-    `addresses`: [id, name, address] of every guest. `words`: why the last reading failed, or empty.
+    `addresses`: [id, name, address] of every guest, all read at `addresses_at`. `words`: why the last reading failed, or empty.
     """
 
     host = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="offer")
@@ -110,6 +110,7 @@ class Offer(models.Model):
     storages = models.JSONField(default=list)
     bridges = models.JSONField(default=list)
     addresses = models.JSONField(default=list)
+    addresses_at = models.DateTimeField(null=True)
     read_at = models.DateTimeField(null=True)
     tried_at = models.DateTimeField(null=True)
     words = models.TextField(blank=True)
