@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from proxmox.models import AddressClaim, InternalNetwork, Offer
+from proxmox.models import AddressClaim, Creation, InternalNetwork, Offer
 from servers.models import Server
 
 Address = IPv4Address | IPv6Address
@@ -144,10 +144,12 @@ def next_free(host: Server) -> str:
     return str(free.first)
 
 
-def problem_with(host: Server, address: str, *, of: Server | None = None) -> str:
+def problem_with(
+    host: Server, address: str, *, of: Server | None = None, creation: Creation | None = None
+) -> str:
     """Why a new guest of the host cannot have this address, as a sentence; empty if it can.
 
-    `of`: the server that is to have it; what it has already is no problem.
+    `of`: the server that is to have it, `creation`: the create for it; what they have already is no problem.
     """
     network = network_of(host)
     if network is None:
@@ -158,9 +160,11 @@ def problem_with(host: Server, address: str, *, of: Server | None = None) -> str
             "host": host,
             "network": network,
         }
-    own = of.get_absolute_url() if of else None
+    own = {("server", of.get_absolute_url())} if of else set()
+    if creation is not None:
+        own.add(("claim", creation.get_absolute_url()))
     for use in uses_of(host):
-        if use.first <= wanted <= use.last and (use.kind != "server" or use.url != own):
+        if use.first <= wanted <= use.last and (use.kind, use.url) not in own:
             return _("It is taken: %s.") % use.text
     return ""
 

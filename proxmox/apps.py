@@ -12,3 +12,6 @@ class ProxmoxConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from proxmox import works_create
+
+        works_create.register()

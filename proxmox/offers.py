@@ -12,7 +12,9 @@ from proxmox.client.errors import Gone, Locked, RightsMissing
 from proxmox.models import Offer
 from servers.models import Server
 
-FRESH = timedelta(seconds=60)  # for so long a guest's address is believed without reading its configuration again
+FRESH = timedelta(
+    seconds=60
+)  # for so long a guest's address is believed without reading its configuration again
 _WITH_ADDRESS = re.compile(r"net\d+|ipconfig\d+")  # of containers; of machines with cloud-init
 _BRIDGES = {"bridge", "OVSBridge", "vnet"}
 

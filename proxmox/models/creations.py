@@ -63,6 +63,7 @@ class Creation(models.Model):
     why = models.TextField(blank=True)  # a sentence
     errors = models.JSONField(default=dict)  # by the form's field, what Proxmox said
     vmid = models.PositiveIntegerField(null=True)
+    made = models.BooleanField(default=False)  # its create task went well
     create_upid = models.CharField(max_length=200, blank=True)
     fingerprints = models.JSONField(default=list)  # of its SSH host keys, as Proxmox's task log told them
     password_host = models.CharField(max_length=253, blank=True)
@@ -102,7 +103,8 @@ class Offer(models.Model):
     """What a Proxmox host has for new containers, as it was when last read; pages never ask the host itself.
 
     `templates`: [volume id, bytes]; `storages`: [name, type, free bytes]; `bridges`: [name, CIDR];
-    `addresses`: [id, name, address] of every guest, all read at `addresses_at`. `words`: why the last reading failed, or empty.
+    `addresses`: [id, name, address] of every guest, all read at `addresses_at`. `words`: why the last reading
+    failed, or empty.
     """
 
     host = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="offer")
