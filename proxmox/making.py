@@ -73,6 +73,9 @@ class Making:
             except NoAnswer as error:
                 lost += 1
                 self.look_after(error, lost)
+            except ProxmoxError:  # not signed in, not allowed, not connected: nothing was done
+                self.write(vmid=None)
+                raise
             else:
                 self.follow(upid)
             if self.creation.made:
