@@ -264,6 +264,11 @@ JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"
 
+# As whom to sign in to the APIs of Proxmox hosts whose access says nothing else.
+PROXMOX_USER = env.str("PROXMOX_USER", default="")
+PROXMOX_PASS = env.str("PROXMOX_PASS", default="")
+PROXMOX_TOKEN = env.str("PROXMOX_TOKEN", default="")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -273,6 +278,7 @@ LOGGING = {
     "loggers": {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
         "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
         "axes": {"level": "WARNING"},
         # A line for each message would drown what matters: `jobs` logs jobs.
