@@ -40,6 +40,7 @@ class Look:
     host: Server
     known: dict[int, Known]
     with_storages: bool = False
+    wanted: int | None = None  # the guest whose configuration is read in any case
     seconds: float = 0.0  # that the guests and the node took
     node: dict[str, Any] | None = None  # None: the right to see it is missing
     guests: list[dict[str, Any]] = field(default_factory=list)
@@ -110,9 +111,10 @@ def _to_read(look: Look) -> Iterable[dict[str, Any]]:
     changed, stale = [], []
     for guest in look.guests:
         known = look.known.get(guest["vmid"])
-        if known is None or known.config_at is None or known.facts != facts(guest):
+        new = known is None or known.config_at is None or known.facts != facts(guest)
+        if new or guest["vmid"] == look.wanted:
             changed.append(guest)
-        elif known.config_at < old:
+        elif known and known.config_at and known.config_at < old:
             stale.append((known.config_at, guest["vmid"], guest))
     return [*changed, *(guest for _at, _vmid, guest in sorted(stale, key=lambda item: item[:2]))]
 

@@ -21,13 +21,13 @@ SIDE_BY_SIDE = 24
 STORAGES_EVERY = timedelta(minutes=5)
 
 
-def look_at(host_ids: Iterable[int], *, apart: float = 0.0) -> list[int]:
+def look_at(host_ids: Iterable[int], *, apart: float = 0.0, vmid: int | None = None) -> list[int]:
     """Look at these hosts now, unless somebody else does, or did less than `apart` seconds ago.
 
-    Returns the ids of those looked at.
+    `vmid`: a guest whose configuration is wanted in any case. Returns the ids of those looked at.
     """
     hosts = Server.objects.filter(pk__in=list(host_ids), is_proxmox=True)
-    looks = [_prepare(host) for host in hosts if _claim(host, apart)]
+    looks = [_prepare(host, vmid) for host in hosts if _claim(host, apart)]
     if not looks:
         return []
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(looks)), thread_name_prefix="look") as threads:
@@ -44,12 +44,12 @@ def _claim(host: Server, apart: float) -> bool:
     return bool(NodeSeen.objects.filter(nobody & old, host=host).update(looking_since=now))
 
 
-def _prepare(host: Server) -> asking.Look:
+def _prepare(host: Server, vmid: int | None) -> asking.Look:
     rows = GuestSeen.objects.present().filter(host=host).values("vmid", "config_at", *asking.FACTS)
     known = {row["vmid"]: asking.Known(asking.facts(row), row["config_at"]) for row in rows}
     read_at = NodeSeen.objects.values_list("storages_at", flat=True).get(host=host)
     stale = read_at is None or read_at < timezone.now() - STORAGES_EVERY
-    return asking.Look(host, known, with_storages=stale)
+    return asking.Look(host, known, with_storages=stale, wanted=vmid)
 
 
 def _ask(look: asking.Look) -> asking.Look:

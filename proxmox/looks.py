@@ -3,16 +3,21 @@
 A look is a message to the workers and no job: it is small, harmless to lose, and nobody wants a list of them.
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from jobs import schedule
+from proxmox import observing
 from proxmox.models.seen import NodeSeen, NodeState
 from servers.models import Server
+
+log = logging.getLogger(__name__)
 
 LIVE_APART = 4.0  # seconds between two looks while a page of one host or guest is open
 LIST_APART = 9.0  # while a list of many hosts is open
@@ -22,8 +27,9 @@ LATE_SECONDS = 20  # a look that nobody took so long is not wanted any more
 
 
 def register() -> None:
-    """Put it on the schedule."""
+    """Put it on the schedule, and listen to what the panel itself changes on hosts."""
     schedule.every("proxmox.look", 60, start_looks)
+    observing.on_change(lambda host: look_now([host.pk]))
 
 
 def start_looks() -> None:
@@ -51,15 +57,17 @@ def with_access() -> list[int]:
 def look_now(host_ids: Iterable[int]) -> None:
     """Have these hosts looked at at once, as soon as this transaction is committed: something was done there."""
     ids = list(host_ids)
-    transaction.on_commit(lambda: send(ids))
+    transaction.on_commit(lambda: send(ids), robust=True)
 
 
-def look_soon(nodes: Iterable[NodeSeen], apart: float = LIVE_APART) -> None:
-    """Have those looked at whose data are older than `apart` seconds. Writes nothing and waits for nothing."""
+def look_soon(nodes: Iterable[NodeSeen], apart: float = LIVE_APART, vmid: int | None = None) -> None:
+    """Have those looked at whose data are older than `apart` seconds. Writes nothing and waits for nothing.
+
+    `vmid`: the guest whose configuration is wanted, too.
+    """
     now = timezone.now()
-    old = [node.host_id for node in nodes if _is_old(node, now, apart)]
-    if old:
-        send(old, apart)
+    if old := [node.host_id for node in nodes if _is_old(node, now, apart)]:
+        send(old, apart, vmid)
 
 
 def _is_old(node: NodeSeen, now: datetime, apart: float) -> bool:
@@ -69,8 +77,11 @@ def _is_old(node: NodeSeen, now: datetime, apart: float) -> bool:
     return node.looked_at < now - timedelta(seconds=seconds)
 
 
-def send(host_ids: list[int], apart: float = 0.0) -> None:
+def send(host_ids: list[int], apart: float = 0.0, vmid: int | None = None) -> None:
     """Tell the workers. Losing or doubling this message does no harm: a look is claimed before it begins."""
     from proxmox.tasks import look
 
-    look.apply_async((host_ids, apart), queue="default", expires=LATE_SECONDS)
+    try:
+        look.apply_async((host_ids, apart, vmid), queue="default", expires=LATE_SECONDS)
+    except OperationalError:
+        log.warning("The broker does not take the message to look at hosts", exc_info=True)

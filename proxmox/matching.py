@@ -62,9 +62,7 @@ def names_of(name: str) -> set[str]:
     return {name.lower(), name.lower().partition(".")[0]}
 
 
-def _of(
-    guests: Iterable[GuestFacts], found: Mapping[int, Match], *, addresses: bool
-) -> dict[int, set[str]]:
+def _of(guests: Iterable[GuestFacts], found: Mapping[int, Match], *, addresses: bool) -> dict[int, set[str]]:
     """What the guests that are still without an outcome are known by."""
     open_ = [guest for guest in guests if guest.vmid not in found]
     return {

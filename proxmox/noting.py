@@ -144,7 +144,9 @@ def _note_numbers(look: Look) -> None:
         span=span,
         cpu=_thousandths(node.get("cpu"), 1.0),
         memory=_thousandths(node.get("memory_used"), node.get("memory")),
-        guests={str(guest["vmid"]): _of_guest(guest) for guest in look.guests if guest["status"] == "running"},
+        guests={
+            str(guest["vmid"]): _of_guest(guest) for guest in look.guests if guest["status"] == "running"
+        },
     )
     Numbers.objects.filter(host=look.host, span__lt=span - KEEP_HOURS * 3600 // EVERY_SECONDS).delete()
 

@@ -21,4 +21,6 @@ def of(error: Exception) -> tuple[NodeState, str]:
     for kind, state in STATES:
         if isinstance(error, kind):
             return state, str(error)
-    return NodeState.REFUSED, _("Something went wrong inside the panel while looking; its log has the details.")
+    return NodeState.REFUSED, _(
+        "Something went wrong inside the panel while looking; its log has the details."
+    )

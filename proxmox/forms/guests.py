@@ -19,7 +19,9 @@ class LinkForm(forms.Form):
         label=_("Server"),
         queryset=Server.objects.none(),
         empty_label=_("Choose a server"),
-        help_text=_("Servers of the inventory that run on the same host and are linked to no other guest by hand."),
+        help_text=_(
+            "Servers of the inventory that run on the same host and are linked to no other guest by hand."
+        ),
     )
 
     def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
@@ -36,7 +38,9 @@ class AdoptForm(forms.ModelForm):
     """A new server of the inventory for a guest; what the guest tells is filled in."""
 
     name = DomainNameField(
-        label=_("Name"), max_length=253, help_text=_("The domain name of the machine; the container keeps its own.")
+        label=_("Name"),
+        max_length=253,
+        help_text=_("The domain name of the machine; the container keeps its own."),
     )
 
     class Meta:

@@ -101,7 +101,9 @@ def line(label: str, points: Sequence[tuple[int, int]], last: int, count: int) -
     values = [value for _span, value in points]
     if len(values) < 2:
         return format_html('<p class="text-secondary mb-0">{}</p>', _("The line begins after a few minutes."))
-    told = _("%(label)s in the last 24 hours: now %(now)s %%, average %(average)s %%, highest %(most)s %%") % {
+    told = _(
+        "%(label)s in the last 24 hours: now %(now)s %%, average %(average)s %%, highest %(most)s %%"
+    ) % {
         "label": label,
         "now": round(values[-1] / 10),
         "average": round(sum(values) / len(values) / 10),
@@ -115,7 +117,9 @@ def line(label: str, points: Sequence[tuple[int, int]], last: int, count: int) -
         )
         for run in _runs(points)
     ]
-    lines = format_html_join("", '<polyline class="line-path" points="{}"></polyline>', ((one,) for one in drawn))
+    lines = format_html_join(
+        "", '<polyline class="line-path" points="{}"></polyline>', ((one,) for one in drawn)
+    )
     return format_html(
         '<figure class="line"><svg viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
         '<line class="line-ground" x1="0" y1="{}" x2="{}" y2="{}"></line>{}</svg><figcaption>{}</figcaption></figure>',
