@@ -10,12 +10,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.actors import Actor
 from accounts.permissions import user_of
-from jobs.models import ENDED, Job
 from pages.registry import Card, Hit, NavItem, Notice, Section
 from proxmox import live, looks, noting
 from proxmox.models.numbers import Numbers
 from proxmox.models.seen import TROUBLE, GuestSeen, NodeSeen, NodeState
 from proxmox.showing import node_of, without_guest
+from proxmox.views.common import live_job
 from servers.facts import ServerFacts
 from servers.models import Server
 from servers.registry import Panel, ServerPart
@@ -120,17 +120,11 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
         "host": host,
         "server": server,
         "possible": [one for one in possible if server.pk in one.candidates] if not guest else [],
-        "guest_job": _job(request, guest),
+        "live_job": live_job(request, guest) if guest else None,
     }
     if guest and node:
         looks.look_soon([node], vmid=guest.vmid)
     return Panel("proxmox/_server_guest.html", context, order=5)
-
-
-def _job(request: HttpRequest, guest: GuestSeen | None) -> Job | None:
-    if guest is None:
-        return None
-    return Job.objects.visible_to(user_of(request)).of(guest).exclude(state__in=ENDED).first()
 
 
 def _host_panel(host: Server) -> Panel:

@@ -1,6 +1,10 @@
-"""Celery's messages of this room, and its works."""
+"""Registers the works of this room, which lie beside their noun, and Celery's own message of it."""
 
 from celery import shared_task
+
+from proxmox import works_access, works_guests
+
+__all__ = ["look", "works_access", "works_guests"]
 
 
 @shared_task(name="proxmox.look", ignore_result=True)

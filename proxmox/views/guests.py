@@ -8,14 +8,13 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.permissions import user_of
-from jobs.models import ENDED, Job
 from pages.answers import show_page
 from pages.lists import Filter, ListPage, render_list
 from proxmox import live, looks
-from proxmox.forms.guests import LinkForm, suggestions
+from proxmox.forms.matching import LinkForm, suggestions
 from proxmox.models.seen import GuestSeen, Kind, Matched, NodeSeen
 from proxmox.showing import config_rows, guest_json, guest_lines
-from proxmox.views.common import visible_guest
+from proxmox.views.common import live_job, visible_guest
 from servers.models import Server
 
 READ = ["GET", "HEAD"]
@@ -110,7 +109,8 @@ def guest(request: HttpRequest, pk: int) -> HttpResponse:
     """One guest: how it is, how it is configured, which server it is."""
     row = visible_guest(request, pk)
     node = NodeSeen.objects.filter(host=row.host).first() or NodeSeen(host=row.host)
-    now = live.stamp([node])
+    job = live_job(request, row)
+    now = f"{live.stamp([node])} {job.pk if job else ''}"
     looks.look_soon([node], vmid=row.vmid)
     if same := live.nothing_new(request, now):
         return same
@@ -118,7 +118,6 @@ def guest(request: HttpRequest, pk: int) -> HttpResponse:
         shown = {"guest": row, "node": node, "nodes": [node], "stamp": now}
         return show_page(request, "proxmox/_guest_live.html", shown)
     admin = user_of(request).is_admin
-    of_guest = Job.objects.visible_to(user_of(request)).of(row)
     context = {
         "guest": row,
         "node": node,
@@ -128,6 +127,6 @@ def guest(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": guest_lines(row),
         "link_form": LinkForm(guest=row) if admin else None,
         "suggestions": suggestions(row) if admin and row.server_id is None else [],
-        "live_job": of_guest.exclude(state__in=ENDED).first(),
+        "live_job": job,
     }
     return show_page(request, "proxmox/guest.html", context, guest_json(row) | {"config": row.config})

@@ -1,7 +1,6 @@
 """Hosts as their API describes them."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
@@ -11,7 +10,7 @@ from pages.answers import done, show_page
 from proxmox import live, looks
 from proxmox.models.seen import GuestSeen
 from proxmox.showing import HostRow, guest_json, host_lines, host_rows, node_json, node_of, without_guest
-from servers.models import Server
+from proxmox.views.common import proxmox_host
 
 READ = ["GET", "HEAD"]
 
@@ -37,7 +36,7 @@ def host_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(READ)
 def host(request: HttpRequest, pk: int) -> HttpResponse:
     """One host: its figures, its storages, its guests, and servers that have no guest."""
-    server = get_object_or_404(Server.objects.select_related("node_seen"), pk=pk, is_proxmox=True)
+    server = proxmox_host(request, pk)
     has_access = server.pk in looks.with_access()
     node = node_of(server, has_access=has_access)
     now = live.stamp([node])
@@ -70,6 +69,6 @@ def host(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def look(request: HttpRequest, pk: int) -> HttpResponse:
     """Look at this host now."""
-    server = get_object_or_404(Server, pk=pk, is_proxmox=True)
+    server = proxmox_host(request, pk)
     looks.look_now([server.pk])
     return done(request, _("Gestion is looking at %s.") % server, reverse("proxmox:host", args=[server.pk]))

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import Actor, actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, form_data, refused, show_form
-from proxmox.forms.guests import AdoptForm, LinkForm
+from proxmox.forms.matching import AdoptForm, LinkForm
 from proxmox.models.seen import GuestSeen
-from proxmox.services import guests as services
+from proxmox.services import matching as services
 from proxmox.views.common import visible_guest
 
 BOTH = ["GET", "HEAD", "POST"]
