@@ -6,12 +6,12 @@ Proxmox said last, when a create under way has claimed it, or when it is the net
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_interface
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from proxmox.models import AddressClaim, Creation, InternalNetwork, Offer
+from proxmox.models import AddressClaim, Creation, GuestSeen, InternalNetwork, Offer
 from servers.models import Server
 
 Address = IPv4Address | IPv6Address
@@ -103,9 +103,20 @@ def _guests(host: Server) -> Iterator[Use]:
 
 
 def _seen(host: Server) -> Iterator[Use]:
-    offer = Offer.objects.filter(host=host).first()
-    for vmid, name, address in offer.addresses if offer else ():
-        yield _one(address, "guest", _("%(name)s (%(vmid)s) on Proxmox") % {"name": name, "vmid": vmid})
+    """By what Proxmox said: of each guest what is known best."""
+    offer = Offer.objects.filter(host=host).first() or Offer(host=host)
+    words = _("%(name)s (%(vmid)s) on Proxmox")
+    newer = set()
+    for guest in GuestSeen.objects.filter(host=host):
+        known = guest.gone_at or guest.config_at
+        if known and (offer.addresses_at is None or known > offer.addresses_at):
+            newer.add(guest.vmid)
+            for address in () if guest.gone_at else guest.addresses:
+                said = words % {"name": guest.name, "vmid": guest.vmid}
+                yield _one(address, "guest", said, guest.get_absolute_url())
+    for vmid, name, address in offer.addresses:
+        if vmid not in newer:
+            yield _one(address, "guest", words % {"name": name, "vmid": vmid})
 
 
 def _claims(host: Server) -> Iterator[Use]:
@@ -167,11 +178,3 @@ def problem_with(
         if use.first <= wanted <= use.last and (use.kind, use.url) not in own:
             return _("It is taken: %s.") % use.text
     return ""
-
-
-def network_text(cidr: str) -> Network | None:
-    """A network as the API writes it, such as 10.0.0.1/24; None for what is none."""
-    try:
-        return ip_network(cidr, strict=False)
-    except ValueError:
-        return None

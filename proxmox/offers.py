@@ -1,8 +1,6 @@
 """Reads what a Proxmox host has for new containers, and which addresses its guests have."""
 
-import re
 from datetime import timedelta
-from ipaddress import ip_interface
 from typing import Any
 
 from django.utils import timezone
@@ -10,12 +8,12 @@ from django.utils import timezone
 from proxmox.client import NodeApi
 from proxmox.client.errors import Gone, Locked, RightsMissing
 from proxmox.models import Offer
+from proxmox.reading import addresses
 from servers.models import Server
 
 FRESH = timedelta(
     seconds=60
 )  # for so long a guest's address is believed without reading its configuration again
-_WITH_ADDRESS = re.compile(r"net\d+|ipconfig\d+")  # of containers; of machines with cloud-init
 _BRIDGES = {"bridge", "OVSBridge", "vnet"}
 
 
@@ -71,22 +69,7 @@ def _addresses(api: NodeApi, known: dict[int, list[list[Any]]]) -> list[list[Any
             config = api.config(guest.kind, guest.vmid)
         except (Gone, Locked, RightsMissing):
             continue  # it went meanwhile, or is not ours to look into
-        found += [[guest.vmid, guest.name, address] for address in addresses_in(config)]
-    return found
-
-
-def addresses_in(config: dict[str, Any]) -> list[str]:
-    """The fixed addresses in a guest's configuration; those by DHCP are not known there."""
-    found = []
-    for name, value in config.items():
-        if not _WITH_ADDRESS.fullmatch(name):
-            continue
-        parts = dict(part.partition("=")[::2] for part in str(value).split(","))
-        for text in (parts.get("ip", ""), parts.get("ip6", "")):
-            try:
-                found.append(str(ip_interface(text).ip))
-            except ValueError:
-                continue  # "dhcp", "auto", "manual"
+        found += [[guest.vmid, guest.name, address] for address in addresses(config)]
     return found
 
 

@@ -107,7 +107,7 @@ def _pool_class(note: Callable[[socket.socket], None]) -> type[HTTPSConnectionPo
     return NotedPool
 
 
-class TicketAuth(ProxmoxHTTPAuthBase):  # type: ignore[misc]  # proxmoxer has no types
+class TicketAuth(ProxmoxHTTPAuthBase):
     """Signs requests with the ticket that a password was given for; proxmoxer's own would not pin."""
 
     def __init__(self, ticket: str, csrf: str) -> None:

@@ -26,3 +26,23 @@ class AskedTask(models.Model):
 
     def __str__(self) -> str:
         return self.upid or f"{self.action} {self.vmid}"
+
+
+class GuestReading(models.Model):
+    """A guest's configuration as it was last read for somebody who wants to change it."""
+
+    host = models.ForeignKey("servers.Server", on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=4)
+    vmid = models.PositiveIntegerField()
+    name = models.CharField(max_length=255, blank=True)
+    runs = models.BooleanField(default=False)
+    config = models.JSONField(default=dict)
+    pending = models.JSONField(default=dict)  # what waits for the next start; null: is deleted then
+    snapshots = models.JSONField(default=list)  # [{"name", "description", "snaptime"}]
+    read_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["host", "kind", "vmid"], name="guest_read_once")]
+
+    def __str__(self) -> str:
+        return f"{self.vmid} {self.name}"

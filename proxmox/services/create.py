@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -15,7 +16,7 @@ from jobs.models import Job
 from jobs.services import start_job
 from proxmox.addresses import NoAddress, gateway_of, next_free, problem_with, settings_of
 from proxmox.create_options import plain_options
-from proxmox.models import OPEN, AddressClaim, Creation, CreationState, Offer
+from proxmox.models import OPEN, AddressClaim, Creation, CreationState, GuestSeen
 from proxmox.models.addresses import claim_expiry
 from proxmox.models.creations import new_marker
 from proxmox.passwords import secret_mark
@@ -137,19 +138,11 @@ def why_not(host: Server, server: Server) -> str:
         }
     if Creation.objects.filter(server=server, state__in=OPEN).exists():
         return _("A container is being created for %s already.") % server
-    for vmid, name, address in _guests(host):
-        if name == server.name or (server.internal_ip and address == server.internal_ip):
-            return _("%(server)s has a container already: %(vmid)s on %(host)s.") % {
-                "server": server,
-                "vmid": vmid,
-                "host": host,
-            }
+    seen = GuestSeen.objects.present().filter(Q(server=server) | Q(name=server.name), host=host).first()
+    if seen is not None:
+        words = _("%(server)s has a container already: %(guest)s on %(host)s.")
+        return words % {"server": server, "guest": seen, "host": host}
     return ""
-
-
-def _guests(host: Server) -> list[list[Any]]:
-    offer = Offer.objects.filter(host=host).first()
-    return offer.addresses if offer else []
 
 
 def _address(host: Server, server: Server, wanted: str) -> str:
