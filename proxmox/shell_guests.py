@@ -69,13 +69,16 @@ def _idle_notice() -> Iterable[Notice]:
     names = list(idle.order_by("name").values_list("name", flat=True)[: BY_NAME + 1])
     if not names:
         return
-    some = ", ".join([*names[:BY_NAME], *["…"] * (len(names) > BY_NAME)])
-    text = ngettext(
-        "%(names)s starts with its host, and is stopped.",
-        "%(names)s start with their hosts, and are stopped.",
-        len(names),
-    )
-    yield Notice("info", text % {"names": some}, f"{reverse('proxmox:guests')}?state=idle")
+    if len(names) > BY_NAME:
+        text = _("%d guests start with their hosts, and are stopped.") % idle.count()
+    else:
+        said = ngettext(
+            "%s starts with its host, and is stopped.",
+            "%s start with their hosts, and are stopped.",
+            len(names),
+        )
+        text = said % ", ".join(names)
+    yield Notice("info", text, f"{reverse('proxmox:guests')}?state=idle")
 
 
 def search(request: HttpRequest, words: str) -> Iterable[Hit]:
@@ -136,7 +139,7 @@ def _host_panel(host: Server) -> Panel:
         "node": node,
         "nodes": [node],
         "has_access": has_access,
-        "shown": guests.order_by("-status", "vmid")[:MOST_ROWS],
+        "shown": guests.order_by("status", "vmid")[:MOST_ROWS],
         "all": guests.count(),
         "most": MOST_ROWS,
         "without_guest": len(without_guest(host)) if node.answered_at else 0,

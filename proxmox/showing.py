@@ -129,7 +129,7 @@ def _lines(rows: list[tuple[int, list[int | None]]]) -> list[Line]:
     for place, label in enumerate((_("Processor"), _("Memory"))):
         points = [(span, value) for span, pair in rows if (value := pair[place]) is not None]
         lines.append(Line(label, [(span, value) for span, value in points if span > last - SPANS], last))
-    return lines
+    return [line for line in lines if len(line.points) > 1]
 
 
 def config_rows(guest: GuestSeen) -> list[tuple[str, str, str]]:

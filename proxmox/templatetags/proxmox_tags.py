@@ -49,6 +49,15 @@ def size_bar(label: str, used: float | None, total: float | None) -> SafeString:
 
 
 @register.simple_tag
+def short_size_bar(label: str, used: float | None, total: float | None) -> SafeString:
+    """The same for a narrow column."""
+    if not total or used is None:
+        return size_bar(label, used, total)
+    text = _("%(share)s of %(total)s") % {"share": f"{100 * used / total:.0f} %", "total": binary_size(total)}
+    return _bar(label, used / total, text)
+
+
+@register.simple_tag
 def cpu_bar(label: str, share: float | None, cores: float | None = None) -> SafeString:
     """What is used of the processors, as a bar and as text."""
     if share is None:
@@ -99,8 +108,6 @@ def line(label: str, points: Sequence[tuple[int, int]], last: int, count: int) -
     A span without a number is a gap. The text says what the line shows: now, least, most and average.
     """
     values = [value for _span, value in points]
-    if len(values) < 2:
-        return format_html('<p class="text-secondary mb-0">{}</p>', _("The line begins after a few minutes."))
     told = _(
         "%(label)s in the last 24 hours: now %(now)s %%, average %(average)s %%, highest %(most)s %%"
     ) % {

@@ -43,6 +43,7 @@ OWN = {
     "keymanager:overview",
     "forwarding:ports",
     "keymanager:my_keys",
+    "proxmox:guests",
 }
 
 REFUSED = {400, 401, 403, 404, 405}

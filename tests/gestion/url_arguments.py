@@ -13,6 +13,7 @@ from accounts.models import ApiToken, User
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
+from proxmox.models import Creation, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -99,6 +100,23 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
+def _proxmox_host(world: World) -> Server:
+    facts = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
+    return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=facts)[0]
+
+
+def _guest(world: World) -> GuestSeen:
+    facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
+    return GuestSeen.objects.get_or_create(host=_proxmox_host(world), vmid=101, defaults=facts)[0]
+
+
+def _creation(world: World) -> Creation:
+    host = _port(world).host
+    fields = {"disk": 8, "memory": 512, "swap": 0, "cores": 1, "address": "10.0.0.9", "prefix_length": 24}
+    fields |= {"template": "local:vztmpl/a", "storage": "local", "bridge": "vmbr0", "state": "failed"}
+    return Creation.objects.get_or_create(host=host, server=world.server, hostname="web1", defaults=fields)[0]
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -110,6 +128,12 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
+    ("proxmox/hosts/", "pk"): lambda world: _proxmox_host(world).pk,
+    ("proxmox/hosts/", "kind"): lambda world: _guest(world).kind,
+    ("proxmox/hosts/", "vmid"): lambda world: _guest(world).vmid,
+    ("proxmox/hosts/", "action"): lambda world: "start",
+    ("proxmox/guests/", "pk"): lambda world: _guest(world).pk,
+    ("proxmox/creations/", "pk"): lambda world: _creation(world).pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
