@@ -144,6 +144,14 @@ class CreateForm(forms.Form):
         assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
         field.choices = choices
 
+    def clean(self) -> dict[str, Any]:
+        """That gateway and address are of one IP version."""
+        data = super().clean() or {}
+        address, gateway = data.get("address") or self.host.internal_ip, data.get("gateway")
+        if address and gateway and ip_address(address).version != ip_address(gateway).version:
+            self.add_error("gateway", _("The gateway has another IP version than the address."))
+        return data
+
     def wanted(self) -> Wanted:
         """What the form says, for the service."""
         return Wanted(host=self.host, **self.cleaned_data)
