@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -23,6 +24,13 @@ from servers.validators import validate_interface, validate_ip, validate_server_
 MOST_KEYS = 200
 _VOLUME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}:vztmpl/[A-Za-z0-9][A-Za-z0-9._+~-]{0,200}")
 _STORAGE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+
+
+def validate_machine(value: str) -> None:
+    """An address that one machine can have; what is no address at all, the field itself refuses."""
+    with suppress(ValueError):
+        ip_address(value)
+        validate_ip(value)
 
 
 class IPsField(WordsField):
@@ -94,11 +102,11 @@ class CreateForm(forms.Form):
         label=_("Address"),
         required=False,
         unpack_ipv4=True,
-        validators=[validate_ip],
+        validators=[validate_machine],
         help_text=_("On the host's internal network. Empty: the next free one."),
     )
     gateway = forms.GenericIPAddressField(
-        label=_("Gateway"), required=False, unpack_ipv4=True, validators=[validate_ip]
+        label=_("Gateway"), required=False, unpack_ipv4=True, validators=[validate_machine]
     )
     bridge = forms.CharField(
         label=_("Bridge"), max_length=15, required=False, validators=[validate_interface]
