@@ -63,7 +63,10 @@ def test_an_id_that_is_used_again_is_another_guest_and_inherits_nothing(pve, hos
     GuestSeen.objects.filter(vmid=102).update(server=server, matched=Matched.HAND)
     GuestSeen.objects.update(first_seen_at=timezone.now() - timedelta(days=9))
     config = dict(pve.world.guests[102].config)
-    config |= {"hostname": "newcomer", "net0": config["net0"].replace("BC:24:11:00:00:01", "BC:24:11:99:99:99")}
+    config |= {
+        "hostname": "newcomer",
+        "net0": config["net0"].replace("BC:24:11:00:00:01", "BC:24:11:99:99:99"),
+    }
     pve.world.guests[102] = Guest(102, pve.node, config=config, running=True)
     see(host)
     guest = guest_of(host, 102)
