@@ -151,13 +151,13 @@ def server_changed(
     _actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
 ) -> None:
     """Match again where a name, an address or a host has changed; the links of one that moved are no more true."""
+    if before and before.is_proxmox and not (after and after.is_proxmox):
+        for model in (GuestSeen, NodeSeen, Numbers):
+            model.objects.filter(host=server).delete()
     if before and after and all(getattr(before, name) == getattr(after, name) for name in OF_MATCHING):
         return
     if before and after and before.vm_host_id != after.vm_host_id:
         GuestSeen.objects.filter(server=server).update(server=None, matched="")
-    if before and before.is_proxmox and not (after and after.is_proxmox):
-        for model in (GuestSeen, NodeSeen, Numbers):
-            model.objects.filter(host=server).delete()
     hosts = {facts.vm_host_id for facts in (before, after) if facts}
     if after is None:  # its row is still there: it must match nothing from here on
         GuestSeen.objects.filter(server=server).update(server=None, matched="")

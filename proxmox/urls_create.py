@@ -5,7 +5,7 @@ from django.urls import path
 from proxmox.views import addresses, create
 
 urlpatterns = [
-    path("containers/new/", create.new, name="new_container"),
+    path("containers/new/", create.new, name="create"),
     path("creations/<int:pk>/", create.creation, name="creation"),
     path("creations/<int:pk>/again/", create.again, name="create_again"),
     path("hosts/<int:pk>/offer/read/", create.read, name="read_offer"),

@@ -3,6 +3,7 @@
 Bars and lines are SVG with attributes only: the content security policy allows no inline style.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +36,13 @@ def guest_state(guest: Any) -> SafeString:
 def status_word(status: str) -> str:
     """A guest's state as a word; one that Proxmox has and we do not know is shown as it is."""
     return _(status) if status in WORDS else status
+
+
+@register.filter
+def breakable(name: Any) -> SafeString:
+    """A host name that a narrow column breaks after its dots and hyphens, and only then anywhere."""
+    parts = re.findall(r"[^.-]*[.-]|[^.-]+", str(name))
+    return format_html_join(SafeString("<wbr>"), "{}", ((part,) for part in parts))
 
 
 @register.simple_tag

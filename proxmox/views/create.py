@@ -182,5 +182,5 @@ def read(request: HttpRequest, pk: int) -> HttpResponse:
     """Read what a host offers for new containers."""
     host = get_object_or_404(Server, pk=pk, is_proxmox=True)
     job = services.read_offer(actor_of(request), host)
-    url = f"{reverse('proxmox:new_container')}?host={host.pk}"
+    url = f"{reverse('proxmox:create')}?host={host.pk}"
     return done(request, _("Reading what %s offers.") % host, url, {"job": job.pk})

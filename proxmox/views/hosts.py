@@ -46,7 +46,7 @@ def host(request: HttpRequest, pk: int) -> HttpResponse:
     guests = list(
         GuestSeen.objects.present()
         .filter(host=server)
-        .select_related("server")
+        .select_related("host", "server")
         .defer("config")
         .order_by("vmid")
     )

@@ -22,7 +22,7 @@ from tests.proxmox.creating import ACTOR, TEMPLATE, ask, run, simulated
 from tests.servers.conftest import work_off
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJVXF3dJ5DsiUkj/vGmkVrW4oZ7rkGkpKwYF8H2d1xJp ada@example.org"
-NEW = reverse("proxmox:new_container")
+NEW = reverse("proxmox:create")
 
 
 @pytest.fixture
