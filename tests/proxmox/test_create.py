@@ -7,12 +7,13 @@ from django.db import connection
 from jobs.execute import claim
 from jobs.models import Job
 from jobs.services import stop_job
-from lab.pve import Drops, IdTaken, Lacks, Refuses, Slow, TaskFails
+from lab.pve import Drops, IdTaken, Lacks, Refuses, Slow, TaskFails, World
 from proxmox.making import fingerprints_in
 from proxmox.models import AddressClaim, Creation
 from proxmox.passwords import NoPasswordSecret, vm_password
 from proxmox.services.create import CreateRefused, try_again
 from servers.models import Server
+from servers.services import DeleteRefused, delete_server
 from tests.jobs.processes import wait_for
 from tests.jobs.test_execute import in_thread
 from tests.proxmox.creating import ACTOR, ask, guests_named, log_of, run, simulated
@@ -49,6 +50,22 @@ def test_a_container_is_created_as_it_was_asked_for(pve, host):
     assert "bridge=vmbr0" in config["net0"]
     assert made.marker in config["description"]
     assert not pve.cluster.hypervisor.running(pve.world.guests[made.vmid])
+
+
+@pytest.mark.parametrize("version", ["7.4-17", "8.4.1", "9.1.1"])
+def test_every_version_makes_the_same_of_it(db, version):
+    with simulated(World.example(containers=2, version=version)) as (pve, host):
+        pve.faults.add(Drops(**CREATES, times=1, after=True))
+        made = run(ask(host))
+        config = pve.world.guests[made.vmid].config
+        assert (made.state, config["unprivileged"], config["memory"]) == ("done", 1, 1024)
+        assert pve.cluster.hypervisor.running(pve.world.guests[made.vmid])
+
+
+def test_a_server_whose_container_is_being_created_is_not_deleted(host):
+    made = ask(host)
+    with pytest.raises(DeleteRefused, match="being created"):
+        delete_server(ACTOR, made.server, "web1.example.org")
 
 
 def test_the_inventory_gets_the_server_and_its_address(host):
@@ -234,6 +251,20 @@ def test_stop_in_the_middle_leaves_nothing(pve, host):
     assert Job.objects.get(pk=creation.job_id).state == "stopped"
     assert len(pve.world.guests) == 2
     assert not AddressClaim.objects.exists()
+
+
+def test_stop_while_it_starts_leaves_the_container_and_says_so(pve, host):
+    pve.world.durations["vzstart"] = 60
+    creation = ask(host)
+    thread = in_thread(run, creation)
+    wait_for(lambda: Creation.objects.filter(pk=creation.pk, made=True).exists())
+    stop_job(ACTOR, Job.objects.get(pk=creation.job_id))
+    thread.join(30)
+    creation.refresh_from_db()
+    assert creation.state == "stopped"
+    assert f"Container {creation.vmid} is created and stays" in creation.why
+    assert guests_named(pve) == [creation.vmid]
+    assert Server.objects.get(name="web1.example.org").internal_ip == creation.address
 
 
 def guest_locked(pve) -> bool:
