@@ -143,9 +143,7 @@ def creation(request: HttpRequest, pk: int) -> HttpResponse:
         "options": [(name, str(value).strip()) for name, value in plain_options(row).items()],
         "errors": [(name, text) for name, texts in row.errors.items() for text in texts],
         "offered": offered,
-        "guest": GuestSeen.objects.present().filter(host=row.host, vmid=row.vmid).first()
-        if row.made
-        else None,
+        "guest": GuestSeen.objects.present().filter(host=row.host, vmid=row.vmid or 0).first(),
         "keys": len(row.ssh_keys.splitlines()) + 1,
     }
     return show_page(request, "proxmox/creation.html", context, creation_json(row))

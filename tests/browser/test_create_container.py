@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -90,7 +91,7 @@ def sign_in(page: Page, panel: Panel) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
-def current(panel: Panel, vmid: int) -> dict[str, object]:
+def current(panel: Panel, vmid: int) -> dict[str, Any]:
     """How Proxmox says that the container is; {} where there is none."""
     return json.loads(
         panel.manage(
@@ -129,7 +130,9 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     expect(page.locator("#plan")).to_contain_text("name=eth0,bridge=vmbr0,ip=10.0.0.2/24,gw=10.0.0.1")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#creation")).to_contain_text("It runs, and the panel's key opens it.")  # by itself
-    vmid = int(re.search(r"container (\d+)", page.locator("#creation").inner_text())[1])
+    told = re.search(r"container (\d+)", page.locator("#creation").inner_text())
+    assert told
+    vmid = int(told[1])
 
     now = current(panel, vmid)
     pid = int(now["pid"])
