@@ -13,9 +13,10 @@ class ProxmoxConfig(AppConfig):
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
         from pages import registry as pages
-        from proxmox import looks, shell_guests
+        from proxmox import looks, shell_access, shell_guests
         from servers import registry as servers
 
         servers.register(shell_guests.server_part)
         pages.register(shell_guests.section)
+        pages.register(shell_access.section)
         looks.register()

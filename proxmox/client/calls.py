@@ -25,6 +25,7 @@ from proxmox.client.session import (
 _RIGHTS = re.compile(r"\((?P<path>/\S*), (?P<privileges>[\w.|]+)\)")
 _LOCK = re.compile(r"(?:CT|VM) is locked(?: \((?P<lock>[\w-]+)\))?")
 _BUSY = re.compile(r"can't lock file|can't acquire lock|got timeout|got lock request timeout")
+_DIGEST = re.compile(r"detected modified configuration")
 CLOSED = "the connection was closed"
 _GONE = re.compile(r"Configuration file '\S+' does not exist|no such (?:VM|CT)", re.IGNORECASE)
 
@@ -161,14 +162,22 @@ class Calls:
             return errors.RightsMissing(self.host, self.who, path, privileges, words)
         if 595 <= status <= 599:
             return errors.NodeDown(self.host, status, words)
-        if lock := _LOCK.search(words):
-            return errors.Locked(self.host, status, words, lock["lock"] or "")
-        if status == 500 and _BUSY.search(words):
-            return errors.Locked(self.host, status, words, "")
+        if status == 500:
+            return self._handler_gave_up(words)
         fields = error.errors if isinstance(error.errors, dict) else {}
         by_field = {str(name): str(text).strip() for name, text in fields.items() if isinstance(text, str)}
-        kind = errors.Gone if status == 500 and _GONE.search(words) else errors.Refused
-        return kind(self.host, status, words, by_field)
+        return errors.Refused(self.host, status, words, by_field)
+
+    def _handler_gave_up(self, words: str) -> errors.Refused:
+        """What the words of a 500 mean; Proxmox tells these apart by nothing else."""
+        if lock := _LOCK.search(words):
+            return errors.Locked(self.host, 500, words, lock["lock"] or "")
+        if _BUSY.search(words):
+            return errors.Locked(self.host, 500, words, "")
+        if _DIGEST.search(words):
+            return errors.ChangedMeanwhile(self.host, 500, words)
+        kind = errors.Gone if _GONE.search(words) else errors.Refused
+        return kind(self.host, 500, words)
 
     def _no_answer(self, error: requests.exceptions.RequestException, seconds: float) -> errors.ProxmoxError:
         if isinstance(error, requests.exceptions.SSLError):

@@ -154,6 +154,20 @@ class Locked(Refused):
         )
 
 
+class ChangedMeanwhile(Refused):
+    """The configuration is not the one whose digest was sent; nothing was changed."""
+
+    code = "changed_meanwhile"
+
+    def __init__(self, host: str, status: int, words: str) -> None:
+        super().__init__(host, status, words)
+        self.args = (
+            _(
+                "Somebody else has changed these settings meanwhile; yours were not. Read them again, and try again."
+            ),
+        )
+
+
 class Gone(Refused):
     """There is no such guest on this node."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -50,7 +51,9 @@ class AccessForm(forms.Form):
         super().__init__(*args, **{**kwargs, "initial": initial})
         self.row = row
         fields = self.fields
-        fields["address"].help_text = _t("A host name or IP. Empty: %s.") % default_address(row.server)
+        fields["address"].help_text = format_html(
+            _t("A host name or IP. Empty: {}."), default_address(row.server)
+        )
         fields["user"].help_text = _t(
             "A token as gestion@pve!panel, or a user as api@pam. Empty: what the settings PROXMOX_TOKEN, or "
             "PROXMOX_USER and PROXMOX_PASS, say."

@@ -13,7 +13,7 @@ from accounts.models import ApiToken, User
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
-from proxmox.models import GuestSeen
+from proxmox.models import GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -87,9 +87,20 @@ def _offered_key(world: World) -> OfferedKey:
     )[0]
 
 
-def _port(world: World) -> PortForward:
+def _host() -> Server:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
-    host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+    return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+
+
+def _guest(_world: World) -> int:
+    GuestReading.objects.get_or_create(
+        host=_host(), kind="lxc", vmid=101, defaults={"name": "ct101", "config": {"digest": "0"}}
+    )
+    return 101
+
+
+def _port(world: World) -> PortForward:
+    host = _host()
     Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
     ports: dict[str, Any] = {
         "first_port": 8080,
@@ -100,14 +111,9 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
-def _proxmox_host(world: World) -> Server:
-    facts = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
-    return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=facts)[0]
-
-
-def _guest(world: World) -> GuestSeen:
+def _guest_seen(_world: World) -> GuestSeen:
     facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
-    return GuestSeen.objects.get_or_create(host=_proxmox_host(world), vmid=101, defaults=facts)[0]
+    return GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
 
 
 Maker = Callable[[World], Any]
@@ -121,11 +127,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
-    ("proxmox/hosts/", "pk"): lambda world: _proxmox_host(world).pk,
-    ("proxmox/hosts/", "kind"): lambda world: _guest(world).kind,
-    ("proxmox/hosts/", "vmid"): lambda world: _guest(world).vmid,
-    ("proxmox/hosts/", "action"): lambda world: "start",
-    ("proxmox/guests/", "pk"): lambda world: _guest(world).pk,
+    ("proxmox/hosts/", "pk"): lambda world: _host().pk,
+    ("proxmox/hosts/", "kind"): lambda world: "lxc",
+    ("proxmox/hosts/", "vmid"): _guest,
+    ("proxmox/hosts/", "action"): lambda world: "stop",
+    ("proxmox/guests/", "pk"): lambda world: _guest_seen(world).pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,

@@ -202,7 +202,7 @@ def test_a_configuration_that_somebody_else_changed_is_left_alone(host, pve):
     pve.world.guests[101].config["memory"] = 4096
     job = change(host, {"memory": 2048}, digest=digest)
     assert job.state == JobState.FAILED
-    assert "detected modified configuration" in job.error
+    assert "Somebody else has changed" in job.error
     assert pve.world.guests[101].config["memory"] == 4096
 
 
