@@ -1,5 +1,6 @@
 """Looks at simulated hosts: what is written, what trouble is called, and that nobody waits for anybody."""
 
+import threading
 import time
 from datetime import timedelta
 
@@ -171,6 +172,27 @@ def test_one_look_at_a_time_and_none_too_soon(pve, host):
     NodeSeen.objects.update(looking_since=timezone.now() - timedelta(minutes=2))  # its worker has died
     assert see(host) == [host.pk]
     assert look_at([host.pk], apart=60) == []
+
+
+def test_a_look_that_is_wanted_while_somebody_looks_is_made_right_after(pve, host):
+    pve.faults.add(Slow(path="*/status", seconds=1.0, times=1))
+    first = threading.Thread(target=in_a_thread, args=(see, host))
+    first.start()
+    while not NodeSeen.objects.filter(looking_since__isnull=False).exists():
+        time.sleep(0.01)
+    pve.world.guests[101].config["hostname"] = "later"
+    time.sleep(0.3)  # the guests were listed by now
+    pve.world.guests[101].config["hostname"] = "latest"
+    assert see(host) == []
+    first.join()
+    assert guest_of(host, 101).name == "latest"
+
+
+def in_a_thread(function, *args):
+    try:
+        function(*args)
+    finally:
+        connection.close()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_guests():
