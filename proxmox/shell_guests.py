@@ -159,11 +159,11 @@ def server_changed(
         return
     if before and after and before.vm_host_id != after.vm_host_id:
         GuestSeen.objects.filter(server=server).update(server=None, matched="")
-    hosts = {facts.vm_host_id for facts in (before, after) if facts}
+    hosts = {facts.vm_host_id for facts in (before, after) if facts and facts.vm_host_id is not None}
     if after is None:  # its row is still there: it must match nothing from here on
         GuestSeen.objects.filter(server=server).update(server=None, matched="")
         return
-    for host_id in hosts - {None}:
+    for host_id in hosts:
         noting.rematch(host_id)
 
 
