@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from proxmox import works_access, works_guests
+from proxmox import works_access, works_create, works_guests
 
-__all__ = ["look", "works_access", "works_guests"]
+__all__ = ["look", "works_access", "works_create", "works_guests"]
 
 
 @shared_task(name="proxmox.look", ignore_result=True)
