@@ -5,7 +5,7 @@ looked at less and less often (see proxmox.noting).
 """
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from datetime import timedelta
 
 from django.db import connection
@@ -31,17 +31,34 @@ def look_at(host_ids: Iterable[int], *, apart: float = 0.0, vmid: int | None = N
     if not looks:
         return []
     with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(looks)), thread_name_prefix="look") as threads:
-        for task in as_completed([threads.submit(_ask, look) for look in looks]):
-            noting.note(task.result())
+        running = {threads.submit(_ask, look) for look in looks}
+        while running:
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for task in ended:
+                look = task.result()
+                noting.note(look)
+                if _wanted_again(look.host):
+                    running.add(threads.submit(_ask, _prepare(look.host, vmid)))
     return [look.host.pk for look in looks]
 
 
 def _claim(host: Server, apart: float) -> bool:
+    """Whether this look is ours. One that must be (`apart` 0) has whoever is looking look once more."""
     now = timezone.now()
     NodeSeen.objects.get_or_create(host=host)
     nobody = Q(looking_since=None) | Q(looking_since__lt=now - DEAD_AFTER)
     old = Q(looked_at=None) | Q(looked_at__lte=now - timedelta(seconds=apart))
-    return bool(NodeSeen.objects.filter(nobody & old, host=host).update(looking_since=now))
+    rows = NodeSeen.objects.filter(host=host)
+    if rows.filter(nobody & old).update(looking_since=now, look_again=False):
+        return True
+    if not apart:
+        rows.update(look_again=True)
+    return False
+
+
+def _wanted_again(host: Server) -> bool:
+    """Whether something was done there while we looked: what we saw may be from before it."""
+    return NodeSeen.objects.filter(host=host, look_again=True).exists() and _claim(host, 0.0)
 
 
 def _prepare(host: Server, vmid: int | None) -> asking.Look:

@@ -71,8 +71,10 @@ def look_soon(nodes: Iterable[NodeSeen], apart: float = LIVE_APART, vmid: int | 
 
 
 def _is_old(node: NodeSeen, now: datetime, apart: float) -> bool:
-    if node.state in QUIET or node.state == NodeState.NO_ACCESS or node.looked_at is None:
+    if node.state in QUIET or node.state == NodeState.NO_ACCESS:
         return False
+    if node.looked_at is None:
+        return True
     seconds = DOWN_APART if node.state == NodeState.DOWN else apart
     return node.looked_at < now - timedelta(seconds=seconds)
 

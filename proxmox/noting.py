@@ -49,7 +49,9 @@ def note(look: Look) -> None:
     if node.state != before:
         node.since = now
     node.looked_at, node.looking_since = now, None
-    node.save()
+    node.save(
+        update_fields=[field.name for field in node._meta.fields if field.name not in {"id", "look_again"}]
+    )
 
 
 def _note_answer(node: NodeSeen, look: Look, now: datetime) -> None:

@@ -13,7 +13,7 @@ from accounts.permissions import user_of
 from pages.registry import Card, Hit, NavItem, Notice, Section
 from proxmox import live, looks, noting
 from proxmox.models.numbers import Numbers
-from proxmox.models.seen import TROUBLE, GuestSeen, NodeSeen, NodeState
+from proxmox.models.seen import GuestSeen, NodeSeen, NodeState
 from proxmox.showing import node_of, without_guest
 from proxmox.views.common import live_job
 from servers.facts import ServerFacts
@@ -23,6 +23,7 @@ from servers.registry import Panel, ServerPart
 BY_NAME = 5
 MOST_HITS = 8
 MOST_ROWS = 12
+TOLD = (NodeState.DOWN, NodeState.REFUSED, NodeState.SLOW)
 OF_MATCHING = ("name", "internal_ip", "vm_host_id")
 
 
@@ -45,15 +46,15 @@ def card(request: HttpRequest) -> Card | None:
 
 
 def attention(request: HttpRequest) -> Iterable[Notice]:
-    """Hosts whose API is not as it should be, the worst first; for admins, for only they can do something."""
+    """Hosts whose API is not as it should be, for admins; certificates are told by shell_access."""
     if not user_of(request).is_admin:
         return
-    found: dict[NodeState, list[NodeSeen]] = {state: [] for state in TROUBLE}
-    troubled = NodeSeen.objects.filter(state__in=TROUBLE, host__in=looks.with_access())
+    found: dict[NodeState, list[NodeSeen]] = {state: [] for state in TOLD}
+    troubled = NodeSeen.objects.filter(state__in=TOLD, host__in=looks.with_access())
     for node in troubled.select_related("host").order_by("host__name"):
         found[NodeState(node.state)].append(node)
     for state, nodes in found.items():
-        level = "warning" if state in {NodeState.SLOW, NodeState.OFFERED} else "danger"
+        level = "warning" if state == NodeState.SLOW else "danger"
         for node in nodes[:BY_NAME]:
             text = _("The Proxmox API of %(host)s: %(state)s.") % {"host": node.host, "state": state.label}
             yield Notice(level, text, reverse("proxmox:host", args=[node.host_id]))
@@ -158,11 +159,11 @@ def server_changed(
         return
     if before and after and before.vm_host_id != after.vm_host_id:
         GuestSeen.objects.filter(server=server).update(server=None, matched="")
-    hosts = {facts.vm_host_id for facts in (before, after) if facts}
+    hosts = {facts.vm_host_id for facts in (before, after) if facts and facts.vm_host_id is not None}
     if after is None:  # its row is still there: it must match nothing from here on
         GuestSeen.objects.filter(server=server).update(server=None, matched="")
         return
-    for host_id in hosts - {None}:
+    for host_id in hosts:
         noting.rematch(host_id)
 
 

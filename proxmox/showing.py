@@ -1,13 +1,14 @@
 """What pages and programs get to see of hosts and guests: rows as plain values, configurations, lines over time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
+from accounts.models import User
 from proxmox.looks import with_access
 from proxmox.models.numbers import EVERY_SECONDS, KEEP_HOURS, Numbers
 from proxmox.models.seen import GuestSeen, NodeSeen, NodeState
@@ -97,6 +98,15 @@ def node_of(host: Server, *, has_access: bool) -> NodeSeen:
     if not has_access:
         node.state, node.error = NodeState.NO_ACCESS, ""
     return node
+
+
+def nodes_seen(user: User, of_guests: Iterable[int]) -> list[NodeSeen]:
+    """The hosts that a list of guests shows: for an admin also those with access that have none (yet)."""
+    shown = Q(pk__in=list(of_guests))
+    if user.is_admin:
+        shown |= Q(pk__in=with_access())
+    hosts = Server.objects.filter(shown, is_proxmox=True).select_related("node_seen").order_by("name")
+    return [node_of(host, has_access=True) for host in hosts]
 
 
 def without_guest(host: Server) -> list[Server]:

@@ -50,7 +50,8 @@ class AdoptForm(forms.ModelForm):
     def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
         addresses = [address for address in guest.addresses if ":" not in address] or guest.addresses
         first = {"name": guest.name.lower(), "internal_ip": addresses[0] if addresses else None}
-        super().__init__(*args, initial=first, instance=Server(is_vm=True, vm_host=guest.host), **kwargs)
+        kwargs |= {"initial": first, "instance": Server(is_vm=True, vm_host=guest.host)}
+        super().__init__(*args, **kwargs)
         for name in ("name", "ssh_connection"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
 
@@ -61,8 +62,8 @@ class AdoptForm(forms.ModelForm):
 
 
 def suggestions(guest: GuestSeen) -> list[Server]:
-    """Servers of the host that this guest may be: what was ambiguous, and those that have its name or address."""
+    """Servers that a guest without one may be: what was ambiguous, and what has its name or address."""
     fits = Q(pk__in=guest.candidates) | Q(internal_ip__in=guest.addresses)
     for name in names_of(guest.name) if guest.name else ():
         fits |= Q(name__iexact=name) | Q(name__istartswith=f"{name}.")
-    return list(Server.objects.filter(fits, vm_host=guest.host_id).exclude(pk=guest.server_id)[:5])
+    return list(Server.objects.filter(fits, vm_host=guest.host_id)[:5])

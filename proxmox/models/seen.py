@@ -38,6 +38,7 @@ class NodeSeen(models.Model):
     error = models.TextField(blank=True)
     since = models.DateTimeField(default=timezone.now)  # of this state
     looking_since = models.DateTimeField(null=True)  # somebody is looking now: see proxmox.looking
+    look_again = models.BooleanField(default=False)  # something was done there meanwhile
     looked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)  # the age of all that is known of its guests
     failed_looks = models.PositiveIntegerField(default=0)

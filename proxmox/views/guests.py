@@ -13,7 +13,7 @@ from pages.lists import Filter, ListPage, render_list
 from proxmox import live, looks
 from proxmox.forms.matching import LinkForm, suggestions
 from proxmox.models.seen import GuestSeen, Kind, Matched, NodeSeen
-from proxmox.showing import config_rows, guest_json, guest_lines
+from proxmox.showing import config_rows, guest_json, guest_lines, nodes_seen
 from proxmox.views.common import live_job, visible_guest
 from servers.models import Server
 
@@ -62,7 +62,7 @@ def guest_list(request: HttpRequest) -> HttpResponse:
     hosts = list(
         Server.objects.filter(pk__in=visible.values("host")).order_by("name").values_list("pk", "name")
     )
-    nodes = list(NodeSeen.objects.filter(host__in=[pk for pk, _name in hosts]).select_related("host"))
+    nodes = nodes_seen(user_of(request), [pk for pk, _name in hosts])
     now = live.stamp(nodes)
     looks.look_soon(nodes, looks.LIST_APART)
     if same := live.nothing_new(request, now):
@@ -99,7 +99,7 @@ def guest_list(request: HttpRequest) -> HttpResponse:
     context = {
         "stamp": now,
         "troubled": [node for node in nodes if node.in_trouble],
-        "has_access": bool(nodes) or bool(looks.with_access()),
+        "has_access": bool(nodes),
     }
     return render_list(request, "proxmox/guests.html", listing, context, guest_json)
 

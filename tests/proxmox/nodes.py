@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 
 from lab.pve import PveServer, World
 from proxmox.looking import look_at
@@ -35,6 +36,20 @@ def node_of(host: Server) -> NodeSeen:
 def guest_of(host: Server, vmid: int) -> GuestSeen:
     """What was seen of a guest."""
     return GuestSeen.objects.get(host=host, vmid=vmid)
+
+
+def looked_at(host: Server) -> datetime:
+    """When the host was looked at last."""
+    moment = node_of(host).looked_at
+    assert moment is not None
+    return moment
+
+
+def answered_at(host: Server) -> datetime:
+    """When the host answered last."""
+    moment = node_of(host).answered_at
+    assert moment is not None
+    return moment
 
 
 def add_server(host: Server, name: str, ip: str | None = None) -> Server:

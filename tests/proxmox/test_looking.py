@@ -1,5 +1,6 @@
 """Looks at simulated hosts: what is written, what trouble is called, and that nobody waits for anybody."""
 
+import threading
 import time
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from proxmox.looking import look_at
 from proxmox.models import GuestSeen, Matched, NodeSeen, NodeState, Numbers, ProxmoxAccess
 from servers.models import Server
 from servers.services import change_server
-from tests.proxmox.nodes import add_server, guest_of, many_hosts, node_of, see
+from tests.proxmox.nodes import add_server, answered_at, guest_of, looked_at, many_hosts, node_of, see
 from tests.proxmox.panel_side import host_row
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -99,7 +100,7 @@ def test_trouble_is_called_by_its_name_and_what_was_known_stays(pve, host, fault
     node = node_of(host)
     assert node.state == state
     assert node.error
-    assert node.answered_at < node.looked_at
+    assert answered_at(host) < looked_at(host)
     assert guest_of(host, 101).status == "running"
 
 
@@ -160,7 +161,7 @@ def test_a_host_that_does_not_answer_is_looked_at_less_and_less_often(pve, host)
     for _ in range(5):
         see(host)
         node = node_of(host)
-        waits.append((node.next_look_at - node.looked_at).total_seconds())
+        waits.append((node.next_look_at - looked_at(host)).total_seconds())
     assert waits == sorted(waits)
     assert waits[0] < 60 < waits[-1] <= 300
 
@@ -171,6 +172,27 @@ def test_one_look_at_a_time_and_none_too_soon(pve, host):
     NodeSeen.objects.update(looking_since=timezone.now() - timedelta(minutes=2))  # its worker has died
     assert see(host) == [host.pk]
     assert look_at([host.pk], apart=60) == []
+
+
+def test_a_look_that_is_wanted_while_somebody_looks_is_made_right_after(pve, host):
+    pve.faults.add(Slow(path="*/status", seconds=1.0, times=1))
+    first = threading.Thread(target=in_a_thread, args=(see, host))
+    first.start()
+    while not NodeSeen.objects.filter(looking_since__isnull=False).exists():
+        time.sleep(0.01)
+    pve.world.guests[101].config["hostname"] = "later"
+    time.sleep(0.3)  # the guests were listed by now
+    pve.world.guests[101].config["hostname"] = "latest"
+    assert see(host) == []
+    first.join()
+    assert guest_of(host, 101).name == "latest"
+
+
+def in_a_thread(function, *args):
+    try:
+        function(*args)
+    finally:
+        connection.close()
 
 
 def test_the_number_of_queries_does_not_grow_with_the_guests():
@@ -195,8 +217,8 @@ def test_a_host_that_hangs_keeps_no_other_from_being_seen():
         states = {host.name: node_of(host).state for _server, host in hosts}
         assert states.pop("pve1") == NodeState.SLOW
         assert set(states.values()) == {NodeState.ANSWERS}
-        first = min(node_of(host).answered_at for _server, host in hosts[1:])
-        assert first < node_of(hosts[0][1]).looked_at - timedelta(seconds=asking.READ_SECONDS / 2)
+        first = min(answered_at(host) for _server, host in hosts[1:])
+        assert first < looked_at(hosts[0][1]) - timedelta(seconds=asking.READ_SECONDS / 2)
 
 
 def test_a_server_is_found_by_its_address_and_a_changed_one_at_once(pve, host, admin):
