@@ -4,10 +4,8 @@ What decides is what is there: a container with our marker whose create task wen
 task failed is removed; one without our marker is somebody else's. Nothing is repeated before it was looked.
 """
 
-import re
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
@@ -17,6 +15,7 @@ from jobs.run import Run
 from proxmox.client import NodeApi, TaskNow, wait_task
 from proxmox.client.errors import Gone, NoAnswer, NodeDown, ProxmoxError, Refused, TaskFailed, Unreachable
 from proxmox.client.names import HIGHEST_ID, LXC
+from proxmox.create_answers import CreateFailed, LeftOver, fingerprints_in, is_being_created, was_taken
 from proxmox.models import OPEN, Creation
 
 TRIES = 2  # of a request whose answer was lost, when nothing of it is there
@@ -25,22 +24,7 @@ GRACE = 3.0  # seconds in which the task of a request whose answer was lost may 
 PATIENCE = 60.0  # seconds in which an API that does not answer a question may get well
 LONGEST = 3600.0  # seconds for a create or a destroy
 UNDO_SECONDS = 60.0  # for a create to end that was told to
-_TAKEN = re.compile(r"(?:CT|VM) \d+ already exists|already exists on node|config file already exists")
-_KEY_TASK = re.compile(r"Creating SSH host key '\S+'")
-_FINGERPRINT = re.compile(r"done: (?P<fingerprint>SHA256:[A-Za-z0-9+/]{43}) \S+")
 T = TypeVar("T")
-
-
-class CreateFailed(ProxmoxError):  # noqa: N818 - the room's errors are named for what is the matter
-    """The container could not be created."""
-
-    code = "create_failed"
-
-
-class LeftOver(CreateFailed):
-    """Something of a create is on the host, or may be, and could not be removed; the next attempt looks."""
-
-    code = "left_over"
 
 
 class Making:
@@ -65,7 +49,7 @@ class Making:
             try:
                 upid = self.api.create_container(self.vmid, self.options)
             except Refused as error:
-                if _TAKEN.search(error.words) and not (lost and self.settle(0)):
+                if was_taken(error) and not (lost and self.settle(0)):
                     self.run.log(_("%d is taken by now; trying the next one.") % self.last_tried)
                 elif not self.creation.made:
                     lost += 1
@@ -132,7 +116,7 @@ class Making:
             wait_task(self.api, upid, self.run, seconds=LONGEST)
         except TaskFailed as error:
             self.settle(0)
-            if not _TAKEN.search(error.words):  # two creates may both get as far as their task
+            if not was_taken(error):  # two creates may both get as far as their task
                 raise CreateFailed(self.api.host, str(error), error.words) from error
         else:
             self.have_made(upid)
@@ -276,21 +260,3 @@ class Making:
             time.sleep(seconds)
         else:
             self.run.wait(seconds)
-
-
-def is_being_created(config: dict[str, Any] | None) -> bool:
-    """Whether nothing but the lock of a create is to be seen yet."""
-    return config is not None and config.get("lock") == "create"
-
-
-def fingerprints_in(log: list[str]) -> list[str]:
-    """The fingerprints of the SSH host keys that Proxmox made, from the log of the create task.
-
-    Each stands in the line after the one that names its file, as PVE::LXC::Setup writes them since PVE 4.
-    """
-    found = []
-    for before, line in pairwise(log):
-        match = _FINGERPRINT.fullmatch(line.strip())
-        if match and _KEY_TASK.match(before):
-            found.append(match["fingerprint"])
-    return found

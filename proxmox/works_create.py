@@ -18,8 +18,9 @@ from proxmox import first_start
 from proxmox.addresses import problem_with
 from proxmox.client import NodeApi, open_api
 from proxmox.client.errors import ProxmoxError, Refused, RightsMissing
+from proxmox.create_answers import LeftOver
 from proxmox.create_options import by_form_field, options_of
-from proxmox.making import LeftOver, Making
+from proxmox.making import Making
 from proxmox.models import OPEN, AddressClaim, Creation, CreationState, Offer
 from proxmox.observing import look_soon
 from proxmox.offers import keep, read_addresses, read_offer

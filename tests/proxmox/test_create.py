@@ -11,7 +11,7 @@ from jobs.execute import claim
 from jobs.models import Job
 from jobs.services import stop_job
 from lab.pve import Drops, IdTaken, Lacks, PveServer, Refuses, Slow, TaskFails, World
-from proxmox.making import fingerprints_in
+from proxmox.create_answers import fingerprints_in
 from proxmox.models import AddressClaim, Creation
 from proxmox.passwords import NoPasswordSecret, vm_password
 from proxmox.services.create import CreateRefused, try_again
