@@ -51,6 +51,8 @@ def own_secret(name: str) -> str:
 SECRET_KEY = own_secret("SECRET_KEY")
 # The first encrypts; all decrypt, so that a key can be replaced: put the new one in front.
 GESTION_ENCRYPTION_KEYS = own_secret("GESTION_ENCRYPTION_KEYS").split(",")
+# ⚓ What root's password on created containers is computed from; without it none is created.
+VM_PASS_SECRET = own_secret("VM_PASS_SECRET") if EMBEDDED else env.str("VM_PASS_SECRET", default="")
 
 # The panel's own address ⚓ and, for hosts that share its Proxmox host, how they reach it inside.
 GESTION_URL = env.str("GESTION_URL", default="http://127.0.0.1:8000/").rstrip("/") + "/"

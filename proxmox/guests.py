@@ -87,7 +87,12 @@ def may_operate(user: User, guest: GuestRef) -> bool:
 
 
 def server_of(guest: GuestRef) -> Server | None:
-    """The inventory's server that this guest is, by its name on its host; None if that tells none or several."""
+    """The inventory's server that this guest is: as it was matched, or while it was never seen, by its name."""
+    from proxmox.models import GuestSeen
+
+    seen = GuestSeen.objects.present().filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
+    if row := seen.select_related("server").first():
+        return row.server if row.name == guest.name else None
     if not guest.name:
         return None
     found = [
@@ -97,3 +102,11 @@ def server_of(guest: GuestRef) -> Server | None:
     ]
     exact = [server for server in found if server.name == guest.name]
     return exact[0] if exact else found[0] if len(found) == 1 else None
+
+
+def page_of(guest: GuestRef) -> str:
+    """The page of a guest that was seen; "" if it was not yet."""
+    from proxmox.models import GuestSeen
+
+    row = GuestSeen.objects.filter(host=guest.host, kind=guest.kind, vmid=guest.vmid, name=guest.name).first()
+    return row.get_absolute_url() if row else ""

@@ -21,7 +21,7 @@ from pages.answers import done, form_data, refused, show_form, show_page, wants_
 from proxmox.client import names
 from proxmox.client.errors import BadName
 from proxmox.forms.guests import DestroyForm, GuestNameForm, PowerForm, SettingsForm, SnapshotForm
-from proxmox.guests import GuestRef, identity_of, may_operate, server_of
+from proxmox.guests import GuestRef, identity_of, may_operate, page_of, server_of
 from proxmox.models import GuestReading
 from proxmox.services import guests as services
 from proxmox.views.common import proxmox_host
@@ -60,7 +60,7 @@ def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> H
     if action not in services.ACTIONS:
         raise Http404
     job = services.operate_guest(actor_of(request), guest, action, force=form.cleaned_data["force"])
-    return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk})
+    return done(request, str(job.title), page_of(guest) or job.get_absolute_url(), {"job": job.pk})
 
 
 def _unnamed(request: HttpRequest, guest: GuestRef) -> HttpResponse:

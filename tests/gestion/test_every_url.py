@@ -47,6 +47,7 @@ OWN = {
     "notifications:try_mail",
     "forwarding:hostnames",
     "keymanager:my_keys",
+    "proxmox:guests",
 }
 
 REFUSED = {400, 401, 403, 404, 405}

@@ -18,6 +18,7 @@ from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import GuestReading
+from proxmox.models import Creation, GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -111,13 +112,6 @@ def _host() -> Server:
     return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
 
 
-def _guest(_world: World) -> int:
-    GuestReading.objects.get_or_create(
-        host=_host(), kind="lxc", vmid=101, defaults={"name": "ct101", "config": {"digest": "0"}}
-    )
-    return 101
-
-
 def _port(world: World) -> PortForward:
     host = _host()
     Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
@@ -141,6 +135,21 @@ def _hostname(world: World) -> HostnameForward:
     return found
 
 
+def _guest(_world: World) -> GuestSeen:
+    facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
+    found = GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
+    reading = {"name": "ct101", "config": {"digest": "0"}}
+    GuestReading.objects.get_or_create(host=found.host, kind="lxc", vmid=101, defaults=reading)
+    return found
+
+
+def _creation(world: World) -> Creation:
+    host = _port(world).host
+    fields = {"disk": 8, "memory": 512, "swap": 0, "cores": 1, "address": "10.0.0.9", "prefix_length": 24}
+    fields |= {"template": "local:vztmpl/a", "storage": "local", "bridge": "vmbr0", "state": "failed"}
+    return Creation.objects.get_or_create(host=host, server=world.server, hostname="web1", defaults=fields)[0]
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -159,9 +168,11 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("proxmox/hosts/", "pk"): lambda world: _host().pk,
-    ("proxmox/hosts/", "kind"): lambda world: "lxc",
-    ("proxmox/hosts/", "vmid"): _guest,
-    ("proxmox/hosts/", "action"): lambda world: "stop",
+    ("proxmox/hosts/", "kind"): lambda world: _guest(world).kind,
+    ("proxmox/hosts/", "vmid"): lambda world: _guest(world).vmid,
+    ("proxmox/hosts/", "action"): lambda world: "start",
+    ("proxmox/guests/", "pk"): lambda world: _guest(world).pk,
+    ("proxmox/creations/", "pk"): lambda world: _creation(world).pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
