@@ -11,13 +11,11 @@ from typing import Any
 
 from accounts.models import ApiToken, User
 from fabrun.models import ScriptRun
-from forwarding.models import PortForward
-from githooks.models import Repository
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
+from githooks.models import Repository
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
-from proxmox.models import GuestReading
 from proxmox.models import Creation, GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
@@ -106,7 +104,6 @@ def _repository(_world: World) -> Repository:
     return Repository.objects.get_or_create(key="scripts")[0]
 
 
-def _port(world: World) -> PortForward:
 def _host() -> Server:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
     return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
