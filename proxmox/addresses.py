@@ -175,6 +175,6 @@ def problem_with(
     if creation is not None:
         own.add(("claim", creation.get_absolute_url()))
     for use in uses_of(host):
-        if use.first <= wanted <= use.last and (use.kind, use.url) not in own:
+        if use.ends[0] <= int(wanted) <= use.ends[1] and (use.kind, use.url) not in own:
             return _("It is taken: %s.") % use.text
     return ""

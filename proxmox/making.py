@@ -231,7 +231,10 @@ class Making:
         return next(iter(found), None)
 
     def await_end(self, upid: str) -> str:
-        """Wait for a task to end, however it ends. Returns what it said if it failed, else nothing."""
+        """Wait for a task to end, however it ends. Returns what it said if it failed, else nothing.
+
+        Raises LeftOver if it does not, while undoing.
+        """
         if not self.stopped:
             try:
                 wait_task(self.api, upid, self.run, seconds=LONGEST)
@@ -244,7 +247,10 @@ class Making:
             if now.ended:
                 return "" if now.went_well else now.exit_status
             self.pause(0.5)
-        return _("its task does not end")
+        words = _(
+            "Its task does not end on %(host)s; what is made of container %(vmid)s has to be looked at."
+        )
+        raise LeftOver(self.api.host, words % {"host": self.api.host, "vmid": self.creation.vmid})
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """Ask what changes nothing again and again, as long as the API may get well."""

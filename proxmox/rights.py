@@ -40,14 +40,13 @@ def needs(node: str) -> list[Need]:
         Need("Datastore.Audit", STORAGES, _("See storages and templates")),
         Need("Datastore.AllocateSpace", STORAGES, _("Put disks of new guests on storages")),
         Need("SDN.Use", NETWORKS, _("Put guests on bridges"), since=8),
-        Need("VM.Snapshot", GUESTS, _("Make and delete snapshots")),
-        Need("VM.Snapshot.Rollback", GUESTS, _("Go back to snapshots")),
+        Need("VM.Snapshot", GUESTS, _("Make snapshots, go back to them, delete them")),
     ]
 
 
-def paths(node: str) -> list[str]:
-    """Every path that a need is on."""
-    return list(dict.fromkeys(need.path for need in needs(node)))
+def paths(node: str, major: int) -> list[str]:
+    """Every path that a need of this version is on."""
+    return list(dict.fromkeys(need.path for need in needs(node) if not major or major >= need.since))
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable
 
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions import user_of
 from pages.registry import Notice, Section
-from proxmox.models import Creation, CreationState
+from proxmox.models import OPEN, Creation, CreationState
 from servers.models import Server
-from servers.registry import Panel, ServerPart
+from servers.registry import Held, Panel, ServerPart
 
 MOST = 5
 
@@ -39,4 +40,11 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
     return Panel("proxmox/_server_creation.html", {"creation": row}, order=9)
 
 
-server_part = ServerPart("creations", panel=_server_panel)
+def _holds(server: Server) -> Iterable[Held]:
+    """Creates under way: the server, and the host, are needed until they have ended."""
+    running = Creation.objects.filter(Q(server=server) | Q(host=server), state__in=OPEN)
+    for row in running[:MOST]:
+        yield Held(_("%s is being created") % row.hostname, row.get_absolute_url(), blocks=True)
+
+
+server_part = ServerPart("creations", panel=_server_panel, holds=_holds)

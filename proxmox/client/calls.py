@@ -33,8 +33,8 @@ _GONE = re.compile(r"Configuration file '\S+' does not exist|no such (?:VM|CT)",
 class Calls:
     """Speaks to one API. Not for several threads at once, but for `cut`. Close it, or use it in `with`.
 
-    `read_seconds` is how long an answer to a reading call may take. `on_certificate` hears of one that is
-    not accepted.
+    `read_seconds` and `write_seconds` are how long an answer to a reading call or a change may take.
+    `on_certificate` hears of one that is not accepted.
     """
 
     def __init__(
@@ -42,10 +42,12 @@ class Calls:
         endpoint: Endpoint,
         *,
         read_seconds: float = READ_SECONDS,
+        write_seconds: float = WRITE_SECONDS,
         on_certificate: Callable[[str], object] = lambda pem: None,
     ) -> None:
         self.endpoint = endpoint
         self.read_seconds = read_seconds
+        self.write_seconds = write_seconds
         self._on_certificate = on_certificate
         self._session, self._adapter = new_session(endpoint.fingerprint)
         self._signed_in = False
@@ -92,17 +94,26 @@ class Calls:
 
     def post(self, *path: str, **data: Any) -> Any:
         """Have something done. Path parts must have been checked by `names`. Raises ProxmoxError."""
-        return self._call("POST", path, data, WRITE_SECONDS)
+        return self._call("POST", path, data, self.write_seconds)
 
     def put(self, *path: str, **data: Any) -> Any:
         """Change something. Path parts must have been checked by `names`. Raises ProxmoxError."""
-        return self._call("PUT", path, data, WRITE_SECONDS)
+        return self._call("PUT", path, data, self.write_seconds)
 
     def delete(self, *path: str, **params: Any) -> Any:
         """Remove something; parameters go into the URL, for Proxmox takes no body here. Raises ProxmoxError."""
-        return self._call("DELETE", path, params, WRITE_SECONDS)
+        return self._call("DELETE", path, params, self.write_seconds)
 
     def _call(self, method: str, path: tuple[str, ...], data: dict[str, Any], seconds: float) -> Any:
+        try:
+            return self._send(method, path, data, seconds)
+        except errors.SignInRefused:
+            if self.endpoint.login.is_token or not self._signed_in:
+                raise
+        self._signed_in = False  # a ticket holds for two hours; the password for longer
+        return self._send(method, path, data, seconds)
+
+    def _send(self, method: str, path: tuple[str, ...], data: dict[str, Any], seconds: float) -> Any:
         self._sign_in()
         plain = {name: int(value) if isinstance(value, bool) else value for name, value in data.items()}
         self._session.auth.timeout = (CONNECT_SECONDS, seconds)

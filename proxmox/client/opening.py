@@ -75,5 +75,5 @@ def note_offered(server: Server, pem: str) -> None:
         "offered_at": timezone.now(),
     }
     row, _made = ProxmoxAccess.objects.get_or_create(server=server)
-    if row.fingerprint != shown["offered_fingerprint"]:
+    if shown["offered_fingerprint"] not in (row.fingerprint, row.offered_fingerprint):
         ProxmoxAccess.objects.filter(pk=row.pk).update(**shown)

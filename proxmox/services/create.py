@@ -86,7 +86,7 @@ def plan_of(wanted: Wanted) -> dict[str, Any]:
         raise ValidationError({"name": problem})
     server = server or Server(name=wanted.name)
     creation = _filled(wanted.host, server, wanted)
-    return {name: str(value).strip() for name, value in plain_options(creation).items()}
+    return {name: value for name, value in plain_options(creation).items() if name != "description"}
 
 
 def _filled(host: Server, server: Server, wanted: Wanted) -> Creation:
@@ -168,7 +168,7 @@ def _begin(actor: Actor, creation: Creation) -> None:
 
 def _shown(creation: Creation) -> dict[str, Any]:
     keys = len(creation.ssh_keys.splitlines())
-    return {**plain_options(creation), "host": creation.host.name, "start": creation.start, "keys": keys}
+    return {**plain_options(creation), "host": creation.host.name, "start": creation.start, "more_keys": keys}
 
 
 @transaction.atomic

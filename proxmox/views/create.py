@@ -18,7 +18,7 @@ from pages.answers import done, form_data, refused, show_form, show_page, wants_
 from proxmox.addresses import NoAddress, gateway_of, next_free, settings_of
 from proxmox.create_options import plain_options
 from proxmox.forms.create import CreateForm, data_of
-from proxmox.models import Creation, Offer
+from proxmox.models import Creation, GuestSeen, Offer
 from proxmox.passwords import NoPasswordSecret
 from proxmox.services import create as services
 from proxmox.services.create import READ_OFFER, CreateRefused
@@ -143,6 +143,7 @@ def creation(request: HttpRequest, pk: int) -> HttpResponse:
         "options": [(name, str(value).strip()) for name, value in plain_options(row).items()],
         "errors": [(name, text) for name, texts in row.errors.items() for text in texts],
         "offered": offered,
+        "guest": GuestSeen.objects.present().filter(host=row.host, vmid=row.vmid or 0).first(),
         "keys": len(row.ssh_keys.splitlines()) + 1,
     }
     return show_page(request, "proxmox/creation.html", context, creation_json(row))

@@ -13,7 +13,6 @@ from accounts.models import ApiToken, User
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
-from proxmox.models import GuestReading, GuestSeen
 from proxmox.models import Creation, GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
@@ -105,9 +104,6 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
-def _guest_seen(_world: World) -> GuestSeen:
-    facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
-    return GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
 def _guest(_world: World) -> GuestSeen:
     facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
     found = GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
@@ -135,10 +131,6 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("proxmox/hosts/", "pk"): lambda world: _host().pk,
-    ("proxmox/hosts/", "kind"): lambda world: "lxc",
-    ("proxmox/hosts/", "vmid"): _guest,
-    ("proxmox/hosts/", "action"): lambda world: "stop",
-    ("proxmox/guests/", "pk"): lambda world: _guest_seen(world).pk,
     ("proxmox/hosts/", "kind"): lambda world: _guest(world).kind,
     ("proxmox/hosts/", "vmid"): lambda world: _guest(world).vmid,
     ("proxmox/hosts/", "action"): lambda world: "start",

@@ -1,5 +1,6 @@
 """A simulated Proxmox in front of the panel, and creates that run in this process."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from jobs.execute import carry_out, claim
 from jobs.models import Job
 from jobs.pulse import pulse
 from lab.pve import PveServer, World
+from lab.pve.world import Guest
 from proxmox.models import Creation, ProxmoxAccess
 from proxmox.services.create import Wanted, create_container
 from servers.models import Server
@@ -46,7 +48,7 @@ def ask(host: Server, name: str = "web1.example.org", **more) -> Creation:
 def run(creation: Creation) -> Creation:
     """Carry its job out as a worker would; gives the row as it is then."""
     try:
-        claimed = claim(creation.job_id)
+        claimed = claim(job_of(creation).pk)
         assert claimed is not None
         carry_out(claimed)
     finally:
@@ -55,7 +57,22 @@ def run(creation: Creation) -> Creation:
 
 
 def log_of(creation: Creation) -> str:
-    return "\n".join(Job.objects.get(pk=creation.job_id).lines.values_list("text", flat=True))
+    return "\n".join(job_of(creation).lines.values_list("text", flat=True))
+
+
+def job_of(creation: Creation) -> Job:
+    """Its job, as it is now."""
+    return Job.objects.get(pk=creation.job_id or 0)
+
+
+def made_by(pve: PveServer, creation: Creation) -> Guest:
+    """The container on Proxmox."""
+    return pve.world.guests[creation.vmid or 0]
+
+
+def address_in(guest: Guest) -> str:
+    found = re.search(r"ip=([0-9.]+)/", guest.config["net0"])
+    return found[1] if found else ""
 
 
 def guests_named(pve: PveServer, name: str = "web1.example.org") -> list[int]:

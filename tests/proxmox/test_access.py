@@ -10,6 +10,7 @@ from accounts.models import AuditEntry
 from jobs.models import Job, JobState
 from lab.pve import Grant, Lacks, PveServer, Refuses, Token, User, World
 from proxmox import rights
+from proxmox.checks import check_proxmox
 from proxmox.client import endpoint_of, errors, open_api
 from proxmox.client.opening import access_of, login_of_settings
 from proxmox.models import ProxmoxAccess
@@ -270,3 +271,17 @@ def test_a_missing_secret_is_told_by_the_field():
 def test_members_see_nothing_of_it(host, member_client):
     for path in ("access/", "access/edit/", "access/rights/"):
         assert member_client.get(url(host, path)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"PROXMOX_TOKEN": "nonsense"}, "proxmox.E001"),
+        ({"PROXMOX_USER": "api", "PROXMOX_PASS": "x"}, "proxmox.E002"),
+        ({"PROXMOX_USER": "api@pam"}, "proxmox.W003"),
+    ],
+)
+def test_settings_that_cannot_be_are_told_at_start(values, code):
+    with override_settings(**values):
+        assert [one.id for one in check_proxmox()] == [code]
+    assert check_proxmox() == []

@@ -52,6 +52,13 @@ def test_a_password_signs_in_and_changes_are_allowed_to_its_ticket(pve):
         assert names.node_of_task(upid) == "pve1"
 
 
+def test_a_ticket_that_has_run_out_is_asked_for_again(pve):
+    with NodeApi(endpoint(pve, login=Login("root@pam", "secret"))) as api:
+        api.version()
+        pve.cluster.access._key = b"another"  # as if the node had made new keys: no ticket holds any more
+        assert api.version().major == 9
+
+
 def test_true_and_false_are_sent_as_one_and_zero(api, pve):
     api.change_config("lxc", 101, {"onboot": False, "cores": None})
     assert pve.world.guests[101].config["onboot"] == 0
@@ -107,6 +114,13 @@ def test_a_hanging_api_is_given_up_in_time(pve):
         with pytest.raises(errors.NoAnswer):
             api.guests()
         assert time.monotonic() - began < 20
+    pve.faults.clear()
+
+
+def test_a_change_that_hangs_is_given_up_in_time_too(pve):
+    pve.faults.add(Slow(method="PUT", seconds=3600))
+    with NodeApi(endpoint(pve), write_seconds=0.5) as api, pytest.raises(errors.NoAnswer):
+        api.change_config("lxc", 101, {"memory": 512})
     pve.faults.clear()
 
 

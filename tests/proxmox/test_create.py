@@ -1,5 +1,8 @@
 """Creating containers on a simulated Proxmox that lies, loses answers and fails late."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -7,37 +10,42 @@ from django.db import connection
 from jobs.execute import claim
 from jobs.models import Job
 from jobs.services import stop_job
-from lab.pve import Drops, IdTaken, Lacks, Refuses, Slow, TaskFails
+from lab.pve import Drops, IdTaken, Lacks, PveServer, Refuses, Slow, TaskFails, World
 from proxmox.making import fingerprints_in
 from proxmox.models import AddressClaim, Creation
 from proxmox.passwords import NoPasswordSecret, vm_password
 from proxmox.services.create import CreateRefused, try_again
 from servers.models import Server
+from servers.services import DeleteRefused, delete_server
 from tests.jobs.processes import wait_for
 from tests.jobs.test_execute import in_thread
-from tests.proxmox.creating import ACTOR, ask, guests_named, log_of, run, simulated
+from tests.proxmox.creating import ACTOR, ask, guests_named, job_of, log_of, made_by, run, simulated
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CREATES = {"method": "POST", "path": "/nodes/pve1/lxc"}
+CREATES: dict[str, Any] = {"method": "POST", "path": "/nodes/pve1/lxc"}
 
 
 @pytest.fixture
-def pve(db):
-    with simulated() as (server, host):
-        server.host = host
-        yield server
+def both(db) -> Iterator[tuple[PveServer, Server]]:
+    with simulated() as found:
+        yield found
 
 
 @pytest.fixture
-def host(pve) -> Server:
-    return pve.host
+def pve(both) -> PveServer:
+    return both[0]
+
+
+@pytest.fixture
+def host(both) -> Server:
+    return both[1]
 
 
 def test_a_container_is_created_as_it_was_asked_for(pve, host):
     made = run(ask(host, memory=2048, swap=0, cores=3, disk=12, nesting=True, start=False,
                    name_servers=["9.9.9.9", "1.1.1.1"], ssh_keys="ssh-ed25519 AAAA ada"))  # fmt: skip
     assert (made.state, made.why) == ("done", "")
-    config = pve.world.guests[made.vmid].config
+    config = made_by(pve, made).config
     assert config["hostname"] == "web1.example.org"
     assert (config["memory"], config["swap"], config["cores"]) == (2048, 0, 3)
     assert config["rootfs"].endswith("size=12G")
@@ -48,7 +56,23 @@ def test_a_container_is_created_as_it_was_asked_for(pve, host):
     assert "gw=10.0.0.1" in config["net0"]
     assert "bridge=vmbr0" in config["net0"]
     assert made.marker in config["description"]
-    assert not pve.cluster.hypervisor.running(pve.world.guests[made.vmid])
+    assert not pve.cluster.hypervisor.running(made_by(pve, made))
+
+
+@pytest.mark.parametrize("version", ["7.4-17", "8.4.1", "9.1.1"])
+def test_every_version_makes_the_same_of_it(db, version):
+    with simulated(World.example(containers=2, version=version)) as (pve, host):
+        pve.faults.add(Drops(**CREATES, times=1, after=True))
+        made = run(ask(host))
+        config = made_by(pve, made).config
+        assert (made.state, config["unprivileged"], config["memory"]) == ("done", 1, 1024)
+        assert pve.cluster.hypervisor.running(made_by(pve, made))
+
+
+def test_a_server_whose_container_is_being_created_is_not_deleted(host):
+    made = ask(host)
+    with pytest.raises(DeleteRefused, match="being created"):
+        delete_server(ACTOR, made.server, "web1.example.org")
 
 
 def test_the_inventory_gets_the_server_and_its_address(host):
@@ -64,13 +88,13 @@ def test_a_server_of_the_inventory_keeps_its_address(pve, host):
     )
     made = run(ask(host, "db1", start=False))
     assert made.address == "10.0.0.77"
-    assert "ip=10.0.0.77/24" in pve.world.guests[made.vmid].config["net0"]
+    assert "ip=10.0.0.77/24" in made_by(pve, made).config["net0"]
 
 
 def test_it_is_started_when_asked_for(pve, host):
     made = run(ask(host))
     assert made.state == "done"
-    assert pve.cluster.hypervisor.running(pve.world.guests[made.vmid])
+    assert pve.cluster.hypervisor.running(made_by(pve, made))
     assert made.why  # nothing is behind the simulated one's address, and that is said
 
 
@@ -103,7 +127,7 @@ def test_an_id_that_somebody_took_in_between_is_his(pve, host):
 def test_a_create_that_fails_leaves_nothing_and_works_the_second_time(pve, host):
     fault = pve.faults.add(TaskFails(type="vzcreate", message="no space left"))
     made = run(ask(host, start=False))
-    assert (made.state, made.job.state) == ("failed", "failed")
+    assert (made.state, job_of(made).state) == ("failed", "failed")
     assert "no space left" in made.why
     assert not guests_named(pve)
     assert not AddressClaim.objects.exists()
@@ -219,7 +243,7 @@ def test_a_lost_answer_to_the_start_does_no_harm(pve, host, after):
     pve.faults.add(Drops(method="POST", path="*/status/start", times=1, after=after))
     made = run(ask(host))
     assert made.state == "done"
-    assert pve.cluster.hypervisor.running(pve.world.guests[made.vmid])
+    assert pve.cluster.hypervisor.running(made_by(pve, made))
 
 
 def test_stop_in_the_middle_leaves_nothing(pve, host):
@@ -227,13 +251,27 @@ def test_stop_in_the_middle_leaves_nothing(pve, host):
     creation = ask(host)
     thread = in_thread(run, creation)
     wait_for(lambda: guest_locked(pve))
-    stop_job(ACTOR, Job.objects.get(pk=creation.job_id))
+    stop_job(ACTOR, job_of(creation))
     thread.join(30)
     creation.refresh_from_db()
     assert (creation.state, creation.vmid) == ("stopped", None)
-    assert Job.objects.get(pk=creation.job_id).state == "stopped"
+    assert job_of(creation).state == "stopped"
     assert len(pve.world.guests) == 2
     assert not AddressClaim.objects.exists()
+
+
+def test_stop_while_it_starts_leaves_the_container_and_says_so(pve, host):
+    pve.world.durations["vzstart"] = 60
+    creation = ask(host)
+    thread = in_thread(run, creation)
+    wait_for(lambda: Creation.objects.filter(pk=creation.pk, made=True).exists())
+    stop_job(ACTOR, job_of(creation))
+    thread.join(30)
+    creation.refresh_from_db()
+    assert creation.state == "stopped"
+    assert f"Container {creation.vmid} is created and stays" in creation.why
+    assert guests_named(pve) == [creation.vmid]
+    assert Server.objects.get(name="web1.example.org").internal_ip == creation.address
 
 
 def guest_locked(pve) -> bool:
@@ -242,7 +280,7 @@ def guest_locked(pve) -> bool:
 
 def test_stop_before_it_begins_gives_the_address_back(host):
     creation = ask(host)
-    stop_job(ACTOR, Job.objects.get(pk=creation.job_id))
+    stop_job(ACTOR, job_of(creation))
     creation.refresh_from_db()
     assert creation.state == "stopped"
     assert not AddressClaim.objects.exists()
@@ -255,14 +293,14 @@ def test_a_killed_worker_is_followed_by_one_that_reads_what_is_there(pve, host, 
     from proxmox.create_options import options_of
 
     creation = ask(host, start=False)
-    assert claim(creation.job_id)
+    assert claim(job_of(creation).pk)
     with open_api(host) as api:
         upid = api.create_container(
             103, options_of(creation, panel_key="ssh-ed25519 AAAA x", password="x" * 9)
         )
     fields = {"vmid": 103, "state": "running", "create_upid": upid if asked else ""}
     Creation.objects.filter(pk=creation.pk).update(**fields)
-    Job.objects.filter(pk=creation.job_id).update(state="waiting")
+    Job.objects.filter(pk=job_of(creation).pk).update(state="waiting")
     made = run(creation)
     assert (made.state, made.vmid) == ("done", 103)
     assert guests_named(pve) == [103]
@@ -272,7 +310,7 @@ def test_a_job_that_is_lost_ends_its_create(host):
     from jobs import hooks
 
     creation = ask(host)
-    job = Job.objects.get(pk=creation.job_id)
+    job = job_of(creation)
     job.state, job.error = "lost", "Its worker died."
     hooks.ended(job)
     creation.refresh_from_db()

@@ -1,6 +1,5 @@
 """Fifty creates at once on two workers: real processes, one Proxmox, which hands out ids and reserves none."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from jobs.models import Job
 from proxmox.models import AddressClaim, Creation
 from servers.models import Server
 from tests.jobs.processes import wait_for, worker
-from tests.proxmox.creating import ask, simulated
+from tests.proxmox.creating import address_in, ask, simulated
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 MANY = 50
@@ -34,10 +33,10 @@ def test_fifty_creates_at_once_give_fifty_containers_ids_and_addresses(tmp_path:
     assert len(made) == MANY
     names = {guest.config["hostname"] for guest in made.values()}
     assert names == {f"c{number:02}.example.org" for number in range(MANY)}
-    addresses = {re.search(r"ip=([0-9.]+)/", guest.config["net0"])[1] for guest in made.values()}
+    addresses = {address_in(guest) for guest in made.values()}
     assert len(addresses) == MANY
     assert dict(Creation.objects.values_list("vmid", "address")) == {
-        vmid: re.search(r"ip=([0-9.]+)/", guest.config["net0"])[1] for vmid, guest in made.items()
+        vmid: address_in(guest) for vmid, guest in made.items()
     }
     assert set(Server.objects.filter(vm_host=host).values_list("internal_ip", flat=True)) == addresses
     assert not AddressClaim.objects.exists()
