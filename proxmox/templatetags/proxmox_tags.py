@@ -11,7 +11,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from pages.templatetags.pages_tags import binary_size, state
 
@@ -19,8 +19,8 @@ register = template.Library()
 
 HIGH, FULL = 0.75, 0.9
 WORDS = {
-    "running": _("running"), "stopped": _("stopped"), "paused": _("paused"), "suspended": _("suspended"),
-    "unknown": _("unknown"), "gone": _("gone"),
+    gettext_noop("running"), gettext_noop("stopped"), gettext_noop("paused"), gettext_noop("suspended"),
+    gettext_noop("unknown"), gettext_noop("gone"),
 }  # fmt: skip
 COLOURS = {"running": "active", "paused": "waiting", "suspended": "waiting"}
 

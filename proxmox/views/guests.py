@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, FloatField, Q, QuerySet, Value
+from django.db.models.functions import Cast, Coalesce, NullIf
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_http_methods
@@ -21,7 +22,15 @@ READ = ["GET", "HEAD"]
 STATES = [("running", _("running")), ("stopped", _("stopped")), ("idle", _("stopped, starts with its host"))]
 STATES += [("locked", _("locked")), ("gone", _("gone"))]
 MATCHES = [("yes", _("with a server")), ("no", _("without a server")), ("ambiguous", _("ambiguous"))]
-SHARES = {"cpu": F("cpu")} | {name: F(f"{name}_used") * 1.0 / F(name) for name in ("memory", "swap", "disk")}
+UNKNOWN = Value(-1.0)  # below all that is known, on every database
+
+
+def _share(name: str) -> Coalesce:
+    """What is used of something, to sort by."""
+    return Coalesce(Cast(F(f"{name}_used"), FloatField()) / NullIf(F(name), 0), UNKNOWN)
+
+
+SHARES = {"cpu": Coalesce("cpu", UNKNOWN)} | {name: _share(name) for name in ("memory", "swap", "disk")}
 
 
 def _by_state(rows: QuerySet[GuestSeen], state: str) -> QuerySet[GuestSeen]:
@@ -110,7 +119,7 @@ def guest(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_guest(request, pk)
     node = NodeSeen.objects.filter(host=row.host).first() or NodeSeen(host=row.host)
     job = live_job(request, row)
-    now = f"{live.stamp([node])} {job.pk if job else ''}"
+    now = f"{live.stamp([node])} {f'{job.pk} {job.state}' if job else ''}"
     looks.look_soon([node], vmid=row.vmid)
     if same := live.nothing_new(request, now):
         return same

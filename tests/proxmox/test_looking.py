@@ -20,7 +20,7 @@ from servers.services import change_server
 from tests.proxmox.nodes import add_server, answered_at, guest_of, looked_at, many_hosts, node_of, see
 from tests.proxmox.panel_side import host_row
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 def test_a_look_brings_the_host_its_guests_its_storages_and_their_configuration(pve, host):

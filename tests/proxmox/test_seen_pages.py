@@ -10,13 +10,17 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.actors import Actor
 from accounts.models import AuditEntry
+from jobs.models import Job, JobState
+from jobs.services import start_job
 from lab.pve import Slow
 from proxmox.models import GuestSeen, Matched, NodeSeen, NodeState, Numbers, ProxmoxAccess
 from servers.models import Server
 from tests.proxmox.nodes import add_server, guest_of, many_hosts, see
 
 JSON = {"Accept": "application/json"}
+pytestmark = pytest.mark.services
 
 
 def make_host(name: str = "pve1", state: str = NodeState.ANSWERS) -> Server:
@@ -122,7 +126,7 @@ def test_an_owner_may_not_operate_a_guest_that_only_has_the_name_of_his_server(h
 
 def test_what_a_host_says_is_text_on_every_page(hosts, admin_client):
     bad = '"><script>alert(1)</script>'
-    guest = make_guest(hosts[0], 101, bad, tags=bad, lock=bad, config={bad: bad}, addresses=[bad])
+    guest = make_guest(hosts[0], 101, bad, tags=bad, lock=bad, config={bad: bad})
     NodeSeen.objects.update(
         error=bad, state=NodeState.DOWN, version=bad, storages=[{"storage": bad, "type": bad}]
     )
@@ -172,6 +176,22 @@ def test_a_part_that_is_asked_for_again_is_empty_while_nothing_is_new(hosts, adm
     one = admin_client.get(guest.get_absolute_url())
     again["Gestion-Seen"] = one.context["stamp"]
     assert admin_client.get(guest.get_absolute_url(), headers=again).status_code == 204
+
+
+def test_what_is_done_with_a_guest_is_shown_and_so_is_what_failed_a_moment_ago(hosts, admin_client, admin):
+    guest = make_guest(hosts[0], 101)
+    args = {"host": hosts[0].pk, "kind": "lxc", "vmid": 101, "name": "ct101", "action": "stop"}
+    job = start_job(Actor(admin, "ada"), "proxmox.power", "Stop it now", args, subject=hosts[0])
+    page = admin_client.get(guest.get_absolute_url())
+    assert "Stop it now" in page.content.decode()
+    again = {"HX-Request": "true", "Gestion-Seen": page.context["stamp"]}
+    Job.objects.filter(pk=job.pk).update(
+        state=JobState.FAILED, error="CT is locked (backup)", ended_at=timezone.now()
+    )
+    assert admin_client.get(guest.get_absolute_url(), headers=again).status_code == 200
+    assert "CT is locked (backup)" in admin_client.get(guest.get_absolute_url()).content.decode()
+    Job.objects.filter(pk=job.pk).update(ended_at=timezone.now() - timedelta(hours=1))
+    assert "CT is locked" not in admin_client.get(guest.get_absolute_url()).content.decode()
 
 
 def test_a_day_is_drawn_and_told(hosts, admin_client):
