@@ -52,7 +52,9 @@ def validate_destination(value: str) -> None:
 
 
 def _validate(value: str) -> None:
-    if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
+    # rsnapshot takes every name that begins or ends with two dots for a way out
+    dots = any(part.startswith("..") or part.endswith("..") for part in value.split("/"))
+    if not value.startswith("/") or dots or _CONTROL.search(value) or value != value.strip():
         raise ValidationError(_("Enter an absolute folder such as /srv, without “..”."))
     if _PATTERN.search(value):
         raise ValidationError(_("A folder with * ? [ ] or \\ in its name cannot be used here."))

@@ -1,6 +1,7 @@
 """Backups: what is copied from where to where, how many copies are kept, and the data that deleted ones left."""
 
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from backups.folders import validate_destination, validate_excludes, validate_source
+from backups.folders import excluded, validate_destination, validate_excludes, validate_source
 from servers.models import Server
-from servers.validators import validate_text
+from servers.validators import normal_folder, validate_text
 
 if TYPE_CHECKING:
     from accounts.models import User
@@ -159,6 +160,13 @@ class Backup(models.Model):
     def get_absolute_url(self) -> str:
         """The backup's page."""
         return reverse("backups:backup", args=[self.pk])
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Bring what was typed into its one form, then check each field."""
+        self.source_folder = normal_folder(self.source_folder)
+        self.destination_folder = normal_folder(self.destination_folder)
+        self.excludes = ", ".join(dict.fromkeys(excluded(self.excludes)))
+        super().clean_fields(exclude)
 
     @property
     def keeps(self) -> dict[Level, int]:

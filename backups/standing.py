@@ -1,0 +1,84 @@
+"""Whether a backup is as it should be: pure, from when each level last went well and how the last run ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from backups.models import Level
+
+DAY = timedelta(days=1)
+
+
+class Standing(models.TextChoices):
+    """How a backup stands; everything but good, running and switched off is red."""
+
+    HELD = "held", _("held")
+    FAILED = "failed", _("failed")
+    OVERDUE = "overdue", _("stale")
+    NEVER = "never", _("never run")
+    RUNNING = "running", _("running")
+    OFF = "off", _("switched off")
+    GOOD = "ok", _("good")
+
+    @property
+    def red(self) -> bool:
+        """Whether somebody should look at it."""
+        return self in {Standing.HELD, Standing.FAILED, Standing.OVERDUE, Standing.NEVER}
+
+
+class Ended(models.TextChoices):
+    """How the last run ended, as far as the standing is concerned."""
+
+    NOT_YET = "", _("not run yet")
+    RUNNING = "running", _("running")
+    GOOD = "good", _("good")
+    HELD = "held", _("held")
+    FAILED = "failed", _("failed")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the standing depends on. `good`: when the last good run of each level ended."""
+
+    active: bool
+    created_at: datetime
+    keeps: tuple[Level, ...]  # the lowest first
+    good: Mapping[Level, datetime] = field(default_factory=dict)
+    last: Ended = Ended.NOT_YET
+
+
+def allowed(level: Level) -> timedelta:
+    """How old the last good run of a level may be: one may be missed, but no more than a day."""
+    return level.every + min(level.every, DAY)
+
+
+def late_levels(facts: Facts, now: datetime) -> list[Level]:
+    """The levels whose last good run is older than their rhythm allows; counted from the start if there is none."""
+    return [level for level in facts.keeps if now - facts.good.get(level, facts.created_at) > allowed(level)]
+
+
+def next_run(facts: Facts) -> datetime | None:
+    """When the lowest level is due again; None while switched off. A time that has passed means: now."""
+    if not facts.active or not facts.keeps:
+        return None
+    level = facts.keeps[0]
+    last = facts.good.get(level)
+    return last + level.every if last else facts.created_at
+
+
+def standing(facts: Facts, now: datetime) -> Standing:
+    """How the backup stands now; of several troubles, the one to see to first."""
+    if facts.last == Ended.RUNNING:
+        return Standing.RUNNING
+    if facts.last == Ended.HELD:
+        return Standing.HELD
+    if not facts.active:
+        return Standing.OFF
+    if facts.last == Ended.FAILED:
+        return Standing.FAILED
+    if not facts.good:
+        return Standing.NEVER
+    return Standing.OVERDUE if late_levels(facts, now) else Standing.GOOD

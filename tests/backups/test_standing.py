@@ -1,0 +1,62 @@
+"""When a backup is good, and what is wrong with one that is not."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backups.models import Level
+from backups.standing import Ended, Facts, Standing, allowed, late_levels, next_run, standing
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ALL = tuple(Level)
+HOUR = timedelta(hours=1)
+
+
+def facts(**fields) -> Facts:
+    return Facts(**{"active": True, "created_at": START, "keeps": ALL, "last": Ended.GOOD, **fields})
+
+
+@pytest.mark.parametrize(
+    ("level", "hours"), [("hourly", 8), ("daily", 48), ("weekly", 8 * 24), ("monthly", 31 * 24)]
+)
+def test_one_run_may_be_missed_but_no_more_than_a_day(level, hours):
+    good = facts(keeps=(Level(level),), good={Level(level): START})
+    assert allowed(Level(level)) == hours * HOUR
+    assert standing(good, START + hours * HOUR) == Standing.GOOD
+    assert standing(good, START + hours * HOUR + timedelta(seconds=1)) == Standing.OVERDUE
+
+
+def test_a_higher_level_that_never_ran_is_late_only_when_its_time_has_passed():
+    now = START + timedelta(days=5)
+    good = facts(good={Level.HOURLY: now, Level.DAILY: now})
+    assert standing(good, now) == Standing.GOOD
+    assert late_levels(facts(good={Level.HOURLY: now}), now) == [Level.DAILY]
+
+
+def test_a_backup_that_never_ran_is_red_from_the_start():
+    assert standing(facts(last=Ended.NOT_YET), START) == Standing.NEVER
+    assert next_run(facts(last=Ended.NOT_YET)) == START
+
+
+@pytest.mark.parametrize(("last", "stands"), [("held", "held"), ("failed", "failed"), ("running", "running")])
+def test_how_the_last_run_ended_counts_before_its_age(last, stands):
+    assert standing(facts(last=Ended(last), good={Level.HOURLY: START}), START) == Standing(stands)
+
+
+def test_switched_off_is_not_red_unless_it_is_held():
+    assert standing(facts(active=False), START + timedelta(days=99)) == Standing.OFF
+    assert standing(facts(active=False, last=Ended.HELD), START) == Standing.HELD
+    assert next_run(facts(active=False)) is None
+
+
+moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(
+    st.dictionaries(st.sampled_from(ALL), moments), moments, st.timedeltas(timedelta(), timedelta(days=99))
+)
+def test_what_is_late_stays_late_until_it_runs(good, now, later):
+    late = set(late_levels(facts(good=good), now))
+    assert late <= set(late_levels(facts(good=good), now + later))
