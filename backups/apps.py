@@ -12,3 +12,6 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from backups import works_runs
+
+        works_runs.register()
