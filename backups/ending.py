@@ -20,6 +20,7 @@ def end_run(
     state: RunState,
     code: str = "",
     words: str = "",
+    *,
     look: Look | None = None,
     output: str = "",
 ) -> bool:

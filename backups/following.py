@@ -56,9 +56,12 @@ def _foreseen(run: BackupRun) -> dict[str, int]:
     # The first copy is as big as all of the source, and says nothing about those that follow.
     first = done.values_list("pk", flat=True).last()
     recent = [figures for figures in recent if figures["pk"] != first]
-    sizes = [max(figures["grown_bytes"], figures["bytes_transferred"] or 0) for figures in recent]
+    sizes = [max(figures["grown_bytes"] or 0, figures["bytes_transferred"] or 0) for figures in recent]
     inodes = [figures["grown_inodes"] or 0 for figures in recent]
-    return {"need_bytes": max(0, *sizes, 0) * 3 // 2, "need_inodes": max(0, *inodes, 0) * 3 // 2}
+    return {
+        "need_bytes": max(sizes, default=0) * 3 // 2,
+        "need_inodes": max(0, max(inodes, default=0)) * 3 // 2,
+    }
 
 
 class Follower:
@@ -172,7 +175,7 @@ class Follower:
         self._finish(state, look.facts.get("why", ""), look.facts.get("words", ""), look)
 
     def _finish(self, state: RunState, code: str, words: str, look: Look) -> None:
-        end_run(self.run, state, code, words, look, self.tail.decode(errors="replace"))
+        end_run(self.run, state, code, words, look=look, output=self.tail.decode(errors="replace"))
         runner.forget(self.host, self.run.name)
 
     def _tell(self, look: Look) -> None:

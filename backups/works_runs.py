@@ -91,7 +91,7 @@ def run_due() -> list[BackupRun]:
 
 
 def look_after_runs() -> None:
-    """Find runs without a job and jobs that sleep though the server is back; let waiting ones begin; run what is due."""
+    """Find runs that nobody follows, let waiting ones begin, run what is due."""
     now = timezone.now()
     for run in BackupRun.objects.filter(state=RunState.RUNNING).select_related("job", "backup__destination"):
         job = run.job

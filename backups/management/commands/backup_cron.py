@@ -60,10 +60,10 @@ def _one(backup: Backup, level: Level, now: datetime) -> list[Level]:
     if level not in backup.keeps:
         return []
     last = runs.rotated_of(runs.state_of(backup)).get(level)
-    if settings.BACKUP_SCHEDULE and last:
-        if rhythm.slot(level, last.astimezone(now.tzinfo)) == rhythm.slot(level, now):
-            return []
-    return [level]
+    if last is None or not settings.BACKUP_SCHEDULE:
+        return [level]
+    done = rhythm.slot(level, last.astimezone(now.tzinfo)) == rhythm.slot(level, now)
+    return [] if done else [level]
 
 
 def _in_the_way(backup: Backup, levels: list[Level]) -> str:
