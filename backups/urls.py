@@ -2,5 +2,7 @@
 
 from django.urls import URLPattern
 
+from backups import urls_plans
+
 app_name = "backups"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [*urls_plans.urlpatterns]

@@ -22,7 +22,7 @@ class FolderField(forms.CharField):
         return normal_folder(super().to_python(value) or "")
 
 
-class BackupForm(forms.ModelForm[Backup]):
+class BackupForm(forms.ModelForm):
     """A backup; where its copies go is asked only when it is made."""
 
     source_folder = FolderField(

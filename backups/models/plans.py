@@ -175,6 +175,17 @@ class Backup(models.Model):
         return {level: count for level, count in counts.items() if count}
 
     @property
+    def kept(self) -> list[tuple[Level, int]]:
+        """The same as pairs, for pages."""
+        return list(self.keeps.items())
+
+    @property
+    def left_out(self) -> list[str]:
+        """What is left out, seen from the source folder."""
+        proc_sys = ["/proc", "/sys"] if self.exclude_proc_sys else []
+        return proc_sys + list(excluded(self.excludes))
+
+    @property
     def lowest(self) -> Level:
         """The level into which a new copy goes; the others are fed from the one below."""
         return next(iter(self.keeps))

@@ -1,10 +1,10 @@
 """Sets: backups that run together, in their order, and never twice at once."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.core.validators import MaxValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -24,6 +24,15 @@ class BackupSetQuerySet(models.QuerySet["BackupSet"]):
     def visible_to(self, user: "User") -> "BackupSetQuerySet":
         """All for an admin; none for anyone else, since a set goes over many people's servers."""
         return self if user.is_admin else self.none()
+
+    def with_last(self) -> Any:
+        """With what became of the last run: `last_state`, `last_words`, `last_at`; None where there was none."""
+        last = BackupSetRun.objects.filter(set=OuterRef("pk")).order_by("-started_at", "-pk")
+        return self.annotate(
+            last_state=Subquery(last.values("state")[:1]),
+            last_words=Subquery(last.values("words")[:1]),
+            last_at=Subquery(last.values("started_at")[:1]),
+        )
 
 
 class BackupSet(models.Model):

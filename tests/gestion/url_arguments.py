@@ -8,8 +8,10 @@ the member nor to the owner of another server.
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from accounts.models import ApiToken, User
+from backups.models import Backup, LeftData
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
@@ -99,6 +101,18 @@ def _port(world: World) -> PortForward:
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
 
 
+def _backup(world: World) -> Backup:
+    destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
+    there = {"destination": destination, "destination_folder": "/backups/web1"}
+    return Backup.objects.get_or_create(**there, defaults={"source": world.server})[0]
+
+
+def _left(world: World) -> LeftData:
+    destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
+    facts = {"destination": destination, "folder": "/backups/gone", "of": f"{world.server}:/"}
+    return LeftData.objects.get_or_create(uuid=UUID(int=1), defaults=facts)[0]
+
+
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
@@ -108,6 +122,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
+    ("backups/", "pk"): lambda world: _backup(world).pk,
+    ("backups/servers/", "pk"): lambda world: world.server.pk,
+    ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
