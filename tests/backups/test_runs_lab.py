@@ -35,7 +35,8 @@ setfattr -n user.note -v "kept as it is" d7/f7
 # Everything rsync is to keep, in one list: kinds, modes, owners, times, sizes, links, contents, ACLs, attributes.
 LIST = r"""
 cd "$1" && {
-  find . -printf '%P|%y|%m|%U:%G|%s|%T@|%l|%n\0' | sort -z | tr '\0' '\n'
+  find . -type d -printf '%P|%m|%U:%G|%T@\0' | sort -z | tr '\0' '\n'
+  find . ! -type d -printf '%P|%y|%m|%U:%G|%s|%T@|%l\0' | sort -z | tr '\0' '\n'
   find . -type f -print0 | sort -z | xargs -0 sha256sum
   find . ! -type l -print0 | sort -z | xargs -0 getfacl -n -p 2>/dev/null
   find . ! -type l -print0 | sort -z | xargs -0 getfattr -d 2>/dev/null
@@ -65,6 +66,10 @@ def test_a_hard_tree_goes_through_all_four_levels_and_every_copy_stays_as_it_was
     assert first.rotated == ["hourly"]
     original = listing(place.here, SOURCE_FOLDER)
     assert listing(place.there, f"{DESTINATION}/hourly.0/data") == original
+    twins = sh(
+        place.there, f"stat -c %i {DESTINATION}/hourly.0/data/d1/f1 {DESTINATION}/hourly.0/data/d2/linked"
+    )
+    assert len(set(twins.split())) == 1
     blocks = int(sh(place.there, f"stat -c %b {DESTINATION}/hourly.0/data/sparse"))
     assert blocks * 512 < 5_000_000
 
