@@ -229,5 +229,5 @@ class WhateverIsTyped(TestCase):
         fields = [line.split("\t") for line in config.split("\n") if "\t" in line]
         assert ["snapshot_root", f"{backup.destination_folder}/"] in fields
         assert ["backup", f"source:{backup.source_folder}/", "data/"] in fields
-        assert len(fields) == 19
+        assert len(fields) == 20
         assert all(line.startswith("/") for line in patterns.split("\n")[1:-1])

@@ -42,6 +42,7 @@ OWN = {
     "servers:list",
     "keymanager:overview",
     "forwarding:ports",
+    "backups:backups",
     "keymanager:my_keys",
 }
 
