@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from backups.configs import configured
+from backups.desired_runner import runner_files
 from backups.folders import excluded
 from backups.models import Backup
 from backups.paths import DATA, SOURCE, Paths
@@ -130,5 +131,5 @@ def desired(server: Server) -> State | None:
     plans = plans_on(server)
     if not plans:
         return None
-    items: tuple[Item, ...] = tuple(item for plan in plans for item in files(plan))
+    items: tuple[Item, ...] = (*(item for plan in plans for item in files(plan)), *runner_files())
     return State(kind=KIND, items=items, checks=tuple(check for plan in plans for check in checks(plan)))

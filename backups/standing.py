@@ -1,5 +1,6 @@
 """Whether a backup is as it should be: pure, from when each level last went well and how the last run ended."""
 
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from backups.models import Level
+from backups.rhythm import HOURS, slot
 
 DAY = timedelta(days=1)
 
@@ -48,6 +50,7 @@ class Facts:
     keeps: tuple[Level, ...]  # the lowest first
     good: Mapping[Level, datetime] = field(default_factory=dict)
     last: Ended = Ended.NOT_YET
+    tried_at: datetime | None = None  # when the last run began, whatever came of it
 
 
 def allowed(level: Level) -> timedelta:
@@ -60,13 +63,28 @@ def late_levels(facts: Facts, now: datetime) -> list[Level]:
     return [level for level in facts.keeps if now - facts.good.get(level, facts.created_at) > allowed(level)]
 
 
-def next_run(facts: Facts) -> datetime | None:
-    """When the lowest level is due again; None while switched off. A time that has passed means: now."""
+def next_run(facts: Facts, now: datetime) -> datetime | None:
+    """When the lowest level is due again; None while switched off, `now` when it is due already.
+
+    `now` is in the panel's time zone: the slots of rhythm begin by its calendar.
+    """
     if not facts.active or not facts.keeps:
         return None
     level = facts.keeps[0]
-    last = facts.good.get(level)
-    return last + level.every if last else facts.created_at
+    for moment in (facts.good.get(level), facts.tried_at):
+        if moment and slot(level, moment.astimezone(now.tzinfo)) == slot(level, now):
+            return _slot_end(level, now)
+    return now
+
+
+def _slot_end(level: Level, now: datetime) -> datetime:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if level == Level.HOURLY:
+        return midnight + timedelta(hours=now.hour // HOURS * HOURS + HOURS)
+    days = {Level.DAILY: 1, Level.WEEKLY: 7 - now.weekday()}.get(level)
+    if days is None:  # the first of the next month
+        days = monthrange(now.year, now.month)[1] - now.day + 1
+    return midnight + timedelta(days=days)
 
 
 def standing(facts: Facts, now: datetime) -> Standing:

@@ -259,10 +259,16 @@ CELERY_WORKER_POOL = "threads"
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # when things ran last is in the database, not in a file
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
-_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})
+_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "6"})
 JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
+
+# Backups: how many run at once on one backup server, and when one that gets nowhere is ended.
+BACKUPS_AT_ONCE = env.int("BACKUPS_AT_ONCE", default=2)
+BACKUP_SCHEDULE = env.bool("BACKUP_SCHEDULE", default=True)
+BACKUP_STALL_SECONDS = env.int("BACKUP_STALL_SECONDS", default=1800)
+BACKUP_LONGEST_HOURS = env.int("BACKUP_LONGEST_HOURS", default=48)
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

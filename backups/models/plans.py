@@ -32,7 +32,7 @@ class Level(models.TextChoices):
 
     @property
     def every(self) -> timedelta:
-        """The time between two copies of this level; "hourly" is every four hours."""
+        """The longest time between two copies of this level; "hourly" is every four hours."""
         return _EVERY[self.value]
 
 
@@ -40,7 +40,7 @@ _EVERY = {
     "hourly": timedelta(hours=4),
     "daily": timedelta(days=1),
     "weekly": timedelta(weeks=1),
-    "monthly": timedelta(days=30),
+    "monthly": timedelta(days=31),
 }
 
 

@@ -9,7 +9,7 @@ from jobs.models import JobState
 from lab import Fleet
 from servers.models import Rollout, RolloutState
 from servers.services import look_closer, roll_out
-from tests.backups.lab_rows import SYSTEM, let_in, planned, shut_out
+from tests.backups.plans_lab_rows import SYSTEM, let_in, planned, shut_out
 from tests.forwarding.lab_rows import enlist
 from tests.forwarding.working import work_off
 

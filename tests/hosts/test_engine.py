@@ -142,6 +142,15 @@ def test_a_failing_staged_check_ends_in_the_old_state_and_never_shows_the_new_fi
     assert leftovers(host) == []
 
 
+def test_a_staged_check_finds_what_does_not_change_in_its_place() -> None:
+    host = MemoryHost()
+    check = Command(("check", STAGED("/etc/web/a"), STAGED("/etc/web/b")))
+    host.answers({("check",): 'cat "$2" "$3" >"$ROOT/etc/found"'})
+    for number in (b"one", b"two"):
+        put(host, State("web", (File("/etc/web/a", b"same"), File("/etc/web/b", number)), checks=(check,)))
+        assert host.read("/etc/found") == b"same" + number
+
+
 def test_a_failing_check_in_place_ends_in_the_old_state_without_activation() -> None:
     host = MemoryHost()
     put(host, state())
