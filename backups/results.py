@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 from django.utils import timezone
@@ -113,11 +114,25 @@ def _summary(backup: Backup, state: BackupState | None, running: BackupRun | Non
     if running:
         ended = Ended.RUNNING
     good = {Level(level): moment for level, moment in rotated_of(state).items()} if state else {}
-    tried_at = last.asked_at if last else None
-    facts = Facts(backup.active, backup.created_at, tuple(backup.keeps), good, ended, tried_at)
     copies = tuple(
         Copy(name, datetime.fromtimestamp(at, UTC)) for name, at in (state.copies if state else ())
+    )
+    facts = Facts(
+        backup.active,
+        backup.created_at,
+        tuple(backup.keeps),
+        good,
+        ended,
+        _can_rotate(backup, {copy.name for copy in copies}),
+        last.asked_at if last else None,
     )
     late = tuple(late_levels(facts, now)) if facts.active else ()
     size = state.good_bytes if state else None
     return Summary(standing(facts, now), late, next_run(facts, now), last, running, size, copies)
+
+
+def _can_rotate(backup: Backup, names: set[str]) -> frozenset[Level]:
+    """The levels for which the level below has its last copy, which they take over."""
+    kept = list(backup.keeps.items())
+    pairs = pairwise(kept)
+    return frozenset(above for (below, count), (above, _) in pairs if f"{below.value}.{count - 1}" in names)

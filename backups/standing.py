@@ -43,13 +43,17 @@ class Ended(models.TextChoices):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the standing depends on. `good`: when the last good run of each level ended."""
+    """What the standing depends on. `good`: when the last run that rotated a level began.
+
+    `can`: the levels above the lowest for which there is a copy to take over from the level below.
+    """
 
     active: bool
     created_at: datetime
     keeps: tuple[Level, ...]  # the lowest first
     good: Mapping[Level, datetime] = field(default_factory=dict)
     last: Ended = Ended.NOT_YET
+    can: frozenset[Level] = frozenset()
     tried_at: datetime | None = None  # when the last run began, whatever came of it
 
 
@@ -59,8 +63,21 @@ def allowed(level: Level) -> timedelta:
 
 
 def late_levels(facts: Facts, now: datetime) -> list[Level]:
-    """The levels whose last good run is older than their rhythm allows; counted from the start if there is none."""
-    return [level for level in facts.keeps if now - facts.good.get(level, facts.created_at) > allowed(level)]
+    """The levels whose last good run is older than their rhythm allows.
+
+    The lowest counts from the start if it never ran. A higher one is late only if there is a copy that it should
+    have taken over, and not before its first time: that comes when the level below has all of its copies.
+    """
+    found = []
+    for level in facts.keeps:
+        last = facts.good.get(level)
+        if level == facts.keeps[0]:
+            last = last or facts.created_at
+        elif level not in facts.can:
+            continue
+        if last and now - last > allowed(level):
+            found.append(level)
+    return found
 
 
 def next_run(facts: Facts, now: datetime) -> datetime | None:

@@ -28,11 +28,12 @@ def test_one_run_may_be_missed_but_no_more_than_a_day(level, hours):
     assert standing(good, START + hours * HOUR + timedelta(seconds=1)) == Standing.OVERDUE
 
 
-def test_a_higher_level_that_never_ran_is_late_only_when_its_time_has_passed():
+def test_a_higher_level_is_late_only_when_there_is_a_copy_that_it_should_have_taken_over():
     now = START + timedelta(days=5)
-    good = facts(good={Level.HOURLY: now, Level.DAILY: now})
-    assert standing(good, now) == Standing.GOOD
-    assert late_levels(facts(good={Level.HOURLY: now}), now) == [Level.DAILY]
+    good = {Level.HOURLY: now, Level.DAILY: START}
+    assert late_levels(facts(good=good), now) == []
+    assert late_levels(facts(good=good, can=frozenset({Level.DAILY})), now) == [Level.DAILY]
+    assert late_levels(facts(good={Level.HOURLY: now}, can=frozenset({Level.DAILY})), now) == []
 
 
 def test_a_backup_that_never_ran_is_red_from_the_start():
@@ -78,5 +79,5 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
     st.dictionaries(st.sampled_from(ALL), moments), moments, st.timedeltas(timedelta(), timedelta(days=99))
 )
 def test_what_is_late_stays_late_until_it_runs(good, now, later):
-    late = set(late_levels(facts(good=good), now))
-    assert late <= set(late_levels(facts(good=good), now + later))
+    all_can = facts(good=good, can=frozenset(ALL))
+    assert set(late_levels(all_can, now)) <= set(late_levels(all_can, now + later))
