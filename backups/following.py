@@ -14,7 +14,7 @@ from backups.models.runs import BackupState
 from backups.paths import Paths
 from backups.runner import Look
 from hosts.host import Host
-from jobs.models import Job
+from jobs.models import Job, seconds_said
 from jobs.run import Run, Stopped
 from servers.models import Rollout, RolloutState
 
@@ -194,7 +194,7 @@ class Follower:
                 "bytes": progress.bytes,
                 "percent": percent,
                 "rate": progress.rate,
-                "left": progress.left if percent is not None else None,
+                "left_words": seconds_said(progress.left) if percent is not None and progress.left else "",
             }
         )
 

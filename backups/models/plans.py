@@ -18,8 +18,10 @@ from servers.validators import normal_folder, validate_text
 
 if TYPE_CHECKING:
     from accounts.models import User
+    from backups.models.runs import BackupRun
 
 MOST_KEPT = 400
+RECENT_RUNS = 8  # on the page of a backup
 
 
 class Level(models.TextChoices):
@@ -184,6 +186,11 @@ class Backup(models.Model):
         """What is left out, seen from the source folder."""
         proc_sys = ["/proc", "/sys"] if self.exclude_proc_sys else []
         return proc_sys + list(excluded(self.excludes))
+
+    @property
+    def recent_runs(self) -> "list[BackupRun]":
+        """The last few runs, the newest first."""
+        return list(self.runs.select_related("job").defer("output")[:RECENT_RUNS])
 
     @property
     def lowest(self) -> Level:

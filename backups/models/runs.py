@@ -166,6 +166,11 @@ class BackupRun(models.Model):
         return self.state == RunState.HELD and self.code in ACCEPTABLE
 
     @property
+    def accepted(self) -> list[str]:
+        """What a person said to pass, in words."""
+        return [str(Hold(code).label) for code in self.accepts if code in Hold.values]
+
+    @property
     def hold(self) -> str:
         """What the guard found, in words for people."""
         return str(Hold(self.code).label) if self.code in Hold.values else ""
