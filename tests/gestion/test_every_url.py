@@ -43,6 +43,7 @@ OWN = {
     "keymanager:overview",
     "forwarding:ports",
     "backups:backups",
+    "backups:runs",
     "keymanager:my_keys",
 }
 
