@@ -106,8 +106,11 @@ def _slot_end(level: Level, now: datetime) -> datetime:
 
 def standing(facts: Facts, now: datetime) -> Standing:
     """How the backup stands now; of several troubles, the one to see to first."""
-    if facts.last == Ended.RUNNING:
-        return Standing.RUNNING
+    late = facts.active and bool(late_levels(facts, now))
+    if (
+        facts.last == Ended.RUNNING
+    ):  # one that hangs must not hide that it is late; a first copy may take days
+        return Standing.OVERDUE if late and facts.good else Standing.RUNNING
     if facts.last == Ended.HELD:
         return Standing.HELD
     if not facts.active:
@@ -116,4 +119,4 @@ def standing(facts: Facts, now: datetime) -> Standing:
         return Standing.FAILED
     if not facts.good:
         return Standing.NEVER
-    return Standing.OVERDUE if late_levels(facts, now) else Standing.GOOD
+    return Standing.OVERDUE if late else Standing.GOOD

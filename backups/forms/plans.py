@@ -26,7 +26,7 @@ class BackupForm(forms.ModelForm):
     """A backup; where its copies go is asked only when it is made."""
 
     source_folder = FolderField(
-        label=_("Folder"), max_length=1000, help_text=_("What is copied, such as / or /srv.")
+        label=_("Folder"), max_length=1000, initial="/", help_text=_("What is copied, such as / or /srv.")
     )
     destination_folder = FolderField(
         label=_("Folder there"),

@@ -29,7 +29,6 @@ from pages.lists import Filter, ListPage, render_list
 from pages.templatetags.pages_tags import binary_size
 from servers.models import Rollout, Server
 
-MOST_RUNS = 10
 MOST_POINTS = 200
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -119,15 +118,21 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "backup": row,
         "summary": summary,
+        "own": _own(request, row),
         "rollout": Rollout.objects.filter(server=row.destination, kind=KIND).first(),
         "trying": jobs.filter(work=services.TRY).exclude(state__in=ENDED).order_by("-pk").first(),
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
         "verdict": verdict(answers) if answers else "",
-        "runs": row.runs.defer("output")[:MOST_RUNS],
         "graphs": graphs_of(row),
         "missing": missing(row) if user_of(request).is_admin and not _lets_in(answers) else None,
     }
     return show_page(request, "backups/backup.html", context)
+
+
+def _own(request: HttpRequest, row: Backup) -> set[int]:
+    """Those of its two servers whose pages the user may open."""
+    servers = Server.objects.visible_to(user_of(request)).filter(pk__in=[row.source_id, row.destination_id])
+    return set(servers.values_list("pk", flat=True))
 
 
 def graphs_of(row: Backup) -> list[Graph]:

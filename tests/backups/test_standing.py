@@ -46,6 +46,12 @@ def test_how_the_last_run_ended_counts_before_its_age(last, stands):
     assert standing(facts(last=Ended(last), good={Level.HOURLY: START}), START) == Standing(stands)
 
 
+def test_a_run_that_hangs_does_not_hide_that_the_backup_is_stale():
+    week = START + timedelta(days=7)
+    assert standing(facts(last=Ended.RUNNING, good={Level.HOURLY: START}), week) == Standing.OVERDUE
+    assert standing(facts(last=Ended.RUNNING), week) == Standing.RUNNING  # the first copy
+
+
 def test_switched_off_is_not_red_unless_it_is_held():
     assert standing(facts(active=False), START + timedelta(days=99)) == Standing.OFF
     assert standing(facts(active=False, last=Ended.HELD), START) == Standing.HELD

@@ -43,7 +43,10 @@ OWN = {
     "keymanager:overview",
     "forwarding:ports",
     "backups:backups",
+    "backups:health",
     "backups:runs",
+    "backups:zabbix_duration",
+    "backups:zabbix_list",
     "keymanager:my_keys",
 }
 
