@@ -69,7 +69,7 @@ class BackupForm(forms.ModelForm):
             return data
         for name in (*KEEPS, "shrink_limit"):
             if data.get(name) is None and name not in self.errors:
-                data[name] = Backup._meta.get_field(name).default
+                data[name] = getattr(Backup(), name)
         if not data.get("destination_folder") and "destination_folder" not in self.errors:
             made = suggested(data["source"], data.get("destination")) if data.get("source") else None
             data["destination_folder"] = made.destination_folder if made else ""

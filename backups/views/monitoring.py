@@ -112,16 +112,18 @@ def zabbix_hourly_duration(_request: HttpRequest, rows: BackupQuerySet) -> HttpR
     done = BackupRun.objects.filter(backup__in=rows.order_by().values("pk"), state=RunState.DONE)
     recent = done.filter(ended_at__gt=timezone.now() - timedelta(days=7), started_at__isnull=False)
     hourly = [
-        (run.pk, run.started_at)
-        for run in recent.defer("output").order_by("-started_at")[:1000]
-        if Level.HOURLY.value in run.rotated
+        (pk, began)
+        for pk, began, rotated in recent.order_by("-started_at").values_list("pk", "started_at", "rotated")[
+            :1000
+        ]
+        if began and Level.HOURLY.value in rotated
     ]
     if not hourly:
         return _plain(0)
     newest = hourly[0][1]
     together = [pk for pk, began in hourly if newest - began < Level.HOURLY.every]
-    span = done.filter(pk__in=together).aggregate(first=Min("started_at"), last=Max("ended_at"))
-    return _plain(round((span["last"] - span["first"]).total_seconds()))
+    span = done.filter(pk__in=together).aggregate(took=Max("ended_at") - Min("started_at"))
+    return _plain(round(span["took"].total_seconds()))
 
 
 def _one(rows: BackupQuerySet, pk: int) -> Backup:

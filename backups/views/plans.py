@@ -138,9 +138,9 @@ def _own(request: HttpRequest, row: Backup) -> set[int]:
 def graphs_of(row: Backup) -> list[Graph]:
     """Size and duration over time, of the last runs that copied."""
     ended = row.runs.filter(ended_at__isnull=False, started_at__isnull=False).defer("output")[:MOST_POINTS]
-    runs = [run for run in ended if run.copies]
-    size = [Point(run.started_at, run.bytes, run.state in WRONG) for run in runs if run.bytes is not None]
-    took = [Point(run.started_at, seconds_of(run) or 0.0, run.state in WRONG) for run in runs]
+    runs = [(run, run.started_at) for run in ended if run.copies and run.started_at]
+    size = [Point(began, run.bytes, run.state in WRONG) for run, began in runs if run.bytes is not None]
+    took = [Point(began, seconds_of(run) or 0.0, run.state in WRONG) for run, began in runs]
     drawn = (
         graph(gettext_lazy("Size of what is copied"), size, lambda value: str(binary_size(value))),
         graph(gettext_lazy("How long a run takes"), took, seconds_said),
