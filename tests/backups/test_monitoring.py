@@ -1,6 +1,8 @@
 """What monitoring systems read, and that nobody else does."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -79,3 +81,15 @@ def test_an_owner_reads_his_own_alone(member_client, member, rows, good):
     rows.web1.owners.add(member)
     assert [row["{#BACKUP_ID}"] for row in member_client.get(LIST).json()["data"]] == [mine.pk]
     assert member_client.get(f"/backups/zabbix/last_size/{good.pk}").status_code == 404
+
+
+def test_the_zabbix_template_asks_urls_that_there_are(client, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    template = (Path(settings.BASE_DIR) / "docs/zabbix/gestion-backups.yaml").read_text()
+    urls = re.findall(r"url: '\{\$GESTION\.URL\}(\S+)'", template)
+    assert len(urls) == 9
+    for url in urls:
+        assert ask(client, url.replace("{#BACKUP_ID}", str(good.pk))).status_code == 200, url
+    uuids = re.findall(r"uuid: (\w+)", template)
+    assert len(set(uuids)) == len(uuids)
+    assert all(re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", uuid) for uuid in uuids)
