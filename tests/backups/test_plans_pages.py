@@ -213,7 +213,8 @@ def test_a_deleted_backup_is_taken_up_again_with_its_copies(admin_client, rows, 
     assert (made["id"], again.uuid, again.active) == (again.pk, backup.uuid, False)
     assert (again.excludes, again.keep_hourly, again.source) == ("/a", 3, rows.mail1)
     assert again.state.good_bytes == 70
-    assert again.state.good_at and abs(again.state.good_at - good) < timedelta(seconds=1)
+    assert again.state.good_at
+    assert abs(again.state.good_at - good) < timedelta(seconds=1)
     assert not LeftData.objects.exists()
 
 
