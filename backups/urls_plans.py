@@ -10,6 +10,7 @@ urlpatterns = [
     path("servers/<int:pk>/", plans.back_up_server, name="back_up_server"),
     path("left/", left.left_list, name="left_list"),
     path("left/<int:pk>/", left.left, name="left"),
+    path("left/<int:pk>/take-up/", left.take_up, name="take_up"),
     path("<int:pk>/", plans.backup, name="backup"),
     path("<int:pk>/edit/", plans.edit, name="edit_backup"),
     path("<int:pk>/switch/", plans.switch, name="switch_backup"),

@@ -67,6 +67,8 @@ RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
 KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
 # After a change, have the servers fetch their keys at once; without it they do within the hour.
 KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
+# With this in the header X-Gestion-Token, a monitoring system may read how things stand, and nothing else.
+MONITORING_TOKEN = env.str("MONITORING_TOKEN", default="")
 # Where “Back up this server” puts copies: a server's name, and the folder in which each backup gets its own.
 BACKUP_SERVER = env.str("BACKUP_SERVER", default="").strip()
 BACKUP_BASE_FOLDER = env.str("BACKUP_BASE_FOLDER", default="/backups").strip()

@@ -1,6 +1,6 @@
 """What apply sends to the host: one stream of data for the script, which finds no text of a command in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hosts import wire
 from hosts.changes import Seen, manifest_text, seen_text, wanted
@@ -27,8 +27,7 @@ def job(
     moved = {path for path in changed if wanted(items[path]).entry != seen[path].entry}
     folders = sorted({path.rpartition("/")[0] for path in moved})
     groups = _groups(state) if moved or inactive else [()] * 6
-    if not moved:
-        groups[0] = ()  # nothing is staged
+    groups[0] = tuple(check for check in groups[0] if moved and _concerned(check, moved))
     wait = state.undo_seconds if (moved or inactive) and state.waits_for_panel else 0
     parts = [
         wire.lines("apply", state.kind, run, wait),
@@ -42,7 +41,7 @@ def job(
             _item(items[path], folders, moved=path in moved, foreign=changed.get(path, False))
             for path in seen
         ),
-        *(commands_text(group, run) for group in groups),
+        *(commands_text(group, run, moved) for group in groups),
         wire.lines("end"),
         *(item.content for path in seen if path in moved and isinstance(item := items[path], File)),
         wire.lines("end"),
@@ -67,6 +66,12 @@ def _groups(state: State) -> list[tuple[Command, ...]]:
     ]
 
 
+def _concerned(check: Command, moved: Collection[str]) -> bool:
+    """Whether a staged check reads something that is staged now; what it read before, it has let pass."""
+    staged = [word.path for word in check.argv if isinstance(word, Staged)]
+    return not staged or any(path in moved for path in staged)
+
+
 def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> bytes:
     path = wire.text(item.path)
     if not moved:
@@ -86,8 +91,11 @@ def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> byte
     return path + wire.lines(f"{folder} file {len(item.content)} {mask} {mode} {owner} {digest} {flag}")
 
 
-def commands_text(commands: Iterable[Command], run: str = "") -> bytes:
-    """Encode commands as the script reads them; `run` is where what they name as staged lies."""
+def commands_text(commands: Iterable[Command], run: str = "", moved: Collection[str] = ()) -> bytes:
+    """Encode commands as the script reads them. What they name as staged lies in the stage of `run`.
+
+    An item that does not change (not in `moved`) is not staged: it is named where it is.
+    """
     listed = list(commands)
     parts = [wire.lines(len(listed))]
     for command in listed:
@@ -95,7 +103,8 @@ def commands_text(commands: Iterable[Command], run: str = "") -> bytes:
         for word in command.argv:
             if isinstance(word, Staged):
                 name = word.path.rpartition("/")[2]
-                parts.append(wire.text(f"{stage_folder(word.path, run)}/new/{name}", rooted=True))
+                staged = f"{stage_folder(word.path, run)}/new/{name}"
+                parts.append(wire.text(staged if word.path in moved else word.path, rooted=True))
             else:
                 parts.append(wire.text(word))
     return b"".join(parts)

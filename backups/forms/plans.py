@@ -26,7 +26,7 @@ class BackupForm(forms.ModelForm):
     """A backup; where its copies go is asked only when it is made."""
 
     source_folder = FolderField(
-        label=_("Folder"), max_length=1000, help_text=_("What is copied, such as / or /srv.")
+        label=_("Folder"), max_length=1000, initial="/", help_text=_("What is copied, such as / or /srv.")
     )
     destination_folder = FolderField(
         label=_("Folder there"),
@@ -69,7 +69,7 @@ class BackupForm(forms.ModelForm):
             return data
         for name in (*KEEPS, "shrink_limit"):
             if data.get(name) is None and name not in self.errors:
-                data[name] = Backup._meta.get_field(name).default
+                data[name] = getattr(Backup(), name)
         if not data.get("destination_folder") and "destination_folder" not in self.errors:
             made = suggested(data["source"], data.get("destination")) if data.get("source") else None
             data["destination_folder"] = made.destination_folder if made else ""

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -34,7 +35,7 @@ class Level(models.TextChoices):
 
     @property
     def every(self) -> timedelta:
-        """The time between two copies of this level; "hourly" is every four hours."""
+        """The longest time between two copies of this level; "hourly" is every four hours."""
         return _EVERY[self.value]
 
 
@@ -42,7 +43,7 @@ _EVERY = {
     "hourly": timedelta(hours=4),
     "daily": timedelta(days=1),
     "weekly": timedelta(weeks=1),
-    "monthly": timedelta(days=30),
+    "monthly": timedelta(days=31),
 }
 
 
@@ -206,6 +207,7 @@ class LeftData(models.Model):
     folder = models.CharField(max_length=1000)
     of = models.CharField(max_length=1300)  # the deleted backup, as "web1:/srv"
     settings = models.JSONField(default=dict)  # its fields, to take it up again
+    remembered = models.JSONField(default=dict, encoder=DjangoJSONEncoder)  # what its runs knew of the copies
     left_at = models.DateTimeField(default=timezone.now)
     left_by = models.CharField(max_length=120, blank=True)
 

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups.desired_plans import KIND
-from backups.models import Backup, LeftData
+from backups.models import Backup, BackupState, LeftData, RunState
 from backups.rules import problems
-from jobs.models import Job
+from jobs.models import ENDED, Job
 from jobs.services import start_job
 from servers import rollouts
 from servers.models import Server
@@ -24,6 +24,13 @@ FIXED = ("destination", "destination_folder")
 SETTINGS = (
     *("source", "source_folder", *FIXED, "exclude_proc_sys", "excludes", "one_file_system", "active"),
     *("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "shrink_limit", "note"),
+)
+
+
+# What running needs to know when a backup goes on with its copies.
+REMEMBERED = (
+    *("good_at", "good_files", "good_bytes", "rotated", "copies"),
+    *("destination_place", "source_place"),
 )
 
 
@@ -84,22 +91,60 @@ def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
 
 @transaction.atomic
 def delete_backup(actor: Actor, backup: Backup) -> LeftData:
-    """Delete the backup; its copies stay on the backup server, and are listed there. Raises StaleBackup."""
+    """Delete the backup; its copies stay on the backup server, and are listed there.
+
+    Raises StaleBackup, NotNow while a run of it is at work.
+    """
     _lock(backup)
     now = _fresh(backup)
+    if now.runs.filter(state=RunState.RUNNING).exists():
+        raise NotNow(_("A run of this backup is at work: stop it first."))
     facts = facts_of(now)
+    state = BackupState.objects.filter(backup=now).values(*REMEMBERED).first()
     left = LeftData.objects.create(
         uuid=now.uuid,
         destination=now.destination,
         folder=now.destination_folder,
         of=str(now),
-        settings={name: facts[name] for name in facts if name not in {"destination", "destination_folder"}},
+        settings={name: facts[name] for name in facts if name not in FIXED},
+        remembered=state or {},
         left_by=actor.name,
     )
     record(actor, "backup.delete", now, before=facts)
     now.delete()
     _ask(actor, left.destination, _("The backup of %s is deleted") % left.of)
     return left
+
+
+@transaction.atomic
+def take_up(actor: Actor, left: LeftData) -> Backup:
+    """Back up again into the copies that are left, with the same settings and id; switched off at first.
+
+    Raises NotNow when the server is not there any more, ValidationError when something forbids it now.
+    """
+    left = LeftData.objects.select_related("destination").get(pk=left.pk)
+    source = Server.objects.filter(name=left.settings.get("source")).first()
+    if source is None:
+        raise NotNow(_("There is no server %s any more.") % left.settings.get("source"))
+    fields = {name: value for name, value in left.settings.items() if name in SETTINGS and name != "source"}
+    backup = Backup(
+        uuid=left.uuid,
+        destination=left.destination,
+        destination_folder=left.folder,
+        **{**fields, "source": source, "active": False},
+    )
+    _lock(backup)
+    if not LeftData.objects.filter(pk=left.pk).exists() or _is_deleting(left):
+        raise NotNow(_("These copies are being deleted, or have been."))
+    create_backup(actor, backup)
+    if left.remembered:
+        BackupState.objects.create(backup=backup, **left.remembered)
+    left.delete()
+    return backup
+
+
+def _is_deleting(left: LeftData) -> bool:
+    return Job.objects.of(left).filter(work=DELETE_LEFT).exclude(state__in=ENDED).exists()
 
 
 @transaction.atomic

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -14,7 +15,7 @@ from backups.forms.plans import TypedNameForm
 from backups.models import LeftData
 from backups.services import plans as services
 from jobs.models import ENDED, Job
-from pages.answers import done, form_data, show_form
+from pages.answers import done, form_data, refused, show_form
 from pages.lists import ListPage, render_list
 
 
@@ -57,3 +58,18 @@ def left(request: HttpRequest, pk: int) -> HttpResponse:
     deleting = jobs.exclude(state__in=ENDED).order_by("-pk").first()
     context = {"left": row, "deleting": deleting, "back": reverse("backups:left_list")}
     return show_form(request, "backups/left.html", form, context)
+
+
+@admin_required
+@require_POST
+def take_up(request: HttpRequest, pk: int) -> HttpResponse:
+    """Back up again into these copies, as before."""
+    row = get_object_or_404(LeftData, pk=pk)
+    try:
+        backup = services.take_up(actor_of(request), row)
+    except services.NotNow as error:
+        return refused(request, str(error), row.get_absolute_url())
+    except ValidationError as error:
+        return refused(request, " ".join(error.messages), row.get_absolute_url())
+    said = _("The backup is there again, switched off. Look at it, then switch it on.")
+    return done(request, said, backup.get_absolute_url(), {"id": backup.pk})

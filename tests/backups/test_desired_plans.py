@@ -174,7 +174,8 @@ def test_the_engine_has_rsnapshot_and_ssh_read_the_files_before_they_count(rows)
     host = MemoryHost()
     rows.backup()
     state = desired(rows.backup1)
+    assert state
     engine.apply(host, engine.plan(host, state))
     tested = [argv for argv in host.ran if argv[-1] in {"configtest", "source"}]
     assert [argv[0] for argv in tested] == ["rsnapshot", "ssh"]
-    assert engine.plan(host, desired(rows.backup1)).empty
+    assert engine.plan(host, state).empty

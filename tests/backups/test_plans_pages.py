@@ -1,10 +1,12 @@
 """The pages of backups: for people and for programs."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -12,7 +14,7 @@ from hypothesis.extra.django import TestCase
 from accounts.actors import Actor
 from backups.desired_plans import files, plan_of
 from backups.forms.plans import BackupForm
-from backups.models import Backup, LeftData
+from backups.models import Backup, BackupRun, BackupState, LeftData, RunState
 from backups.services.plans import create_backup, delete_backup
 from jobs.models import Job
 from servers.models import Rollout, Server, Tag
@@ -198,6 +200,24 @@ def test_deleting_leaves_the_copies_and_they_are_deleted_by_a_second_word(admin_
     assert LeftData.objects.exists()  # until it is done
 
 
+def test_a_deleted_backup_is_taken_up_again_with_its_copies(admin_client, rows, actor):
+    backup = rows.backup(excludes="/a", keep_hourly=3)
+    good = timezone.now()
+    BackupState.objects.create(backup=backup, good_at=good, good_bytes=70, destination_place="/ ext4 1")
+    run = BackupRun.objects.create(backup=backup, state=RunState.RUNNING)
+    assert post(admin_client, f"/backups/{backup.pk}/delete/", {"typed": "mail1:/"}).status_code == 409
+    run.delete()
+    left = delete_backup(actor, backup)
+    made = post(admin_client, f"{left.get_absolute_url()}take-up/", {}).json()
+    again = Backup.objects.get()
+    assert (made["id"], again.uuid, again.active) == (again.pk, backup.uuid, False)
+    assert (again.excludes, again.keep_hourly, again.source) == ("/a", 3, rows.mail1)
+    assert again.state.good_bytes == 70
+    assert again.state.good_at
+    assert abs(again.state.good_at - good) < timedelta(seconds=1)
+    assert not LeftData.objects.exists()
+
+
 class WhateverIsTyped(TestCase):
     """Through form, service and template: nothing that is taken makes a file of another structure."""
 
@@ -229,5 +249,5 @@ class WhateverIsTyped(TestCase):
         fields = [line.split("\t") for line in config.split("\n") if "\t" in line]
         assert ["snapshot_root", f"{backup.destination_folder}/"] in fields
         assert ["backup", f"source:{backup.source_folder}/", "data/"] in fields
-        assert len(fields) == 19
+        assert len(fields) == 20
         assert all(line.startswith("/") for line in patterns.split("\n")[1:-1])

@@ -42,6 +42,11 @@ OWN = {
     "servers:list",
     "keymanager:overview",
     "forwarding:ports",
+    "backups:backups",
+    "backups:health",
+    "backups:runs",
+    "backups:zabbix_duration",
+    "backups:zabbix_list",
     "keymanager:my_keys",
 }
 

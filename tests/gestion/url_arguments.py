@@ -123,6 +123,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("backups/", "pk"): lambda world: _backup(world).pk,
+    ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
