@@ -66,7 +66,7 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
         if more := len(found[BY_NAME:]):
             words = ngettext("and %d more backup", "and %d more backups", more) % more
             yield Notice(
-                level, f"{words}: {trouble.label}", f"{reverse('backups:backups')}?state={trouble.value}"
+                "danger", f"{words}: {trouble.label}", f"{reverse('backups:backups')}?state={trouble.value}"
             )
 
 

@@ -26,7 +26,7 @@ def job(
     items.update({item.path: item for item in state.items})
     moved = {path for path in changed if wanted(items[path]).entry != seen[path].entry}
     folders = sorted({path.rpartition("/")[0] for path in moved})
-    groups = _groups(state) if moved or inactive else [()] * 6
+    groups = _groups(state) if moved or inactive else list[tuple[Command, ...]]([()] * 6)
     groups[0] = tuple(check for check in groups[0] if moved and _concerned(check, moved))
     wait = state.undo_seconds if (moved or inactive) and state.waits_for_panel else 0
     parts = [
