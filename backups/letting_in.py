@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from backups.models import Backup
 from backups.ways import NoWay, way_from
 from keymanager.keysets import key_sets
-from keymanager.models import Key
+from keymanager.models import Key, OfferedKey
 from servers.models import Server
 
 
@@ -19,6 +19,17 @@ class Missing:
     words: str
     button: str
     url: str
+    post: bool = False  # the button does something by itself
+
+
+def _no_key(server: Server) -> Missing:
+    if OfferedKey.objects.filter(unix_user__server=server, unix_user__name="root").exists():
+        text = _("The SSH key of root on %s, with which it logs in to the sources, waits for your word.")
+        url = reverse("keymanager:server_keys", args=[server.pk])
+        return Missing(text % server, _("Look at its key"), url)
+    text = _("The keymanager knows no SSH key of root on %s, with which it logs in to the sources.")
+    url = reverse("backups:make_key", args=[server.pk])
+    return Missing(text % server, _("Read it, or make one"), url, post=True)
 
 
 def missing(backup: Backup) -> Missing | None:
@@ -35,9 +46,7 @@ def missing(backup: Backup) -> Missing | None:
     keys = Key.objects.filter(unix_user__server=backup.destination, unix_user__name="root")
     prints = set(keys.values_list("fingerprint", flat=True))
     if not prints:
-        text = _("The keymanager knows no SSH key of root on %s, with which it logs in to the sources.")
-        url = reverse("keymanager:server_keys", args=[backup.destination_id])
-        return Missing(text % backup.destination, _("Read its keys"), url)
+        return _no_key(backup.destination)
     sets = key_sets(server.keymanager_name for server in servers.values())
     for hop in way:
         lines = sets.get(servers[hop.name].keymanager_name, {}).get(hop.address.user, ())

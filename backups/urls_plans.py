@@ -8,6 +8,7 @@ urlpatterns = [
     path("", plans.backup_list, name="backups"),
     path("new/", plans.new, name="new_backup"),
     path("servers/<int:pk>/", plans.back_up_server, name="back_up_server"),
+    path("servers/<int:pk>/key/", plans.make_key, name="make_key"),
     path("left/", left.left_list, name="left_list"),
     path("left/<int:pk>/", left.left, name="left"),
     path("left/<int:pk>/take-up/", left.take_up, name="take_up"),

@@ -224,6 +224,15 @@ def back_up_server(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_POST
+def make_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have root's key on a backup server read, or made."""
+    server = get_object_or_404(Server, pk=pk)
+    job = services.make_key(actor_of(request), server)
+    return done(request, _("Reading the key."), job.get_absolute_url(), {"job": job.pk})
+
+
+@admin_required
+@require_POST
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a backup on or off (`active`)."""
     row = _visible(request, pk)
