@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import ApiToken, User
-from backups.models import Backup, LeftData
+from backups.models import Backup, BackupRun, BackupSet, LeftData
 from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
@@ -123,6 +123,8 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("backups/", "pk"): lambda world: _backup(world).pk,
+    ("backups/runs/", "pk"): lambda world: BackupRun.objects.get_or_create(backup=_backup(world))[0].pk,
+    ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name="nightly")[0].pk,
     ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
