@@ -2,5 +2,12 @@
 
 from django.urls import URLPattern
 
+from backups import urls_monitoring, urls_plans, urls_runs, urls_sets
+
 app_name = "backups"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    *urls_monitoring.urlpatterns,
+    *urls_plans.urlpatterns,
+    *urls_runs.urlpatterns,
+    *urls_sets.urlpatterns,
+]

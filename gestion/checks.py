@@ -99,6 +99,10 @@ def check_secrets(**_kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error("A key in GESTION_ENCRYPTION_KEYS is too short or empty.", hint=make, id="gestion.E010")
         )
+    if 0 < len(settings.MONITORING_TOKEN) < SHORTEST_SECRET:
+        found.append(
+            Error("MONITORING_TOKEN is too short to be hard to guess.", hint=make, id="gestion.E019")
+        )
     if settings.SECRET_KEY in keys:
         found.append(
             Warning(

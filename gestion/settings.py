@@ -69,6 +69,11 @@ RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
 KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
 # After a change, have the servers fetch their keys at once; without it they do within the hour.
 KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
+# With this in the header X-Gestion-Token, a monitoring system may read how things stand, and nothing else.
+MONITORING_TOKEN = env.str("MONITORING_TOKEN", default="")
+# Where “Back up this server” puts copies: a server's name, and the folder in which each backup gets its own.
+BACKUP_SERVER = env.str("BACKUP_SERVER", default="").strip()
+BACKUP_BASE_FOLDER = env.str("BACKUP_BASE_FOLDER", default="/backups").strip()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -263,7 +268,7 @@ CELERY_WORKER_POOL = "threads"
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # when things ran last is in the database, not in a file
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
-_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "2"})
+_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "6"})
 JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
@@ -277,6 +282,11 @@ GIT_REPOS = env.dict("GIT_REPOS", default={})
 ACME_DIRECTORY = env.str("ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
 ACME_EMAIL = env.str("ACME_EMAIL", default="")
 ACME_CA_FILE = env.str("ACME_CA_FILE", default="")
+# Backups: how many run at once on one backup server, and when one that gets nowhere is ended.
+BACKUPS_AT_ONCE = env.int("BACKUPS_AT_ONCE", default=2)
+BACKUP_SCHEDULE = env.bool("BACKUP_SCHEDULE", default=True)
+BACKUP_STALL_SECONDS = env.int("BACKUP_STALL_SECONDS", default=1800)
+BACKUP_LONGEST_HOURS = env.int("BACKUP_LONGEST_HOURS", default=48)
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

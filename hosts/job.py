@@ -26,9 +26,8 @@ def job(
     items.update({item.path: item for item in state.items})
     moved = {path for path in changed if wanted(items[path]).entry != seen[path].entry}
     folders = sorted({path.rpartition("/")[0] for path in moved})
-    groups = _groups(state) if moved or inactive else [()] * 6
-    if not moved:
-        groups[0] = ()  # nothing is staged
+    groups = _groups(state) if moved or inactive else list[tuple[Command, ...]]([()] * 6)
+    groups[0] = tuple(check for check in groups[0] if moved and _concerned(check, moved))
     wait = state.undo_seconds if (moved or inactive) and state.waits_for_panel else 0
     parts = [
         wire.lines("apply", state.kind, run, wait),
@@ -65,6 +64,12 @@ def _groups(state: State) -> list[tuple[Command, ...]]:
         state.activate if state.put_back is None else state.put_back,
         tuple(proof for proof in state.proofs if proof.always),
     ]
+
+
+def _concerned(check: Command, moved: Collection[str]) -> bool:
+    """Whether a staged check reads something that is staged now; what it read before, it has let pass."""
+    staged = [word.path for word in check.argv if isinstance(word, Staged)]
+    return not staged or any(path in moved for path in staged)
 
 
 def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> bytes:

@@ -55,7 +55,8 @@ class ServerPart:
 
     `changed(actor, server, before, after)` is called in the transaction of every change. `before` is None
     when the server was created; `after` is None when it is about to be deleted (its rows are still there).
-    Changed unix users, owners and tags count as changes.
+    Changed unix users, owners and tags count as changes. `host_keys_changed(actor, server)` likewise: an admin
+    accepted one of its host keys, or trusts one no longer.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ServerPart:
     holds: "Callable[[Server], Iterable[Held]] | None" = None
     unix_user_holds: "Callable[[UnixUser], Iterable[Held]] | None" = None
     changed: "Callable[[Actor, Server, ServerFacts | None, ServerFacts | None], None] | None" = None
+    host_keys_changed: "Callable[[Actor, Server], None] | None" = None
 
 
 _parts: dict[str, ServerPart] = {}
@@ -119,3 +121,10 @@ def tell_changed(
     for part in parts():
         if part.changed:
             part.changed(actor, server, before, after)
+
+
+def tell_host_keys_changed(actor: "Actor", server: "Server") -> None:
+    """Tell every room that the accepted host keys of this server changed, in the change's transaction."""
+    for part in parts():
+        if part.host_keys_changed:
+            part.host_keys_changed(actor, server)

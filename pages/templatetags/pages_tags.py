@@ -19,7 +19,20 @@ COLOURS = {
     "green": {"in_sync", "done", "sent", "ok", "current", "active", "pinned", "reachable", "success"},
     "yellow": {"waiting", "stale", "drifted", "warning", "unknown", "stopped", "offered", "behind"},
     "blue": {"running", "applying", "info", "checking"},
-    "red": {"failed", "unreachable", "refused", "lost", "changed", "danger", "rollback_failed", "never"},
+    "red": {
+        "failed",
+        "unreachable",
+        "refused",
+        "lost",
+        "changed",
+        "danger",
+        "rollback_failed",
+        "never",
+        "held",
+        "overdue",
+        "incomplete",
+        "not_started",
+    },
 }
 
 

@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.audit import record
+from servers import registry
 from servers.contact import changed_key_waits
 from servers.models import Contact, HostKey, Server
 from servers.services.work import start_check
@@ -30,6 +31,7 @@ def accept_host_key(actor: Actor, host_key: HostKey) -> None:
         before={"host_keys": [key.fingerprint for key in old]},
         after={"host_key": host_key.fingerprint},
     )
+    registry.tell_host_keys_changed(actor, server)
     _look_again(actor, server)
 
 
@@ -48,6 +50,7 @@ def remove_host_key(actor: Actor, host_key: HostKey) -> None:
     server = host_key.server
     host_key.delete()
     record(actor, "host_key.remove", server, before={"host_key": host_key.fingerprint})
+    registry.tell_host_keys_changed(actor, server)
     _look_again(actor, server)
 
 

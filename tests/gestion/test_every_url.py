@@ -46,6 +46,11 @@ OWN = {
     "notifications:topics",
     "notifications:try_mail",
     "forwarding:hostnames",
+    "backups:backups",
+    "backups:health",
+    "backups:runs",
+    "backups:zabbix_duration",
+    "backups:zabbix_list",
     "keymanager:my_keys",
     "proxmox:guests",
 }

@@ -8,11 +8,14 @@ the member nor to the owner of another server.
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from accounts.models import ApiToken, User
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
+from backups.models import Backup, BackupRun, BackupSet, LeftData
+from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
@@ -145,6 +148,16 @@ def _creation(world: World) -> Creation:
     fields = {"disk": 8, "memory": 512, "swap": 0, "cores": 1, "address": "10.0.0.9", "prefix_length": 24}
     fields |= {"template": "local:vztmpl/a", "storage": "local", "bridge": "vmbr0", "state": "failed"}
     return Creation.objects.get_or_create(host=host, server=world.server, hostname="web1", defaults=fields)[0]
+def _backup(world: World) -> Backup:
+    destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
+    there = {"destination": destination, "destination_folder": "/backups/web1"}
+    return Backup.objects.get_or_create(**there, defaults={"source": world.server})[0]
+
+
+def _left(world: World) -> LeftData:
+    destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
+    facts = {"destination": destination, "folder": "/backups/gone", "of": f"{world.server}:/"}
+    return LeftData.objects.get_or_create(uuid=UUID(int=1), defaults=facts)[0]
 
 
 Maker = Callable[[World], Any]
@@ -161,6 +174,12 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
+    ("backups/", "pk"): lambda world: _backup(world).pk,
+    ("backups/runs/", "pk"): lambda world: BackupRun.objects.get_or_create(backup=_backup(world))[0].pk,
+    ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name="nightly")[0].pk,
+    ("backups/zabbix/", "measure"): lambda world: "size",
+    ("backups/servers/", "pk"): lambda world: world.server.pk,
+    ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,

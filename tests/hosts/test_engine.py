@@ -151,6 +151,25 @@ def test_a_failing_staged_check_ends_in_the_old_state_and_never_shows_the_new_fi
     assert leftovers(host) == []
 
 
+def test_a_staged_check_finds_what_does_not_change_in_its_place() -> None:
+    host = MemoryHost()
+    check = Command(("check", STAGED("/etc/web/a"), STAGED("/etc/web/b")))
+    host.answers({("check",): 'cat "$2" "$3" >"$ROOT/etc/found"'})
+    for number in (b"one", b"two"):
+        put(host, State("web", (File("/etc/web/a", b"same"), File("/etc/web/b", number)), checks=(check,)))
+        assert host.read("/etc/found") == b"same" + number
+
+
+def test_a_staged_check_of_what_does_not_change_is_not_run_again() -> None:
+    host = MemoryHost()
+    one, two, other = (Command(("check", name)) for name in ("one", "two", "other"))
+    one, two = (Command((*check.argv, STAGED(f"/etc/{check.argv[1]}"))) for check in (one, two))
+    for content in (b"1", b"2"):
+        items = (File("/etc/one", b"same"), File("/etc/two", content))
+        put(host, State("two", items, checks=(one, two, other)))
+    assert [argv[1] for argv in host.ran] == ["one", "two", "other", "two", "other"]
+
+
 def test_a_failing_check_in_place_ends_in_the_old_state_without_activation() -> None:
     host = MemoryHost()
     put(host, state())

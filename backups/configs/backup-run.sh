@@ -1,0 +1,424 @@
+#!/bin/sh
+# One run of a backup on the backup server: look at both sides, copy, look again, rotate. It needs no panel to go on.
+#   backup-run start RUN    begin it, with the work as name=value lines on standard input; again: nothing happens
+#   backup-run look RUN N   how it stands, then what it said from byte N on
+#   backup-run stop RUN     end it and all that it started; backup-run forget RUN  remove what is kept of it
+# Nothing is rotated before every guard has let it pass. Written by Gestion, docs/backups.md says how it works.
+umask 077
+set -f
+export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+tab=$(printf '\t')
+command=$1 run=$2
+case $run in *[!A-Za-z0-9-]* | '') echo "no name of a run: $run" >&2; exit 64 ;; esac
+home=/var/lib/gestion/backups
+dir=$home/runs/$run
+unit=gestion-backup-$run
+sock=/run/$unit.ssh
+
+# Where a folder lies, for this server and for the source alike: the path on standard input, name=value lines out.
+# It stands between single quotes in a command for ssh, so it holds none.
+PLACE='IFS= read -r f
+state=folder; g=$f
+if ! cd "$g" 2>/dev/null; then
+  if [ -e "$g" ]; then state=unreadable; else state=missing; fi
+  until g=${g%/*} && cd "${g:-/}" 2>/dev/null; do :; done
+fi
+set -f
+set -- $(findmnt -n -r -o TARGET,FSTYPE,UUID,SOURCE -T . 2>/dev/null | tail -n 1)
+[ $# -ge 3 ] || set -- $(stat -c %m .) $(stat -f -c "%T %i" .)
+best=
+[ ! -r /etc/fstab ] || while read -r d p rest; do
+  case $d in "#"*) continue ;; esac
+  case $p in /?*) ;; *) continue ;; esac
+  case $f/ in "$p"/*) [ ${#p} -le ${#best} ] || best=$p ;; esac
+done </etc/fstab
+echo "state=$state"
+[ $# -lt 3 ] || echo "place=$1 $2 $3"
+[ $# -lt 3 ] || [ ${#best} -le ${#1} ] || echo "unmounted=$best"
+[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] || echo entries=yes
+echo seen=yes'
+newline='
+'
+
+note() { # NAME VALUE: a fact about this run, one line each
+  case $2 in
+    *"$newline"*) printf '%s=%s\n' "$1" "$(printf %s "$2" | tr '\n\r' '  ')" ;;
+    *) printf '%s=%s\n' "$1" "$2" ;;
+  esac >>"$dir/facts"
+}
+
+say() { printf '%s\n' "$*" >>"$dir/output"; }
+
+SPEC='accept config destination destination_place good_bytes good_files keeps levels lock longest lowest need_bytes
+need_inodes shrink_limit source_place stall uuid'
+
+read_spec() { # into a variable w_NAME for each name of the work
+  for name in $SPEC; do eval "w_$name="; done
+  while IFS= read -r line; do
+    for name in $SPEC; do
+      [ "${line%%=*}" != "$name" ] || eval "w_$name=\${line#*=}"
+    done
+  done <"$dir/spec"
+}
+
+finish() { # STATE WHY WORDS: how it ended, told in one rename
+  trap '' TERM INT HUP
+  [ -z "$monitor" ] || kill "$monitor" 2>/dev/null
+  close_connection
+  note state "$1"; note why "$2"; note words "$3"; note ended "$(date +%s)"
+  cp "$dir/facts" "$dir/result.new" && mv "$dir/result.new" "$dir/result"
+  exit 0
+}
+
+hold() { # WHY WORDS: wait for a person's word, unless it was given
+  case " $w_accept " in
+    *" $1 "*) note accepted "$1"; say "Accepted: $2" ;;
+    *) say "Held: $2"; note held "$1"; printf '%s\n' "$2" >"$dir/held"; return 1 ;;
+  esac
+}
+
+end_held() { finish held "$(sed -n 's/^held=//p' "$dir/facts" | tail -n 1)" "$(cat "$dir/held")"; }
+
+refuse() { say "Held: $2"; finish held "$1" "$2"; }
+
+seen() { printf '%s\n' "$found" | sed -n "s/^$1=//p"; } # of what PLACE found
+
+close_connection() {
+  [ ! -S "$sock" ] || ssh -o ControlPath="$sock" -O exit source 2>/dev/null
+}
+
+check_destination() {
+  destination=$w_destination known=$w_destination_place
+  marker=$destination/.gestion-backup
+  found=$(printf '%s\n' "$destination" | sh -c "$PLACE")
+  place=$(seen place) unmounted=$(seen unmounted)
+  case $destination in /?*) ;; *) refuse destination_root "The destination is not a folder of its own." ;; esac
+  if [ "$destination/." -ef / ]; then refuse destination_root "The destination is the root folder."; fi
+  if [ "$(seen state)" = unreadable ]; then refuse destination_unreadable "$destination is not a folder."; fi
+  if [ -n "$unmounted" ]; then
+    hold destination_unmounted "$unmounted is not mounted, and $destination lies in it." || end_held
+  fi
+  if [ -e "$marker" ] || [ -L "$marker" ]; then
+    IFS= read -r whose <"$marker"
+    [ "$whose" = "$w_uuid" ] || refuse destination_other "$destination belongs to another backup ($whose)."
+    if [ -n "$known" ] && [ "$known" != "$place" ]; then
+      hold destination_moved "$destination is on another file system ($place) than before ($known)." || end_held
+    fi
+  else
+    if [ -n "$known" ]; then
+      hold destination_gone "The marker of this backup is not in $destination: is its disk mounted? It lay on $known, now $place is there." || end_held
+    elif [ "$(seen entries)" = yes ] && [ "$(seen state)" = folder ]; then
+      hold destination_foreign "$destination is not empty and has no marker of this backup." || end_held
+    fi
+    mark || finish failed destination_write "The marker could not be written into $destination."
+  fi
+  note destination_place "$place"
+}
+
+mark() {
+  mkdir -p "$destination" &&
+    printf '%s\n%s\n' "$w_uuid" "This folder belongs to a backup of Gestion. Put nothing else into it." >"$marker.new" &&
+    sync "$marker.new" && mv "$marker.new" "$marker"
+}
+
+still_ours() { # the disk may have gone while it ran
+  found=$(printf '%s\n' "$destination" | sh -c "$PLACE")
+  IFS= read -r whose 2>/dev/null <"$marker" && [ "$whose" = "$w_uuid" ] && [ "$(seen place)" = "$place" ]
+}
+
+space() { # free bytes and inodes of the destination; "-" where the file system does not count inodes
+  stat -f -c '%S %b %a %c %d' "$destination" | {
+    read -r size blocks free inodes inodes_free
+    total=$((size * blocks)) left=$((size * free))
+    [ "$inodes" -gt 0 ] || inodes_free=-
+    # Never to the last byte: a hundredth stays free, between 4 MiB and 1 GiB.
+    reserve=$((total / 100))
+    [ "$reserve" -le 1073741824 ] || reserve=1073741824
+    [ "$reserve" -ge 4194304 ] || reserve=4194304
+    echo "$left $inodes_free $reserve"
+  }
+}
+
+check_space() {
+  set -- $(space) "${w_need_bytes:-0}" "${w_need_inodes:-0}"
+  note free_bytes "$1"
+  [ "$2" = - ] || note free_inodes "$2"
+  before_bytes=$1 before_inodes=$2
+  if [ "$1" -lt $(($4 + $3)) ]; then
+    hold low_space "$1 bytes are free in $destination; this run needs about $4, and $3 stay free." || end_held
+  elif [ "$2" != - ] && [ "$2" -lt $(($5 + 100)) ]; then
+    hold low_space "$2 inodes are free in $destination; this run needs about $5." || end_held
+  fi
+}
+
+watch() { # end what fills the disk, or takes far too long, before it does harm
+  until=$(($(date +%s) + $w_longest))
+  while sleep 3; do
+    set -- $(space)
+    why= pid=
+    if [ "$1" -lt "$3" ] || { [ "$2" != - ] && [ "$2" -lt 50 ]; }; then why=low_space; fi
+    [ "$(date +%s)" -lt "$until" ] || why=too_long
+    [ -n "$why" ] || continue
+    case " $w_accept " in *" $why "*) continue ;; esac
+    read -r pid 2>/dev/null <"$dir/rsync.pid"
+    [ -n "$pid" ] || continue
+    echo "$why" >"$dir/ended"
+    kill "$pid" 2>/dev/null
+  done
+}
+
+run_config() { # the backup's own configuration, with our rsync in the place of rsync
+  [ -r "$w_config" ] || finish failed no_config "$w_config is not there: the configuration was not rolled out yet."
+  grep -Ev "^(cmd_rsync|sync_first|link_dest|verbose|loglevel|logfile|lockfile|stop_on_stale_lockfile)[[:space:]]" "$w_config" >"$dir/conf"
+  for line in "cmd_rsync:/usr/local/lib/gestion/backup-rsync" sync_first:1 link_dest:1 verbose:2 "lockfile:$w_lock"; do
+    printf '%s\t%s\n' "${line%%:*}" "${line#*:}" >>"$dir/conf"
+  done
+  if [ -s "$w_lock" ] && read -r pid <"$w_lock"; then # its process may be long gone, and its number another one's
+    grep -qs rsnapshot "/proc/$pid/cmdline" || rm -f "$w_lock"
+  fi
+}
+
+snapshot() { rsnapshot -c "$dir/conf" "$1" >>"$dir/output" 2>&1 </dev/null; }
+
+copy() {
+  note phase copying; say "Copying."
+  newest=
+  set +f
+  for old in "$destination"/*.0; do [ ! -d "$old" ] || newest=$old; done
+  set -f
+  # What an earlier run left half done shares files with the newest copy: it is read, and never written again.
+  if [ -d "$destination/.sync" ] && [ -n "$newest" ]; then
+    rm -rf "$destination/.before"
+    mv "$destination/.sync" "$destination/.before"
+  fi
+  rm -f "$dir/rsync.code"
+  watch 9>&- &
+  monitor=$!
+  GESTION_RUN_FOLDER=$dir snapshot sync
+  code=$?
+  kill "$monitor" 2>/dev/null
+  monitor=
+  note rsnapshot_code "$code"
+  [ ! -s "$dir/held" ] || end_held
+  rsync_code=
+  read -r rsync_code 2>/dev/null <"$dir/rsync.code"
+  note rsync_code "$rsync_code"
+  figures
+  [ ! -s "$dir/ended" ] || ended_by_us
+  judge
+}
+
+ended_by_us() {
+  read -r why <"$dir/ended"
+  case $why in
+    low_space) refuse low_space "The disk of $destination was nearly full, so the copying was ended before it was." ;;
+    *) finish failed too_long "It was ended: it ran for more than $w_longest seconds." ;;
+  esac
+}
+
+transfer() { # in the place of rsync, started by rsnapshot: looks at the source first, over the connection that rsync takes
+  read_spec
+  rsh= from= to=
+  for word in "$@"; do
+    case $word in --rsh=*) rsh=${word#--rsh=} ;; esac
+    from=$to to=$word
+  done
+  rsh="$rsh -o ControlMaster=auto -o ControlPath=$sock -o ControlPersist=30 -o BatchMode=yes -o ConnectTimeout=20"
+  rsh="$rsh -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+  case $from in
+    /*) found=$(printf '%s\n' "$from" | timeout 90 sh -c "$PLACE") ;;
+    *) found=$(printf '%s\n' "${from#*:}" | timeout 90 $rsh "${from%%:*}" "sh -c '$PLACE'" 2>>"$dir/errors" 7>&- 9>&-) ;;
+  esac
+  code=$?
+  if [ "$code" = 255 ] || [ "$code" = 124 ]; then
+    tail -n 3 "$dir/errors" >>"$dir/output"
+    [ "$code" = 255 ] || code=30
+    echo "$code" >"$dir/rsync.code"
+    exit 0
+  fi
+  check_source || exit 0
+  before=${to%%/.sync/*}/.before/${to#*/.sync/}
+  [ ! -d "$before" ] || set -- "--link-dest=$before" "$@"
+  case $from in /*) ;; *) set -- "$@" "--rsh=$rsh" ;; esac
+  {
+    rsync --info=progress2 --stats --no-human-readable --timeout="$w_stall" "$@" >"$dir/progress" &
+    echo $! >"$dir/rsync.pid"
+    wait $!
+    echo $? >"$dir/rsync.code"
+  } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" >>"$dir/output"
+  read -r code <"$dir/rsync.code"
+  # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
+  case $code in 23 | 24) exit "$code" ;; esac
+  exit 0
+}
+
+check_source() { # 1: held
+  if [ "$(seen seen)" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
+    say "The source let nobody look at its folder: $found"
+    return 0
+  fi
+  source_place=$(seen place) unmounted=$(seen unmounted)
+  note source_place "$source_place"
+  if [ -n "$unmounted" ]; then
+    hold source_unmounted "$unmounted is not mounted at the source." || return 1
+  elif [ -n "$w_source_place" ] && [ "${w_source_place%% *}" != "${source_place%% *}" ]; then
+    hold source_unmounted "The source folder lay on the file system ${w_source_place%% *} before, and now on ${source_place%% *}." || return 1
+  fi
+  [ "$(seen state)" = folder ] || hold source_missing "The source folder is not there." || return 1
+  [ "$(seen entries)" = yes ] || hold source_empty "The source folder is empty." || return 1
+}
+
+judge() { # what rsync's exit code means, from its manual page
+  last=$(tail -n 3 "$dir/errors" 2>/dev/null)
+  case $rsync_code in
+    0 | 24) ;;
+    23) incomplete=yes ;;
+    30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
+    10 | 12 | 255) finish failed connection "The connection to the source was lost or did not come about. $last" ;;
+    '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
+    *) finish failed rsync "rsync ended with code $rsync_code. $last" ;;
+  esac
+  if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
+}
+
+figure() { tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | sed -n "s/^$1: \([0-9,.]*\).*/\1/p" | tail -n 1 | tr -d ,.; }
+
+figures() {
+  files=$(figure 'Number of files') bytes=$(figure 'Total file size')
+  note files "$files"; note bytes "$bytes"
+  note files_transferred "$(figure 'Number of regular files transferred')"
+  note bytes_transferred "$(figure 'Total transferred file size')"
+  note bytes_received "$(figure 'Total bytes received')"
+  set -- $(space)
+  note grown_bytes $((before_bytes - $1))
+  [ "$2" = - ] || [ "$before_inodes" = - ] || note grown_inodes $((before_inodes - $2))
+}
+
+check_copy() {
+  note phase checking
+  if [ "${files:-0}" -le 1 ]; then
+    hold source_empty "The source is empty: nothing was found in it." || end_held
+  elif [ -n "$w_good_files" ] && [ "$w_shrink_limit" -lt 100 ]; then
+    if [ $((files * 100)) -lt $((w_good_files * (100 - w_shrink_limit))) ]; then
+      hold source_shrunk "The source shrank from $w_good_files to $files files, more than the $w_shrink_limit % that are allowed." || end_held
+    elif [ $((bytes * 100)) -lt $((w_good_bytes * (100 - w_shrink_limit))) ]; then
+      hold source_shrunk "The source shrank from $w_good_bytes to $bytes bytes, more than the $w_shrink_limit % that are allowed." || end_held
+    fi
+  fi
+}
+
+rotate() { # the levels that are due, the highest first, as rsnapshot(1) says
+  note phase rotating
+  still_ours || refuse destination_gone "$destination has gone away while this ran: is its disk still mounted?"
+  for level in $w_levels; do
+    below=
+    for kept in $w_keeps; do # lowest first, as hourly:6
+      [ "${kept%:*}" != "$level" ] || break
+      below=${kept%:*}.$((${kept#*:} - 1))
+    done
+    # Rotated without a copy to take over, a level would only lose its oldest one.
+    if [ "$level" != "$w_lowest" ] && [ ! -d "$destination/$below" ]; then
+      note waits "$level"; say "$level: not yet, there is no $below to take over."
+      continue
+    fi
+    say "Rotating: $level."
+    snapshot "$level"
+    code=$?
+    if [ "$code" = 1 ]; then finish failed rotate "rsnapshot $level ended with code 1. $(tail -n 3 "$dir/output")"; fi
+    note rotated "$level"
+  done
+  rm -rf "$destination/.before"
+}
+
+list_copies() {
+  set +f
+  for kept in $w_keeps; do
+    for copy in "$destination/${kept%:*}".[0-9]*; do
+      [ ! -d "$copy" ] || note copy "${copy##*/} $(stat -c %Y "$copy")"
+    done
+  done
+  set -f
+}
+
+run() {
+  monitor= incomplete=
+  exec 9>>"$dir/alive"
+  flock -n 9 && [ ! -e "$dir/result" ] || exit 0
+  read_spec
+  : >"$dir/facts"
+  trap 'if [ -e "$dir/stop" ]; then finish stopped stopped "It was stopped."
+    else finish failed shutdown "The backup server ended it, as when it shuts down."; fi' TERM INT HUP
+  note started "$(date +%s)"
+  note phase looking
+  exec 7>>"$home/$w_uuid.lock"
+  flock -n 7 || finish failed busy "Another run of this backup is still on."
+  check_destination
+  case " $w_levels " in
+    *" $w_lowest "*)
+      check_space
+      run_config
+      copy
+      check_copy
+      ;;
+    *) run_config ;;
+  esac
+  rotate
+  list_copies
+  if [ -n "$incomplete" ]; then finish incomplete partial "Some files could not be copied. $(tail -n 3 "$dir/errors")"; fi
+  finish done '' ''
+}
+
+begin() {
+  mkdir -p "$dir" && exec 8>>"$dir/lock" && flock 8 || exit 1
+  cat >"$dir/spec.new"
+  [ ! -e "$dir/began" ] || return 0
+  mv "$dir/spec.new" "$dir/spec"
+  find "$home/runs" -mindepth 1 -maxdepth 1 -mtime +30 -exec rm -rf {} +
+  if ! { [ -d /run/systemd/system ] && systemd-run --quiet --collect --unit="$unit" --description="Backup of Gestion, run $run" \
+    -p KillMode=control-group -p TimeoutStopSec=20 "$0" run "$run" 2>/dev/null 8>&-; }; then
+    setsid "$0" run "$run" </dev/null >/dev/null 2>&1 8>&- &
+    echo $! >"$dir/group"
+  fi
+  # Until it holds its lock it would be taken for dead.
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    [ ! -e "$dir/facts" ] || break
+    sleep 0.1
+  done
+  cat /proc/sys/kernel/random/boot_id >"$dir/began.new" && mv "$dir/began.new" "$dir/began"
+}
+
+look() {
+  [ -e "$dir/began" ] || { echo known=no; return 0; }
+  echo known=yes
+  # Alive is asked before the result: one that ends in between is not taken for dead.
+  if [ -e "$dir/alive" ] && ! flock -n "$dir/alive" true; then echo alive=yes; else echo alive=no; fi
+  read -r boot <"$dir/began"
+  [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && echo boot=same || echo boot=other
+  if [ -e "$dir/result" ]; then cat "$dir/result"; else cat "$dir/facts" 2>/dev/null; fi
+  echo "progress=$(tail -c 400 "$dir/progress" 2>/dev/null | tr '\r' '\n' | grep '%' | tail -n 1)"
+  echo output:
+  tail -c "+$(($1 + 1))" "$dir/output" 2>/dev/null | head -c 65536
+}
+
+end() {
+  [ -e "$dir/began" ] && [ ! -e "$dir/result" ] || return 0
+  : >"$dir/stop"
+  if [ -s "$dir/group" ]; then
+    read -r group <"$dir/group"
+    kill -TERM "-$group" 2>/dev/null
+    timeout 20 flock "$dir/alive" true || kill -KILL "-$group" 2>/dev/null
+  else
+    systemctl stop "$unit" 2>/dev/null
+  fi
+  flock -w 20 "$dir/alive" true
+}
+
+case $command in
+  start) begin ;;
+  run) run ;;
+  look) look "${3:-0}" ;;
+  stop) end ;;
+  forget) rm -rf "$dir" ;;
+  rsync) shift 2; transfer "$@" ;;
+  *) echo "usage: backup-run start|look|stop|forget RUN" >&2; exit 64 ;;
+esac

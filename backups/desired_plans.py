@@ -1,0 +1,135 @@
+"""What a backup server should hold: for each backup its rsnapshot.conf, excludes, ssh_config and known_hosts."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from backups.configs import configured
+from backups.desired_runner import runner_files
+from backups.folders import excluded
+from backups.models import Backup
+from backups.paths import DATA, SOURCE, Paths
+from backups.ways import Hop, NoWay, way_from
+from hosts.state import STAGED, Command, File, Item, State
+from servers.models import Server
+
+KIND = "rsnapshot"
+RSYNC = "/usr/bin/rsync"
+# ACLs, extended attributes, hard links and sparse files come with rsync_short_args (-aHAXS).
+RSYNC_OPTIONS = ("--numeric-ids", "--delete", "--delete-excluded", "--protect-args", "--stats", "--outbuf=L")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that the files of one backup depend on."""
+
+    uuid: UUID
+    source_folder: str
+    destination_folder: str
+    patterns: tuple[str, ...]  # of rsync, anchored at the source folder
+    one_file_system: bool
+    keeps: tuple[tuple[str, int], ...]  # the lowest level first
+    way: tuple[Hop, ...]  # the source last
+
+    @property
+    def paths(self) -> Paths:
+        """Where it all lies."""
+        return Paths(self.uuid, self.destination_folder)
+
+
+def plan_of(backup: Backup) -> Plan:
+    """Read the rows of a backup; raises NoWay when nothing says how its source is reached."""
+    return Plan(
+        backup.uuid,
+        backup.source_folder,
+        backup.destination_folder,
+        patterns_of(backup.excludes, proc_sys=backup.exclude_proc_sys),
+        backup.one_file_system,
+        tuple((level.value, count) for level, count in backup.keeps.items()),
+        way_from(backup.destination, backup.source),
+    )
+
+
+def patterns_of(excludes: str, *, proc_sys: bool) -> tuple[str, ...]:
+    """The excludes as patterns of rsync (rsync(1), PATTERN MATCHING RULES), each once, sorted.
+
+    `*` and `?` stay wildcards; all else is taken as it is. A backslash escapes only in a pattern with wildcards.
+    """
+    found = {_pattern(entry) for entry in excluded(excludes)}
+    if proc_sys:
+        found |= {"/proc/*", "/sys/*"}  # their own folders stay, so that a restored system can mount them
+    return tuple(sorted(found))
+
+
+def _pattern(entry: str) -> str:
+    if not set(entry) & set("*?["):
+        return entry
+    return entry.replace("\\", "\\\\").replace("[", "\\[")
+
+
+def files(plan: Plan) -> tuple[File, ...]:
+    """The files of one backup; raises NotWritable for what no file can say."""
+    paths = plan.paths
+    folder = plan.source_folder if plan.source_folder.endswith("/") else f"{plan.source_folder}/"
+    config = configured(
+        "rsnapshot.conf.j2",
+        destination=plan.destination_folder,
+        rsync=RSYNC,
+        lock=paths.lock,
+        one_file_system=plan.one_file_system,
+        keeps=plan.keeps,
+        rsync_options=[*RSYNC_OPTIONS, f"--exclude-from={paths.excludes}"],
+        ssh=paths.ssh,
+        source=f"{SOURCE}:{folder}",
+        data=DATA,
+    )
+    texts = {
+        paths.config: config,
+        paths.excludes: configured("exclude.j2", patterns=plan.patterns),
+        paths.ssh: configured("ssh_config.j2", hops=_hops(plan.way), known_hosts=paths.known_hosts),
+        paths.known_hosts: configured("known_hosts.j2", keys=_keys(plan.way)),
+    }
+    return tuple(File(path, text.encode(), mode=0o600) for path, text in texts.items())
+
+
+def _hops(way: tuple[Hop, ...]) -> list[dict[str, object]]:
+    """The source first, under its own alias, then the hosts that lead to it."""
+    aliases = [*(f"via{number}" for number in range(1, len(way))), SOURCE]
+    found: list[dict[str, object]] = []
+    for number, (alias, hop) in enumerate(zip(aliases, way, strict=True)):
+        through = aliases[number - 1] if number else ""
+        found.insert(0, {"alias": alias, "name": hop.name, "address": hop.address, "through": through})
+    return found
+
+
+def _keys(way: tuple[Hop, ...]) -> list[tuple[str, str]]:
+    return [(hop.name, key) for hop in way for key in hop.host_keys]
+
+
+def plans_on(server: Server) -> list[Plan]:
+    """The plans of all backups to this server, switched off ones too; those without a way are left out."""
+    found = []
+    backups = Backup.objects.filter(destination=server).order_by("uuid")
+    for backup in backups.select_related("source__vm_host", "destination"):
+        try:
+            found.append(plan_of(backup))
+        except NoWay:
+            continue  # its page says so
+    return found
+
+
+def checks(plan: Plan) -> tuple[Command, ...]:
+    """How the host's own tools read the files of one backup before they count."""
+    paths = plan.paths
+    return (
+        Command(("rsnapshot", "-c", STAGED(paths.config), "configtest")),
+        Command(("ssh", "-F", STAGED(paths.ssh), "-G", SOURCE)),
+    )
+
+
+def desired(server: Server) -> State | None:
+    """What the server should hold of kind "rsnapshot"; nothing where no backup goes to."""
+    plans = plans_on(server)
+    if not plans:
+        return None
+    items: tuple[Item, ...] = (*(item for plan in plans for item in files(plan)), *runner_files())
+    return State(kind=KIND, items=items, checks=tuple(check for plan in plans for check in checks(plan)))

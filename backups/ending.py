@@ -1,0 +1,78 @@
+"""What a run's end changes: its row, what is remembered of the backup, and who waits for it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from backups.models import BackupRun, BackupState, RunState
+from backups.runner import Look
+
+NUMBERS = (
+    *("files", "files_transferred", "bytes", "bytes_transferred"),
+    *("grown_bytes", "grown_inodes", "free_bytes", "free_inodes"),
+)
+
+
+def end_run(
+    run: BackupRun,
+    state: RunState,
+    code: str = "",
+    words: str = "",
+    *,
+    look: Look | None = None,
+    output: str = "",
+) -> bool:
+    """Write down how a run ended and what was learnt from it; False if somebody else has already."""
+    fields: dict[str, Any] = {"state": state, "code": code, "error": words, "output": output, "live": {}}
+    fields["ended_at"] = _time(look, "ended") or timezone.now()
+    if look is not None:
+        fields |= {name: look.number(name) for name in NUMBERS}
+        fields["exit_code"] = look.number("rsync_code")
+        fields["rotated"] = list(look.lists.get("rotated", ()))
+        fields["started_at"] = _time(look, "started") or run.started_at
+    with transaction.atomic():
+        if not BackupRun.objects.filter(pk=run.pk, state=RunState.RUNNING).update(**fields):
+            return False
+        run.refresh_from_db()
+        remember(run, look)
+        transaction.on_commit(lambda: _go_on(run))
+    return True
+
+
+def remember(run: BackupRun, look: Look | None) -> None:
+    """Keep what the next run needs to know. A copy that was rotated is remembered however the run ended."""
+    state = BackupState.objects.select_for_update().get_or_create(backup=run.backup)[0]
+    state.last = run
+    begun = run.started_at or run.asked_at
+    state.rotated |= {level: begun.isoformat() for level in run.rotated}
+    if look is not None:
+        _remember_places(state, look)
+        if copies := look.lists.get("copy"):
+            state.copies = [[name, int(at)] for name, _space, at in (text.partition(" ") for text in copies)]
+    if run.state == RunState.DONE and run.copies:
+        state.good_at, state.good_files, state.good_bytes = run.ended_at, run.files, run.bytes
+    state.save()
+
+
+def _remember_places(state: BackupState, look: Look) -> None:
+    # A destination is remembered as soon as it carries the marker, a source when its copy was good.
+    if place := look.facts.get("destination_place"):
+        state.destination_place = place
+    place = look.facts.get("source_place")
+    if place and look.facts.get("state") in {"done", "incomplete"}:
+        state.source_place = place
+
+
+def _time(look: Look | None, name: str) -> datetime | None:
+    seconds = look.number(name) if look is not None else None
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def _go_on(run: BackupRun) -> None:
+    from backups.services.runs import dispatch
+    from backups.services.sets import run_ended
+
+    run_ended(run)
+    dispatch(run.backup.destination)

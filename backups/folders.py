@@ -1,0 +1,81 @@
+"""Rules for the folders of a backup and for what is left out of it."""
+
+import re
+from collections.abc import Iterator
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from servers.validators import normal_folder
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# What rsync would read as a pattern in the name of a folder to copy, or rsnapshot as something else.
+_PATTERN = re.compile(r"[*?\[\]\\]")
+# Folders that belong to the system; `tree`: nothing below them either.
+_TREES = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr var/lib/gestion var/lib/dpkg var/run var/lock"
+SYSTEM_TREES = tuple(f"/{tree}" for tree in _TREES.split())
+_FOLDERS = (
+    " home media mnt opt root srv tmp var var/backups var/cache var/lib var/log var/mail var/spool var/tmp"
+)
+SYSTEM_FOLDERS = tuple(f"/{folder}" for folder in _FOLDERS.split(" "))
+
+
+def inside(folder: str, other: str) -> bool:
+    """Whether `folder` is `other` or lies below it; both in their shortest form."""
+    return other in {"/", folder} or folder.startswith(other + "/")
+
+
+def overlap(folder: str, other: str) -> bool:
+    """Whether one of two folders is the other or lies below it; both in their shortest form."""
+    return inside(folder, other) or inside(other, folder)
+
+
+def validate_source(value: str) -> None:
+    """An absolute folder, `/` too."""
+    _validate(value)
+    if inside(value, "/proc") or inside(value, "/sys"):
+        raise ValidationError(
+            _("Nothing in %(folder)s can be backed up: the kernel makes it up.") % {"folder": value}
+        )
+
+
+def validate_destination(value: str) -> None:
+    """An absolute folder that can belong to one backup alone: not the system's, not a place for many things."""
+    _validate(value)
+    if value in SYSTEM_FOLDERS or any(inside(value, tree) for tree in SYSTEM_TREES):
+        raise ValidationError(
+            _(
+                "%(folder)s is a folder of the system. Choose one for this backup alone, such as /backups/web1."
+            )
+            % {"folder": value}
+        )
+
+
+def _validate(value: str) -> None:
+    # rsnapshot takes every name that begins or ends with two dots for a way out
+    dots = any(part.startswith("..") or part.endswith("..") for part in value.split("/"))
+    if not value.startswith("/") or dots or _CONTROL.search(value) or value != value.strip():
+        raise ValidationError(_("Enter an absolute folder such as /srv, without “..”."))
+    if _PATTERN.search(value):
+        raise ValidationError(_("A folder with * ? [ ] or \\ in its name cannot be used here."))
+    if normal_folder(value) != value:
+        raise ValidationError(_("Write it as %(folder)s.") % {"folder": normal_folder(value)})
+    if any(len(part.encode()) > 255 for part in value.split("/")):
+        raise ValidationError(_("A part of this path is longer than 255 bytes."))
+
+
+def excluded(text: str) -> Iterator[str]:
+    """The single entries of a comma-separated list, each beginning with `/`, in their shortest form."""
+    for entry in text.replace("\r", "\n").replace("\n", ",").split(","):
+        parts = [part for part in entry.strip().split("/") if part not in {"", "."}]
+        if parts:
+            yield "/" + "/".join(parts)
+
+
+def validate_excludes(value: str) -> None:
+    """Entries without `..` and control characters; an entry that would leave out everything is refused."""
+    for entry in excluded(value):
+        if _CONTROL.search(entry) or ".." in entry.split("/"):
+            raise ValidationError(_("%(entry)s: write folders without “..”.") % {"entry": ascii(entry)})
+        if set(entry) <= set("/*?"):
+            raise ValidationError(_("%(entry)s would leave out everything.") % {"entry": entry})

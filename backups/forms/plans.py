@@ -1,0 +1,117 @@
+"""What people type about a backup."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from backups.models import Backup, Level
+from backups.services.plans import backup_server, suggested
+from servers.models import Server
+from servers.validators import normal_folder
+
+KEEPS = tuple(f"keep_{level.value}" for level in Level)
+
+
+class FolderField(forms.CharField):
+    """An absolute folder, brought into its shortest form."""
+
+    def to_python(self, value: Any) -> str:
+        """Without doubled or last slashes."""
+        return normal_folder(super().to_python(value) or "")
+
+
+class BackupForm(forms.ModelForm):
+    """A backup; where its copies go is asked only when it is made."""
+
+    source_folder = FolderField(
+        label=_("Folder"), max_length=1000, initial="/", help_text=_("What is copied, such as / or /srv.")
+    )
+    destination_folder = FolderField(
+        label=_("Folder there"),
+        max_length=1000,
+        required=False,
+        help_text=_("A folder for this backup alone. Empty: computed."),
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Backup
+        fields = (
+            *("source", "source_folder", "destination", "destination_folder", "exclude_proc_sys", "excludes"),
+            *("one_file_system", "active", *KEEPS, "shrink_limit", "note"),
+        )
+        widgets = {"excludes": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["source"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
+        if self.instance.pk:
+            self.initial["version"] = self.instance.version
+            del self.fields["destination"], self.fields["destination_folder"]
+        else:
+            self.fields["destination"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
+            self.initial.setdefault("destination", backup_server())
+        for name in (*KEEPS, "shrink_limit"):
+            if not self.instance.pk:  # a program that does not name them gets the defaults
+                self.fields[name].required = False
+        self.fields["exclude_proc_sys"].help_text = _(
+            "What the kernel makes up. On for the copy of a whole server."
+        )
+
+    def clean(self) -> dict[str, Any]:
+        """Fill in what was left empty on a new backup."""
+        data = super().clean() or {}
+        if self.instance.pk:
+            if data.get("version") is None:
+                data["version"] = self.instance.version
+            return data
+        for name in (*KEEPS, "shrink_limit"):
+            if data.get(name) is None and name not in self.errors:
+                data[name] = getattr(Backup(), name)
+        if not data.get("destination_folder") and "destination_folder" not in self.errors:
+            made = suggested(data["source"], data.get("destination")) if data.get("source") else None
+            data["destination_folder"] = made.destination_folder if made else ""
+        return data
+
+    def filled(self) -> Backup:
+        """The backup as it was typed, not saved; a copy where there is one already."""
+        backup = Backup.objects.get(pk=self.instance.pk) if self.instance.pk else Backup()
+        for name, value in self.cleaned_data.items():
+            if name != "version":
+                setattr(backup, name, value)
+        return backup
+
+    def _post_clean(self) -> None:
+        """Nothing: the service checks the row, in the transaction that saves it."""
+
+    def refuse(self, error: ValidationError) -> None:
+        """Show what the service found, by the field."""
+        for field, errors in error.message_dict.items():
+            self.add_error(field if field in self.fields else None, errors)
+
+
+class SwitchForm(forms.Form):
+    """On or off."""
+
+    active = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+
+class TypedNameForm(forms.Form):
+    """The name of what is deleted, typed again."""
+
+    typed = forms.CharField(label=_("Type it again"), max_length=1300)
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        self.name = name
+        super().__init__(*args, **kwargs)
+        self.fields["typed"].help_text = _("To be sure: %s") % name
+        self.fields["typed"].widget.attrs["autocomplete"] = "off"
+
+    def clean_typed(self) -> str:
+        """Exactly the name."""
+        text: str = self.cleaned_data["typed"]
+        if text != self.name:
+            raise ValidationError(_("This is not %s.") % self.name)
+        return text

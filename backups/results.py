@@ -1,0 +1,138 @@
+"""What the pages of plans show of runs: the one place that reads them for lists, cards and panels."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from backups.models import Backup, BackupRun, BackupState, Level, RunState
+from backups.services.runs import here_and_now, rotated_of
+from backups.standing import Ended, Facts, Standing, late_levels, next_run, standing
+
+# A run that somebody stopped, or that waits, says nothing about the backup.
+_ENDED = {
+    RunState.DONE: Ended.GOOD,
+    RunState.HELD: Ended.HELD,
+    RunState.FAILED: Ended.FAILED,
+    RunState.LOST: Ended.FAILED,
+    RunState.INCOMPLETE: Ended.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy that exists now on the backup server: its name as "daily.0", and when it was made."""
+
+    name: str
+    made_at: datetime
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How one backup stands, and its last run in figures; None where nothing is known."""
+
+    standing: Standing
+    late: tuple[Level, ...]
+    next_run: datetime | None
+    last: BackupRun | None = None  # the last run that ended
+    running: BackupRun | None = None  # the one that runs now
+    size: int | None = None  # bytes of the source, at the last good run
+    copies: tuple[Copy, ...] = ()
+
+    @property
+    def took(self) -> str:
+        """How long the last run took, in words."""
+        return self.last.took if self.last else ""
+
+    @property
+    def why(self) -> str:
+        """Why the last run did not end well."""
+        if self.last is None:
+            return ""
+        parts = [self.last.hold and f"{self.last.hold}.", self.last.error.strip()]
+        return " ".join(part for part in parts if part) or _("Its output says more.")
+
+    @property
+    def due(self) -> bool:
+        """Whether the next run should have begun."""
+        return self.next_run is not None and self.next_run <= timezone.now()
+
+    @property
+    def late_words(self) -> str:
+        """The levels that are late, in words."""
+        return ", ".join(str(level.label) for level in self.late)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The last run for programs."""
+        last = self.last
+        return {
+            "size": self.size,
+            "copies": len(self.copies),
+            "last_run": last
+            and {
+                "id": last.pk,
+                "state": last.state,
+                "ended_at": last.ended_at,
+                "seconds": seconds_of(last),
+                "files": last.files,
+                "bytes": last.bytes,
+                "bytes_transferred": last.bytes_transferred,
+                "error": last.error,
+            },
+        }
+
+
+def seconds_of(run: BackupRun) -> float | None:
+    """How long a run that ended took."""
+    if run.started_at is None or run.ended_at is None:
+        return None
+    return (run.ended_at - run.started_at).total_seconds()
+
+
+def summaries(backups: Iterable[Backup], now: datetime | None = None) -> dict[int, Summary]:
+    """The summary of each of these backups, by primary key; two queries."""
+    now = now or here_and_now()
+    rows = list(backups)
+    ids = [row.pk for row in rows]
+    states = {
+        state.backup_id: state
+        for state in BackupState.objects.filter(backup__in=ids).select_related("last").defer("last__output")
+    }
+    running = BackupRun.objects.filter(backup__in=ids, state=RunState.RUNNING).defer("output")
+    by_backup = {run.backup_id: run for run in running}
+    return {row.pk: _summary(row, states.get(row.pk), by_backup.get(row.pk), now) for row in rows}
+
+
+def _summary(backup: Backup, state: BackupState | None, running: BackupRun | None, now: datetime) -> Summary:
+    last = state.last if state else None
+    ended = _ENDED.get(RunState(last.state), Ended.NOT_YET) if last else Ended.NOT_YET
+    if running:
+        ended = Ended.RUNNING
+    good = {Level(level): moment for level, moment in rotated_of(state).items()} if state else {}
+    copies = tuple(
+        Copy(name, datetime.fromtimestamp(at, UTC)) for name, at in (state.copies if state else ())
+    )
+    facts = Facts(
+        backup.active,
+        backup.created_at,
+        tuple(backup.keeps),
+        good,
+        ended,
+        _can_rotate(backup, {copy.name for copy in copies}),
+        last.asked_at if last else None,
+    )
+    late = tuple(late_levels(facts, now)) if facts.active else ()
+    size = state.good_bytes if state else None
+    return Summary(standing(facts, now), late, next_run(facts, now), last, running, size, copies)
+
+
+def _can_rotate(backup: Backup, names: set[str]) -> frozenset[Level]:
+    """The levels for which the level below has its last copy, which they take over."""
+    kept = list(backup.keeps.items())
+    pairs = pairwise(kept)
+    return frozenset(above for (below, count), (above, _) in pairs if f"{below.value}.{count - 1}" in names)

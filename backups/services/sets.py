@@ -1,0 +1,185 @@
+"""What can be done with sets: make, change, run, stop, delete; and what goes on while one runs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from accounts.audit import record, record_change
+from backups import rhythm
+from backups.models import (
+    Backup,
+    BackupRun,
+    BackupSet,
+    BackupSetMember,
+    BackupSetPart,
+    BackupSetRun,
+    RunState,
+    SetState,
+    Why,
+)
+from backups.models.runs import OPEN
+from backups.services.runs import (
+    RunRefused,
+    ask_run,
+    here_and_now,
+    rotated_of,
+    state_of,
+    stop_run,
+)
+
+FIELDS = ("name", "active", "hour", "minute", "side_by_side", "go_on")
+
+
+class StaleSet(Exception):  # noqa: N818 - named like the other refusals of services
+    """Somebody else has changed or deleted the set meanwhile."""
+
+
+def set_facts(set_: BackupSet) -> dict[str, Any]:
+    """The set in plain values."""
+    members = [member.backup_id for member in set_.members.all()]
+    return {**{name: getattr(set_, name) for name in FIELDS}, "backups": members}
+
+
+def save_set(
+    actor: Actor,
+    set_: BackupSet,
+    fields: dict[str, Any],
+    backups: Sequence[Backup],
+    version: int | None = None,
+) -> BackupSet:
+    """Make a set, or change it if nobody else has since `version`. Raises StaleSet."""
+    with transaction.atomic():
+        before: dict[str, Any] | None = None
+        if set_.pk:
+            fresh = BackupSet.objects.select_for_update().filter(pk=set_.pk).first()
+            if fresh is None or (version is not None and fresh.version != version):
+                raise StaleSet(
+                    _("Somebody else has changed or deleted this set meanwhile. Look at it again.")
+                )
+            set_, before = fresh, set_facts(fresh)
+            set_.version += 1
+        for name in FIELDS:
+            setattr(set_, name, fields[name])
+        set_.save()
+        set_.members.all().delete()
+        BackupSetMember.objects.bulk_create(
+            BackupSetMember(set=set_, backup=backup, position=number)
+            for number, backup in enumerate(backups, 1)
+        )
+        if before is None:
+            record(actor, "backup_set.create", set_, after=set_facts(set_))
+        else:
+            record_change(actor, "backup_set.change", set_, before, set_facts(set_))
+    return set_
+
+
+def delete_set(actor: Actor, set_: BackupSet) -> None:
+    """Delete a set; its backups and their runs stay. Raises RunRefused while it runs."""
+    with transaction.atomic():
+        if set_.runs.filter(state=SetState.RUNNING).exists():
+            raise RunRefused(_("This set is running: stop it first."))
+        record(actor, "backup_set.delete", set_, before=set_facts(set_))
+        set_.delete()
+
+
+def run_set(actor: Actor, set_: BackupSet) -> BackupSetRun:
+    """Start a set. While it runs already, that is written down as “not started”, and that row is returned."""
+    members = list(set_.members.select_related("backup"))
+    record(actor, "backup_set.run", set_)
+    try:
+        with transaction.atomic():
+            run = BackupSetRun.objects.create(set=set_, asked_by=actor.name)
+            BackupSetPart.objects.bulk_create(
+                BackupSetPart(set_run=run, backup=member.backup, position=member.position)
+                for member in members
+            )
+    except IntegrityError:
+        now = timezone.now()
+        words = _("Not started: the run before it was still on.")
+        return BackupSetRun.objects.create(
+            set=set_,
+            asked_by=actor.name,
+            state=SetState.NOT_STARTED,
+            started_at=now,
+            ended_at=now,
+            words=words,
+        )
+    go_on(run)
+    run.refresh_from_db()
+    return run
+
+
+def go_on(run: BackupSetRun) -> None:
+    """Ask for the next backups of a set's run, or end it."""
+    with transaction.atomic():
+        run = BackupSetRun.objects.select_for_update().select_related("set").get(pk=run.pk)
+        if run.state != SetState.RUNNING:
+            return
+        parts = list(run.parts.select_related("run", "backup__destination", "backup__source"))
+        for part in parts:
+            if part.run is not None:
+                if part.run.state in OPEN and not run.set.side_by_side:
+                    return
+                if part.run.state != RunState.DONE and part.run.ended and not run.set.go_on:
+                    break
+                continue
+            levels = rhythm.with_lowest(
+                tuple(part.backup.keeps), rotated_of(state_of(part.backup)), here_and_now()
+            )
+            part.run = ask_run(Actor.system(f"set {run.set}"), part.backup, Why.SET, levels)
+            part.save(update_fields=["run"])
+            if not run.set.side_by_side:
+                return
+        if any(part.run and part.run.state in OPEN for part in parts):
+            return
+        _end(run, parts)
+
+
+def _end(run: BackupSetRun, parts: list[BackupSetPart]) -> None:
+    good = sum(1 for part in parts if part.run and part.run.state == RunState.DONE)
+    run.state = SetState.DONE if good == len(parts) else SetState.FAILED
+    if good < len(parts):
+        run.words = _("%(good)d of %(all)d backups ended well.") % {"good": good, "all": len(parts)}
+    run.ended_at = timezone.now()
+    run.save()
+
+
+def stop_set(actor: Actor, run: BackupSetRun) -> None:
+    """Stop a set's run and the runs that it started. Raises RunRefused when it has ended."""
+    with transaction.atomic():
+        stopped = BackupSetRun.objects.filter(pk=run.pk, state=SetState.RUNNING).update(
+            state=SetState.STOPPED, ended_at=timezone.now(), words=_("Stopped by %s.") % actor.name
+        )
+        if not stopped:
+            raise RunRefused(_("This run has ended already."))
+        record(actor, "backup_set.stop", run.set)
+        for part in run.parts.filter(run__state__in=OPEN).select_related("run__backup", "run__job"):
+            if part.run is not None:
+                stop_run(actor, part.run)
+
+
+def run_ended(run: BackupRun) -> None:
+    """A run has ended: the sets that waited for it go on."""
+    waiting = BackupSetPart.objects.filter(run=run, set_run__state=SetState.RUNNING)
+    for part in waiting.select_related("set_run"):
+        go_on(part.set_run)
+
+
+def look_after_sets() -> None:
+    """Let every set that runs go on, whatever it has missed."""
+    for run in BackupSetRun.objects.filter(state=SetState.RUNNING):
+        go_on(run)
+
+
+def run_due_sets() -> list[BackupSetRun]:
+    """Start the active sets whose time of day has come."""
+    started = []
+    for set_ in BackupSet.objects.filter(active=True):
+        last = set_.runs.order_by("-started_at").values_list("started_at", flat=True).first()
+        if rhythm.set_due(set_.hour, set_.minute, last, here_and_now()):
+            started.append(run_set(Actor.system("scheduler"), set_))
+    return started

@@ -1,0 +1,137 @@
+"""How the backups stand, for monitoring systems: one JSON answer, and the URLs that the Zabbix template asks."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import Max, Min
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from accounts.permissions import user_of
+from backups.models import Backup, BackupRun, BackupState, Level, RunState
+from backups.models.plans import BackupQuerySet
+from backups.results import summaries
+from backups.services.runs import rotated_of
+from pages.answers import wants_json
+
+HEADER = "X-Gestion-Token"
+SHORTEST = 32
+View = Callable[..., HttpResponseBase]
+
+
+def monitored(view: View) -> View:
+    """For the monitoring token, and for whoever is signed in; the view gets the backups that may be read."""
+
+    @login_not_required
+    @require_http_methods(["GET", "HEAD"])
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        rows = Backup.objects.select_related("source", "destination")
+        sent = request.headers.get(HEADER)
+        if sent is not None:
+            known = settings.MONITORING_TOKEN
+            if len(known) >= SHORTEST and constant_time_compare(sent, known):
+                return view(request, rows, *args, **kwargs)
+            return _unauthorized()
+        if request.user.is_authenticated:
+            return view(request, rows.visible_to(user_of(request)), *args, **kwargs)
+        return _unauthorized() if wants_json(request) else redirect_to_login(request.get_full_path())
+
+    return guarded
+
+
+def _unauthorized() -> HttpResponse:
+    said = {"ok": False, "errors": {"__all__": [_("Sign in, or send a token.")]}}
+    return JsonResponse(said, status=401, headers={"WWW-Authenticate": "Bearer"})
+
+
+@monitored
+def health(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
+    """Every backup and how it stands; 503 while one of them is not right."""
+    stands = summaries(rows)
+    backups = [
+        {
+            "id": row.pk,
+            "name": str(row),
+            "destination": f"{row.destination}:{row.destination_folder}",
+            "active": row.active,
+            "state": stands[row.pk].standing.value,
+            "late": [level.value for level in stands[row.pk].late],
+            "next_run": stands[row.pk].next_run,
+            **stands[row.pk].figures,
+        }
+        for row in rows
+    ]
+    wrong = [one for one in backups if stands[one["id"]].standing.red]
+    answer = {"ok": not wrong, "total": len(backups), "not_right": len(wrong), "backups": backups}
+    return JsonResponse(answer, status=503 if wrong else 200)
+
+
+@monitored
+def zabbix_list(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
+    """The active backups as Zabbix discovers them (low-level discovery)."""
+    found = [{"{#BACKUP_ID}": row.pk, "{#BACKUP_NAME}": str(row)} for row in rows.filter(active=True)]
+    return JsonResponse({"data": found})
+
+
+@monitored
+def zabbix_last(_request: HttpRequest, rows: BackupQuerySet, measure: str, pk: int) -> HttpResponse:
+    """A figure of the last good run, 0 while there is none: "files", "size" in bytes, or a level.
+
+    Of a level it is the whole hours since that run began, at least 1.
+    """
+    if measure not in {"files", "size", *Level.values}:
+        raise Http404
+    state = BackupState.objects.filter(backup=_one(rows, pk)).first()
+    if state is None:
+        return _plain(0)
+    if measure in Level.values:
+        begun = rotated_of(state).get(measure)
+        return _plain(max(1, (timezone.now() - begun) // timedelta(hours=1)) if begun else 0)
+    return _plain((state.good_files if measure == "files" else state.good_bytes) or 0)
+
+
+@monitored
+def zabbix_state(_request: HttpRequest, rows: BackupQuerySet, pk: int) -> HttpResponse:
+    """How a backup stands, in a word: ok, running, off, held, failed, overdue, never."""
+    row = _one(rows, pk)
+    return _plain(summaries([row])[row.pk].standing.value)
+
+
+@monitored
+def zabbix_hourly_duration(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
+    """Seconds from the first begin to the last end of the newest hourly runs that went well; 0: none yet."""
+    done = BackupRun.objects.filter(backup__in=rows.order_by().values("pk"), state=RunState.DONE)
+    recent = done.filter(ended_at__gt=timezone.now() - timedelta(days=7), started_at__isnull=False)
+    hourly = [
+        (pk, began)
+        for pk, began, rotated in recent.order_by("-started_at").values_list("pk", "started_at", "rotated")[
+            :1000
+        ]
+        if began and Level.HOURLY.value in rotated
+    ]
+    if not hourly:
+        return _plain(0)
+    newest = hourly[0][1]
+    together = [pk for pk, began in hourly if newest - began < Level.HOURLY.every]
+    span = done.filter(pk__in=together).aggregate(took=Max("ended_at") - Min("started_at"))
+    return _plain(round(span["took"].total_seconds()))
+
+
+def _one(rows: BackupQuerySet, pk: int) -> Backup:
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def _plain(value: int | str) -> HttpResponse:
+    return HttpResponse(str(value), content_type="text/plain; charset=utf-8")

@@ -1,0 +1,63 @@
+"""What a change of a server means for its backups."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from backups.desired_plans import KIND
+from backups.models import Backup
+from backups.services.plans import ask_again
+from servers.facts import ServerFacts
+from servers.models import Server
+from servers.registry import Held
+
+# What the way from a backup server depends on; a host's own matter to what is reached through it.
+OF_WAY = ("name", "ssh_connection", "backup_ssh_connection", "internal_ip", "vm_host_id")
+
+
+def server_holds(server: Server) -> Iterable[Held]:
+    """The backups that must be deleted before a server is, and the copies that are left on it."""
+    url = f"{reverse('backups:backups')}?q={server.name}"
+    if count := server.backups_from.count():
+        text = ngettext("%d backup copies it", "%d backups copy it", count)
+        yield Held(text % count, url, blocks=True)
+    if count := server.backups_to.count():
+        text = ngettext("%d backup has its copies there", "%d backups have their copies there", count)
+        yield Held(text % count, url, blocks=True)
+    if count := server.left_backups.count():
+        text = ngettext(
+            "The copies of %d deleted backup are left there, and Gestion forgets them",
+            "The copies of %d deleted backups are left there, and Gestion forgets them",
+            count,
+        )
+        yield Held(text % count, f"{reverse('backups:left_list')}?q={server.name}")
+
+
+def server_changed(
+    actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
+) -> None:
+    """Roll out where the way to a source has changed."""
+    if before is None or after is None:
+        return
+    if any(getattr(before, name) != getattr(after, name) for name in OF_WAY):
+        ask_again(actor, _backup_servers(server), _("%s has changed") % server)
+
+
+def host_keys_changed(actor: Actor, server: Server) -> None:
+    """Roll out where the server's accepted host keys are written."""
+    ask_again(actor, _backup_servers(server), _("The accepted host keys of %s have changed") % server)
+
+
+def _backup_servers(server: Server) -> list[Server]:
+    """Those whose files name this server: as source, as host of a source, or as the one that copies."""
+    above = Q(source=server) | Q(destination=server)
+    path = "source__vm_host"
+    for _floor in range(3):  # a guest of a guest of a guest
+        above |= Q(**{path: server})
+        path += "__vm_host"
+    ids = Backup.objects.filter(above).order_by().values("destination")
+    return list(Server.objects.filter(pk__in=ids, rollouts__kind=KIND).order_by("pk"))

@@ -1,0 +1,47 @@
+"""The way from a backup server to a source: where it logs in, through which hosts, and which host keys count."""
+
+import re
+from dataclasses import dataclass
+
+from hosts.address import Address, parse_connection
+from servers.models import HostKey, Server
+
+_HOST_KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]+={0,3}", re.ASCII)
+
+
+class NoWay(Exception):  # noqa: N818 - named like NoConnection
+    """The inventory does not say how the backup server reaches this server; str() is its name."""
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One sshd on the way, and the pinned host keys ("ssh-ed25519 AAAA…") under the server's name."""
+
+    name: str
+    address: Address
+    host_keys: tuple[str, ...]
+
+
+def way_from(backup_server: Server, source: Server) -> tuple[Hop, ...]:
+    """The hops from the backup server to the source, the source last; raises NoWay.
+
+    The connection string "from backup" counts first. Without one: a neighbour on the same Proxmox host is reached
+    by its internal IP, anything else as from Gestion, at last through its host.
+    """
+    if source.backup_ssh_connection:
+        return (_hop(source, parse_connection(source.backup_ssh_connection)),)
+    if source.internal_ip and source.vm_host_id and source.vm_host_id == backup_server.vm_host_id:
+        return (_hop(source, Address(source.internal_ip)),)
+    if source.ssh_connection:
+        return (_hop(source, parse_connection(source.ssh_connection)),)
+    if source.internal_ip and source.vm_host and source.vm_host_id != source.pk:
+        if source.vm_host_id == backup_server.pk:
+            return (_hop(source, Address(source.internal_ip)),)
+        return (*way_from(backup_server, source.vm_host), _hop(source, Address(source.internal_ip)))
+    raise NoWay(source.name)
+
+
+def _hop(server: Server, address: Address) -> Hop:
+    keys = HostKey.objects.filter(server=server, pinned_at__isnull=False).order_by("pk")
+    plain = (" ".join(key.split()[:2]) for key in keys.values_list("key", flat=True))
+    return Hop(server.name, address, tuple(key for key in plain if _HOST_KEY.fullmatch(key)))

@@ -1,0 +1,127 @@
+"""The works of plans: try the way to a source, delete the copies that a deleted backup left."""
+
+from dataclasses import asdict
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from accounts.audit import record
+from backups import trying
+from backups.models import Backup, LeftData
+from backups.paths import MARKER, Paths
+from backups.services.plans import DELETE_LEFT, MAKE_KEY, TRY
+from hosts.errors import HostError
+from jobs import works
+from jobs.run import Run
+from keymanager.reading import read_from
+from servers.connect import connect
+from servers.models import Server
+from servers.words import sentence
+
+works.expect(Backup.DoesNotExist, LeftData.DoesNotExist)
+
+
+class NotOurs(Exception):  # noqa: N818 - told to the person
+    """The folder is not deleted; str() says why."""
+
+
+works.expect(NotOurs)
+
+KEY = """
+umask 077
+cd ~root && mkdir -p .ssh || exit 1
+for key in .ssh/id_*.pub; do [ ! -f "$key" ] || exit 0; done
+ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
+"""
+DELETE_SECONDS = 24 * 3600.0
+# Arguments: folder, uuid, marker's name, lock file. The marker goes last, so that what was ended in the middle
+# can be done again. Nothing is done through a symbolic link, and no other file system is entered.
+DELETE = """
+folder=$1 uuid=$2 marker=$1/$3 lock=$4
+[ -e "$folder" ] || [ -L "$folder" ] || exit 10
+[ "$(realpath -- "$folder")" = "$folder" ] && [ -d "$folder" ] || exit 11
+if [ -f "$lock" ] && kill -0 "$(cat "$lock")" 2>/dev/null; then exit 12; fi
+if [ -f "$marker" ] && [ ! -L "$marker" ]; then
+  [ "$(head -n 1 -- "$marker")" = "$uuid" ] || exit 13
+  find "$folder" -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1
+  rm -f -- "$marker" || exit 1
+elif [ -n "$(ls -A -- "$folder")" ]; then
+  exit 13
+fi
+if mountpoint -q -- "$folder"; then exit 0; fi
+rmdir -- "$folder"
+"""
+
+
+@works.register(TRY, safe_to_repeat=True, again=True)
+def try_way(run: Run, *, backup: int) -> None:
+    """Try each step of the way until one breaks, and keep what was found."""
+    row = Backup.objects.select_related("source", "destination").get(pk=backup)
+    found: list[trying.Answer] = []
+    steps = {
+        "tools": trying.tools,
+        "files": trying.configuration,
+        "place": trying.place,
+        "login": trying.login,
+        "folder": trying.folder,
+    }
+    try:
+        with connect(row.destination) as host, run.on_stop(host.close):
+            for name, step in steps.items():
+                run.check_stop()
+                with run.step(trying.STEPS[name]):
+                    answer = step(host, row)
+                    found.append(answer)
+                    run.log(answer.words, "err" if answer.ok is False else "info")
+                if answer.ok is False and name != "place":
+                    break  # what follows needs it
+    except HostError as error:
+        found.append(trying.Answer("tools", False, sentence(error)))
+        run.log(found[-1].words, "err")
+    run.log(trying.verdict(found))
+    Backup.objects.filter(pk=backup).update(
+        tried=[asdict(answer) for answer in found], tried_at=timezone.now()
+    )
+
+
+@works.register(MAKE_KEY, safe_to_repeat=True, again=True)
+def make_key(run: Run, *, server: int) -> None:
+    """Have the keymanager offered root's public keys; makes an ed25519 key where root has none."""
+    row = Server.objects.get(pk=server)
+    with connect(row) as host, run.on_stop(host.close):
+        host.run(["sh", "-c", KEY], timeout=30, on_output=run.output).check()
+        new, wrong = read_from(host, row)
+    for words in wrong:
+        run.log(words, "err")
+    run.log(ngettext("%d new key waits for your word.", "%d new keys wait for your word.", new) % new)
+
+
+@works.register(DELETE_LEFT, safe_to_repeat=True, again=True)
+def delete_left(run: Run, *, left: int) -> None:
+    """Delete the copies on the backup server, only in a folder that has this backup's marker."""
+    row = LeftData.objects.select_related("destination").get(pk=left)
+    paths = Paths(row.uuid, row.folder)
+    argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock]
+    with connect(row.destination) as host, run.on_stop(host.close):
+        said = host.run(argv, timeout=DELETE_SECONDS, on_output=run.output)
+    words = {"folder": row.folder, "server": row.destination}
+    refusals = {
+        11: _(
+            "%(folder)s on %(server)s is no plain folder, or lies behind a symbolic link: nothing was deleted."
+        ),
+        12: _("A run of this backup is still at work on %(server)s: stop it first. Nothing was deleted."),
+        13: _("%(folder)s on %(server)s does not have the marker of this backup: nothing was deleted."),
+    }
+    if said.code in refusals:
+        raise NotOurs(refusals[said.code] % words)
+    if said.code != 10:  # 10: it is gone already
+        said.check()
+    run.log(_("%(folder)s on %(server)s is deleted.") % words)
+    with transaction.atomic():
+        record(
+            Actor.system("backups"), "backup.copies_deleted", row.destination, before={"folder": row.folder}
+        )
+        row.delete()

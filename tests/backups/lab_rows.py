@@ -1,0 +1,106 @@
+"""A backup server and a source of the lab as rows, and what tests do with them."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from accounts.actors import Actor
+from backups.models import Backup, BackupRun, BackupState
+from backups.services.runs import run_now
+from lab import Fleet, LabHost
+from servers import rollouts
+from servers.models import HostKey, PanelIdentity, Rollout, RolloutState, Server
+from tests.forwarding.working import work_off
+from tests.lab_fixtures import LabKey
+
+SYSTEM = Actor.system("test")
+SOURCE_FOLDER = "/srv/tree"
+DESTINATION = "/backups/tree"
+
+
+@dataclass
+class Ground:
+    """Two hosts of the lab and their rows; `backup1` pulls from `files1`."""
+
+    fleet: Fleet
+    server: Server
+    source: Server
+
+    @property
+    def there(self) -> LabHost:
+        """The backup server."""
+        return self.fleet[self.server.name]
+
+    @property
+    def here(self) -> LabHost:
+        """The source."""
+        return self.fleet[self.source.name]
+
+    def backup(self, **fields: Any) -> Backup:
+        """A backup whose configuration is on the backup server."""
+        fields = {"source_folder": SOURCE_FOLDER, "destination_folder": DESTINATION, **fields}
+        backup = Backup.objects.create(source=self.source, destination=self.server, **fields)
+        self.roll_out()
+        return backup
+
+    def roll_out(self) -> None:
+        """Have the backup server hold what the rows say."""
+        rollouts.ask(SYSTEM, self.server, ["rsnapshot"], "test")
+        work_off()
+        rollout = Rollout.objects.get(server=self.server, kind="rsnapshot")
+        assert rollout.state == RolloutState.IN_SYNC, rollout.why
+
+    def run(self, backup: Backup, **levels: Any) -> BackupRun:
+        """Run it to its end, in this process, as a worker would."""
+        run = run_now(SYSTEM, backup)
+        if levels:
+            BackupRun.objects.filter(pk=run.pk).update(**levels)
+        work_off()
+        run.refresh_from_db()
+        return run
+
+
+def ground(fleet: Fleet, key: LabKey, server: str = "backup1", source: str = "files1") -> Ground:
+    """The rows of two hosts; the backup server's own key is let in by the source, and nothing is left of before."""
+    if not PanelIdentity.objects.exists():
+        PanelIdentity.objects.create(pk=1, private_key=key.private, public_key=key.public)
+    rows = {name: _row(fleet[name]) for name in (server, source)}
+    there, here = fleet[server], fleet[source]
+    sh(there, "systemctl stop 'gestion-backup-*' 2>/dev/null; rm -rf /backups /var/lib/gestion /etc/gestion")
+    sh(there, '[ -e ~/.ssh/id_ed25519 ] || ssh-keygen -q -t ed25519 -N "" -f ~/.ssh/id_ed25519')
+    public = sh(there, "cat ~/.ssh/id_ed25519.pub")
+    here.trust([public])
+    sh(here, f"rm -rf {SOURCE_FOLDER}; mkdir -p {SOURCE_FOLDER}")
+    return Ground(fleet, rows[server], rows[source])
+
+
+def _row(host: LabHost) -> Server:
+    server = Server.objects.create(
+        name=host.name, keymanager_name=host.name, ssh_connection=host.connection, external_ip=host.address
+    )
+    HostKey.objects.create(
+        server=server, key=host.host_key, fingerprint=f"of {host.name}", pinned_at=timezone.now()
+    )
+    return server
+
+
+def sh(host: LabHost, script: str, stdin: bytes = b"", *, check: bool = False, timeout: float = 120) -> str:
+    """What a script of the test prints on a host."""
+    done = host.exec(["sh", "-c", script], stdin=stdin, timeout=timeout)
+    assert not check or done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout.decode(errors="replace").removesuffix("\n")
+
+
+def wait_for(true: Any, seconds: float = 30, what: str = "it") -> None:
+    """Until it is true; fails after so many seconds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"{what} did not come about within {seconds:g} seconds"
+        time.sleep(0.1)
+
+
+def state(backup: Backup) -> BackupState:
+    """What is remembered of it now."""
+    return BackupState.objects.get(backup=backup)

@@ -1,0 +1,95 @@
+"""What monitoring systems read, and that nobody else does."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from backups.models import BackupRun, BackupState, RunState
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+TOKEN = "m" * 40
+LIST = "/backups/zabbix/list/_"
+
+
+@pytest.fixture
+def good(rows):
+    """A backup with a good run five and a half hours ago."""
+    backup = rows.backup(keep_hourly=6)
+    began = timezone.now() - timedelta(hours=5.5)
+    run = BackupRun.objects.create(
+        backup=backup,
+        state=RunState.DONE,
+        levels=["hourly"],
+        rotated=["hourly"],
+        asked_at=began,
+        started_at=began,
+        ended_at=began + timedelta(seconds=90),
+        bytes=5000,
+        files=12,
+    )
+    rotated = {"hourly": began.isoformat()}
+    BackupState.objects.create(backup=backup, last=run, rotated=rotated, good_files=12, good_bytes=5000)
+    return backup
+
+
+def ask(client, url: str, token: str = TOKEN):
+    return client.get(url, headers={"X-Gestion-Token": token, "accept": "application/json"})
+
+
+def test_zabbix_discovers_active_backups_and_reads_their_figures(client, rows, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    rows.backup(source=rows.web1, active=False)
+    assert ask(client, LIST).json() == {"data": [{"{#BACKUP_ID}": good.pk, "{#BACKUP_NAME}": "mail1:/"}]}
+    told = {name: ask(client, f"/backups/zabbix/last_{name}/{good.pk}").content for name in
+            ("hourly", "daily", "size", "files")}  # fmt: skip
+    assert told == {"hourly": b"5", "daily": b"0", "size": b"5000", "files": b"12"}
+    assert ask(client, f"/backups/zabbix/state/{good.pk}").content == b"ok"
+    assert ask(client, "/backups/zabbix/last_hourly_duration/_").content == b"90"
+    assert ask(client, f"/backups/zabbix/last_yearly/{good.pk}").status_code == 404
+    assert ask(client, "/backups/zabbix/last_size/99").status_code == 404
+
+
+def test_health_is_503_while_something_is_not_right(client, rows, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    answer = ask(client, "/backups/health/")
+    assert answer.status_code == 200
+    assert answer.json()["backups"][0]["last_run"]["seconds"] == 90
+    rows.backup(source=rows.web1)
+    answer = ask(client, "/backups/health/")
+    assert answer.status_code == 503
+    assert (answer.json()["ok"], answer.json()["not_right"]) == (False, 1)
+
+
+@pytest.mark.parametrize(("known", "sent"), [(TOKEN, "x" * 40), ("", ""), ("short", "short"), (TOKEN, "")])
+def test_a_wrong_short_or_unset_token_reads_nothing(client, good, settings, known, sent):
+    settings.MONITORING_TOKEN = known
+    for url in (LIST, "/backups/health/", f"/backups/zabbix/last_size/{good.pk}"):
+        assert ask(client, url, sent).status_code == 401
+
+
+def test_the_monitoring_token_opens_no_other_page(client, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    assert ask(client, "/backups/").status_code == 401
+    assert ask(client, good.get_absolute_url()).status_code == 401
+
+
+def test_an_owner_reads_his_own_alone(member_client, member, rows, good):
+    mine = rows.backup(source=rows.web1)
+    rows.web1.owners.add(member)
+    assert [row["{#BACKUP_ID}"] for row in member_client.get(LIST).json()["data"]] == [mine.pk]
+    assert member_client.get(f"/backups/zabbix/last_size/{good.pk}").status_code == 404
+
+
+def test_the_zabbix_template_asks_urls_that_there_are(client, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    template = (Path(settings.BASE_DIR) / "docs/zabbix/gestion-backups.yaml").read_text()
+    urls = re.findall(r"url: '\{\$GESTION\.URL\}(\S+)'", template)
+    assert len(urls) == 9
+    for url in urls:
+        assert ask(client, url.replace("{#BACKUP_ID}", str(good.pk))).status_code == 200, url
+    uuids = re.findall(r"uuid: (\w+)", template)
+    assert len(set(uuids)) == len(uuids)
+    assert all(re.fullmatch(r"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", uuid) for uuid in uuids)

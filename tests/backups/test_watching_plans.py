@@ -1,0 +1,90 @@
+"""What changes of servers mean for backups, and whether the keymanager lets the backup server in."""
+
+import pytest
+from django.utils import timezone
+
+from backups.letting_in import missing
+from backups.models import LeftData
+from backups.services.plans import change_backup, create_backup, delete_backup, switch_backup
+from keymanager.models import Group, Key
+from servers.models import HostKey, Rollout
+from servers.services import accept_host_key, change_server, remove_host_key
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+
+
+def wanted(server) -> int:
+    """How often something was asked to be rolled out there."""
+    found = Rollout.objects.filter(server=server, kind="rsnapshot").first()
+    return found.wanted if found else 0
+
+
+def change(actor, server, **fields):
+    server.refresh_from_db()
+    for name, value in fields.items():
+        setattr(server, name, value)
+    change_server(actor, server, version=server.version)
+
+
+def test_a_changed_way_to_a_source_is_rolled_out_and_nothing_else(rows, actor):
+    create_backup(actor, rows.unsaved())
+    create_backup(actor, rows.unsaved(source=rows.web1))
+    asked = wanted(rows.backup1)
+    change(actor, rows.mail1, notes="nothing to do with it")
+    assert wanted(rows.backup1) == asked
+    change(actor, rows.mail1, backup_ssh_connection="-p 222 root@198.51.100.20")
+    assert wanted(rows.backup1) == asked + 1
+    change(actor, rows.pve1, ssh_connection="root@pve1.example.org")  # leads to web1
+    assert wanted(rows.backup1) == asked + 2
+    change(actor, rows.mail1, name="post.example.org")
+    assert wanted(rows.backup1) == asked + 3
+
+
+def test_an_accepted_or_removed_host_key_is_rolled_out(rows, actor):
+    create_backup(actor, rows.unsaved())
+    asked = wanted(rows.backup1)
+    key = HostKey.objects.create(server=rows.mail1, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")
+    accept_host_key(actor, key)
+    assert wanted(rows.backup1) == asked + 1
+    remove_host_key(actor, key)
+    assert wanted(rows.backup1) == asked + 2
+
+
+def test_switching_changes_nothing_on_the_host_and_an_unchanged_save_neither(rows, actor):
+    backup = create_backup(actor, rows.unsaved())
+    asked = wanted(rows.backup1)
+    switch_backup(actor, backup, active=False)
+    backup.refresh_from_db()
+    change_backup(actor, backup, version=backup.version)
+    assert wanted(rows.backup1) == asked
+
+
+def test_what_a_deleted_backup_left_keeps_its_id_and_its_settings(rows, actor):
+    backup = create_backup(actor, rows.unsaved(excludes="/a"))
+    left = delete_backup(actor, backup)
+    assert (left.uuid, left.folder, left.settings["excludes"]) == (backup.uuid, "/backups/mail1", "/a")
+    assert LeftData.objects.get() == left
+
+
+def test_the_page_says_which_key_is_missing_where(rows, actor):
+    backup = rows.backup(source=rows.web1)  # through pve1
+
+    def words() -> str:
+        found = missing(backup)
+        return found.words if found else ""
+
+    for server in (rows.pve1, rows.web1):
+        assert f"No host key of {server} is accepted" in words()
+        now = timezone.now()
+        HostKey.objects.create(server=server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x", pinned_at=now)
+    assert "knows no SSH key of root on backup1" in words()
+    root = rows.backup1.unix_users.get()
+    key = Key.objects.create(
+        unix_user=root, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:k"
+    )
+    group = Group.objects.create(name="Gestion")
+    group.member_keys.add(key)
+    for server in (rows.pve1, rows.web1):
+        assert f"not among those that may log in to {server} as root" in words()
+        group.allowed_servers.add(server)
+    assert words() == ""
