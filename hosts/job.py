@@ -1,6 +1,6 @@
 """What apply sends to the host: one stream of data for the script, which finds no text of a command in it."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from hosts import wire
 from hosts.changes import Seen, manifest_text, seen_text, wanted
@@ -91,7 +91,7 @@ def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> byte
     return path + wire.lines(f"{folder} file {len(item.content)} {mask} {mode} {owner} {digest} {flag}")
 
 
-def commands_text(commands: Iterable[Command], run: str = "", moved: Container[str] = ()) -> bytes:
+def commands_text(commands: Iterable[Command], run: str = "", moved: Collection[str] = ()) -> bytes:
     """Encode commands as the script reads them.
 
     `run` is where what they name as staged lies; what is not `moved` lies in its place already.

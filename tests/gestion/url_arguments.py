@@ -11,11 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import ApiToken, User
+from backups.models import Backup, BackupRun, BackupSet, LeftData
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
-from backups.models import Backup, BackupRun, BackupSet, LeftData
-from forwarding.models import PortForward
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
@@ -148,6 +147,8 @@ def _creation(world: World) -> Creation:
     fields = {"disk": 8, "memory": 512, "swap": 0, "cores": 1, "address": "10.0.0.9", "prefix_length": 24}
     fields |= {"template": "local:vztmpl/a", "storage": "local", "bridge": "vmbr0", "state": "failed"}
     return Creation.objects.get_or_create(host=host, server=world.server, hostname="web1", defaults=fields)[0]
+
+
 def _backup(world: World) -> Backup:
     destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
     there = {"destination": destination, "destination_folder": "/backups/web1"}
