@@ -118,7 +118,7 @@ def state(sites: Iterable[Site]) -> State:
     return State(
         kind=KIND,
         items=tuple(_items(sites)),
-        checks=(Command(("sh", STAGED(SCRIPT), "check")),),
+        checks=(Command(("sh", STAGED(SCRIPT), "check"), always=True),),
         activate=(Command((SCRIPT, "apply"), timeout=SECONDS),),
         looks=(Command((SCRIPT, "status")),),
         proofs=(Command((SCRIPT, "status")),),

@@ -69,7 +69,7 @@ def _groups(state: State) -> list[tuple[Command, ...]]:
 def _concerned(check: Command, moved: Collection[str]) -> bool:
     """Whether a staged check reads something that is staged now; what it read before, it has let pass."""
     staged = [word.path for word in check.argv if isinstance(word, Staged)]
-    return not staged or any(path in moved for path in staged)
+    return check.always or not staged or any(path in moved for path in staged)
 
 
 def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> bytes:

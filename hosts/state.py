@@ -72,7 +72,8 @@ class Command:
     """A command run on the host: argv as it is, no shell. Exit code 0 is success. `timeout` is in seconds.
 
     `in_place` (checks only): run with the new files in place, before activation; otherwise on the staged files.
-    `always` (proofs only): true of the old state as well ("the service is active"), so it proves a put-back too.
+    `always`: of a proof, that it is true of the old state as well ("the service is active"), so it proves a put-back
+    too; of a staged check, that it looks at more than the files it names, so it is run also when those stay.
     """
 
     argv: tuple[str | Staged, ...]
