@@ -103,4 +103,4 @@ def wait_for(true: Any, seconds: float = 30, what: str = "it") -> None:
 
 def state(backup: Backup) -> BackupState:
     """What is remembered of it now."""
-    return BackupState.objects.get(backup=backup)
+    return BackupState.objects.get_or_create(backup=backup)[0]

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 def place(fleet, lab_key, django_db_blocker):
     made = ground(fleet, lab_key)
     yield made
+    sh(made.there, f"[ ! -L {DESTINATION} ] || rm {DESTINATION}")  # before umount follows it
     for host in (made.there, made.here):
         sh(
             host,
