@@ -61,13 +61,12 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
     rows, stands = _all_of(request)
     for trouble, text in TROUBLES.items():
         found = [row for row in rows if stands[row.pk].standing == trouble]
-        level = "warning" if trouble == Standing.NEVER else "danger"
         for row in found[:BY_NAME]:
-            yield Notice(level, text % row, row.get_absolute_url())
+            yield Notice("danger", text % row, row.get_absolute_url())
         if more := len(found[BY_NAME:]):
             words = ngettext("and %d more backup", "and %d more backups", more) % more
             yield Notice(
-                level, f"{words}: {trouble.label}", f"{reverse('backups:backups')}?state={trouble.value}"
+                "danger", f"{words}: {trouble.label}", f"{reverse('backups:backups')}?state={trouble.value}"
             )
 
 

@@ -5,17 +5,20 @@ from dataclasses import asdict
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record
 from backups import trying
 from backups.models import Backup, LeftData
 from backups.paths import MARKER, Paths
-from backups.services.plans import DELETE_LEFT, TRY
+from backups.services.plans import DELETE_LEFT, MAKE_KEY, TRY
 from hosts.errors import HostError
 from jobs import works
 from jobs.run import Run
+from keymanager.reading import read_from
 from servers.connect import connect
+from servers.models import Server
 from servers.words import sentence
 
 works.expect(Backup.DoesNotExist, LeftData.DoesNotExist)
@@ -27,6 +30,12 @@ class NotOurs(Exception):  # noqa: N818 - told to the person
 
 works.expect(NotOurs)
 
+KEY = """
+umask 077
+cd ~root && mkdir -p .ssh || exit 1
+for key in .ssh/id_*.pub; do [ ! -f "$key" ] || exit 0; done
+ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
+"""
 DELETE_SECONDS = 24 * 3600.0
 # Arguments: folder, uuid, marker's name, lock file. The marker goes last, so that what was ended in the middle
 # can be done again. Nothing is done through a symbolic link, and no other file system is entered.
@@ -76,6 +85,18 @@ def try_way(run: Run, *, backup: int) -> None:
     Backup.objects.filter(pk=backup).update(
         tried=[asdict(answer) for answer in found], tried_at=timezone.now()
     )
+
+
+@works.register(MAKE_KEY, safe_to_repeat=True, again=True)
+def make_key(run: Run, *, server: int) -> None:
+    """Have the keymanager offered root's public keys; makes an ed25519 key where root has none."""
+    row = Server.objects.get(pk=server)
+    with connect(row) as host, run.on_stop(host.close):
+        host.run(["sh", "-c", KEY], timeout=30, on_output=run.output).check()
+        new, wrong = read_from(host, row)
+    for words in wrong:
+        run.log(words, "err")
+    run.log(ngettext("%d new key waits for your word.", "%d new keys wait for your word.", new) % new)
 
 
 @works.register(DELETE_LEFT, safe_to_repeat=True, again=True)

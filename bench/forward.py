@@ -1,8 +1,9 @@
-"""Forwarded ports, click to live: `.venv/bin/python -m bench.forward [--quick] [--json FILE]`.
+"""Ports and hostnames, click to live: `.venv/bin/python -m bench.forward [--quick] [--only WHAT] [--json FILE]`.
 
 On the lab's hosts (as root), with a whole panel running: its worker is another process, reached through the broker.
 A click is the call of the service that the form calls; live is the first TCP connection through the port, tried every
-5 ms from this machine. LAB_NETWORK names the lab's network (default 198.51.100.128/26).
+5 ms from this machine. For hostnames see bench.forward_hostnames. LAB_NETWORK names the
+lab's network (default 198.51.100.128/26).
 """
 
 import argparse
@@ -199,34 +200,45 @@ def many_hosts(fleet: "Fleet", count: int) -> float:
     return time.perf_counter() - begin
 
 
-def measure(folder: Path, *, quick: bool) -> dict[str, float]:
-    """All figures."""
+def measure(folder: Path, *, quick: bool, only: str) -> dict[str, float]:
+    """All figures, or those of ports or hostnames only."""
     from django.core.management import call_command
 
+    from bench import forward_hostnames
     from lab import Fleet, HostSpec
     from servers.identity import panel_identity
 
     call_command("migrate", verbosity=0)
-    specs = [HostSpec("pve1", "proxmox"), HostSpec("web1", behind="pve1")]
+    specs = [HostSpec("pve1", "proxmox"), HostSpec("web1", behind="pve1"), HostSpec("proxy", "nginx", "pve1")]
     network = os.environ.get("LAB_NETWORK", "198.51.100.128/26")
     figures: dict[str, float] = {}
-    tries = 3 if quick else 10
     with (
         Fleet.up(LAB, network, [panel_identity().public_key], specs, fresh=True) as fleet,
         panel(folder),
     ):
         host, guest = enlist(fleet["pve1"]), enlist(fleet["web1"])
-        click_to_live(host, guest, range(8000, 8001))  # the first puts the script there, and warms the worker
-        live, gone = click_to_live(host, guest, range(8100, 8100 + tries))
-        figures["seconds_click_to_live_1_rule"] = statistics.median(live)
-        figures["seconds_click_to_live_1_rule_worst"] = max(live)
-        figures["seconds_click_to_gone"] = statistics.median(gone)
-        figures["seconds_500_rules_at_once"] = fill(host, guest, MANY - 1)
-        live, _gone = click_to_live(host, guest, range(8200, 8200 + tries))
-        figures["seconds_click_to_live_500_rules"] = statistics.median(live)
-        figures["seconds_click_to_live_500_rules_worst"] = max(live)
-        count = 5 if quick else 20
-        figures[f"seconds_{count}_hosts"] = many_hosts(fleet, count)
+        if only != "hostnames":
+            figures |= measure_ports(fleet, host, guest, quick=quick)
+        if only != "ports":
+            figures |= forward_hostnames.measure(fleet, host, guest, quick=quick)
+    return figures
+
+
+def measure_ports(fleet: "Fleet", host: Any, guest: Any, *, quick: bool) -> dict[str, float]:
+    """All figures of ports."""
+    figures: dict[str, float] = {}
+    tries = 3 if quick else 10
+    click_to_live(host, guest, range(8000, 8001))  # the first puts the script there, and warms the worker
+    live, gone = click_to_live(host, guest, range(8100, 8100 + tries))
+    figures["seconds_click_to_live_1_rule"] = statistics.median(live)
+    figures["seconds_click_to_live_1_rule_worst"] = max(live)
+    figures["seconds_click_to_gone"] = statistics.median(gone)
+    figures["seconds_500_rules_at_once"] = fill(host, guest, MANY - 1)
+    live, _gone = click_to_live(host, guest, range(8200, 8200 + tries))
+    figures["seconds_click_to_live_500_rules"] = statistics.median(live)
+    figures["seconds_click_to_live_500_rules_worst"] = max(live)
+    count = 5 if quick else 20
+    figures[f"seconds_{count}_hosts"] = many_hosts(fleet, count)
     return figures
 
 
@@ -235,8 +247,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Forwarded ports, click to live.")
     parser.add_argument("--quick", action="store_true", help="fewer tries, 5 hosts instead of 20")
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--only", choices=["ports", "hostnames"], default="")
     options = parser.parse_args()
+    from bench import forward_hostnames
     from lab import LabUnavailable
+
+    limits = {**WANTED, **forward_hostnames.WANTED}
 
     with tempfile.TemporaryDirectory(prefix="gestion-bench-") as folder:
         os.environ.update(
@@ -250,16 +266,16 @@ def main() -> int:
 
         django.setup()
         try:
-            figures = measure(Path(folder), quick=options.quick)
+            figures = measure(Path(folder), quick=options.quick, only=options.only)
         except LabUnavailable as unavailable:
             print(unavailable, file=sys.stderr)
             return 3
-    ok = all(figures[name] <= limit for name, limit in WANTED.items() if name in figures)
+    ok = all(figures[name] <= limit for name, limit in limits.items() if name in figures)
     for name, value in figures.items():
-        limit = f"<= {WANTED[name]:g}" if name in WANTED else ""
+        limit = f"<= {limits[name]:g}" if name in limits else ""
         print(f"{name:44} {value:12.3f}   {limit}")
     if options.json:
-        wanted = {name: f"<= {limit:g}" for name, limit in WANTED.items()}
+        wanted = {name: f"<= {limit:g}" for name, limit in limits.items()}
         options.json.write_text(json.dumps({"figures": figures, "wanted": wanted, "ok": ok}, indent=1))
     return 0 if ok else 1
 

@@ -14,7 +14,7 @@ from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.reading import SOCKETS
 from hosts.address import BadConnection, parse_connection
 from hosts.errors import HostError
-from hosts.host import Host
+from hosts.host import Host, Result
 from servers.models import Server
 from servers.words import sentence
 
@@ -54,32 +54,36 @@ def outside_of(host: Server) -> str:
 
 def at_destination(rule: PortForward, connect: Connect) -> Answer:
     """Does something listen on the destination's port?"""
-    port, guest = rule.destination_first, rule.destination
+    return listens("guest", rule.destination, rule.protocol, rule.destination_first, connect)
+
+
+def listens(step: str, guest: Server, protocol: str, port: int, connect: Connect) -> Answer:
+    """Does something listen on this port in the guest, for others than itself?"""
     try:
         with connect(guest) as host:
             found = host.run(list(SOCKETS), timeout=20).check().text
     except HostError as error:
         return Answer(
-            "guest",
+            step,
             None,
             _("Gestion cannot look inside %(guest)s: %(why)s") % {"guest": guest, "why": sentence(error)},
         )
-    addresses = _listeners(found, rule.protocol, port)
+    addresses = _listeners(found, protocol, port)
     words = {
-        "protocol": rule.get_protocol_display(),
+        "protocol": Protocol(protocol).label,
         "port": port,
         "guest": guest,
         "where": ", ".join(addresses),
     }
     if not addresses:
-        return Answer("guest", False, _("Nothing listens on %(protocol)s %(port)s in %(guest)s.") % words)
+        return Answer(step, False, _("Nothing listens on %(protocol)s %(port)s in %(guest)s.") % words)
     if all(address.startswith(("127.", "[::1]")) for address in addresses):
         return Answer(
-            "guest",
+            step,
             False,
             _("In %(guest)s it listens on %(where)s alone, where only %(guest)s itself comes.") % words,
         )
-    return Answer("guest", True, _("%(guest)s listens on %(where)s.") % words)
+    return Answer(step, True, _("%(guest)s listens on %(where)s.") % words)
 
 
 def _listeners(text: str, protocol: str, port: int) -> list[str]:
@@ -90,23 +94,26 @@ def _listeners(text: str, protocol: str, port: int) -> list[str]:
 
 def from_host(rule: PortForward, host: Host) -> Answer:
     """Does the host reach the destination's port?"""
-    words = {"host": rule.host, "to": f"{rule.destination.internal_ip}:{rule.destination_first}"}
     if rule.protocol != Protocol.TCP:
         return Answer("host", None, _("UDP does not say whether anybody is there."))
-    argv = [*CONNECT, str(rule.destination.internal_ip), str(rule.destination_first)]
+    return reaches("host", rule.host, host, str(rule.destination.internal_ip), rule.destination_first)
+
+
+def reaches(step: str, server: Server, host: Host, address: str, port: int) -> Answer:
+    """Does a server, connected to as `host`, reach this TCP port?"""
     started = time.monotonic()
-    result = host.run(argv, timeout=SECONDS + 10)
+    result = host.run([*CONNECT, address, str(port)], timeout=SECONDS + 10)
+    words = {"host": server, "to": f"{address}:{port}", "spent": round((time.monotonic() - started) * 1000)}
     if result.code == 0:
-        spent = round((time.monotonic() - started) * 1000)
-        return Answer("host", True, _("%(host)s reaches %(to)s (%(spent)s ms).") % {**words, "spent": spent})
+        return Answer(step, True, _("%(host)s reaches %(to)s (%(spent)s ms).") % words)
+    return Answer(step, False, _why_not(words, result))
+
+
+def _why_not(words: dict[str, object], result: Result) -> str:
     if result.code == 124:
-        return Answer(
-            "host",
-            False,
-            _("%(to)s does not answer %(host)s: is it switched off, or behind a firewall?") % words,
-        )
+        return _("%(to)s does not answer %(host)s: is it switched off, or behind a firewall?") % words
     said = result.err.decode(errors="replace").strip().rpartition(": ")[2]
-    return Answer("host", False, _("%(host)s cannot reach %(to)s: %(said)s") % {**words, "said": said})
+    return _("%(host)s cannot reach %(to)s: %(said)s") % {**words, "said": said}
 
 
 def in_rules(rule: PortForward, host: Host) -> Answer:

@@ -1,6 +1,7 @@
 """Registers this room when Django starts."""
 
 from django.apps import AppConfig
+from django.core import checks
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,10 +13,22 @@ class ForwardingConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from forwarding import shell_ports, works_ports
+        from forwarding import (
+            shell_certificates,
+            shell_hostnames,
+            shell_ports,
+            works_certificates,
+            works_nginx,
+            works_ports,
+        )
+        from forwarding.checks import check_acme
         from pages import registry as pages
         from servers import registry as servers
 
-        servers.register(shell_ports.server_part)
-        pages.register(shell_ports.section)
+        checks.register(check_acme)
+        for shell in (shell_ports, shell_hostnames, shell_certificates):
+            servers.register(shell.server_part)
+            pages.register(shell.section)
         works_ports.register()
+        works_nginx.register()
+        works_certificates.register()

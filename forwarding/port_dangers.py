@@ -1,6 +1,6 @@
 """What a change of a forwarded port may cut off: such a change wants a second word."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -154,8 +154,14 @@ def _lost(host: Server, before: Way | None, after: Way | None) -> Iterator[str]:
                 "nginx": host.nginx_server,
                 "host": host,
             }
-    on_this_host = settings.GESTION_VM_NAME.lower() == host.name and settings.GESTION_IP
-    if not (on_this_host and before.active and before.protocol == Protocol.TCP) or before == after:
+    if not (before.active and before.protocol == Protocol.TCP) or before == after:
         return
-    if Server.objects.filter(pk=before.destination_id, internal_ip=settings.GESTION_IP).exists():
+    if leads_to_panel(host, [before.destination_id]):
         yield _("This rule leads to the server that Gestion itself runs on.")
+
+
+def leads_to_panel(host: Server, destination_ids: Iterable[int]) -> bool:
+    """Whether one of these guests of the host is the server on which the panel itself runs."""
+    if settings.GESTION_VM_NAME.lower() != host.name or not settings.GESTION_IP:
+        return False
+    return Server.objects.filter(pk__in=destination_ids, internal_ip=settings.GESTION_IP).exists()

@@ -1,6 +1,6 @@
 """URLs of forwarding, by noun."""
 
-from forwarding import urls_ports
+from forwarding import urls_certificates, urls_hostnames, urls_ports
 
 app_name = "forwarding"
-urlpatterns = [*urls_ports.urlpatterns]
+urlpatterns = [*urls_ports.urlpatterns, *urls_hostnames.urlpatterns, *urls_certificates.urlpatterns]

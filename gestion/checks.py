@@ -111,6 +111,12 @@ def check_secrets(**_kwargs: Any) -> list[CheckMessage]:
                 id="gestion.W011",
             )
         )
+    if settings.VM_PASS_SECRET and len(settings.VM_PASS_SECRET) < SHORTEST_SECRET:
+        words = "VM_PASS_SECRET is short: whoever guesses it knows root's password on created containers."
+        found.append(Warning(words, hint=make, id="gestion.W016"))
+    if settings.VM_PASS_SECRET and settings.VM_PASS_SECRET in {settings.SECRET_KEY, *keys}:
+        words = "VM_PASS_SECRET has another purpose, too: replacing one would need the other."
+        found.append(Warning(words, hint=f"Give each its own value. {make}", id="gestion.W017"))
     return found
 
 

@@ -51,6 +51,8 @@ def own_secret(name: str) -> str:
 SECRET_KEY = own_secret("SECRET_KEY")
 # The first encrypts; all decrypt, so that a key can be replaced: put the new one in front.
 GESTION_ENCRYPTION_KEYS = own_secret("GESTION_ENCRYPTION_KEYS").split(",")
+# ⚓ What root's password on created containers is computed from; without it none is created.
+VM_PASS_SECRET = own_secret("VM_PASS_SECRET") if EMBEDDED else env.str("VM_PASS_SECRET", default="")
 
 # The panel's own address ⚓ and, for hosts that share its Proxmox host, how they reach it inside.
 GESTION_URL = env.str("GESTION_URL", default="http://127.0.0.1:8000/").rstrip("/") + "/"
@@ -89,9 +91,12 @@ INSTALLED_APPS = [
     "pages",
     "accounts",
     "jobs",
+    "notifications",
     "servers",
     "keymanager",
     "forwarding",
+    "fabrun",
+    "githooks",
     "proxmox",
     "backups",
     "gestion",
@@ -237,6 +242,8 @@ CONTENT_SECURITY_POLICY = {
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"gestion@{urlsplit(GESTION_URL).hostname or 'localhost'}")
+EMAIL_TIMEOUT = 20
 
 # Celery. Without a broker of its own, messages are files in a folder: same code paths, no service to run.
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="embedded://here"))
@@ -266,6 +273,15 @@ JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
+# The Fabric scripts ⚓, such as server.setup.
+FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
+
+# Repositories that git hosts may have pulled ⚓: key=/folder,key=/folder.
+GIT_REPOS = env.dict("GIT_REPOS", default={})
+# Certificates that hostnames get by themselves. The default is Let's Encrypt, whose terms one agrees to by using it.
+ACME_DIRECTORY = env.str("ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
+ACME_EMAIL = env.str("ACME_EMAIL", default="")
+ACME_CA_FILE = env.str("ACME_CA_FILE", default="")
 # Backups: how many run at once on one backup server, and when one that gets nowhere is ended.
 BACKUPS_AT_ONCE = env.int("BACKUPS_AT_ONCE", default=2)
 BACKUP_SCHEDULE = env.bool("BACKUP_SCHEDULE", default=True)
@@ -274,6 +290,11 @@ BACKUP_LONGEST_HOURS = env.int("BACKUP_LONGEST_HOURS", default=48)
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"
+
+# As whom to sign in to the APIs of Proxmox hosts whose access says nothing else.
+PROXMOX_USER = env.str("PROXMOX_USER", default="")
+PROXMOX_PASS = env.str("PROXMOX_PASS", default="")
+PROXMOX_TOKEN = env.str("PROXMOX_TOKEN", default="")
 
 LOGGING = {
     "version": 1,
@@ -284,7 +305,9 @@ LOGGING = {
     "loggers": {
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
+        "urllib3": {"level": "WARNING"},
         "paramiko": {"level": "CRITICAL"},  # what fails reaches us as an exception
+        "acme": {"level": "WARNING"},
         "axes": {"level": "WARNING"},
         # A line for each message would drown what matters: `jobs` logs jobs.
         "celery.app.trace": {"level": "WARNING"},

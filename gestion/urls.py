@@ -3,6 +3,7 @@
 from django.urls import include, path
 
 from gestion import views
+from githooks.views import hook
 
 urlpatterns = [
     path("", views.dashboard, name="dashboard"),
@@ -10,9 +11,13 @@ urlpatterns = [
     path("health/", views.health, name="health"),
     path("", include("accounts.urls")),
     path("jobs/", include("jobs.urls")),
+    path("notifications/", include("notifications.urls")),
     path("servers/", include("servers.urls")),
     path("keymanager/", include("keymanager.urls")),
     path("forwarding/", include("forwarding.urls")),
+    path("git_hook/<str:key>/", hook.hook, name="git_hook"),
+    path("githooks/", include("githooks.urls")),
+    path("fabrun/", include("fabrun.urls")),
     path("proxmox/", include("proxmox.urls")),
     path("backups/", include("backups.urls")),
 ]

@@ -140,6 +140,21 @@ def compare(
             yield _change(item, now, then, ours, contents)
 
 
+def difference_of(before: State | None, after: State | None) -> str:
+    """The difference between two states of one kind, shown as that of a host that holds the first one."""
+    old: dict[str, Item] = {item.path: item for item in (before.items if before else ())}
+    paths = sorted(old.keys() | {item.path for item in (after.items if after else ())})
+    seen = {path: wanted(old.get(path, Absent(path))) for path in paths}
+    owned = {
+        path: Owned(seen[path].entry, _flag(item) == "secret")
+        for path, item in old.items()
+        if not isinstance(item, Absent)
+    }
+    contents = {path: item.content for path, item in old.items() if isinstance(item, File)}
+    then = after or State(kind=before.kind if before else "none", items=())
+    return "".join(change.diff for change in compare(then, seen, owned, contents))
+
+
 def _change(item: Item, now: Seen, then: Seen, ours: Owned | None, contents: Mapping[str, bytes]) -> Change:
     secret = (isinstance(item, File) and item.secret) or (ours is not None and ours.secret)
     before = now.target if now.type == "l" else contents.get(item.path)

@@ -26,7 +26,7 @@ def job(
     items.update({item.path: item for item in state.items})
     moved = {path for path in changed if wanted(items[path]).entry != seen[path].entry}
     folders = sorted({path.rpartition("/")[0] for path in moved})
-    groups = _groups(state) if moved or inactive else [()] * 6
+    groups = _groups(state) if moved or inactive else list[tuple[Command, ...]]([()] * 6)
     groups[0] = tuple(check for check in groups[0] if moved and _concerned(check, moved))
     wait = state.undo_seconds if (moved or inactive) and state.waits_for_panel else 0
     parts = [
@@ -92,9 +92,9 @@ def _item(item: Item, folders: list[str], *, moved: bool, foreign: bool) -> byte
 
 
 def commands_text(commands: Iterable[Command], run: str = "", moved: Collection[str] = ()) -> bytes:
-    """Encode commands as the script reads them. What they name as staged lies in the stage of `run`.
+    """Encode commands as the script reads them.
 
-    An item that does not change (not in `moved`) is not staged: it is named where it is.
+    `run` is where what they name as staged lies; what is not `moved` lies in its place already.
     """
     listed = list(commands)
     parts = [wire.lines(len(listed))]
@@ -102,8 +102,7 @@ def commands_text(commands: Iterable[Command], run: str = "", moved: Collection[
         parts.append(wire.lines(f"{command.timeout:g}", len(command.argv)))
         for word in command.argv:
             if isinstance(word, Staged):
-                name = word.path.rpartition("/")[2]
-                staged = f"{stage_folder(word.path, run)}/new/{name}"
+                staged = f"{stage_folder(word.path, run)}/new/{word.path.rpartition('/')[2]}"
                 parts.append(wire.text(staged if word.path in moved else word.path, rooted=True))
             else:
                 parts.append(wire.text(word))

@@ -17,6 +17,7 @@ from keymanager.services.recommended import make_recommended_group
 from servers.models import HostKey, Server, UnixUser
 from servers.services.inventory import create_server
 
+from .demo_services import add_backup, add_forwarding, pin_access
 from .fleet import Fleet
 
 DEMO = Actor.system("demo")
@@ -46,6 +47,8 @@ def load(fleet: Fleet, password: str) -> None:
         add_groups(people, servers)
         for server in servers.values():
             install(DEMO, server)
+        add_forwarding(servers)
+        add_backup(fleet, servers)
 
 
 def add_servers(fleet: Fleet, owner: User) -> dict[str, Server]:
@@ -117,6 +120,7 @@ def pin(fleet: Fleet) -> None:
             pinned_at=timezone.now(),
             pinned_by=DEMO.name,
         )
+    pin_access(fleet, Server.objects.filter(name=f"pve1.{DOMAIN}").first())
 
 
 def public_key(comment: str) -> str:

@@ -12,3 +12,14 @@ class ProxmoxConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from pages import registry as pages
+        from proxmox import checks, looks, shell_access, shell_create, shell_guests, works_create  # noqa: F401 - checks register themselves
+        from servers import registry as servers
+
+        servers.register(shell_guests.server_part)
+        servers.register(shell_create.server_part)
+        pages.register(shell_guests.section)
+        pages.register(shell_access.section)
+        pages.register(shell_create.section)
+        looks.register()
+        works_create.register()

@@ -1,6 +1,6 @@
 """URLs of this room, by noun."""
 
-from django.urls import URLPattern
+from proxmox import urls_access, urls_create, urls_guests
 
 app_name = "proxmox"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [*urls_guests.urlpatterns, *urls_create.urlpatterns, *urls_access.urlpatterns]

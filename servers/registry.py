@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest
 
 import pages.registry
+from hosts.host import Host
 from hosts.state import State
 from pages.registry import Panel
 
@@ -29,6 +30,8 @@ class RolloutKind:
     more, and the files of this kind are removed. A kind that must activate something when it goes away gives
     a State without items but with `activate` instead. `name` must be the State's kind. Kinds of one server
     are rolled out by `order`. `needs_admin`: an owner who is no admin may not roll it out by hand.
+    `afterwards(server, host)` is called after each rollout that ended well; what it returns is added to what the
+    rollout says.
     """
 
     name: str
@@ -36,6 +39,7 @@ class RolloutKind:
     desired: "Callable[[Server], State | None]"
     order: int = 50
     needs_admin: bool = False
+    afterwards: "Callable[[Server, Host], str] | None" = None
 
 
 @dataclass(frozen=True)

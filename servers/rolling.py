@@ -1,6 +1,7 @@
 """Roll out on one server: what it should hold, compared with what it holds, applied and recorded."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 from django.db.models import Q
@@ -123,6 +124,9 @@ def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
                     raise
                 run.log(_("The host changed just now; looking again."))
             else:
+                outcome = replace(
+                    outcome, said=f"{outcome.said} {_afterwards(server, rollout, host)}".strip()
+                )
                 run.log(outcome.said or _("Nothing to do."))
                 _note_success(run, rollout, plan, outcome)
                 note(Reached(server, None), wake=False)
@@ -139,6 +143,15 @@ def desired(server: Server, kind_name: str) -> State:
     if state.kind != kind_name:  # the host would keep it under the other name, and lose that one's files
         raise ValueError(f"the kind {kind_name} gave a State of the kind {state.kind}")
     return state
+
+
+def _afterwards(server: Server, rollout: Rollout, host: Host) -> str:
+    """What the kind itself says of the host after a rollout that ended well; trouble in it changes nothing."""
+    kind = registry.kinds().get(rollout.kind)
+    try:
+        return kind.afterwards(server, host) if kind and kind.afterwards else ""
+    except HostError as error:
+        return sentence(error)
 
 
 def foreign_paths(plan: engine.Plan) -> list[str]:

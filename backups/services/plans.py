@@ -18,7 +18,7 @@ from jobs.services import start_job
 from servers import rollouts
 from servers.models import Server
 
-TRY, DELETE_LEFT = "backups.try_way", "backups.delete_left"
+TRY, DELETE_LEFT, MAKE_KEY = "backups.try_way", "backups.delete_left", "backups.make_key"
 # What a person sets; the destination stays what it was when the backup was made.
 FIXED = ("destination", "destination_folder")
 SETTINGS = (
@@ -155,6 +155,14 @@ def delete_left(actor: Actor, left: LeftData) -> Job:
     title = _("Delete the copies of %(of)s on %(server)s") % {"of": left.of, "server": left.destination}
     args = {"left": left.pk}
     return start_job(actor, DELETE_LEFT, title, args, subject=left, queue="backups", once=True)
+
+
+@transaction.atomic
+def make_key(actor: Actor, server: Server) -> Job:
+    """Have the keymanager offered the keys of root on this backup server; makes one where there is none."""
+    record(actor, "backup.make_key", server)
+    title = _("Read root's SSH key on %s, or make one") % server
+    return start_job(actor, MAKE_KEY, title, {"server": server.pk}, subject=server, once=True)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""The pages of backups: what is planned, and how it stands."""
+"""The pages of backups: all of them, and what a person does with one."""
 
 from typing import Any
 
@@ -13,23 +13,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
-from backups.desired_plans import KIND
 from backups.forms.plans import BackupForm, SwitchForm, TypedNameForm
-from backups.graphs import Graph, Point, graph
-from backups.letting_in import missing
 from backups.models import Backup, LeftData
-from backups.models.runs import WRONG
-from backups.results import Summary, seconds_of, summaries
+from backups.results import Summary, summaries
 from backups.services import plans as services
 from backups.standing import Standing
-from backups.trying import STEPS, Answer, verdict
-from jobs.models import ENDED, Job, seconds_said
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from backups.views.common import backup_json, visible_backup
+from pages.answers import done, form_data, refused, show_form
 from pages.lists import Filter, ListPage, render_list
-from pages.templatetags.pages_tags import binary_size
-from servers.models import Rollout, Server
+from servers.models import Server
 
-MOST_POINTS = 200
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
 
@@ -91,72 +84,6 @@ def _filters(rows: QuerySet[Backup], stands: dict[int, Summary]) -> tuple[Filter
     )
 
 
-def backup_json(backup: Backup, summary: Summary) -> dict[str, Any]:
-    """A backup for programs."""
-    return {
-        "id": backup.pk,
-        "uuid": str(backup.uuid),
-        **services.facts_of(backup),
-        "version": backup.version,
-        "state": summary.standing.value,
-        "late": [level.value for level in summary.late],
-        "next_run": summary.next_run,
-        **summary.figures,
-    }
-
-
-@require_http_methods(READ)
-def backup(request: HttpRequest, pk: int) -> HttpResponse:
-    """A backup: how it stands, its runs, what is planned, whether its way is free."""
-    row = _visible(request, pk)
-    summary = summaries([row])[row.pk]
-    answers = [Answer(**answer) for answer in row.tried or ()]
-    data = {**backup_json(row, summary), "tried": row.tried, "tried_at": row.tried_at}
-    if wants_json(request):
-        return show_page(request, "", {}, data)
-    jobs = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
-    context = {
-        "backup": row,
-        "summary": summary,
-        "own": _own(request, row),
-        "rollout": Rollout.objects.filter(server=row.destination, kind=KIND).first(),
-        "trying": jobs.filter(work=services.TRY).exclude(state__in=ENDED).order_by("-pk").first(),
-        "answers": [(answer, STEPS[answer.step]) for answer in answers],
-        "verdict": verdict(answers) if answers else "",
-        "graphs": graphs_of(row),
-        "missing": missing(row) if user_of(request).is_admin and not _lets_in(answers) else None,
-    }
-    return show_page(request, "backups/backup.html", context)
-
-
-def _own(request: HttpRequest, row: Backup) -> set[int]:
-    """Those of its two servers whose pages the user may open."""
-    servers = Server.objects.visible_to(user_of(request)).filter(pk__in=[row.source_id, row.destination_id])
-    return set(servers.values_list("pk", flat=True))
-
-
-def graphs_of(row: Backup) -> list[Graph]:
-    """Size and duration over time, of the last runs that copied."""
-    ended = row.runs.filter(ended_at__isnull=False, started_at__isnull=False).defer("output")[:MOST_POINTS]
-    runs = [(run, run.started_at) for run in ended if run.copies and run.started_at]
-    size = [Point(began, run.bytes, run.state in WRONG) for run, began in runs if run.bytes is not None]
-    took = [Point(began, seconds_of(run) or 0.0, run.state in WRONG) for run, began in runs]
-    drawn = (
-        graph(gettext_lazy("Size of what is copied"), size, lambda value: str(binary_size(value))),
-        graph(gettext_lazy("How long a run takes"), took, seconds_said),
-    )
-    return [one for one in drawn if one]
-
-
-def _lets_in(answers: list[Answer]) -> bool:
-    return any(answer.step == "login" and answer.ok for answer in answers)
-
-
-def _visible(request: HttpRequest, pk: int) -> Backup:
-    rows = Backup.objects.visible_to(user_of(request)).select_related("source__vm_host", "destination")
-    return get_object_or_404(rows, pk=pk)
-
-
 @admin_required
 @require_http_methods(BOTH)
 def new(request: HttpRequest) -> HttpResponse:
@@ -177,7 +104,7 @@ def _server(request: HttpRequest, name: str) -> Server | None:
 @require_http_methods(BOTH)
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a backup; where its copies lie stays."""
-    row = _visible(request, pk)
+    row = visible_backup(request, pk)
     return _edit(request, BackupForm(form_data(request), instance=row), {"backup": row})
 
 
@@ -224,9 +151,18 @@ def back_up_server(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_POST
+def make_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have root's key on a backup server read, or made."""
+    server = get_object_or_404(Server, pk=pk)
+    job = services.make_key(actor_of(request), server)
+    return done(request, _("Reading the key."), job.get_absolute_url(), {"job": job.pk})
+
+
+@admin_required
+@require_POST
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a backup on or off (`active`)."""
-    row = _visible(request, pk)
+    row = visible_backup(request, pk)
     form = SwitchForm(form_data(request))
     if not form.is_valid():
         return refused(request, _("Say whether it should be active."), row.get_absolute_url(), 422)
@@ -243,7 +179,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(BOTH)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a backup; its copies stay where they are."""
-    row = _visible(request, pk)
+    row = visible_backup(request, pk)
     form = TypedNameForm(form_data(request), name=str(row))
     if form.is_bound and form.is_valid():
         try:
@@ -254,11 +190,3 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         words = {"of": left.of, "folder": left.folder, "server": left.destination}
         return done(request, said % words, left.get_absolute_url(), {"left": left.pk})
     return show_form(request, "backups/delete_backup.html", form, {"backup": row})
-
-
-@require_POST
-def try_way(request: HttpRequest, pk: int) -> HttpResponse:
-    """Try the way to the source; for everybody who may see the backup."""
-    row = _visible(request, pk)
-    job = services.try_way(actor_of(request), row)
-    return done(request, _("Trying the way of this backup."), row.get_absolute_url(), {"job": job.pk})

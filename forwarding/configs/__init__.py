@@ -1,5 +1,6 @@
 """Templates of what hosts get, named after the file there; `configured` fills one in."""
 
+import re
 import shlex
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 FOLDER = Path(__file__).parent
+_NOT_IN_NGINX = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
 
 
 @cache
@@ -20,7 +22,19 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["sh"] = shlex.quote
+    environment.filters["nginx"] = nginx_quote
     return environment
+
+
+def nginx_quote(value: str) -> str:
+    """The value as one word of an nginx file.
+
+    ValueError for what nginx cannot be told literally: control characters, a variable, bytes that are no text.
+    """
+    if not value or _NOT_IN_NGINX.search(value):
+        raise ValueError(f"{value!r} cannot be written into an nginx file")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def configured(template: str, **values: object) -> str:

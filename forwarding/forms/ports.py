@@ -7,9 +7,9 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from forwarding.forms.dangers import DangerForm
 from forwarding.models import PortForward, Protocol
 from forwarding.models.ports import LAST_PORT
-from forwarding.services.ports import SecondWordNeeded
 from servers.models import Server
 
 _PORTS = re.compile(r"([0-9]{1,5})(?:\s*[-:–]\s*([0-9]{1,5}))?", re.ASCII)
@@ -39,28 +39,6 @@ class GuestField(forms.ModelChoiceField):
     def label_from_instance(self, obj: Any) -> str:
         """As "web1 – 10.0.0.102 on pve1"."""
         return f"{obj.name} – {obj.internal_ip} · {obj.vm_host.name}"
-
-
-class DangerForm(forms.Form):
-    """A form that asks for a second word where what it does may cut something off."""
-
-    confirm = forms.BooleanField(
-        label=_("Yes, do it all the same"),
-        required=False,
-        widget=forms.CheckboxInput(attrs={"class": "form-check-input"}),
-    )
-
-    dangers: tuple[str, ...] = ()
-
-    def ask(self, error: SecondWordNeeded) -> None:
-        """Show what is dangerous, and the box to tick."""
-        self.dangers = tuple(error.dangers)
-        self.add_error("confirm", " ".join([*self.dangers, str(_("Tick the box to do it all the same."))]))
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether the box was ticked."""
-        return bool(self.cleaned_data.get("confirm"))
 
 
 class PortForwardForm(DangerForm):
@@ -147,14 +125,3 @@ class PortForwardForm(DangerForm):
         rule.destination_first, rule.destination_last = data["destination_ports"] or data["ports"]
         rule.note = data["note"]
         return rule
-
-    def refuse(self, error: ValidationError) -> None:
-        """Show what the service found, by the field."""
-        for field, errors in error.message_dict.items():
-            self.add_error(field if field in self.fields and field != "host" else None, errors)
-
-
-class SwitchForm(DangerForm):
-    """On or off."""
-
-    active = forms.BooleanField(required=False, widget=forms.HiddenInput)

@@ -1,7 +1,7 @@
 """Forward ports: add, change, switch, delete, ask what answers, read what a host uses itself."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -14,24 +14,13 @@ from forwarding.desired_ports import KIND, SCRIPT, nat_of, script
 from forwarding.models import PortClaim, PortForward
 from forwarding.port_dangers import Way, dangers
 from forwarding.port_rules import problems
+from forwarding.services.changing import StaleForward, second_word
 from jobs.models import Job
 from jobs.services import start_job
 from servers import rollouts
 from servers.models import Server
 
 ANSWERS, READ = "forwarding.what_answers", "forwarding.read_ports"
-
-
-class SecondWordNeeded(Exception):  # noqa: N818 - a question to a person
-    """This may cut something off; `dangers` says what. Nothing was changed: ask again, confirmed."""
-
-    def __init__(self, dangers: Iterable[str]) -> None:
-        self.dangers = list(dangers)
-        super().__init__(" ".join(self.dangers))
-
-
-class StaleRule(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
-    """Somebody else changed the rule since it was shown; str() is a sentence."""
 
 
 @transaction.atomic
@@ -42,7 +31,7 @@ def create_port_forward(actor: Actor, rule: PortForward, *, confirmed: bool = Fa
     """
     host = _lock(rule.host_id)
     _check(rule)
-    words = _second_word(host, None, Way.of(rule), confirmed=confirmed)
+    words = second_word(dangers(host, None, Way.of(rule)), confirmed=confirmed)
     rule.save(force_insert=True)
     _claim(rule)
     record(actor, "port.create", rule, after={**facts_of(rule), **words})
@@ -56,14 +45,14 @@ def change_port_forward(
 ) -> PortForward:
     """Save the changed rule, shown as of `version`, and have it rolled out. Its host stays what it was.
 
-    Raises StaleRule, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
+    Raises StaleForward, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
     """
     host = _lock(rule.host_id)
     now = _fresh(rule)
     if now.version != version:
-        raise StaleRule(_("Somebody else has changed this rule since you opened it: it is now %s.") % now)
+        raise StaleForward(_("Somebody else has changed this rule since you opened it: it is now %s.") % now)
     _check(rule)
-    words = _second_word(host, Way.of(now), Way.of(rule), confirmed=confirmed)
+    words = second_word(dangers(host, Way.of(now), Way.of(rule)), confirmed=confirmed)
     before, after = facts_of(now), facts_of(rule)
     if before == after:
         return rule
@@ -79,7 +68,7 @@ def change_port_forward(
 
 @transaction.atomic
 def switch_port_forward(actor: Actor, rule: PortForward, *, active: bool, confirmed: bool = False) -> None:
-    """Switch the rule on or off; it keeps its ports. Raises SecondWordNeeded, StaleRule if it is gone."""
+    """Switch the rule on or off; it keeps its ports. Raises SecondWordNeeded, StaleForward if it is gone."""
     host = _lock(rule.host_id)
     now = _fresh(rule)
     if now.active == active:
@@ -88,7 +77,7 @@ def switch_port_forward(actor: Actor, rule: PortForward, *, active: bool, confir
     now.active = active
     if active:
         _check(now)
-    words = _second_word(host, before, Way.of(now), confirmed=confirmed)
+    words = second_word(dangers(host, before, Way.of(now)), confirmed=confirmed)
     now.version += 1
     now.save(update_fields=["active", "version"])
     record(actor, "port.switch", now, before={"active": not active}, after={"active": active, **words})
@@ -97,10 +86,10 @@ def switch_port_forward(actor: Actor, rule: PortForward, *, active: bool, confir
 
 @transaction.atomic
 def delete_port_forward(actor: Actor, rule: PortForward, *, confirmed: bool = False) -> None:
-    """Delete the rule. Raises SecondWordNeeded, StaleRule if it is gone already."""
+    """Delete the rule. Raises SecondWordNeeded, StaleForward if it is gone already."""
     host = _lock(rule.host_id)
     now = _fresh(rule)
-    words = _second_word(host, Way.of(now), None, confirmed=confirmed)
+    words = second_word(dangers(host, Way.of(now), None), confirmed=confirmed)
     record(actor, "port.delete", now, before={**facts_of(now), **words})
     now.delete()
     if now.active:
@@ -164,7 +153,7 @@ def _lock(host_id: int) -> Server:
 def _fresh(rule: PortForward) -> PortForward:
     now = PortForward.objects.select_related("host", "destination").filter(pk=rule.pk).first()
     if now is None:
-        raise StaleRule(_("Somebody else has deleted this rule."))
+        raise StaleForward(_("Somebody else has deleted this rule."))
     return now
 
 
@@ -173,16 +162,6 @@ def _check(rule: PortForward) -> None:
     rule.clean_fields(exclude=[field.name for field in rule._meta.fields if field.name not in typed])
     if found := problems(rule):
         raise ValidationError(found)
-
-
-def _second_word(
-    host: Server, before: Way | None, after: Way | None, *, confirmed: bool
-) -> dict[str, list[str]]:
-    """What to note in the audit trail; raises SecondWordNeeded for a danger that nobody confirmed."""
-    found = dangers(host, before, after)
-    if found and not confirmed:
-        raise SecondWordNeeded(found)
-    return {"confirmed": found} if found else {}
 
 
 def _claim(rule: PortForward) -> None:

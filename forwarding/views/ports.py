@@ -15,14 +15,17 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from forwarding.answering import STEPS, Answer, outside_of, verdict
 from forwarding.desired_ports import KIND
-from forwarding.forms.ports import DangerForm, PortForwardForm, SwitchForm
+from forwarding.forms.dangers import DangerForm, SwitchForm
+from forwarding.forms.ports import PortForwardForm
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.port_dangers import Way, dangers
 from forwarding.services import ports as services
-from forwarding.services.ports import SecondWordNeeded, StaleRule
+from forwarding.services.changing import StaleForward
+from forwarding.views.asked import host_filter, number
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
+from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
 
 READ = ["GET", "HEAD"]
@@ -43,14 +46,8 @@ class PortList(ListPage):
 
 
 def _filters(rows: QuerySet[PortForward]) -> tuple[Filter, ...]:
-    hosts = Server.objects.filter(pk__in=rows.values("host")).order_by("name").values_list("pk", "name")
     return (
-        Filter(
-            "host",
-            gettext_lazy("Host"),
-            [(str(pk), name) for pk, name in hosts],
-            lambda all_, pk: all_.filter(host=pk),
-        ),
+        host_filter(rows),
         Filter(
             "protocol",
             gettext_lazy("Protocol"),
@@ -123,19 +120,16 @@ def _visible(request: HttpRequest, pk: int) -> PortForward:
 @admin_required
 @require_http_methods(BOTH)
 def new(request: HttpRequest) -> HttpResponse:
-    """Add a rule; `host` and `destination` in the query string are filled in."""
+    """Add a rule; `host`, `destination` and `port` in the query string are filled in."""
     guests = Server.objects.filter(vm_host__is_proxmox=True, internal_ip__isnull=False)
-    guest = guests.select_related("vm_host").filter(pk=_number(request, "destination")).first()
+    guest = guests.select_related("vm_host").filter(pk=number(request, "destination")).first()
     hosts = Server.objects.filter(is_proxmox=True)
-    host = guest.vm_host if guest else hosts.filter(pk=_number(request, "host")).first()
+    host = guest.vm_host if guest else hosts.filter(pk=number(request, "host")).first()
     initial = {"destination": guest.pk} if guest else {}
+    if port := number(request, "port"):
+        initial["ports"] = port
     form = PortForwardForm(form_data(request), host=host, initial=initial)
     return _edit(request, form, "forwarding/new_port.html", {"host": host, "guest": guest})
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
 
 
 @admin_required
@@ -154,19 +148,13 @@ def _edit(
     difference = None
     if form.is_bound and form.is_valid():
         filled = form.filled()
-        try:
+        with form.told():
             if "preview" in (form_data(request) or {}):
                 difference = services.difference(filled.host, lambda: _save(request, form, filled))
             else:
                 made = _save(request, form, filled)
                 said = _("Saved. %(host)s is getting the new rules now.") % {"host": made.host}
                 return done(request, said, made.get_absolute_url(), port_json(made))
-        except SecondWordNeeded as error:
-            form.ask(error)
-        except ValidationError as error:
-            form.refuse(error)
-        except StaleRule as error:
-            form.add_error(None, str(error))
     if difference is not None and wants_json(request):
         return JsonResponse({"ok": True, "difference": difference})
     reading = PortReading.objects.filter(host=context["host"]).first() if context["host"] else None
@@ -195,7 +183,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
             form.ask(error)
         except ValidationError as error:
             return refused(request, " ".join(error.messages), rule.get_absolute_url())
-        except StaleRule as error:
+        except StaleForward as error:
             return refused(request, str(error), reverse("forwarding:ports"))
         else:
             said = _("The rule is switched on.") if active else _("The rule is switched off.")
@@ -214,7 +202,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             services.delete_port_forward(actor_of(request), rule, confirmed=form.confirmed)
         except SecondWordNeeded as error:
             form.ask(error)
-        except StaleRule as error:
+        except StaleForward as error:
             return refused(request, str(error), reverse("forwarding:ports"))
         else:
             rollout = Rollout.objects.filter(server=rule.host, kind=KIND).first()

@@ -1,7 +1,16 @@
 # Reading and writing strings
 
-# V = the next line; RAW collects what was read, for the journal
-line() { IFS= read -r V || return 1; RAW=$RAW$V$NL; }
+# RAW collects what was read, for the journal. What came last is still in TAIL: adding each line to all of it would take
+# the square of its length
+TAIL=
+settle() { RAW=$RAW$TAIL TAIL=; }
+collect() {
+  TAIL=$TAIL$V$NL
+  [ ${#TAIL} -lt 4000 ] || settle
+}
+
+# V = the next line
+line() { IFS= read -r V && collect; }
 
 # V = the next string; with an "r" before the number, ROOT is put before it
 text() {
@@ -13,7 +22,8 @@ text() {
     IFS= read -r more || return 1
     V=$V$NL$more count=$((count - 1))
   done
-  RAW=$RAW$V$NL V=$prefix$V
+  collect
+  V=$prefix$V
 }
 
 # E = the string $1 as it is sent

@@ -22,7 +22,7 @@ read_commands() {
 
 # KIND RUN WAIT; N items p1… with d (its folder's number), a (what to do) and its details; M folders f1…; commands
 read_job() {
-  RAW=
+  RAW= TAIL=
   line && KIND=$V && line && RUN=$V && line && WAIT=$V && safe "$KIND" && safe "$RUN" || return 1
   text && EXPECTED=$V && text && WANTED=$V && text && NEW_MANIFEST=$V || return 1
   line && M=$V j=0 || return 1

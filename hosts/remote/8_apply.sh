@@ -45,6 +45,7 @@ write_journal() {
     eval "encode \"\$made$j\""
     head=$head$E
   done
+  settle
   printf %s "$head$RAW" >"$RUNS/$RUN.journal"
 }
 

@@ -8,10 +8,15 @@ add_owned() {
     eval "p=\$p$i"
     case $p in *"$NL"*) ;; *) names=$names$p$NL ;; esac
   done
-  i=0
+  i=0 k=1
   while [ "$i" -lt "$OWNED" ]; do
     i=$((i + 1))
-    eval "p=\$o$i secret=\$secret$i"
+    # Both are in the same order, so most often the next one named is the one
+    eval "p=\$o$i secret=\$secret$i q=\${p$k-} next=\${p$((k + 1))-}"
+    case $p in
+      "$q") k=$((k + 1)) && continue ;;
+      "$next") k=$((k + 2)) && continue ;;
+    esac
     ! is_listed || continue
     N=$((N + 1))
     eval "p$N=\$p want$N=\$secret"

@@ -16,7 +16,7 @@ register = template.Library()
 
 # A state is always a word and a colour; the words are the models' own labels.
 COLOURS = {
-    "green": {"in_sync", "done", "ok", "current", "active", "pinned", "reachable", "success"},
+    "green": {"in_sync", "done", "sent", "ok", "current", "active", "pinned", "reachable", "success"},
     "yellow": {"waiting", "stale", "drifted", "warning", "unknown", "stopped", "offered", "behind"},
     "blue": {"running", "applying", "info", "checking"},
     "red": {

@@ -19,6 +19,12 @@ pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 LIST = "cd {} && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"
 
 
+def job_of(run: BackupRun) -> Job:
+    """The job that follows a run, as it is now."""
+    assert run.job_id
+    return Job.objects.get(pk=run.job_id)
+
+
 @pytest.fixture
 def place(fleet, lab_key, django_db_blocker):
     made = ground(fleet, lab_key)
@@ -55,7 +61,7 @@ class Working:
 
     def _work(self) -> None:
         try:
-            job = execute.claim(Job.objects.get(pk=BackupRun.objects.get(pk=self.run.pk).job_id).pk)
+            job = execute.claim(job_of(BackupRun.objects.get(pk=self.run.pk)).pk)
             assert job
             execute.carry_out(job)
         finally:
@@ -139,7 +145,7 @@ def test_the_worker_ends_in_the_middle_and_another_one_finds_the_run_again(place
     working.end()
     pulse.ending = False
     assert working.run.state == RunState.RUNNING
-    assert Job.objects.get(pk=working.run.job_id).state == JobState.WAITING
+    assert job_of(working.run).state == JobState.WAITING
     assert sh(place.there, "pgrep -xc rsync") != "0"  # it goes on
     work_off()
     working.run.refresh_from_db()
@@ -153,7 +159,9 @@ def test_a_run_whose_result_nobody_fetched_is_read_later(place, backup):
     pulse.interrupt()
     working.end()
     pulse.ending = False
-    Job.objects.filter(pk=working.run.job_id).update(state=JobState.LOST)  # the worker was killed too often
+    Job.objects.filter(pk=job_of(working.run).pk).update(
+        state=JobState.LOST
+    )  # the worker was killed too often
     wait_for(
         lambda: sh(place.there, "ls /var/lib/gestion/backups/runs/*/result 2>/dev/null"), 60, "the result"
     )
@@ -172,7 +180,7 @@ def test_stop_ends_rsync_on_both_sides(place, backup):
     stop_run(SYSTEM, working.run)
     run = working.end(30)
     assert run.state == RunState.STOPPED
-    assert Job.objects.get(pk=run.job_id).state == JobState.STOPPED
+    assert job_of(run).state == JobState.STOPPED
     assert sh(place.there, "pgrep -xc rsync") == "0"
     time.sleep(1)
     assert sh(place.here, "pgrep -xc rsync") == "0"

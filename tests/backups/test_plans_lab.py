@@ -4,8 +4,9 @@ import pytest
 
 from backups.models import LeftData
 from backups.paths import Paths
-from backups.services.plans import change_backup, delete_backup, delete_left, try_way
+from backups.services.plans import change_backup, delete_backup, delete_left, make_key, try_way
 from jobs.models import JobState
+from keymanager.models import OfferedKey
 from lab import Fleet
 from servers.models import Rollout, RolloutState
 from servers.services import look_closer, roll_out
@@ -104,6 +105,21 @@ def test_the_way_is_tried_and_told_where_it_breaks(fleet, rows):
     work_off()
     assert told()["login"] is False
     assert "another host key" in last_words()
+
+
+def test_the_backup_servers_key_is_made_once_and_offered_to_the_keymanager(fleet, rows):
+    server = rows["backup1"]
+    root = server.unix_users.create(name="root")
+    backup1 = fleet["backup1"]
+    backup1.exec(["sh", "-c", "mkdir -p /root/aside; mv /root/.ssh/id_* /root/aside"])
+    try:
+        for _time in range(2):
+            make_key(SYSTEM, server)
+            assert work_off()[-1].state == JobState.DONE
+            public = backup1.exec(["cat", "/root/.ssh/id_ed25519.pub"]).stdout.decode()
+            assert public.split()[1] in OfferedKey.objects.get(unix_user=root).line
+    finally:
+        backup1.exec(["sh", "-c", "mv /root/aside/id_* /root/.ssh"])
 
 
 def _with(backup, **fields):

@@ -102,7 +102,7 @@ def test_by_hand_the_lowest_level_runs_at_any_time():
 
 @given(
     st.sampled_from(list(Level)),
-    st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)),
+    st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)),  # noqa: DTZ001 - as the clock on the wall
     st.timedeltas(timedelta(0), timedelta(days=40)),
 )
 def test_slots_never_go_back_in_time(level, moment, later):

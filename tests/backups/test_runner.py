@@ -41,7 +41,7 @@ def test_a_look_is_read():
 
 def test_a_run_that_the_host_does_not_know():
     seen = read_look(b"known=no\n")
-    assert not (seen.known or seen.alive or seen.ended)
+    assert (seen.known, seen.alive, seen.ended) == (False, False, False)
 
 
 @given(st.binary(max_size=300))
@@ -53,7 +53,7 @@ def test_progress_while_copying_and_while_nothing_changed():
     copying = "    104,857,600  33%  117.81MB/s    0:00:01 (xfr#3, to-chk=97/101)"
     assert read_progress(copying) == Progress(104857600, 33, "117.81MB/s", 1)
     unchanged = "              0   0%    0.00kB/s    0:00:00 (xfr#0, to-chk=20/5001)"
-    assert read_progress(unchanged).percent == 99
+    assert read_progress(unchanged) == Progress(0, 99, "0.00kB/s", 0)
     finding = "     1234   5%    1.00kB/s    1:02:03 (xfr#1, ir-chk=1000/2000)"
     assert read_progress(finding) == Progress(1234, None, "1.00kB/s", 3723)
     assert read_progress("sent 100 bytes") is None

@@ -1,43 +1,24 @@
 """A port in the browser: added, live within two seconds of the click, tried, and deleted; with real hosts."""
 
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from lab import Fleet
+from tests.browser.enlisted import WITHIN, enlisted_panel, sign_in, until
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
-PASSWORD = "correct horse battery"
-WITHIN = 2.0  # seconds, from the click
-
-# Rows that a newcomer types in tests/browser/test_story.py; here they are not the point.
-ROWS = """
-from accounts.models import User
-from servers.models import PanelIdentity
-from tests.forwarding.lab_rows import enlist
-from tests.lab_fixtures import LabKey
-from lab import Fleet
-from pathlib import Path
-
-User.objects.create_superuser("ada", {password!r}, email="ada@example.org")
-enlist(Fleet.find({lab!r}), LabKey(Path({key!r}), {public!r}))
-"""
 
 
 @pytest.fixture
 def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts."""
-    clean = "/etc/init.d/nat-vz stop; rm -rf /var/lib/gestion /etc/init.d/nat-vz /etc/rc?.d/*nat-vz"
-    fleet["pve1"].exec(["sh", "-c", clean])
-    with Panel(tmp_path, DEMO="true") as panel:
-        key = {"key": str(lab_key.path), "public": lab_key.public}
-        panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
+    with enlisted_panel(fleet, lab_key, tmp_path) as panel:
         yield panel
 
 
@@ -54,23 +35,9 @@ def talks(address: str, port: int) -> bool:
         return False
 
 
-def until(true: Callable[[], bool], seconds: float) -> bool:
-    """Whether it becomes true before the time is over."""
-    end = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def test_a_port_is_added_reached_tried_and_deleted(page: Page, panel: Panel, fleet: Fleet) -> None:
-    expect.set_options(timeout=20_000)
     address = fleet["pve1"].address
-    page.goto(panel.url)
-    page.locator("[name=username]").fill("ada")
-    page.locator("[name=password]").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, panel)
 
     page.goto(f"{panel.url}/servers/?q=web1")
     page.get_by_role("link", name="web1").first.click()
@@ -96,11 +63,7 @@ def test_a_port_is_added_reached_tried_and_deleted(page: Page, panel: Panel, fle
 
 
 def test_a_dangerous_port_wants_a_second_word(page: Page, panel: Panel, fleet: Fleet) -> None:
-    expect.set_options(timeout=20_000)
-    page.goto(panel.url)
-    page.locator("[name=username]").fill("ada")
-    page.locator("[name=password]").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page, panel)
     page.goto(f"{panel.url}/forwarding/ports/new/")
     page.locator("[name=destination]").select_option(index=1)
     page.get_by_label("Port of the host").fill("8006")

@@ -1,11 +1,12 @@
 """A small fleet of rows: one Proxmox host with two guests, and a backup server."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from accounts.actors import Actor
-from forwarding.models import PortForward
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from servers.models import Server
 
 
@@ -55,3 +56,35 @@ def rows(db) -> Rows:
 def actor(admin) -> Actor:
     """The admin, as services see her."""
     return Actor(admin, admin.username)
+
+
+@dataclass(frozen=True)
+class HostnameRows(Rows):
+    """The fleet with proxy as pve1's nginx server, and a second web server."""
+
+    web2: Server
+
+    def hostname(self, **fields: Any) -> HostnameForward:
+        """A hostname of pve1 that is not saved."""
+        return HostnameForward(host=self.pve1, **{"domain": "www.example.org", **fields})
+
+    def to(self, *servers: Server) -> list[HostnameDestination]:
+        """Destinations that are not saved."""
+        return [HostnameDestination(server=server) for server in servers]
+
+    def other_host(self) -> Server:
+        """A second Proxmox host, without guests."""
+        return Server.objects.create(
+            name="pve2", is_proxmox=True, proxmox_node="pve2", external_interface="eth0"
+        )
+
+
+@pytest.fixture
+def web(rows: Rows) -> HostnameRows:
+    """pve1 with its nginx server proxy, and web1 and web2 behind it."""
+    Server.objects.filter(pk=rows.pve1.pk).update(nginx_server=rows.proxy)
+    rows.pve1.refresh_from_db()
+    web2 = Server.objects.create(
+        name="web2", is_vm=True, vm_host=rows.pve1, internal_ip="10.0.0.103", keymanager_name="web2"
+    )
+    return HostnameRows(rows.pve1, rows.proxy, rows.web1, rows.backup1, web2)

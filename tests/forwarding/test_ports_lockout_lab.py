@@ -13,11 +13,12 @@ import pytest
 
 from accounts.actors import Actor
 from forwarding.desired_ports import SCRIPT, desired
-from forwarding.services.ports import SecondWordNeeded, create_port_forward
+from forwarding.services.ports import create_port_forward
 from hosts import engine
 from hosts.errors import RolledBack
 from hosts.ssh import SSHHost
 from lab import Fleet
+from pages.second_word import SecondWordNeeded
 from servers.connect import target_of
 from tests.forwarding.lab_rows import enlist, rule
 from tests.forwarding.working import work_off

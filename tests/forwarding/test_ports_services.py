@@ -6,15 +6,15 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry
 from forwarding.models import PortClaim, PortForward, PortReading
+from forwarding.services.changing import StaleForward
 from forwarding.services.ports import (
-    SecondWordNeeded,
-    StaleRule,
     change_port_forward,
     create_port_forward,
     delete_port_forward,
     difference,
     switch_port_forward,
 )
+from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, Server
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -102,7 +102,7 @@ def test_who_changes_what_somebody_else_has_changed_is_told(rows, actor):
     theirs.note = "theirs"
     change_port_forward(actor, theirs, version=1)
     rule.note = "mine"
-    with pytest.raises(StaleRule):
+    with pytest.raises(StaleForward):
         change_port_forward(actor, rule, version=1)
     assert PortForward.objects.get().note == "theirs"
 
@@ -112,7 +112,7 @@ def test_a_deleted_rule_is_gone_and_its_port_is_free(rows, actor):
     delete_port_forward(actor, rule)
     assert not PortClaim.objects.exists()
     assert Rollout.objects.get().wanted == 2
-    with pytest.raises(StaleRule):
+    with pytest.raises(StaleForward):
         delete_port_forward(actor, rule)
 
 
@@ -138,7 +138,7 @@ def test_only_a_guest_of_a_proxmox_host_can_be_a_destination(rows, actor):
 def dangers_of(change) -> str:
     with pytest.raises(SecondWordNeeded) as asked:
         change()
-    return " ".join(asked.value.dangers)
+    return " ".join(asked.value.sentences)
 
 
 @pytest.mark.parametrize("ports", ["22", "8006", "1-100"])

@@ -27,6 +27,7 @@ PUBLIC = {
     "accounts:sign_in": {"GET", "HEAD", "POST"},  # an empty POST is refused with 422
     "accounts:setup": set(),  # leads to sign-in once there is an account
     "health": {"GET", "HEAD"},
+    "git_hook": set(),  # a call without a signature is refused
 }
 # For everybody who is signed in: the own things, or what shows only what one may see.
 OWN = {
@@ -42,12 +43,16 @@ OWN = {
     "servers:list",
     "keymanager:overview",
     "forwarding:ports",
+    "notifications:topics",
+    "notifications:try_mail",
+    "forwarding:hostnames",
     "backups:backups",
     "backups:health",
     "backups:runs",
     "backups:zabbix_duration",
     "backups:zabbix_list",
     "keymanager:my_keys",
+    "proxmox:guests",
 }
 
 REFUSED = {400, 401, 403, 404, 405}

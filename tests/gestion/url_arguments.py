@@ -11,10 +11,14 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import ApiToken, User
-from backups.models import Backup, LeftData
-from forwarding.models import PortForward
+from backups.models import Backup, BackupRun, BackupSet, LeftData
+from fabrun.models import ScriptRun
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
+from githooks.models import Repository
 from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
+from notifications.models import Webhook
+from proxmox.models import Creation, GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
 
 
@@ -88,9 +92,27 @@ def _offered_key(world: World) -> OfferedKey:
     )[0]
 
 
-def _port(world: World) -> PortForward:
+def _webhook(_world: World) -> Webhook:
+    return Webhook.objects.get_or_create(name="chat", defaults={"url": "https://chat.example.org/"})[0]
+
+
+def _script_run(_world: World) -> ScriptRun:
+    return ScriptRun.objects.get_or_create(
+        script="server.setup", defaults={"seconds": 60, "actor_name": "ada"}
+    )[0]
+
+
+def _repository(_world: World) -> Repository:
+    return Repository.objects.get_or_create(key="scripts")[0]
+
+
+def _host() -> Server:
     proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
-    host = Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+    return Server.objects.get_or_create(name="pve1", keymanager_name="pve1", defaults=proxmox)[0]
+
+
+def _port(world: World) -> PortForward:
+    host = _host()
     Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
     ports: dict[str, Any] = {
         "first_port": 8080,
@@ -99,6 +121,32 @@ def _port(world: World) -> PortForward:
         "destination_last": 80,
     }
     return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
+
+
+def _hostname(world: World) -> HostnameForward:
+    host = _port(world).host
+    guest = {"keymanager_name": "proxy1", "is_vm": True, "vm_host": host, "internal_ip": "10.0.0.3"}
+    host.nginx_server = Server.objects.get_or_create(name="proxy1", defaults=guest)[0]
+    host.save()
+    found = HostnameForward.objects.get_or_create(host=host, domain="www.example.org")[0]
+    for server in (world.server, host):
+        HostnameDestination.objects.get_or_create(hostname=found, server=server)
+    return found
+
+
+def _guest(_world: World) -> GuestSeen:
+    facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
+    found = GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
+    reading = {"name": "ct101", "config": {"digest": "0"}}
+    GuestReading.objects.get_or_create(host=found.host, kind="lxc", vmid=101, defaults=reading)
+    return found
+
+
+def _creation(world: World) -> Creation:
+    host = _port(world).host
+    fields = {"disk": 8, "memory": 512, "swap": 0, "cores": 1, "address": "10.0.0.9", "prefix_length": 24}
+    fields |= {"template": "local:vztmpl/a", "storage": "local", "bridge": "vmbr0", "state": "failed"}
+    return Creation.objects.get_or_create(host=host, server=world.server, hostname="web1", defaults=fields)[0]
 
 
 def _backup(world: World) -> Backup:
@@ -118,16 +166,30 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
+    ("notifications/webhooks/", "pk"): lambda world: _webhook(world).pk,
+    ("git_hook/", "key"): lambda world: _repository(world).key,
+    ("githooks/", "key"): lambda world: _repository(world).key,
+    ("fabrun/runs/", "pk"): lambda world: _script_run(world).pk,
+    ("fabrun/scripts/", "name"): lambda _world: "server.setup",
     ("servers/", "pk"): lambda world: world.server.pk,
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("backups/", "pk"): lambda world: _backup(world).pk,
+    ("backups/runs/", "pk"): lambda world: BackupRun.objects.get_or_create(backup=_backup(world))[0].pk,
+    ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name="nightly")[0].pk,
     ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
+    ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
+    ("proxmox/hosts/", "pk"): lambda world: _host().pk,
+    ("proxmox/hosts/", "kind"): lambda world: _guest(world).kind,
+    ("proxmox/hosts/", "vmid"): lambda world: _guest(world).vmid,
+    ("proxmox/hosts/", "action"): lambda world: "start",
+    ("proxmox/guests/", "pk"): lambda world: _guest(world).pk,
+    ("proxmox/creations/", "pk"): lambda world: _creation(world).pk,
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,

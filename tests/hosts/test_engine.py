@@ -52,6 +52,15 @@ def tree(host: MemoryHost) -> dict[str, tuple[int, bytes]]:
     }
 
 
+def test_a_staged_check_of_a_file_that_stays_as_it_is_reads_it_in_its_place() -> None:
+    host = MemoryHost(answers={("sh",): 'cat -- "$2"'})
+    check = Command(("sh", STAGED("/etc/tool")))
+    for content in (b"one\n", b"two\n"):
+        wanted = State("nginx", (File("/etc/tool", b"tool\n"), File(SITE, content)), checks=(check,))
+        put(host, wanted)
+    assert host.ran[-1] == ("sh", str(host.path("/etc/tool")))
+
+
 def test_a_new_file_is_written_checked_activated_and_proved() -> None:
     host = MemoryHost()
     outcome = put(host, state())

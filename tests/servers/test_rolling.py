@@ -6,6 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from hosts.errors import CommandFailed
 from hosts.host import Result
 from hosts.state import File, State
 from jobs.models import Job, JobState
@@ -54,6 +55,25 @@ def test_asking_again_without_a_change_writes_nothing_and_says_so(make_reached, 
         work_off()
     assert [record.outcome for record in RolloutRecord.objects.all()] == ["nothing", "applied"]
     assert [argv for argv in machine.host.ran if argv == ("use-motd",)] == [("use-motd",)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_kind_says_afterwards_is_in_the_history_and_its_trouble_spoils_nothing(
+    make_reached, motd, actor, fails
+):
+    def afterwards(server, host):
+        if fails:
+            raise CommandFailed(server.name, "no such file", command="cat", code=1)
+        return f"{host.read('/etc/motd').decode().strip()} is left out."
+
+    kind = registry.RolloutKind("motd", "Message of the day", motd.desired, afterwards=afterwards)
+    registry.register(registry.ServerPart("test-motd", kinds=(kind,)))
+    server, _machine = make_reached("a.example.org", notes="hello")
+    rollouts.ask(actor, server, ["motd"], "notes changed")
+    work_off()
+    assert the_rollout().state == RolloutState.IN_SYNC
+    told = "no such file" if fails else "proved. hello is left out."
+    assert told in RolloutRecord.objects.get().said
 
 
 def test_quick_changes_become_one_job(make_reached, motd, actor):

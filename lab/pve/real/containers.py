@@ -49,6 +49,7 @@ class Real:
         with _words():
             disks.unpack(self.container(guest), wanted)
         task.log("Creating SSH host key 'ssh_host_ed25519_key' - this may take some time ...")
+        task.log(f"done: {disks.fingerprint(self.container(guest))} root@{guest.name}")
 
     def destroy(self, guest: Guest, task: Task) -> None:  # noqa: D102
         container = self.container(guest)

@@ -38,6 +38,12 @@ def unpack(container: Container, wanted: Unpacked) -> None:
         shutil.chown(container.upper / "etc/shadow", group=_group(container, "shadow"))
 
 
+def fingerprint(container: Container) -> str:
+    """Return the fingerprint of its SSH host key, as Proxmox tells it in the log of a create."""
+    key = container.upper / "etc/ssh/ssh_host_ed25519_key.pub"
+    return run(["ssh-keygen", "-lf", str(key)]).stdout.split()[1]
+
+
 def name(container: Container, config: Json) -> None:
     """Write the host's name and name servers, as every start does."""
     put = Writer(Path(container.lab.base), container.upper).put

@@ -1,0 +1,1 @@
+"""Runs of Fabric scripts on servers."""

@@ -1,0 +1,91 @@
+"""One Fabric script on one server, in a process of its own: what it prints and breaks, it prints and breaks here.
+
+`python -m fabrun.child` reads an order as JSON from standard input (`_order` in fabrun/running.py makes it); secrets
+come that way and no other. With `--list FOLDER` it prints the folder's scripts as JSON instead.
+"""
+
+import json
+import sys
+import traceback
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fabric import Connection
+from invoke.exceptions import Exit, UnexpectedExit
+
+from fabrun import loading
+from hosts import connecting
+from hosts.address import Address
+from hosts.errors import HostError
+from hosts.ssh import SSHHost, Target, tunnel
+
+FAILED = 1
+NOT_REACHED = 3
+
+
+def main() -> int:
+    """Do what the order says; the exit code is 0 if the script ended well."""
+    if sys.argv[1:2] == ["--list"]:
+        json.dump(loading.describe(Path(sys.argv[2])), sys.stdout, default=str)
+        return 0
+    order = json.load(sys.stdin)
+    try:
+        task = loading.find(Path(order["folder"]), order["script"])
+    except Exception:  # noqa: BLE001  # whatever somebody's file raises is told to whoever runs it
+        return _told(traceback.format_exc(limit=-3), FAILED)
+    with ExitStack() as opened:
+        try:
+            connection = _connect(order, opened)
+        except HostError as error:
+            return _told(str(error), NOT_REACHED)
+        return _run(task, connection, order["arguments"])
+
+
+def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:
+    try:
+        task.body(connection, **arguments)
+    except Exit as end:
+        return _told(str(end.message or ""), end.code)
+    except UnexpectedExit as error:
+        return _told(f"The command ended with {error.result.exited}: {error.result.command}", FAILED)
+    except Exception:  # noqa: BLE001  # as above
+        return _told(traceback.format_exc(), FAILED)
+    return 0
+
+
+def _told(words: str, code: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"{words.rstrip()}\n")
+    sys.stderr.flush()
+    return code
+
+
+def _connect(order: dict[str, Any], opened: ExitStack) -> Connection:
+    """Connect with pinned host keys; by key, or where the server does not know ours yet, by its first password."""
+    target = _target(order["target"])
+    through = None
+    if target.gateway:
+        gateway = SSHHost(target.gateway)
+        opened.callback(gateway.close)
+        through = tunnel(gateway, target.address, target.connect_timeout)
+    connection = connecting.open_connection(target, order["server"], through)
+    opened.callback(connection.close)
+    connection.config.update(order["values"])
+    connection.config.run.in_stream = False  # the order came on standard input; there is nobody to type
+    return connection
+
+
+def _target(data: dict[str, Any]) -> Target:
+    return Target(
+        address=Address(**data["address"]),
+        known_keys=tuple(data["known_keys"]),
+        private_key=data["private_key"],
+        gateway=_target(data["gateway"]) if data["gateway"] else None,
+        password=data["password"],
+        connect_timeout=data["connect_timeout"],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""Reads Fabric scripts from a folder. Plain Python without Django: it runs in processes of its own.
+
+Each `NAME.py` of the folder whose name begins with a letter is a module of tasks; `fabfile.py` is for `fab` itself.
+"""
+
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from invoke.tasks import Task
+
+MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
+_KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument of a task: `kind` is bool, int, float or str; `default` is None for one that must be given."""
+
+    name: str
+    kind: str
+    default: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class Script:
+    """One task, by the name under which `fab` knows it, such as server.setup."""
+
+    name: str
+    doc: str
+    markers: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Every task of the folder as JSON-able data, and for each file that cannot be read why, with the line."""
+    scripts, broken = [], {}
+    for path in files(folder):
+        try:
+            module = load(path)
+            scripts += [asdict(_script(name, task)) for name, task in tasks(path.stem, module)]
+        except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
+            broken[path.name] = where(error, path)
+    return {"scripts": scripts, "broken": broken}
+
+
+def files(folder: Path) -> list[Path]:
+    """The modules of the folder, by name."""
+    found = [path for path in sorted(folder.glob("[A-Za-z]*.py")) if path.stem.isidentifier()]
+    return [path for path in found if path.stem != "fabfile"]
+
+
+def load(path: Path) -> ModuleType:
+    """Import a module of the folder; its neighbours can be imported by it."""
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    spec = spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be read")
+    module = module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def tasks(prefix: str, module: ModuleType) -> Iterator[tuple[str, Task]]:
+    """The tasks that the module itself makes, in the order of the file, with their full names."""
+    own = [item for item in vars(module).values() if isinstance(item, Task)]
+    for task in own:
+        if task.body.__module__ == module.__name__:
+            yield f"{prefix}.{task.name}", task
+
+
+def find(folder: Path, name: str) -> Task:
+    """The task of this name. Raises LookupError."""
+    stem = name.partition(".")[0]
+    for path in files(folder):
+        if path.stem == stem:
+            for found, task in tasks(stem, load(path)):
+                if found == name:
+                    return task
+    raise LookupError(f"There is no script {name} in {folder}.")
+
+
+def _script(name: str, task: Task) -> Script:
+    doc = inspect.cleandoc(task.body.__doc__ or "")
+    markers = tuple(dict.fromkeys(MARKER.findall(doc)))
+    given = list(inspect.signature(task.body).parameters.values())[1:]
+    parameters = tuple(_parameter(item) for item in given if item.kind is not item.VAR_KEYWORD)
+    return Script(name, MARKER.sub("", doc).strip(), markers, parameters)
+
+
+def _parameter(item: inspect.Parameter) -> Parameter:
+    required = item.default is item.empty
+    default = None if required else item.default
+    kind = _KINDS.get(item.annotation if item.annotation in _KINDS else type(default), "str")
+    if kind == "str" and default is not None:
+        default = str(default)
+    return Parameter(item.name, kind, default, required)
+
+
+def where(error: BaseException, path: Path) -> str:
+    """What went wrong in a file and in which line of it."""
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines = [error.lineno]
+    place = f"{path.name}, line {lines[-1]}" if lines and lines[-1] else path.name
+    return f"{place}: {type(error).__name__}: {error}"

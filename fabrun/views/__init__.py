@@ -1,0 +1,1 @@
+"""The pages of Fabric runs: permission, form, one service, answer."""

@@ -1,0 +1,16 @@
+"""What changes of every noun share: a second word where something may be cut off, and who was faster."""
+
+from collections.abc import Sequence
+
+from pages.second_word import SecondWordNeeded, given
+
+
+class StaleForward(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
+    """Somebody else changed it since it was shown; str() is a sentence."""
+
+
+def second_word(dangers: Sequence[str], *, confirmed: bool) -> dict[str, list[str]]:
+    """What to note in the audit trail; raises SecondWordNeeded for dangers that nobody confirmed."""
+    if dangers and not (confirmed or given()):
+        raise SecondWordNeeded(dangers)
+    return {"confirmed": list(dangers)} if dangers else {}

@@ -1,0 +1,121 @@
+"""What changes of servers mean for hostnames."""
+
+from collections.abc import Iterable
+from copy import copy
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from accounts.audit import record, record_change
+from forwarding.desired_hostnames import KIND
+from forwarding.hostname_claims import claim, taken
+from forwarding.hostname_dangers import Served, dangers
+from forwarding.hostname_rules import some
+from forwarding.models import HostnameDestination, HostnameForward
+from forwarding.models.hostnames import address_of
+from forwarding.services.changing import second_word
+from forwarding.services.hostnames import facts_of
+from servers import rollouts
+from servers.facts import ServerFacts
+from servers.models import Server
+from servers.registry import Held
+
+OF_ADDRESS = ("name", "internal_ip", "external_ip", "vm_host_id", "is_vm")
+
+
+def server_holds(server: Server) -> Iterable[Held]:
+    """The hostnames that lead to a server, or are served on it."""
+    url = f"{reverse('forwarding:hostnames')}?q={server.name}"
+    if count := HostnameDestination.objects.filter(server=server).count():
+        yield Held(ngettext("%d hostname leads to it", "%d hostnames lead to it", count) % count, url)
+    if count := HostnameForward.objects.filter(host=server).count():
+        yield Held(ngettext("%d hostname of it", "%d hostnames of it", count) % count, url)
+
+
+def server_changed(
+    actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
+) -> None:
+    """Refuse what would leave hostnames leading nowhere; roll out where the change concerns them."""
+    if after is None:
+        _server_goes(actor, server)
+    elif before is not None:
+        _nginx_changed(actor, server, before, after)
+        if any(getattr(before, name) != getattr(after, name) for name in OF_ADDRESS):
+            _address_changed(actor, server, before, after)
+
+
+def _nginx_changed(actor: Actor, host: Server, before: ServerFacts, after: ServerFacts) -> None:
+    """The hostnames of the host, with their names and ports, go to its new nginx server."""
+    own = list(HostnameForward.objects.filter(host=host))
+    if before.nginx_server_id == after.nginx_server_id or not own:
+        return
+    new = Server.objects.filter(pk=after.nginx_server_id or 0).first()
+    if new is None:
+        field = "nginx_server" if after.is_proxmox else "is_proxmox"
+        text = _("Its nginx server leads hostnames (%s): delete those first.") % some(own)
+        raise ValidationError({field: text})
+    for hostname in own:
+        found = [text for _field, text in taken(hostname, new)]
+        if found:
+            raise ValidationError({"nginx_server": found})
+        claim(hostname, new)
+    _ask(actor, {before.nginx_server_id, new.pk}, _("%s has another nginx server") % host)
+
+
+def _address_changed(actor: Actor, server: Server, before: ServerFacts, after: ServerFacts) -> None:
+    leading = _leading_to(server)
+    lost = [hostname for hostname in leading if address_of(server, hostname.host_id) is None]
+    if lost:
+        field = "vm_host" if before.vm_host_id != after.vm_host_id else "internal_ip"
+        text = _("Hostnames lead to it (%s), and would not reach it any more: change those first.")
+        raise ValidationError({field: text % some(lost)})
+    concerned = {hostname.host.nginx_server_id for hostname in leading if hostname.active}
+    _ask(actor, concerned, _("%s has changed") % server)
+
+
+def _leading_to(server: Server) -> list[HostnameForward]:
+    ids = HostnameDestination.objects.filter(server=server).values("hostname")
+    rows = HostnameForward.objects.filter(pk__in=ids).select_related("host")
+    return list(rows.prefetch_related("destinations__server"))
+
+
+def _server_goes(actor: Actor, server: Server) -> None:
+    """Hostnames lose it as a destination, and go with it where no other one is left."""
+    leading = _leading_to(server)
+    found: list[str] = []
+    for hostname in leading:
+        left = _without(hostname, server)
+        served = Served.of(hostname, hostname.destinations.all())
+        found += dangers(hostname.host, served, Served.of(hostname, left) if left else None)
+    second_word(found, confirmed=False)
+    for hostname in leading:
+        before = facts_of(hostname, hostname.destinations.all())
+        left = _without(hostname, server)
+        if not left:
+            record(actor, "hostname.delete", hostname, before=before)
+            hostname.delete()
+            continue
+        HostnameDestination.objects.filter(hostname=hostname, server=server).delete()
+        HostnameDestination.objects.bulk_update(left, ["backup"])
+        hostname.version += 1
+        hostname.save(update_fields=["version"])
+        record_change(actor, "hostname.change", hostname, before, facts_of(hostname, left))
+    concerned = {hostname.host.nginx_server_id for hostname in leading if hostname.active}
+    _ask(actor, concerned, _("%s is deleted") % server)
+
+
+def _without(hostname: HostnameForward, server: Server) -> list[HostnameDestination]:
+    """Its other destinations, not saved; where they are all spare ones, the first of them is not any more."""
+    left = [copy(one) for one in hostname.destinations.all() if one.server_id != server.pk]
+    if left and all(one.backup for one in left):
+        left[0].backup = False
+    return left
+
+
+def _ask(actor: Actor, nginx_ids: Iterable[int | None], why: Any) -> None:
+    for nginx in Server.objects.filter(pk__in=[pk for pk in nginx_ids if pk is not None]).order_by("pk"):
+        rollouts.ask(actor, nginx, [KIND], why)

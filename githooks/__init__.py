@@ -1,0 +1,1 @@
+"""Git hosts tell the panel of a push, and it pulls the repository."""

@@ -1,0 +1,107 @@
+"""What can be done with the repositories: take a call, pull, give another secret or branch."""
+
+import hashlib
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts.actors import Actor
+from accounts.audit import record, record_change
+from githooks.models import Call, Pull, Repository, fresh_secret
+from githooks.pulling import checked_out, folder_of
+from jobs.models import Job
+from jobs.services import start_job
+
+WORK = "githooks.pull"
+KEEP_CALLS = timedelta(days=400)  # as long, nobody can send again what he saw
+
+
+class SeenBefore(Exception):  # noqa: N818  # a refusal
+    """This very call was accepted once already."""
+
+
+@transaction.atomic
+def set_up(actor: Actor, key: str) -> Repository:
+    """Give a repository of GIT_REPOS its secret; before that, no call of it is accepted."""
+    row, made = Repository.objects.get_or_create(key=key)
+    if made:
+        record(actor, "repository.create", row)
+    return row
+
+
+def not_set_up() -> list[str]:
+    """Those of GIT_REPOS that have no secret yet."""
+    known = set(Repository.objects.values_list("key", flat=True))
+    return sorted(set(settings.GIT_REPOS) - known)
+
+
+def accept_call(
+    actor: Actor, repository: Repository, body: bytes, *, sender: str, event: str, ref: str
+) -> Job | None:
+    """Note a proven call, and pull if it is about the expected branch; None if it is not. Raises SeenBefore."""
+    digest = hashlib.sha256(body).hexdigest()
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                Call.objects.create(
+                    repository=repository,
+                    digest=digest,
+                    address=actor.address,
+                    sender=sender,
+                    event=event[:60],
+                    ref=ref[:250],
+                )
+        except IntegrityError as error:
+            raise SeenBefore from error
+        if event != "push" or not is_expected(repository, ref):
+            return None
+        record(actor, "repository.hook", repository, after={"sender": sender, "ref": ref})
+        return _start(actor, repository)
+
+
+def is_expected(repository: Repository, ref: str) -> bool:
+    """Whether a push to this ref is one that we follow."""
+    folder = folder_of(repository)
+    wanted = repository.branch or (checked_out(folder) if folder else "")
+    return bool(wanted) and ref == f"refs/heads/{wanted}"
+
+
+@transaction.atomic
+def pull_now(actor: Actor, repository: Repository) -> Job:
+    """Pull without being called: to try it."""
+    record(actor, "repository.pull", repository)
+    return _start(actor, repository)
+
+
+def _start(actor: Actor, repository: Repository) -> Job:
+    title = f"Pull {repository.key}"
+    return start_job(actor, WORK, title, {"repository": repository.pk}, subject=repository, once=True)
+
+
+@transaction.atomic
+def change_branch(actor: Actor, repository: Repository, branch: str) -> Repository:
+    """Follow another branch; empty: the one that is checked out."""
+    row = Repository.objects.select_for_update().get(pk=repository.pk)
+    before = {"branch": row.branch}
+    row.branch = branch
+    row.save(update_fields=["branch"])
+    record_change(actor, "repository.change", row, before, {"branch": branch})
+    return row
+
+
+@transaction.atomic
+def renew_secret(actor: Actor, repository: Repository) -> Repository:
+    """Another secret; calls with the old one are refused at once."""
+    row = Repository.objects.select_for_update().get(pk=repository.pk)
+    row.secret = fresh_secret()
+    row.save(update_fields=["secret"])
+    record(actor, "repository.renew_secret", row)
+    return row
+
+
+def delete_old() -> None:
+    """Delete calls that nobody could send again any more, and old pulls."""
+    Call.objects.filter(at__lt=timezone.now() - KEEP_CALLS).delete()
+    Pull.objects.filter(at__lt=timezone.now() - timedelta(days=settings.JOBS_KEEP_DAYS)).delete()

@@ -1,0 +1,1 @@
+"""The pages of Git hooks, and the hook itself."""

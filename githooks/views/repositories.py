@@ -1,0 +1,112 @@
+"""The repositories: what to paste where, and the last pulls."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actors import actor_of
+from accounts.permissions import admin_required
+from githooks import services
+from githooks.forms import BranchForm
+from githooks.models import Repository
+from githooks.pulling import checked_out, folder_of
+from jobs.models import Job
+from pages.answers import done, form_data, show_form, show_page
+
+MOST_SHOWN = 20
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD"])
+def repositories(request: HttpRequest) -> HttpResponse:
+    """Those of GIT_REPOS."""
+    known = list(Repository.objects.all())
+    rows = [{"repository": row, "folder": folder_of(row), "last": row.pulls.first()} for row in known]
+    missing = services.not_set_up()
+    data = {"rows": [_json(row) for row in known], "not_set_up": missing}
+    return show_page(request, "githooks/repositories.html", {"rows": rows, "missing": missing}, data)
+
+
+@admin_required
+@require_POST
+def set_up(request: HttpRequest, key: str) -> HttpResponse:
+    """Give one of GIT_REPOS its secret."""
+    if key not in settings.GIT_REPOS:
+        raise Http404
+    row = services.set_up(actor_of(request), key)
+    return done(request, _("Now give URL and secret to the git host, and try it."), row.get_absolute_url())
+
+
+@admin_required
+@never_cache
+@require_http_methods(["GET", "HEAD"])
+def repository(request: HttpRequest, key: str) -> HttpResponse:
+    """One repository: URL and secret to paste, the last calls and pulls."""
+    row = _repository(key)
+    folder = folder_of(row)
+    context = {
+        "repository": row,
+        "folder": folder,
+        "url": hook_url(row),
+        "branch": row.branch or (checked_out(folder) if folder else ""),
+        "pulls": row.pulls.all()[:MOST_SHOWN],
+        "calls": row.calls.all()[:MOST_SHOWN],
+        "job": Job.objects.of(row).first(),
+    }
+    return show_page(request, "githooks/repository.html", context, _json(row))
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def branch(request: HttpRequest, key: str) -> HttpResponse:
+    """Which branch counts."""
+    row = _repository(key)
+    form = BranchForm(form_data(request), instance=row)
+    if form.is_bound and form.is_valid():
+        services.change_branch(actor_of(request), row, form.cleaned_data["branch"])
+        return done(request, _("Saved."), row.get_absolute_url())
+    return show_form(request, "githooks/branch.html", form, {"repository": row})
+
+
+@admin_required
+@require_POST
+def secret(request: HttpRequest, key: str) -> HttpResponse:
+    """Another secret."""
+    row = services.renew_secret(actor_of(request), _repository(key))
+    return done(request, _("It has a new secret: give it to the git host."), row.get_absolute_url())
+
+
+@admin_required
+@require_POST
+def pull(request: HttpRequest, key: str) -> HttpResponse:
+    """Pull now."""
+    row = _repository(key)
+    job = services.pull_now(actor_of(request), row)
+    return done(request, _("%s is being pulled.") % row, row.get_absolute_url(), {"job": job.pk})
+
+
+def hook_url(row: Repository) -> str:
+    """What a git host calls."""
+    return settings.GESTION_URL.rstrip("/") + reverse("git_hook", args=[row.key])
+
+
+def _repository(key: str) -> Repository:
+    return get_object_or_404(Repository, key=key)
+
+
+def _json(row: Repository) -> dict[str, Any]:
+    last = row.pulls.first()
+    return {
+        "key": row.key,
+        "branch": row.branch,
+        "url": hook_url(row),
+        "last_pull": {"at": last.at, "before": last.before, "after": last.after, "error": last.error}
+        if last
+        else None,
+    }

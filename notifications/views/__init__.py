@@ -1,0 +1,1 @@
+"""The pages of notifications: permission, form, one service, answer."""

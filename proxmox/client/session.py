@@ -1,0 +1,146 @@
+"""Connections to an API: TLS that is verified or pinned, sign-in, and time-outs that always hold."""
+
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from proxmoxer.backends.https import ProxmoxHTTPApiTokenAuth, ProxmoxHTTPAuthBase, ProxmoxHttpSession
+from requests.adapters import HTTPAdapter
+from requests.cookies import cookiejar_from_dict
+from urllib3 import HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+
+from proxmox.client.names import token_parts
+
+CONNECT_SECONDS = 4.0
+READ_SECONDS = 8.0  # of a reading call
+WRITE_SECONDS = 30.0  # a change waits up to 10 s for the guest's lock before Proxmox gives up itself
+
+
+@dataclass(frozen=True)
+class Login:
+    """A token (`user@realm!name` and its secret) or a user and password."""
+
+    who: str
+    secret: str = field(repr=False)
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it is an API token."""
+        return token_parts(self.who) is not None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an API is, and as whom to speak to it. Without a pinned fingerprint the system's CAs decide."""
+
+    host: str  # the name in the inventory, for sentences
+    node: str
+    address: str
+    login: Login
+    port: int = 8006
+    fingerprint: str = ""
+
+    @property
+    def base_url(self) -> str:
+        """The URL that all paths are below."""
+        place = f"[{self.address}]" if ":" in self.address else self.address
+        return f"https://{place}:{self.port}/api2/json"
+
+
+class PinnedAdapter(HTTPAdapter):
+    """Speaks TLS with what shows the pinned certificate, whatever name it was made for; else by the CAs.
+
+    Knows the sockets that are open, so that another thread can cut them.
+    """
+
+    def __init__(self, fingerprint: str = "") -> None:
+        self._fingerprint = fingerprint
+        self._sockets: list[socket.socket] = []
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        """Give the pool our own rules of TLS."""
+        context = ssl.create_default_context()  # the system's CAs, not those that requests brings
+        more |= {"ssl_context": context}
+        if self._fingerprint:
+            context.check_hostname = False
+            context.verify_mode = (
+                ssl.CERT_NONE
+            )  # its fingerprint is compared instead, before anything is sent
+            more |= {"assert_fingerprint": self._fingerprint, "assert_hostname": False}
+        super().init_poolmanager(connections, maxsize, block, **more)
+        self.poolmanager.pool_classes_by_scheme = {"https": _pool_class(self._sockets.append)}
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Leave TLS to the context above; `verify` says nothing here."""
+        host, _tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave TLS to the context above."""
+
+    def cut(self) -> None:
+        """Shut every connection down, also one that a thread waits on."""
+        for open_socket in self._sockets:
+            try:
+                socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
+            except OSError:
+                continue  # it is closed already
+
+
+def _pool_class(note: Callable[[socket.socket], None]) -> type[HTTPSConnectionPool]:
+    class NotedConnection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            if self.sock is not None:
+                note(self.sock)
+
+    class NotedPool(HTTPSConnectionPool):
+        ConnectionCls = NotedConnection
+
+    return NotedPool
+
+
+class TicketAuth(ProxmoxHTTPAuthBase):
+    """Signs requests with the ticket that a password was given for; proxmoxer's own would not pin."""
+
+    def __init__(self, ticket: str, csrf: str) -> None:
+        super().__init__(verify_ssl=True)
+        self._ticket, self._csrf = ticket, csrf
+
+    def get_cookies(self) -> Any:
+        """The ticket, as Proxmox wants it."""
+        return cookiejar_from_dict({"PVEAuthCookie": self._ticket})
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a change against forgery from other sites."""
+        if request.method != "GET":
+            request.headers["CSRFPreventionToken"] = self._csrf
+        return request
+
+
+def new_session(fingerprint: str) -> tuple[ProxmoxHttpSession, PinnedAdapter]:
+    """A session that speaks only https, follows no redirect, and takes nothing from the environment."""
+    session = ProxmoxHttpSession()
+    adapter = PinnedAdapter(fingerprint)
+    session.adapters.clear()
+    session.mount("https://", adapter)
+    session.trust_env = False
+    session.max_redirects = 0  # a token is for one server
+    session.headers["accept"] = "application/json"
+    session.auth = ProxmoxHTTPAuthBase(verify_ssl=True)
+    return session, adapter
+
+
+def token_auth(login: Login) -> ProxmoxHTTPApiTokenAuth:
+    """Signs requests with a token. The login must be one."""
+    parts = token_parts(login.who)
+    if parts is None:
+        raise ValueError("This login is no token.")
+    return ProxmoxHTTPApiTokenAuth(*parts, login.secret, verify_ssl=True)

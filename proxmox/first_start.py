@@ -1,0 +1,113 @@
+"""What follows once a container is made: start it, put it into the inventory, log in to it."""
+
+import time
+from contextlib import suppress
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from jobs.run import Run
+from proxmox.client import NodeApi, wait_task
+from proxmox.client.errors import NoAnswer, NodeDown, ProxmoxError, Refused, TaskFailed
+from proxmox.client.names import LXC
+from proxmox.making import GRACE, Making
+from proxmox.models import AddressClaim, Creation
+from servers.connect import suggested_connection
+from servers.contact import check
+from servers.models import Contact, HostKey, Server
+from servers.services import StaleEdit, accept_host_key, change_server
+
+START_SECONDS = 300.0
+TRIES = 2
+SSH_SECONDS = 60.0  # until sshd of a fresh container answers
+
+
+def start(making: Making) -> None:
+    """Have the container run. Raises ProxmoxError; the container stays."""
+    api, run, vmid = making.api, making.run, making.vmid
+    for count in range(TRIES):
+        if making.patiently(lambda: api.guest(LXC, vmid)).runs:
+            return
+        try:
+            wait_task(api, api.power(LXC, vmid, "start"), run, seconds=START_SECONDS)
+        except TaskFailed:
+            if not api.guest(LXC, vmid).runs:
+                raise
+        except (NoAnswer, Refused) as error:
+            if "already running" in error.words:
+                return
+            if (isinstance(error, Refused) and not isinstance(error, NodeDown)) or count + 1 == TRIES:
+                raise
+            _let_it_begin(api, run, vmid, error)
+        else:
+            return
+
+
+def _let_it_begin(api: NodeApi, run: Run, vmid: int, error: ProxmoxError) -> None:
+    """After a lost answer: give the start time to begin, and wait for its task if there is one."""
+    run.log(_("%s Looking whether it was done all the same.") % error, "err")
+    run.wait(GRACE)
+    with suppress(ProxmoxError):  # the next look at the guest tells
+        for task in api.tasks(vmid, "vzstart"):
+            if not task.ended:
+                wait_task(api, task.upid, run, seconds=START_SECONDS)
+
+
+def into_inventory(actor: Actor, creation: Creation) -> Server:
+    """Give the server its internal IP and its way in; the claim of the address ends here.
+
+    Raises ValidationError when the inventory does not allow it any more.
+    """
+    while True:
+        server = Server.objects.select_related("vm_host").get(pk=creation.server_id)
+        server.internal_ip = creation.address
+        if not server.ssh_connection:
+            server.ssh_connection = _connection(server, creation)
+        try:
+            change_server(actor, server, version=server.version)
+        except StaleEdit:
+            continue  # somebody saved the server in this moment; his words stay, ours are added
+        AddressClaim.objects.filter(creation=creation).delete()
+        return server
+
+
+def _connection(server: Server, creation: Creation) -> str:
+    """As the seed has it where the panel is on the same host; else empty, which is through the host."""
+    if not settings.GESTION_VM_NAME or creation.host.name != settings.GESTION_VM_NAME.lower():
+        return ""
+    return suggested_connection(
+        host=creation.host,
+        internal_ip=creation.address,
+        external_ip="",
+        name=server.name,
+        panel_host=settings.GESTION_VM_NAME,
+    )
+
+
+def reach(run: Run, actor: Actor, creation: Creation) -> str:
+    """Log in with the panel's key. Returns what is still in the way as a sentence; empty if nothing is."""
+    until = time.monotonic() + SSH_SECONDS
+    while True:
+        server = Server.objects.select_related("vm_host").get(pk=creation.server_id)
+        contact = check(server)
+        if contact == Contact.OK:
+            run.log(_("The panel's key opens it."))
+            return ""
+        server.refresh_from_db()
+        if contact == Contact.UNPINNED:
+            offered = server.host_keys.filter(pinned_at__isnull=True).first()
+            if offered is None or offered.fingerprint not in creation.fingerprints:
+                return _("Its SSH host key has to be accepted: Proxmox's log does not name it.")
+            _accept(run, actor, offered)
+            continue
+        if contact not in {Contact.UNREACHABLE, Contact.REFUSED} or time.monotonic() > until:
+            return server.contact_why or _("Gestion does not know how to reach it.")
+        run.wait(1.5)
+
+
+def _accept(run: Run, actor: Actor, offered: HostKey) -> None:
+    """Trust the key: Proxmox said its fingerprint, over a connection that was verified."""
+    words = _("It shows the host key %s, which Proxmox made for it by the task's log: accepted.")
+    run.log(words % offered.fingerprint)
+    accept_host_key(actor, offered)

@@ -1,0 +1,69 @@
+"""The gate for what people type about guests: to which server one belongs."""
+
+from typing import Any
+
+from django import forms
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from proxmox.matching import names_of
+from proxmox.models.seen import GuestSeen, Matched
+from servers.forms import DomainNameField
+from servers.models import Server
+
+
+class LinkForm(forms.Form):
+    """To which server of its host a guest belongs."""
+
+    server = forms.ModelChoiceField(
+        label=_("Server"),
+        queryset=Server.objects.none(),
+        empty_label=_("Choose a server"),
+        help_text=_(
+            "Servers of the inventory that run on the same host and are linked to no other guest by hand."
+        ),
+    )
+
+    def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        by_hand = GuestSeen.objects.present().filter(matched=Matched.HAND).exclude(pk=guest.pk)
+        field = self.fields["server"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
+        field.queryset = Server.objects.filter(vm_host=guest.host_id).exclude(
+            pk__in=by_hand.filter(server__isnull=False).values("server")
+        )
+
+
+class AdoptForm(forms.ModelForm):
+    """A new server of the inventory for a guest; what the guest tells is filled in."""
+
+    name = DomainNameField(
+        label=_("Name"),
+        max_length=253,
+        help_text=_("The domain name of the machine; the container keeps its own."),
+    )
+
+    class Meta:
+        model = Server
+        fields = ["name", "internal_ip", "external_ip", "ssh_connection"]
+
+    def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
+        addresses = [address for address in guest.addresses if ":" not in address] or guest.addresses
+        first = {"name": guest.name.lower(), "internal_ip": addresses[0] if addresses else None}
+        kwargs |= {"initial": first, "instance": Server(is_vm=True, vm_host=guest.host)}
+        super().__init__(*args, **kwargs)
+        for name in ("name", "ssh_connection"):
+            self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+    def refuse(self, error: Any) -> None:
+        """Put a refusal of the service by its fields; what has no field here goes on top."""
+        for name, found in error.message_dict.items():
+            self.add_error(name if name in self.fields else None, found)
+
+
+def suggestions(guest: GuestSeen) -> list[Server]:
+    """Servers that a guest without one may be: what was ambiguous, and what has its name or address."""
+    fits = Q(pk__in=guest.candidates) | Q(internal_ip__in=guest.addresses)
+    for name in names_of(guest.name) if guest.name else ():
+        fits |= Q(name__iexact=name) | Q(name__istartswith=f"{name}.")
+    return list(Server.objects.filter(fits, vm_host=guest.host_id)[:5])

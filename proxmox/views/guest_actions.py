@@ -1,0 +1,184 @@
+"""What people do with guests: power, settings, snapshots, destroying. A guest is named by host, kind, id, name."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actors import actor_of
+from accounts.permissions import admin_required, user_of
+from jobs.models import ENDED, Job
+from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from proxmox.client import names
+from proxmox.client.errors import BadName
+from proxmox.forms.guests import DestroyForm, GuestNameForm, PowerForm, SettingsForm, SnapshotForm
+from proxmox.guests import GuestRef, identity_of, may_operate, page_of, server_of
+from proxmox.models import GuestReading
+from proxmox.services import guests as services
+from proxmox.views.common import proxmox_host
+from servers.registry import held_by
+
+FRESH = timedelta(minutes=10)
+READ_FIRST = gettext_lazy("Have its settings read first: what is known of it is too old.")
+
+
+def _guest(request: HttpRequest, pk: int, kind: str, vmid: int, name: str) -> GuestRef:
+    """The guest that is meant. 404 for what none can be."""
+    try:
+        names.kind(kind)
+        names.vmid(vmid)
+    except BadName as error:
+        raise Http404 from error
+    return GuestRef(proxmox_host(request, pk), kind, vmid, name)
+
+
+def _reading(guest: GuestRef) -> GuestReading | None:
+    """What was last read of it, if that is not long ago."""
+    found = GuestReading.objects.filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
+    return found.filter(read_at__gt=timezone.now() - FRESH).first()
+
+
+@require_POST
+def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> HttpResponse:
+    """Start, shut down, stop or reboot a guest; also for the owners of the server that it is."""
+    form = PowerForm(form_data(request))
+    named = form.is_valid()
+    guest = _guest(request, pk, kind, vmid, form.cleaned_data["name"] if named else "")
+    if not may_operate(user_of(request), guest):
+        raise PermissionDenied(_("Only an admin or an owner of this guest may do this."))
+    if not named:
+        return _unnamed(request, guest)
+    if action not in services.ACTIONS:
+        raise Http404
+    job = services.operate_guest(actor_of(request), guest, action, force=form.cleaned_data["force"])
+    return done(request, str(job.title), page_of(guest) or job.get_absolute_url(), {"job": job.pk})
+
+
+def _unnamed(request: HttpRequest, guest: GuestRef) -> HttpResponse:
+    said = _("Say which guest is meant: its name as you see it, beside its id.")
+    return refused(request, said, guest.host.get_absolute_url(), 422)
+
+
+@admin_required
+@require_POST
+def read_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
+    """Have the settings read, and go on to the form; with `then` "snapshots" to those."""
+    form = GuestNameForm(form_data(request))
+    named = form.is_valid()
+    guest = _guest(request, pk, kind, vmid, form.cleaned_data["name"] if named else "")
+    if not named:
+        return _unnamed(request, guest)
+    job = services.read_guest(actor_of(request), guest)
+    data = form_data(request)
+    then = data.get("then", "") if data else ""
+    page = {"snapshots": "guest_snapshots", "destroy": "destroy_guest"}.get(then, "edit_guest")
+    url = f"{_url(page, guest)}?{urlencode({'name': guest.name})}"
+    return done(request, _("Its settings are being read."), url, {"job": job.pk})
+
+
+def _url(name: str, guest: GuestRef) -> str:
+    return reverse(f"proxmox:{name}", args=[guest.host.pk, guest.kind, guest.vmid])
+
+
+def _context(request: HttpRequest, guest: GuestRef, reading: GuestReading | None) -> dict[str, Any]:
+    jobs = Job.objects.of(guest.host).filter(args__vmid=guest.vmid, args__kind=guest.kind).order_by("-pk")
+    return {
+        "guest": guest,
+        "reading": reading,
+        "job": jobs.exclude(state__in=ENDED).first(),
+        "last": jobs.filter(state__in=ENDED).first(),
+        "server": server_of(guest),
+    }
+
+
+def _asked(request: HttpRequest, pk: int, kind: str, vmid: int) -> tuple[GuestRef, GuestReading | None]:
+    """The guest of a page, called as it was last read or as the link says, and what was read."""
+    guest = _guest(request, pk, kind, vmid, str(request.GET.get("name", ""))[:255])
+    reading = _reading(guest)
+    return (replace(guest, name=reading.name) if reading else guest), reading
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
+    """Change a guest's settings, as they were just read; the job says what waits for the next start."""
+    guest, reading = _asked(request, pk, kind, vmid)
+    if reading is None:
+        if request.method == "POST":
+            return refused(request, str(READ_FIRST), request.path)
+        context = _context(request, guest, None)
+        return show_page(request, "proxmox/edit_guest.html", context, {"reading": None})
+    form = SettingsForm(_with_the_rest(request, reading), reading=reading)
+    if form.is_bound and form.is_valid():
+        changes = form.changes()
+        if not changes:
+            return done(request, _("Nothing was changed."), request.path)
+        job = services.change_guest(
+            actor_of(request), guest, changes, digest=form.cleaned_data["digest"] or reading.config["digest"]
+        )
+        return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk, "changes": changes})
+    return show_form(request, "proxmox/edit_guest.html", form, _context(request, guest, reading))
+
+
+def _with_the_rest(request: HttpRequest, reading: GuestReading) -> QueryDict | None:
+    """A program's JSON changes what it names; the form wants everything, so the rest stays as it was read."""
+    data = form_data(request)
+    if data is None or request.content_type != "application/json":
+        return data
+    named = set(data) | set(json.loads(request.body or b"{}"))  # false and null are named too
+    for name, value in SettingsForm(reading=reading).initial.items():
+        if name not in named and value not in (None, False, ""):
+            data[name] = "on" if value is True else str(value)
+    return data
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def guest_snapshots(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
+    """The snapshots of a guest, as they were just read; make one, go back to one, give one up."""
+    guest, reading = _asked(request, pk, kind, vmid)
+    if reading is None and request.method == "POST":
+        return refused(request, str(READ_FIRST), request.path)
+    form = SnapshotForm(form_data(request), initial={"name": guest.name})
+    if form.is_bound and form.is_valid():
+        data = form.cleaned_data
+        named = replace(guest, name=data["name"])
+        job = services.snapshot_guest(
+            actor_of(request), named, data["action"] or "make", data["snapshot"], data["description"]
+        )
+        return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk})
+    if wants_json(request) and not form.is_bound:
+        return show_page(request, "", {}, {"snapshots": reading.snapshots if reading else None})
+    return show_form(request, "proxmox/snapshots.html", form, _context(request, guest, reading))
+
+
+@admin_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def destroy_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
+    """Say what points to a guest, and have it destroyed once its name is typed."""
+    guest, reading = _asked(request, pk, kind, vmid)
+    form = DestroyForm(form_data(request), initial={"name": guest.name})
+    if form.is_bound and form.is_valid():
+        data = form.cleaned_data
+        named = replace(guest, name=data["name"])
+        identity = identity_of(reading.config) if reading and reading.name == named.name else ""
+        try:
+            job = services.destroy_guest(
+                actor_of(request), named, data["typed_name"], stop_first=data["stop_first"], identity=identity
+            )
+        except ValidationError as error:
+            form.add_error("typed_name", error.message_dict["typed_name"])
+        else:
+            return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk})
+    context = _context(request, guest, reading)
+    context["holds"] = held_by(context["server"]) if context["server"] else []
+    return show_form(request, "proxmox/destroy_guest.html", form, context)

@@ -1,0 +1,132 @@
+"""A script runs where it was told to, and an empty choice never means “all”."""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import AuditEntry
+from fabrun.models import ScriptRun, ServerRun
+from fabrun.services import run_script
+from jobs.models import Job
+from servers.models import Server, Tag
+
+pytestmark = pytest.mark.django_db
+JSON = {"Accept": "application/json"}
+URL = "/fabrun/scripts/greet.hello/"
+
+
+@pytest.fixture
+def servers(db) -> list[Server]:
+    tag = Tag.objects.create(name="web")
+    rows = [
+        Server.objects.create(name=f"web{number}.example.org", keymanager_name=f"web{number}.example.org")
+        for number in range(3)
+    ]
+    rows[1].tags.add(tag)
+    rows[2].tags.add(tag)
+    return rows
+
+
+def test_it_runs_on_the_chosen_servers_and_those_of_a_tag_once_each(admin_client, folder, servers):
+    data = {
+        "servers": [servers[1].pk],
+        "tags": ["web"],
+        "arg_name": "x'; rm -rf /",
+        "arg_times": "2",
+        "seconds": "60",
+    }
+    answer = admin_client.post(URL, data, headers=JSON)
+    assert answer.status_code == 200, answer.content
+    run = ScriptRun.objects.get()
+    assert [part.server_name for part in run.parts.all()] == ["web1.example.org", "web2.example.org"]
+    assert run.arguments == {"name": "x'; rm -rf /", "times": 2, "loud": False}
+    assert Job.objects.filter(work="fabrun.run").count() == 2
+    assert (AuditEntry.objects.get(verb="script.run").after or {})["servers"] == [
+        "web1.example.org",
+        "web2.example.org",
+    ]
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, {"servers": ["999999"]}, {"tags": ["nothing"]}, {"servers": ["all"]}, {"servers": [""]}]
+)
+def test_an_empty_or_unknown_choice_is_refused_and_nothing_runs(admin_client, folder, servers, chosen):
+    answer = admin_client.post(URL, {**chosen, "arg_name": "x", "seconds": "60"}, headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["errors"].keys() & {"servers", "tags"}
+    assert not ScriptRun.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("arg_name", ""), ("arg_times", "often"), ("seconds", "0"), ("seconds", "-1"), ("seconds", "")],
+)
+def test_a_wrong_argument_is_told_by_the_field(admin_client, folder, servers, field, value):
+    data = {"servers": [servers[0].pk], "arg_name": "x", "arg_times": "1", "seconds": "60", field: value}
+    answer = admin_client.post(URL, data, headers=JSON)
+    assert answer.status_code == 422
+    assert field in answer.json()["errors"]
+    assert not ScriptRun.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["-x", "a b", "root;id", "../x", "", "x\ny"])
+def test_a_unix_user_that_is_none_is_refused(admin_client, folder, servers, name):
+    data = {"servers": [servers[0].pk], "unix_user": name, "seconds": "60"}
+    answer = admin_client.post("/fabrun/scripts/greet.user_only/", data, headers=JSON)
+    assert answer.status_code == 422
+    assert "unix_user" in answer.json()["errors"]
+
+
+def test_a_service_called_without_servers_runs_nothing(folder, actor):
+    with pytest.raises(ValueError, match="No servers"):
+        run_script(actor, "greet.hello", [], arguments={}, seconds=60)
+    assert not ScriptRun.objects.exists()
+
+
+def test_a_script_that_is_gone_is_not_found_and_not_run_again(admin_client, folder, servers, actor):
+    run = run_script(actor, "greet.hello", servers, arguments={"name": "x"}, seconds=60)
+    (folder / "greet.py").unlink()
+    assert admin_client.get(URL).status_code == 404
+    assert admin_client.post(f"/fabrun/runs/{run.pk}/again/", headers=JSON).status_code == 409
+    assert ScriptRun.objects.count() == 1
+
+
+def test_run_again_takes_the_same_servers_and_arguments(admin_client, folder, servers, actor):
+    run = run_script(actor, "greet.hello", servers[:2], arguments={"name": "x"}, seconds=60)
+    servers[0].delete()
+    answer = admin_client.post(f"/fabrun/runs/{run.pk}/again/", headers=JSON)
+    fresh = ScriptRun.objects.get(pk=answer.json()["run"])
+    assert (fresh.arguments, [part.server_name for part in fresh.parts.all()]) == (
+        {"name": "x"},
+        ["web1.example.org"],
+    )
+
+
+def test_stop_ends_what_waits(admin_client, folder, servers, actor):
+    run = run_script(actor, "greet.hello", servers, arguments={"name": "x"}, seconds=60)
+    assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 200
+    assert set(ServerRun.objects.values_list("state", flat=True)) == {"stopped"}
+    assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 409
+
+
+def test_the_list_of_runs_takes_the_same_queries_however_long_it_is(admin_client, folder, servers, actor):
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
+            assert admin_client.get("/fabrun/runs/").status_code == 200
+        return len(captured)
+
+    run_script(actor, "greet.hello", servers, arguments={"name": "x"}, seconds=60)
+    few = queries()
+    for _number in range(5):
+        run_script(actor, "greet.hello", servers, arguments={"name": "x"}, seconds=60)
+    assert queries() == few
+
+
+def test_a_broken_file_is_shown_where_the_scripts_are(admin_client, folder):
+    (folder / "broken.py").write_text("x = <b>\n")
+    page = admin_client.get("/fabrun/").content.decode()
+    assert "broken.py" in page
+    assert "greet.hello" in page
+    assert "x = <b>" not in page

@@ -1,0 +1,254 @@
+"""Scripts on real hosts, by the panel's own work and by plain fab."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+
+from fabrun.models import ScriptRun
+from fabrun.services import run_again, run_script, stop_run
+from jobs.models import Job
+from keymanager.desired import CONF, CRON, SCRIPT
+from servers.models import HostKey, Server
+from tests.forwarding.lab_rows import enlist
+from tests.forwarding.working import work_off
+from tests.panel import Panel
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+
+SCRIPTS = """
+from fabric import task
+
+
+@task
+def streams(c, word):
+    import shlex
+    c.run("echo out " + shlex.quote(word) + "; echo err >&2")
+
+
+@task
+def fails(c):
+    c.run("echo before; exit 7")
+
+
+@task
+def breaks(c):
+    raise RuntimeError("of my own")
+
+
+@task
+def sleeps(c):
+    c.run("echo $$; exec sleep 300")
+"""
+
+
+@pytest.fixture
+def rows(fleet, lab_key) -> dict[str, Server]:
+    return enlist(fleet, lab_key)
+
+
+@pytest.fixture
+def scripts(folder) -> Path:
+    (folder / "try_it.py").write_text(SCRIPTS)
+    return folder
+
+
+def lines(job: Job, stream: str) -> list[str]:
+    return [line.text for line in job.lines.filter(stream=stream)]
+
+
+def test_output_and_errors_are_apart_and_kept_on_several_servers(rows, scripts, actor):
+    chosen = [rows["files1"], rows["web1"]]
+    run_script(actor, "try_it.streams", chosen, arguments={"word": "$(id) ' \" é"}, seconds=60)
+    done = work_off()
+    assert [job.state for job in done] == ["done", "done"]
+    for job in done:
+        assert lines(job, "out") == ["out $(id) ' \" é"]
+        assert lines(job, "err") == ["err"]
+
+
+def test_a_command_that_fails_fails_the_run_with_its_code_and_output(rows, scripts, actor):
+    run = run_script(actor, "try_it.fails", [rows["files1"]], arguments={}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, lines(job, "out")) == ("failed", ["before"])
+    assert "ended with 7" in job.error
+    assert run.parts.get().state == "failed"
+    run_again(actor, run)
+    assert [job.state for job in work_off()] == ["failed"]
+
+
+def test_a_script_that_raises_fails_alone_and_shows_where(rows, scripts, actor):
+    run_script(actor, "try_it.breaks", [rows["files1"]], arguments={}, seconds=60)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert any("of my own" in line for line in lines(job, "err"))
+
+
+def test_what_takes_too_long_is_ended(rows, scripts, actor):
+    run_script(actor, "try_it.sleeps", [rows["files1"]], arguments={}, seconds=3)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert "3 seconds" in job.error
+
+
+def test_stop_ends_the_script_within_seconds(rows, scripts, actor):
+    run = run_script(actor, "try_it.sleeps", [rows["files1"]], arguments={}, seconds=60)
+    threading.Timer(3, in_own_connection, [stop_run, actor, ScriptRun.objects.get(pk=run.pk)]).start()
+    began = time.monotonic()
+    (job,) = work_off()
+    assert job.state == "stopped"
+    assert time.monotonic() - began < 30
+
+
+def in_own_connection(act, *args) -> None:
+    try:
+        act(*args)
+    finally:
+        connection.close()
+
+
+def test_a_server_whose_host_key_is_not_pinned_is_not_logged_in_to(rows, scripts, actor):
+    HostKey.objects.filter(server=rows["files1"]).delete()
+    run_script(actor, "try_it.streams", [rows["files1"]], arguments={"word": "x"}, seconds=60)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert not lines(job, "out")
+    assert "files1" in job.error
+
+
+def test_setup_leads_a_guest_of_the_panels_host_to_it_and_changes_only_its_own_line(
+    rows, fleet, actor, settings
+):
+    settings.GESTION_IP, settings.GESTION_NAME, settings.GESTION_VM_NAME = (
+        "10.0.0.9",
+        "gestion.example.org",
+        "pve1",
+    )
+    arguments = {"tools": "curl rsync", "configuration": True, "keys": False}
+    before = fleet["web1"].exec(["cat", "/etc/hosts"]).stdout.decode()
+    for _again in range(2):
+        settings.GESTION_IP = "10.0.0.10" if _again else "10.0.0.9"
+        run_script(actor, "server.setup", [rows["web1"], rows["files1"]], arguments=arguments, seconds=60)
+        assert [(job.state, job.error) for job in work_off()] == [("done", "")] * 2
+    assert fleet["web1"].exec(["cat", "/etc/hosts"]).stdout.decode() == (
+        before + "10.0.0.10\tgestion.example.org\t# gestion\n"
+    )
+    assert b"gestion.example.org" not in fleet["files1"].exec(["cat", "/etc/hosts"]).stdout
+    assert fleet["web1"].exec(["test", "-s", "/root/.vimrc"]).returncode == 0
+
+
+def test_a_users_settings_are_his_own_and_a_link_of_his_is_not_followed(rows, fleet, actor):
+    host = fleet["files1"]
+    host.exec(
+        ["sh", "-c", "id tess || useradd -m tess; rm -f /home/tess/.*rc; ln -s /etc/stolen /home/tess/.vimrc"]
+    )
+    run_script(
+        actor,
+        "server.copy_user_config",
+        [rows["files1"]],
+        arguments={"overwrite": True},
+        unix_user="tess",
+        seconds=60,
+    )
+    (job,) = work_off()
+    assert job.state == "done", lines(job, "err")
+    assert host.exec(["stat", "-c", "%U %F", "/home/tess/.vimrc"]).stdout == b"tess regular file\n"
+    assert host.exec(["test", "-e", "/etc/stolen"]).returncode
+
+
+def test_a_user_that_is_not_there_fails_the_script_with_a_sentence(rows, actor):
+    run_script(
+        actor, "server.copy_user_config", [rows["files1"]], arguments={}, unix_user="nobody-here", seconds=60
+    )
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert "no unix user nobody-here" in job.error
+
+
+def test_they_run_with_plain_fab_too(fleet, lab_key):
+    host = fleet["files1"]
+    fab = Path(sys.executable).with_name("fab")
+    argv = [
+        str(fab),
+        "-H",
+        f"root@{host.address}",
+        "-i",
+        str(lab_key.path),
+        "server.setup",
+        "--tools",
+        "curl",
+        "--no-keys",
+    ]
+    done = subprocess.run(
+        argv,
+        cwd=Path(django_settings.BASE_DIR) / "fabfiles",
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "All tools are there: curl" in done.stdout
+
+
+SEED = """
+from accounts.models import ApiToken, User
+from django.utils import timezone
+from servers.identity import panel_identity
+from keymanager.desired import CONF, CRON, SCRIPT
+from servers.models import HostKey, Server, UnixUser
+user = User.objects.create_superuser("ada", "correct horse battery")
+text = ApiToken.fresh()
+ApiToken.objects.create(user=user, name="test", digest=ApiToken.digest_of(text))
+server = Server.objects.create(name="files1", keymanager_name="files1", ssh_connection="{connection}")
+HostKey.objects.create(server=server, key="{key}", fingerprint="x", pinned_at=timezone.now())
+UnixUser.objects.create(server=server, name="root")
+print(text, panel_identity().public_key, sep="\\n")
+"""
+
+
+LOG = "from jobs.models import JobLine; print(*JobLine.objects.values_list('text', flat=True), sep=chr(10))"
+SECRET = "from keymanager.models import FetchToken; print(FetchToken.objects.get().secret)"
+
+
+def test_setup_has_a_server_fetch_its_keys_from_the_real_panel(fleet, lab_key, tmp_path):
+    host = fleet["files1"]
+    host.exec(["rm", "-rf", CONF, SCRIPT, CRON, "/var/lib/gestion/keys"])
+    with Panel(tmp_path, also_at=[fleet.panel_address], DEMO="true") as panel:
+        told = panel.manage("shell", "-c", SEED.format(connection=host.connection, key=host.host_key))
+        token, public_key = told.strip().splitlines()[-2:]
+        host.trust([lab_key.public, public_key])
+        data = {"servers": ["1"], "arg_tools": "curl", "arg_keys": True, "seconds": 120}
+        call(panel, token, "/fabrun/scripts/server.setup/", data)
+        until = time.monotonic() + 60
+        while call(panel, token, "/fabrun/runs/1/")["parts"][0]["state"] in ("waiting", "running"):
+            assert time.monotonic() < until, panel.manage("shell", "-c", LOG)
+            time.sleep(0.5)
+        log = panel.manage("shell", "-c", LOG)
+        assert call(panel, token, "/fabrun/runs/1/")["parts"][0]["state"] == "done", log
+        secret = panel.manage("shell", "-c", SECRET).strip().splitlines()[-1]
+    assert secret.startswith("gsk_")
+    assert secret not in log
+    assert host.exec(["test", "-x", SCRIPT]).returncode == 0
+    assert b"AUTOMATIC UPDATES" in host.exec(["cat", "/root/.ssh/authorized_keys2"]).stdout
+
+
+def call(panel: Panel, token: str, path: str, data: dict[str, object] | None = None) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    body = json.dumps(data).encode() if data else None
+    if body:
+        headers["Content-Type"] = "application/json"
+    request = urllib.request.Request(panel.url + path, body, headers)  # noqa: S310  # our own panel
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        found: dict[str, Any] = json.load(answer)
+    return found

@@ -1,0 +1,246 @@
+"""A proven push is pulled; what is forged, replayed, unsigned or about something else changes nothing."""
+
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from django.test import Client
+
+from accounts.models import AuditEntry
+from fabrun.catalogue import catalogue
+from githooks.models import Call, Pull, Repository
+from jobs.models import Job
+from tests.forwarding.working import work_off
+from tests.githooks.conftest import git
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "/git_hook/scripts/"
+
+
+def body_of(ref: str = "refs/heads/main", **more: object) -> bytes:
+    return json.dumps({"ref": ref, **more}).encode()
+
+
+def mac(secret: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def github(secret: str, body: bytes) -> dict[str, str]:
+    return {"X-Hub-Signature-256": f"sha256={mac(secret, body)}", "X-GitHub-Event": "push"}
+
+
+def gitea(secret: str, body: bytes) -> dict[str, str]:
+    # As Gitea sends it, which adds GitHub's headers to its own.
+    return {"X-Gitea-Signature": mac(secret, body), "X-Gitea-Event": "push", **github(secret, body)}
+
+
+def forgejo(secret: str, body: bytes) -> dict[str, str]:
+    return {"X-Forgejo-Signature": mac(secret, body), "X-Forgejo-Event": "push", **gitea(secret, body)}
+
+
+def gitlab(secret: str, _body: bytes) -> dict[str, str]:
+    return {"X-Gitlab-Token": secret, "X-Gitlab-Event": "Push Hook"}
+
+
+def plain(secret: str, body: bytes, at: float | None = None) -> dict[str, str]:
+    stamp = str(int(time.time() if at is None else at))
+    return {
+        "X-Gestion-Timestamp": stamp,
+        "X-Gestion-Signature": "sha256=" + mac(secret, f"{stamp}.".encode() + body),
+    }
+
+
+SENDERS = [github, gitea, forgejo, gitlab, plain]
+
+
+def call(body: bytes, headers: dict[str, str], url: str = URL):
+    return Client(enforce_csrf_checks=True).post(url, body, content_type="application/json", headers=headers)
+
+
+def nothing_happened(origin, before: str) -> None:
+    work_off()
+    assert not Job.objects.exists()
+    assert not Call.objects.exists()
+    assert not AuditEntry.objects.exists()
+    assert origin.pulled == before
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_a_proven_push_is_pulled(origin, repository, sender):
+    pushed = origin.push("new.py", "x = 1\n")
+    body = body_of()
+    answer = call(body, sender(repository.secret, body))
+    assert answer.status_code == 200, answer.content
+    (job,) = work_off()
+    assert job.state == "done", job.error
+    assert origin.pulled == pushed
+    assert Pull.objects.get().changed
+    assert AuditEntry.objects.get().verb == "repository.hook"
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_a_call_that_is_sent_again_changes_nothing(origin, repository, sender):
+    body = body_of()
+    headers = sender(repository.secret, body)
+    assert call(body, headers).status_code == 200
+    work_off()
+    before = origin.pulled
+    origin.push("new.py", "x = 1\n")
+    assert call(body, headers).status_code == 409
+    work_off()
+    assert origin.pulled == before
+    assert Job.objects.count() == 1
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+@pytest.mark.parametrize("wrong", ["", "guess", "another"])
+def test_a_forged_call_changes_nothing(origin, repository, sender, wrong):
+    before = origin.pulled
+    origin.push("new.py", "x = 1\n")
+    body = body_of()
+    assert call(body, sender(wrong, body)).status_code == 403
+    nothing_happened(origin, before)
+
+
+@pytest.mark.parametrize("sender", [github, gitea, forgejo, plain])
+def test_a_signature_of_another_body_proves_nothing(origin, repository, sender):
+    before = origin.pulled
+    origin.push("new.py", "x = 1\n")
+    headers = sender(repository.secret, body_of())
+    assert call(body_of(extra=1), headers).status_code == 403
+    nothing_happened(origin, before)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Hub-Signature-256": ""},
+        {"X-Hub-Signature-256": "sha256="},
+        {"X-Hub-Signature": "sha1=da39a3ee5e6b4b0d3255bfef95601890afd80709"},
+        {"X-Gitlab-Token": ""},
+        {"X-Gitea-Signature": ""},
+        {"X-Gestion-Signature": "sha256=x"},
+        {"X-Gestion-Signature": "sha256=x", "X-Gestion-Timestamp": "٣"},
+        {"X-Gestion-Signature": "sha256=x", "X-Gestion-Timestamp": "9" * 400},
+    ],
+)
+def test_an_unsigned_call_changes_nothing(origin, repository, headers):
+    before = origin.pulled
+    assert call(body_of(), headers).status_code == 403
+    nothing_happened(origin, before)
+
+
+def test_a_better_signature_that_is_wrong_is_not_outweighed_by_a_weaker_one(origin, repository):
+    body = body_of()
+    headers = {**github("wrong", body), **gitlab(repository.secret, body)}
+    assert call(body, headers).status_code == 403
+    nothing_happened(origin, origin.pulled)
+
+
+@pytest.mark.parametrize("seconds", [-301, 301, -(10**9)])
+def test_an_old_or_early_timestamp_proves_nothing(origin, repository, seconds):
+    body = body_of()
+    assert call(body, plain(repository.secret, body, time.time() + seconds)).status_code == 403
+    nothing_happened(origin, origin.pulled)
+
+
+def test_an_empty_secret_lets_nobody_in(origin, repository):
+    Repository.objects.update(secret="")
+    body = body_of()
+    for sender in SENDERS:
+        assert call(body, sender("", body)).status_code == 403
+    nothing_happened(origin, origin.pulled)
+
+
+@pytest.mark.parametrize("url", ["/git_hook/other/", "/git_hook/..%2F/", "/git_hook/scripts%00/"])
+def test_an_unknown_repository_is_not_found(origin, repository, url):
+    body = body_of()
+    assert call(body, github(repository.secret, body), url).status_code == 404
+    nothing_happened(origin, origin.pulled)
+
+
+def test_one_that_the_settings_do_not_name_any_more_is_not_found(origin, repository, settings):
+    settings.GIT_REPOS = {}
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 404
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b'"x"', b"\xff\xfe"])
+def test_a_body_that_is_no_object_is_refused(origin, repository, body):
+    assert call(body, github(repository.secret, body)).status_code == 400
+    nothing_happened(origin, origin.pulled)
+
+
+@pytest.mark.parametrize("method", ["get", "put", "patch", "delete", "head", "options"])
+def test_only_a_post_is_a_call(repository, method):
+    answer = getattr(Client(), method)(URL)
+    assert answer.status_code == 405
+    assert not Job.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "ref", ["refs/heads/other", "refs/tags/main", "main", "", "refs/heads/main\n", 7, None]
+)
+def test_a_push_to_something_else_is_not_pulled_and_not_answered_with_200(origin, repository, ref):
+    body = json.dumps({"ref": ref}).encode()
+    assert call(body, github(repository.secret, body)).status_code == 202
+    assert not Job.objects.exists()
+
+
+def test_another_event_is_not_pulled(origin, repository):
+    body = body_of()
+    headers = {**github(repository.secret, body), "X-GitHub-Event": "issues"}
+    assert call(body, headers).status_code == 202
+    assert not Job.objects.exists()
+
+
+def test_what_is_not_a_fast_forward_is_refused_and_the_folder_stays(origin, repository):
+    (origin.clone / "mine").write_text("local\n")
+    git(origin.clone, "add", "mine")
+    git(origin.clone, "commit", "-m", "Mine")
+    before = origin.pulled
+    origin.push("new.py", "x = 1\n")
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 200
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert origin.pulled == before
+    assert Pull.objects.get().error
+
+
+def test_another_branch_that_is_checked_out_is_left_alone(origin, repository):
+    Repository.objects.update(branch="main")
+    git(origin.clone, "checkout", "-b", "work")
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 200
+    (job,) = work_off()
+    assert "“work” checked out" in job.error
+
+
+def test_hooks_of_the_repository_do_not_run(origin, repository, tmp_path):
+    script = origin.clone / ".git/hooks/post-merge"
+    script.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    script.chmod(0o755)
+    origin.push("new.py", "x = 1\n")
+    body = body_of()
+    call(body, github(repository.secret, body))
+    assert [job.state for job in work_off()] == ["done"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_pushed_script_appears_and_the_next_run_uses_it(origin, repository, settings):
+    settings.FABRIC_FOLDER = str(origin.clone)
+    assert "more.hello" not in catalogue().scripts
+    origin.push("more.py", 'from fabric import task\n\n\n@task\ndef hello(c):\n    """One."""\n')
+    body = body_of()
+    call(body, gitea(repository.secret, body))
+    work_off()
+    assert catalogue().scripts["more.hello"].doc == "One."
+    origin.push("more.py", 'from fabric import task\n\n\n@task\ndef hello(c):\n    """Two."""\n')
+    body = body_of(after="second")
+    call(body, gitea(repository.secret, body))
+    work_off()
+    assert catalogue().scripts["more.hello"].doc == "Two."
