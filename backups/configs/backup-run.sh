@@ -211,7 +211,7 @@ copy() {
     mv "$destination/.sync" "$destination/.before"
   fi
   rm -f "$dir/rsync.code"
-  watch 9>&- &
+  watch 7>&- 9>&- &
   monitor=$!
   GESTION_RUN_FOLDER=$dir snapshot sync
   code=$?
