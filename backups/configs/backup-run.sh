@@ -151,19 +151,38 @@ check_space() {
   fi
 }
 
-watch() { # end what fills the disk, or takes far too long, before it does harm
-  until=$(($(date +%s) + $w_longest))
-  while sleep 3; do
+activity() { # PID: grows while rsync reads, from either side, or computes; what it sends to keep a line open is not counted
+  total=0
+  for each in $1 $(cat "/proc/$1/task/$1/children" 2>/dev/null); do
+    [ "$(cat "/proc/$each/comm" 2>/dev/null)" = rsync ] || continue
+    while read -r name value; do
+      case $name in rchar: | write_bytes:) total=$((total + value)) ;; esac
+    done 2>/dev/null <"/proc/$each/io"
+    # Seconds of processor time; the fields after the name, which may hold anything.
+    set -- $(sed 's/.*) //' "/proc/$each/stat" 2>/dev/null)
+    [ $# -lt 13 ] || total=$((total + (${12} + ${13}) / 100))
+  done
+  echo "$total"
+}
+
+watch() { # end what fills the disk, gets nowhere or takes far too long, before it does harm
+  until=$(($(date +%s) + w_longest)) seen_at=$(date +%s) last=
+  while sleep 2; do
+    pid=
+    [ ! -s "$dir/rsync.pid" ] || read -r pid <"$dir/rsync.pid"
+    [ -n "$pid" ] || continue
     set -- $(space)
-    why= pid=
+    why= now=$(date +%s) active=$(activity "$pid")
+    [ "$active" = "$last" ] || { last=$active seen_at=$now; }
     if [ "$1" -lt "$3" ] || { [ "$2" != - ] && [ "$2" -lt 50 ]; }; then why=low_space; fi
-    [ "$(date +%s)" -lt "$until" ] || why=too_long
+    # rsync's own --timeout is content as long as it can send, and a stopped source still takes what is sent.
+    [ $((now - seen_at)) -lt "$w_stall" ] || why=hung
+    [ "$now" -lt "$until" ] || why=too_long
     [ -n "$why" ] || continue
     case " $w_accept " in *" $why "*) continue ;; esac
-    read -r pid 2>/dev/null <"$dir/rsync.pid"
-    [ -n "$pid" ] || continue
-    echo "$why" >"$dir/ended"
-    kill "$pid" 2>/dev/null
+    [ -s "$dir/ended" ] || echo "$why" >"$dir/ended"
+    # With what it started: an ssh whose other end is stopped would wait for it.
+    kill "$pid" $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null
   done
 }
 
@@ -192,7 +211,7 @@ copy() {
     mv "$destination/.sync" "$destination/.before"
   fi
   rm -f "$dir/rsync.code"
-  watch 9>&- &
+  watch 7>&- 9>&- &
   monitor=$!
   GESTION_RUN_FOLDER=$dir snapshot sync
   code=$?
@@ -212,6 +231,7 @@ ended_by_us() {
   read -r why <"$dir/ended"
   case $why in
     low_space) refuse low_space "The disk of $destination was nearly full, so the copying was ended before it was." ;;
+    hung) finish failed hung "No data came for $w_stall seconds, so it was ended." ;;
     *) finish failed too_long "It was ended: it ran for more than $w_longest seconds." ;;
   esac
 }
@@ -245,6 +265,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     echo $! >"$dir/rsync.pid"
     wait $!
     echo $? >"$dir/rsync.code"
+    close_connection
   } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" >>"$dir/output"
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.

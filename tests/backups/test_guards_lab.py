@@ -165,7 +165,7 @@ def test_low_space_is_foreseen_before_anything_is_copied(place):
     for number in range(3):  # it grows by 6 MB each time
         sh(place.here, f"head -c 6000000 /dev/urandom >{SOURCE_FOLDER}/grown{number}")
         assert place.run(backup).state == RunState.DONE
-    sh(place.there, f"head -c 10000000 /dev/zero >{DESTINATION}/filler")
+    sh(place.there, f"head -c 14000000 /dev/zero >{DESTINATION}/filler")
     sh(place.here, f"head -c 6000000 /dev/urandom >{SOURCE_FOLDER}/grown3")
     run = held(place, backup, "low_space")
     assert "need" in run.error
