@@ -114,10 +114,10 @@ def measure(*, quick: bool) -> dict[str, float]:
                     if turn >= 0:
                         kept[0 if mine else 1].append(seconds)
     figures = {}
-    for name, (mine, theirs) in (("first_copy", first), ("no_change", again)):
-        figures[f"seconds_{name}"] = statistics.median(mine)
+    for name, (own, theirs) in (("first_copy", first), ("no_change", again)):
+        figures[f"seconds_{name}"] = statistics.median(own)
         figures[f"seconds_{name}_rsnapshot"] = statistics.median(theirs)
-        figures[f"{name}_beside_rsnapshot"] = statistics.median(mine) / statistics.median(theirs)
+        figures[f"{name}_beside_rsnapshot"] = statistics.median(own) / statistics.median(theirs)
     return figures
 
 

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from django.db import connection
 from fabrun.models import ScriptRun
 from fabrun.services import run_again, run_script, stop_run
 from jobs.models import Job
-from keymanager.desired import CONF, CRON, SCRIPT
+from keymanager.desired import CONF, CRON, SCRIPT, SIGNERS
+from lab import LabHost
 from servers.models import HostKey, Server
 from tests.forwarding.lab_rows import enlist
 from tests.forwarding.working import work_off
@@ -205,7 +207,8 @@ SEED = """
 from accounts.models import ApiToken, User
 from django.utils import timezone
 from servers.identity import panel_identity
-from keymanager.desired import CONF, CRON, SCRIPT
+from keymanager.desired import CONF, CRON, SCRIPT, SIGNERS
+from lab import LabHost
 from servers.models import HostKey, Server, UnixUser
 user = User.objects.create_superuser("ada", "correct horse battery")
 text = ApiToken.fresh()
@@ -221,9 +224,27 @@ LOG = "from jobs.models import JobLine; print(*JobLine.objects.values_list('text
 SECRET = "from keymanager.models import FetchToken; print(FetchToken.objects.get().secret)"
 
 
-def test_setup_has_a_server_fetch_its_keys_from_the_real_panel(fleet, lab_key, tmp_path):
+@pytest.fixture
+def files1(fleet) -> Iterator[LabHost]:
+    """A host that does not fetch its keys yet, before and after: other tests have it begin."""
     host = fleet["files1"]
-    host.exec(["rm", "-rf", CONF, SCRIPT, CRON, "/var/lib/gestion/keys"])
+    forget = [
+        "rm",
+        "-rf",
+        CONF,
+        SCRIPT,
+        CRON,
+        SIGNERS,
+        "/var/lib/gestion/keys",
+        "/root/.ssh/authorized_keys2",
+    ]
+    host.exec(forget)
+    yield host
+    host.exec(forget)
+
+
+def test_setup_has_a_server_fetch_its_keys_from_the_real_panel(fleet, files1, lab_key, tmp_path):
+    host = files1
     with Panel(tmp_path, also_at=[fleet.panel_address], DEMO="true") as panel:
         told = panel.manage("shell", "-c", SEED.format(connection=host.connection, key=host.host_key))
         token, public_key = told.strip().splitlines()[-2:]
