@@ -28,7 +28,7 @@ def test_fifty_creates_at_once_give_fifty_containers_ids_and_addresses(tmp_path:
         made = {vmid: guest for vmid, guest in pve.world.guests.items() if vmid not in before}
 
     bad = Creation.objects.exclude(state="done").values_list("hostname", "state", "why")
-    assert not bad, list(bad)
+    assert not bad, (list(bad), log.read_text()[-6000:])
     assert len(workers) == 2
     assert len(made) == MANY
     names = {guest.config["hostname"] for guest in made.values()}
