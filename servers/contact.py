@@ -87,7 +87,7 @@ def note(reached: Reached, *, wake: bool = True) -> Contact:
     """Write down how reaching a server ended; `wake`: roll out what waited for it, if it was reached."""
     now = timezone.now()
     with transaction.atomic():
-        server = Server.objects.select_for_update().filter(pk=reached.server.pk).first()
+        server = Server.objects.select_for_update(no_key=True).filter(pk=reached.server.pk).first()
         if server is None:
             return Contact.UNKNOWN
         contact = _contact_of(server, reached.error)

@@ -150,7 +150,7 @@ def _is_deleting(left: LeftData) -> bool:
 @transaction.atomic
 def delete_left(actor: Actor, left: LeftData) -> Job:
     """Have the copies that a deleted backup left deleted, too; only where its marker lies."""
-    Server.objects.select_for_update().get(pk=left.destination_id)
+    Server.objects.select_for_update(no_key=True).get(pk=left.destination_id)
     record(actor, "backup.delete_copies", left.destination, before={"of": left.of, "folder": left.folder})
     title = _("Delete the copies of %(of)s on %(server)s") % {"of": left.of, "server": left.destination}
     args = {"left": left.pk}
@@ -220,7 +220,7 @@ def ask_again(actor: Actor, servers: Iterable[Server], why: str) -> None:
 def _lock(backup: Backup) -> None:
     """Let nobody else plan backups to this server, or change either server, meanwhile."""
     ids = [backup.source_id, backup.destination_id]
-    list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    list(Server.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _fresh(backup: Backup) -> Backup:

@@ -103,7 +103,7 @@ def dispatch(server: Server) -> list[BackupRun]:
     """Let waiting runs of this backup server begin, as many as it takes at once, the longest waiting first."""
     begun = []
     with transaction.atomic():
-        Server.objects.select_for_update().get(pk=server.pk)  # one at a time decides
+        Server.objects.select_for_update(no_key=True).get(pk=server.pk)  # one at a time decides
         there = BackupRun.objects.filter(backup__destination=server)
         running = set(there.filter(state=RunState.RUNNING).values_list("backup", flat=True))
         for run in there.filter(state=RunState.WAITING).select_related("backup").order_by("asked_at", "pk"):

@@ -172,5 +172,5 @@ def read_certificate(actor: Actor, hostname: HostnameForward) -> Job:
 
 def lock(hostname: HostnameForward) -> HostnameForward | None:
     """The hostname as it is now, None if it is gone; nobody else changes it before the transaction ends."""
-    list(Server.objects.select_for_update().filter(pk=hostname.host_id).values_list("pk"))
+    list(Server.objects.select_for_update(no_key=True).filter(pk=hostname.host_id).values_list("pk"))
     return HostnameForward.objects.select_related("host__nginx_server").filter(pk=hostname.pk).first()

@@ -161,7 +161,7 @@ def _lock(hostname: HostnameForward) -> Server | None:
     servers = Server.objects.filter(pk=hostname.host_id)
     nginx_ids = servers.filter(nginx_server__isnull=False).values_list("nginx_server_id", flat=True)
     ids = [hostname.host_id, *(pk for pk in nginx_ids if pk)]
-    list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    list(Server.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
     host = servers.select_related("nginx_server").first()
     if host is None:
         raise StaleForward(_("Somebody else has deleted this host."))

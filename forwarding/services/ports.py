@@ -147,7 +147,7 @@ def facts_of(rule: PortForward) -> dict[str, Any]:
 
 def _lock(host_id: int) -> Server:
     """Let nobody else change rules of this host meanwhile."""
-    return Server.objects.select_for_update().get(pk=host_id)
+    return Server.objects.select_for_update(no_key=True).get(pk=host_id)
 
 
 def _fresh(rule: PortForward) -> PortForward:

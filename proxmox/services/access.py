@@ -123,7 +123,7 @@ def ask_for_try(actor: Actor, server: Server) -> Job:
 
 
 def _locked(server: Server) -> ProxmoxAccess:
-    Server.objects.select_for_update().get(pk=server.pk)
+    Server.objects.select_for_update(no_key=True).get(pk=server.pk)
     return ProxmoxAccess.objects.filter(server=server).first() or ProxmoxAccess(server=server)
 
 

@@ -112,7 +112,7 @@ _AS_THEY_ARE = (
 def _lock(host: Server) -> Server:
     """One create of a host at a time gets as far as its claim."""
     AddressClaim.objects.filter(host=host, expires_at__lte=timezone.now()).delete()
-    return Server.objects.select_for_update().get(pk=host.pk)
+    return Server.objects.select_for_update(no_key=True).get(pk=host.pk)
 
 
 def _server(actor: Actor, host: Server, name: str) -> Server:
@@ -179,7 +179,7 @@ def try_again(actor: Actor, creation: Creation) -> None:
     """
     mark = secret_mark()
     host = _lock(creation.host)
-    row = Creation.objects.select_for_update().select_related("server").get(pk=creation.pk)
+    row = Creation.objects.select_for_update(of=("self",)).select_related("server").get(pk=creation.pk)
     if row.open or row.state == CreationState.DONE:
         raise CreateRefused(_("This create is not one that has failed."))
     if row.vmid is None:

@@ -98,7 +98,7 @@ def _settings() -> list[str]:
 def _lock_chain(server: Server) -> None:
     """Let nobody else change it or its host meanwhile: rules between servers need both to stand still."""
     ids = [pk for pk in (server.pk, server.vm_host_id) if pk is not None]
-    list(Server.objects.select_for_update().filter(pk__in=ids).order_by("pk").values_list("pk"))
+    list(Server.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
 
 
 def _who_changed(server: Server) -> str:

@@ -137,10 +137,10 @@ def test_only_a_host_with_its_own_disk_can_be_filled(fleet: Fleet) -> None:
 def test_a_container_added_behind_a_proxmox_host_is_reached_and_stays_so(
     fleet: Fleet, lab_key: LabKey
 ) -> None:
-    host = fleet.add_host("web2", behind="pve1")
-    assert lab_key.ssh(host, "hostname").stdout == "web2\n"
+    host = fleet.add_host("late1", behind="pve1")
+    assert lab_key.ssh(host, "hostname").stdout == "late1\n"
     fleet["pve1"].reboot()
-    assert lab_key.ssh(host, "hostname").stdout == "web2\n"
+    assert lab_key.ssh(host, "hostname").stdout == "late1\n"
 
 
 def test_run_hands_a_command_its_own_options_and_its_exit_code(fleet: Fleet) -> None:
