@@ -1,6 +1,5 @@
 """A backup server and a source of the lab as rows, and what tests do with them."""
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from backups.services.runs import run_now
 from lab import Fleet, LabHost
 from servers import rollouts
 from servers.models import HostKey, PanelIdentity, Rollout, RolloutState, Server
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.lab_fixtures import LabKey
 
 SYSTEM = Actor.system("test")
@@ -91,14 +90,6 @@ def sh(host: LabHost, script: str, stdin: bytes = b"", *, check: bool = False, t
     done = host.exec(["sh", "-c", script], stdin=stdin, timeout=timeout)
     assert not check or done.returncode == 0, done.stderr.decode(errors="replace")
     return done.stdout.decode(errors="replace").removesuffix("\n")
-
-
-def wait_for(true: Any, seconds: float = 30, what: str = "it") -> None:
-    """Until it is true; fails after so many seconds."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"{what} did not come about within {seconds:g} seconds"
-        time.sleep(0.1)
 
 
 def state(backup: Backup) -> BackupState:

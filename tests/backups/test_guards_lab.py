@@ -6,7 +6,7 @@ from backups.models import BackupRun, RunState
 from backups.services.runs import RunRefused, accept_run
 from jobs.models import Job, JobState
 from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh, state
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 

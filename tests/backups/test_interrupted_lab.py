@@ -12,8 +12,9 @@ from backups.works_runs import look_after_runs
 from jobs import execute
 from jobs.models import Job, JobState
 from jobs.pulse import pulse
-from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh, wait_for
-from tests.forwarding.working import work_off
+from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.jobs.working import work_off
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 LIST = "cd {} && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum"
@@ -57,7 +58,7 @@ class Working:
         self.run = run
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
-        wait_for(self.copying, what="the copying")
+        wait_for(self.copying, 30, name="the copying")
 
     def _work(self) -> None:
         try:
@@ -163,7 +164,9 @@ def test_a_run_whose_result_nobody_fetched_is_read_later(place, backup):
         state=JobState.LOST
     )  # the worker was killed too often
     wait_for(
-        lambda: sh(place.there, "ls /var/lib/gestion/backups/runs/*/result 2>/dev/null"), 60, "the result"
+        lambda: sh(place.there, "ls /var/lib/gestion/backups/runs/*/result 2>/dev/null"),
+        60,
+        name="the result",
     )
     look_after(working.run)
     work_off()

@@ -12,7 +12,7 @@ from servers.models import Rollout, RolloutState
 from servers.services import look_closer, roll_out
 from tests.backups.plans_lab_rows import SYSTEM, let_in, planned, shut_out
 from tests.forwarding.lab_rows import enlist
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 TREE = """

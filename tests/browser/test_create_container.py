@@ -2,8 +2,7 @@
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from lab.pve.real import limits
 from lab.pve.real.api import LabApi
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 PASSWORD = "correct horse battery"
@@ -77,13 +77,6 @@ def panel(fleet: Fleet, lab_key: LabKey, lab_api: LabApi, tmp_path: Path) -> Ite
         yield panel
 
 
-def until(true: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.1)
-
-
 def sign_in(page: Page, panel: Panel) -> None:
     page.goto(panel.url)
     page.locator("[name=username]").fill("ada")
@@ -136,7 +129,7 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
 
     now = current(panel, vmid)
     pid = int(now["pid"])
-    until(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists())  # systemd, really
+    wait_for(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists(), 30)  # systemd, really
     said = panel.manage("shell", "-c", RUN_THERE.format(name=NAME)).split()
     assert said[-2:] == [NAME, "systemd"]
     assert memory_limit(pid) == 256 << 20
@@ -153,7 +146,7 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     page.get_by_role("button", name=re.compile("^(Edit|Change)$")).click()
     page.get_by_label("Memory", exact=False).first.fill("384")
     page.get_by_role("button", name="Change it").click()
-    until(lambda: memory_limit(pid) == 384 << 20)  # of the running one: the same process
+    wait_for(lambda: memory_limit(pid) == 384 << 20, 30)  # of the running one: the same process
     assert int(current(panel, vmid)["pid"]) == pid
 
     page.goto(f"{panel.url}/proxmox/guests/?q={NAME}")
@@ -165,7 +158,7 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     page.locator("button, a").get_by_text("Destroy", exact=True).first.click()
     page.get_by_label("name", exact=False).first.fill(NAME)
     page.get_by_role("button", name="Destroy it").click()
-    until(lambda: current(panel, vmid) == {})
+    wait_for(lambda: current(panel, vmid) == {}, 30)
     assert not [one for one in fleet if one.name == f"pve1-ct{vmid}"]
 
 
@@ -183,7 +176,7 @@ def test_a_create_that_fails_says_why_leaves_nothing_and_works_the_second_time(
         "from proxmox.services.create import read_offer; from accounts.actors import Actor; "
         "from servers.models import Server; read_offer(Actor.system('t'), Server.objects.get(name='pve1'))",
     )  # fmt: skip
-    until(lambda: (page.reload(), page.locator("#id_template option").count())[1])
+    wait_for(lambda: (page.reload(), page.locator("#id_template option").count())[1], 30)
     page.get_by_label("Name", exact=False).first.fill("late.example.org")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#creation")).to_contain_text("thin pool is full")

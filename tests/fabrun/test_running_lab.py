@@ -22,7 +22,7 @@ from keymanager.desired import CONF, CRON, SCRIPT, SIGNERS
 from lab import LabHost
 from servers.models import HostKey, Server
 from tests.forwarding.lab_rows import enlist
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.panel import Panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]

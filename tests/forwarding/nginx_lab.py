@@ -18,7 +18,7 @@ from forwarding.services.ports import create_port_forward
 from lab import Fleet, LabHost
 from servers.models import Server
 from tests.forwarding.lab_rows import enlist, rule
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.lab_fixtures import LabKey
 
 SYSTEM = Actor.system("test")

@@ -29,7 +29,7 @@ from servers.models import Contact, Rollout, RolloutState, Server
 from tests.forwarding import pebble
 from tests.forwarding.lab_rows import enlist, rule
 from tests.forwarding.made_certificates import authority, pair, text_of
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 SYSTEM = Actor.system("test")

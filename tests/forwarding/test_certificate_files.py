@@ -12,7 +12,7 @@ from forwarding.works_certificates import readings_due, start_readings
 from hosts.host import Result
 from servers.models import Contact, HostKey, Server
 from tests.forwarding.made_certificates import DAY, new_key, pair, pem_of
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.servers import fleet as memory
 
 NAME = "www.example.org"

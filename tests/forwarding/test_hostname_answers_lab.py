@@ -13,7 +13,7 @@ from jobs.models import JobState
 from lab import Fleet
 from servers.models import Server
 from tests.forwarding.nginx_lab import SYSTEM, add, furnish, lay, self_signed, stopped
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 

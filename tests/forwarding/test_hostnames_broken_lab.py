@@ -1,7 +1,5 @@
 """What is broken about one hostname, or about the server's nginx, never takes the other hostnames down."""
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +10,8 @@ from lab import Fleet, LabHost
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
 from servers.services import roll_out
 from tests.forwarding.nginx_lab import SYSTEM, add, clean, furnish, get, lay, self_signed, who
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 PATHS: Any = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/b.pem", "key_path": "/etc/ssl/b.key"}
@@ -44,14 +43,6 @@ def rollout() -> Rollout:
 def left_out(row: HostnameForward) -> str:
     row.refresh_from_db()
     return row.left_out
-
-
-def soon(true: Callable[[], bool], seconds: float = 20) -> None:
-    """Until it is true; a guest comes up after its host does."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 def test_a_broken_certificate_leaves_out_that_hostname_alone_until_it_is_mended(fleet, rows, pve1):
@@ -88,7 +79,7 @@ def test_a_certificate_that_vanished_does_not_keep_nginx_from_starting_again(fle
     restart = ["sh", "-c", "systemctl reset-failed nginx; systemctl restart nginx"]
     for start_anew in (lambda: fleet["proxy"].exec(restart).check_returncode(), pve1.reboot):
         start_anew()
-        soon(lambda: who(pve1, "a.example.org") == "web1")
+        wait_for(lambda: who(pve1, "a.example.org") == "web1", 20)
         assert get(pve1, "b.example.org", 443, tls=True)[0] == 0
     roll_out(SYSTEM, rows["proxy"], ["nginx"])
     work_off()
@@ -102,7 +93,7 @@ def test_a_name_that_does_not_resolve_leaves_out_that_hostname_alone(fleet, rows
     assert left_out(broken) == "db.example.net does not resolve."
     assert who(pve1, "a.example.org") == "web1"
     pve1.reboot()
-    soon(lambda: who(pve1, "a.example.org") == "web1")
+    wait_for(lambda: who(pve1, "a.example.org") == "web1", 20)
     script = f"echo {fleet['web1'].address} db.example.net >>/etc/hosts; systemctl start gestion-nginx-again.service"
     fleet["proxy"].exec(["sh", "-c", script]).check_returncode()
     assert who(pve1, "b.example.org") == "web1"

@@ -13,7 +13,7 @@ from lab import Fleet, HostSpec, LabHost
 from servers.models import Rollout, RolloutRecord, RolloutState
 from servers.services import look_closer, roll_out
 from tests.forwarding.nginx_lab import SYSTEM, add, furnish, get, lay, self_signed, stopped, who
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 WEBS = ("web1", "web2", "web3")

@@ -36,7 +36,7 @@ from servers.models import HostKey, Rollout, RolloutState, Server
 from tests.forwarding import pebble
 from tests.forwarding.answerer import Answerer
 from tests.forwarding.made_certificates import pair
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.servers import fleet as memory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -20,7 +20,7 @@ from lab import Fleet
 from servers.models import Rollout, RolloutState
 from servers.services import look_closer, roll_out
 from tests.forwarding.lab_rows import enlist, rule
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 SYSTEM = Actor.system("test")

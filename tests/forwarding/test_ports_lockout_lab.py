@@ -21,7 +21,7 @@ from lab import Fleet
 from pages.second_word import SecondWordNeeded
 from servers.connect import target_of
 from tests.forwarding.lab_rows import enlist, rule
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 SYSTEM = Actor.system("test")

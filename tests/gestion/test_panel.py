@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from tests.panel import ROOT, Panel
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.services
 
@@ -29,18 +29,11 @@ def children(panel: Panel) -> dict[str, psutil.Process]:
     return found
 
 
-def wait_for(what, seconds: float = 30.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.1)
-
-
 def test_web_worker_and_scheduler_come_up_and_go_down_together(panel):
     assert panel.answers()
     running = children(panel)
     assert set(running) == {"web", "worker"}
-    wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text())
+    wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text(), 30)
     assert panel.manage("setup_code", "--plain").strip() in panel.log.read_text()
     panel.stop()
     assert panel._process.returncode == 0
@@ -50,7 +43,7 @@ def test_web_worker_and_scheduler_come_up_and_go_down_together(panel):
 def test_a_process_that_dies_is_started_again(panel):
     before = children(panel)["worker"]
     before.kill()
-    wait_for(lambda: "worker" in children(panel) and children(panel)["worker"].pid != before.pid)
+    wait_for(lambda: "worker" in children(panel) and children(panel)["worker"].pid != before.pid, 30)
     assert "it starts again" in panel.log.read_text()
 
 

@@ -12,8 +12,8 @@ from accounts.models import AuditEntry
 from fabrun.catalogue import catalogue
 from githooks.models import Call, Pull, Repository
 from jobs.models import Job
-from tests.forwarding.working import work_off
 from tests.githooks.conftest import git
+from tests.jobs.working import work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 URL = "/git_hook/scripts/"

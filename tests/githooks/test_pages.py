@@ -3,7 +3,7 @@
 import pytest
 
 from githooks.models import Pull, Repository
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 JSON = {"Accept": "application/json"}

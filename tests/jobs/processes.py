@@ -3,16 +3,15 @@
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from django.db import connection
 
 from jobs.models import WorkerState
 from tests.panel import ROOT, free_port
+from tests.waiting import wait_for
 
 WORKER = ["celery", "-q", "-A", "gestion", "worker", "-l", "INFO", "--without-gossip", "--without-mingle",
           "--without-heartbeat", "-Q", "default,backups"]  # fmt: skip
@@ -73,12 +72,3 @@ def web(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with running(["daphne", "-b", "127.0.0.1", "-p", str(port), "gestion.asgi:application"], log) as process:
         wait_for(answers, 30, log)
         yield process, port
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15.0, log: Path | None = None) -> Any:
-    """What `what` says once it says anything; fails with the log when it never does."""
-    until = time.monotonic() + seconds
-    while not (said := what()):
-        assert time.monotonic() < until, f"it did not happen in {seconds} s\n{log.read_text() if log else ''}"
-        time.sleep(0.05)
-    return said

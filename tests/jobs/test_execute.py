@@ -1,5 +1,4 @@
 import threading
-import time
 from datetime import timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from jobs.models import Job
 from jobs.pulse import pulse
 from jobs.services import start_job
 from jobs.works import Retry
+from tests.waiting import wait_for
 
 # Workers' threads have connections of their own, so the rows must really be there.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
@@ -136,7 +136,7 @@ def test_stop_ends_a_blocking_work_by_closing_what_it_waits_for(actor, bench):
 def test_stop_ends_a_waiting_loop(actor):
     job = start_job(actor, "jobs.check", "x", {"seconds": 60, "lines": 2})
     thread = in_thread(work_off, job.pk)
-    wait_for(job.lines.exists)
+    wait_for(job.lines.exists, 10)
     services.stop_job(actor, job)
     thread.join(10)
     job.refresh_from_db()
@@ -147,7 +147,7 @@ def test_stop_ends_a_waiting_loop(actor):
 def test_lines_are_saved_as_they_come(actor):
     job = start_job(actor, "jobs.check", "x", {"seconds": 60, "lines": 2})
     thread = in_thread(work_off, job.pk)
-    wait_for(job.lines.exists)
+    wait_for(job.lines.exists, 10)
     assert Job.objects.get(pk=job.pk).state == "running"
     services.stop_job(actor, job)
     thread.join(10)
@@ -189,13 +189,6 @@ def test_the_end_is_told_once_and_trouble_too(actor):
     worked_off(start_job(actor, "tests.broken", "x"))
     assert [job.state for job in ends] == ["done", "failed"]
     assert [job.state for job in troubles] == ["failed"]
-
-
-def wait_for(what, seconds: float = 10.0) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.05)
 
 
 def test_no_run_is_left_in_the_pulse(actor):

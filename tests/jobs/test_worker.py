@@ -12,7 +12,8 @@ from django.utils import timezone
 from jobs import services, upkeep
 from jobs.models import Job, ScheduleState
 from jobs.services import start_job
-from tests.jobs.processes import running, wait_for, worker
+from tests.jobs.processes import running, worker
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 

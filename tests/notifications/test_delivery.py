@@ -15,7 +15,7 @@ from notifications.models import Delivery, Message, Webhook
 from notifications.services import add_webhook, choose_topics, try_mail
 from notifications.tasks import delete_old, job_in_trouble
 from notifications.telling import tell
-from tests.forwarding.working import work_off
+from tests.jobs.working import work_off
 from tests.notifications.receivers import HookServer, MailServer, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]

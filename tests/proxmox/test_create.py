@@ -17,9 +17,9 @@ from proxmox.passwords import NoPasswordSecret, vm_password
 from proxmox.services.create import CreateRefused, try_again
 from servers.models import Server
 from servers.services import DeleteRefused, delete_server
-from tests.jobs.processes import wait_for
 from tests.jobs.test_execute import in_thread
 from tests.proxmox.creating import ACTOR, ask, guests_named, job_of, log_of, made_by, run, simulated
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CREATES: dict[str, Any] = {"method": "POST", "path": "/nodes/pve1/lxc"}

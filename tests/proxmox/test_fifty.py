@@ -7,8 +7,9 @@ import pytest
 from jobs.models import Job
 from proxmox.models import AddressClaim, Creation
 from servers.models import Server
-from tests.jobs.processes import wait_for, worker
+from tests.jobs.processes import worker
 from tests.proxmox.creating import address_in, ask, simulated
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 MANY = 50

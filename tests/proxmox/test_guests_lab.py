@@ -1,7 +1,6 @@
 """What is done with guests, on a lab's real containers: limits move, they stop, they go."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from proxmox.services import access
 from proxmox.services import guests as services
 from servers.models import Server
 from tests.proxmox.panel_side import ACTOR, carry_out, lines
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 VMID = 170
@@ -66,15 +66,8 @@ def guest(host: Server) -> Iterator[GuestRef]:
 
 
 def ended(api, upid: str) -> None:
-    until(lambda: api.task(upid).ended)
+    wait_for(lambda: api.task(upid).ended, 60)
     assert api.task(upid).went_well, api.task(upid)
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def pid_of(guest: GuestRef) -> int:
@@ -111,7 +104,7 @@ def test_it_reboots_shuts_down_starts_stops_and_goes(guest: GuestRef) -> None:
     operate("reboot")
     pid = pid_of(guest)
     assert pid != before
-    until(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists())
+    wait_for(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists(), 60)
     operate("shutdown")
     assert not Path(f"/proc/{pid}").exists()
     operate("start")
@@ -158,5 +151,5 @@ def test_a_node_that_is_off_is_told_as_unreachable_and_back_it_works(fleet: Flee
         assert "cannot be reached" in job.error
     finally:
         fleet["pve1"].start()
-    until(lambda: carry_out(access.try_access(ACTOR, guest.host)).state == JobState.DONE)
+    wait_for(lambda: carry_out(access.try_access(ACTOR, guest.host)).state == JobState.DONE, 60)
     assert carry_out(services.operate_guest(ACTOR, guest, "stop")).state == JobState.DONE

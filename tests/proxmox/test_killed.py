@@ -9,8 +9,9 @@ from django.utils import timezone
 from jobs.models import Job
 from jobs.upkeep import reap
 from proxmox.models import Creation
-from tests.jobs.processes import wait_for, worker
+from tests.jobs.processes import worker
 from tests.proxmox.creating import ask, guests_named, simulated
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 

@@ -2,8 +2,7 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from lab.sweep import processes
 from tests.lab.test_down import NETWORK, SECOND
 from tests.lab.traces import traces
 from tests.lab_fixtures import LabKey
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 VMID = 150
@@ -48,13 +48,6 @@ def done(api: ProxmoxAPI, upid: str) -> str:
 def create(api: ProxmoxAPI, node: str, vmid: int, **more: Any) -> str:
     options: dict[str, Any] = {"hostname": f"ct{vmid}", "rootfs": "local-lvm:4", "unprivileged": 1, **more}
     return done(api, api.nodes(node).lxc.post(vmid=vmid, ostemplate=TEMPLATE, **options))
-
-
-def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +117,13 @@ def test_the_labs_own_containers_are_there(api: ProxmoxAPI) -> None:
     assert {vmid: found[vmid]["name"] for vmid in (101, 102)} == {101: "proxy", 102: "web1"}
     assert all(found[vmid]["status"] == "running" and found[vmid]["mem"] > 0 for vmid in (101, 102))
     web1 = api.nodes("pve1").lxc(102)
-    until(lambda: group_file(web1, "memory", "memory.limit_in_bytes", "memory.max") == str(1024 << 20))
+    wait_for(lambda: group_file(web1, "memory", "memory.limit_in_bytes", "memory.max") == str(1024 << 20), 20)
 
 
 def test_a_created_container_boots_and_is_reached_by_ssh(
     fleet: Fleet, lab_key: LabKey, container: Any
 ) -> None:
-    until(lambda: ssh(fleet, lab_key, "hostname") == "ct150")
+    wait_for(lambda: ssh(fleet, lab_key, "hostname") == "ct150", 20)
     assert ssh(fleet, lab_key, "systemctl is-system-running --wait") == "running"
     assert "10.0.0.50/24" in ssh(fleet, lab_key, "ip -o -4 addr show eth0")
     assert "198.51.100" in ssh(fleet, lab_key, "ping -c1 -W2 panel")
@@ -153,7 +146,7 @@ def test_limits_are_real_and_change_live(container: Any) -> None:
 
 
 def test_memory_that_is_in_use_is_not_taken(fleet: Fleet, lab_key: LabKey, container: Any) -> None:
-    until(lambda: ssh(fleet, lab_key, "hostname") == "ct150")
+    wait_for(lambda: ssh(fleet, lab_key, "hostname") == "ct150", 20)
     ssh(fleet, lab_key, "mount -t tmpfs none /mnt; head -c 60M /dev/zero > /mnt/full")
     container.config.put(swap=0)
     try:
@@ -188,7 +181,7 @@ def test_reboot_and_shutdown_do_what_they_say(api: ProxmoxAPI, container: Any) -
     before = pid_of(container)
     assert done(api, container.status.reboot.post()) == "OK"
     assert pid_of(container) != before
-    until(lambda: Path(f"/proc/{pid_of(container)}/root/run/systemd/units").exists())
+    wait_for(lambda: Path(f"/proc/{pid_of(container)}/root/run/systemd/units").exists(), 20)
     assert done(api, container.status.shutdown.post(timeout=30)) == "OK"
     assert "pid" not in container.status.current.get()
     assert done(api, container.status.start.post()) == "OK"
@@ -206,7 +199,7 @@ def test_a_node_that_stops_takes_its_containers_along_and_brings_them_back(
         except OSError:
             return False
 
-    until(back)
+    wait_for(back, 20)
     assert fleet["web1"].running
 
 
@@ -233,7 +226,7 @@ def test_a_killed_api_is_back_with_what_it_knew_and_its_containers_run_on(
     for pid in processes(fleet.name):
         if argument in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: pid not in processes(fleet.name))  # type: ignore[misc]
+            wait_for(lambda pid=pid: pid not in processes(fleet.name), 20)  # type: ignore[misc]
     ensure_api(load(fleet.name))  # type: ignore[arg-type]
     assert pid_of(container) == before
     assert any(task["type"] == "vzcreate" for task in api.nodes("pve1").tasks.get(vmid=VMID))
@@ -247,7 +240,7 @@ def test_a_kept_lab_comes_back_with_the_containers_that_the_api_has_made() -> No
     kept.down(keep=True)
     with Fleet.up(SECOND, hosts=()) as again:
         container = connect(LabApi.of(again, "pve1")).nodes("pve1").lxc(120)
-        until(lambda: container.status.current.get()["status"] == "running")
+        wait_for(lambda: container.status.current.get()["status"] == "running", 20)
     assert traces(SECOND) == []
 
 
@@ -261,5 +254,5 @@ def test_a_second_node_is_of_the_same_cluster_and_down_leaves_nothing() -> None:
         assert [(item["node"], item["vmid"]) for item in found] == [("pve2", 120)]
         second["pve2"].stop()
         with pytest.raises(ResourceException, match="595"):
-            until(lambda: not connect(LabApi.of(second, "pve1")).nodes("pve2").lxc.get())
+            wait_for(lambda: not connect(LabApi.of(second, "pve1")).nodes("pve2").lxc.get(), 20)
     assert traces(SECOND) == []
