@@ -4,11 +4,6 @@
   if (window.gestionJobs) return; // several parts of a page may bring this file
   window.gestionJobs = true;
 
-  // A page that somebody is leaving must not be loaded anew: that would take them back.
-  var leaving = false;
-  window.addEventListener("beforeunload", function () { leaving = true; });
-  window.addEventListener("pageshow", function () { leaving = false; });
-
   function put(root, name, act) {
     root.querySelectorAll("[data-job-" + name + "]").forEach(act);
   }
@@ -68,6 +63,14 @@
     });
   }
 
+  // The page's part is fetched and put in: a reload would stop a way to another page that somebody has just begun.
+  function refresh() {
+    var typed = Array.prototype.some.call(
+      document.querySelectorAll("main input:not([type=hidden]), main textarea"),
+      function (field) { return field.value !== field.defaultValue; });
+    if (!typed && window.htmx) window.htmx.ajax("GET", location.href, { target: "#main", select: "#main", swap: "outerHTML" });
+  }
+
   function watch(root) {
     if (root.dataset.watched) return;
     root.dataset.watched = "yes";
@@ -81,9 +84,8 @@
     source.addEventListener("state", function (event) { showState(root, JSON.parse(event.data)); });
     source.addEventListener("end", function () {
       source.close();
-      if (leaving) return;
       root.dispatchEvent(new CustomEvent("job:end", { bubbles: true }));
-      if ("reload" in root.dataset) location.reload(); // for the buttons and times of an ended job
+      if ("refresh" in root.dataset) refresh();
     });
   }
 

@@ -12,10 +12,3 @@
     fit();
   });
 })();
-
-// When the job that a page shows has ended, what the page says about the server has changed too.
-document.addEventListener("job:end", function () {
-  "use strict";
-  var typed = Array.prototype.some.call(document.querySelectorAll("main input:not([type=hidden])"), function (field) { return field.value !== field.defaultValue; });
-  if (!typed) location.reload();
-});
