@@ -99,6 +99,8 @@ INSTALLED_APPS = [
     "githooks",
     "proxmox",
     "backups",
+    "samba",
+    "wizards",
     "gestion",
 ]
 

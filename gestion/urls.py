@@ -20,6 +20,8 @@ urlpatterns = [
     path("fabrun/", include("fabrun.urls")),
     path("proxmox/", include("proxmox.urls")),
     path("backups/", include("backups.urls")),
+    path("samba/", include("samba.urls")),
+    path("wizards/", include("wizards.urls")),
 ]
 
 handler400 = "gestion.errors.bad_request"

@@ -1,0 +1,1 @@
+"""The rows of this room, one noun a file."""

@@ -1,0 +1,1 @@
+"""Wizards: steps that ask, then tasks that do, which can be resumed and undone."""
