@@ -11,12 +11,15 @@ class BackupsConfig(AppConfig):
     verbose_name = _("Backups")
 
     def ready(self) -> None:
-        """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from backups import shell_plans, shell_runs, works_runs
+        """Tell servers, the shell, the notifications and the schedule what each noun of this room adds to them."""
+        from backups import shell_plans, shell_runs, telling, watching_stale, works_runs
+        from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
 
         servers.register(shell_plans.server_part)
         pages.register(shell_plans.section)
         pages.register(shell_runs.section)
+        notifications.register(*telling.TOPICS)
         works_runs.register()
+        watching_stale.register()

@@ -101,7 +101,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     set_ = get_object_or_404(BackupSet, pk=pk)
     started = services.run_set(actor_of(request), set_)
     if started.state == SetState.NOT_STARTED:
-        return refused(request, started.words, set_.get_absolute_url())
+        return refused(request, _("Not started. %s") % started.words, set_.get_absolute_url())
     return done(request, _("%s is running.") % set_, set_.get_absolute_url(), set_run_json(started))
 
 
