@@ -8,8 +8,9 @@ import importlib.util
 import sys
 import threading
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -41,6 +42,15 @@ class _File:
 
 
 _files: dict[Path, _File] = {}
+
+
+class _Fresh(SourceFileLoader):
+    """Reads the file as it is now, and leaves no byte code beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
 
 
 def own_folder() -> Path | None:
@@ -120,7 +130,7 @@ def _import(path: Path) -> ModuleType:
             return importlib.reload(sys.modules[name])
         return importlib.import_module(name)
     name = OWN_PREFIX + path.stem
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
     if spec is None or spec.loader is None:
         raise Broken(_("%s cannot be read.") % path.name)
     module = importlib.util.module_from_spec(spec)

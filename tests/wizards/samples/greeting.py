@@ -24,7 +24,11 @@ class Greeting(_Wizard):
     _tasks_names = ["Write", "Read again"]
 
     def display_step_1(self, request):
-        return ("Who shall be <greeted>?", NameForm(request.POST or None), "document.title = 'from the wizard';")
+        return (
+            "Who shall be <greeted>?",
+            NameForm(request.POST or None),
+            "document.title = 'from the wizard';",
+        )
 
     def save_step_1(self, form):
         return {
