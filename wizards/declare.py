@@ -1,0 +1,174 @@
+"""How a wizard is declared: steps that ask, tasks that do. What `docs/wizards.md` explains.
+
+A wizard is data and functions; it knows nothing of pages, rows or jobs. Values that steps were given are plain JSON:
+a chosen row is its primary key, several are a list of them, an address or a time is its text.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Any
+
+from django import forms
+
+from accounts.actors import Actor
+from jobs.models import Job
+from jobs.run import Run
+
+Data = dict[str, Any]
+
+
+class Refused(Exception):  # noqa: N818  # its text is a sentence for the page
+    """A task cannot do its work: the run stops there, and may be resumed or undone."""
+
+
+@dataclass(frozen=True)
+class Later:
+    """A task's answer “call me again”: when this job has ended, or after so many seconds. No worker waits meanwhile.
+
+    `why` is shown beside the task. The call happens whatever the job's end was: look at it yourself.
+    """
+
+    job: Job | None = None
+    seconds: float = 2.0
+    why: Any = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """Something to show at the end: a label, a text such as a command to copy, and perhaps an address."""
+
+    label: Any
+    text: str
+    url: str = ""
+
+
+class StepForm(forms.Form):
+    """A form that knows who is asked (`self.actor`) and what earlier steps were told (`self.data_so_far`)."""
+
+    def __init__(self, *args: Any, actor: Actor, data_so_far: Data, **kwargs: Any) -> None:
+        self.actor = actor
+        self.data_so_far = data_so_far
+        super().__init__(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One page of questions.
+
+    `defaults(actor, data)` computes initial values from what all earlier steps were told; a value that the person
+    changed is kept when an earlier answer changes, the others are computed anew. A field with a PasswordInput is a
+    secret: encrypted at rest, never shown back, kept when it is left empty on a second visit, and forgotten when the
+    run is done. A form that takes `actor` and `data_so_far` gets them (see StepForm).
+    """
+
+    name: Any
+    form: type[forms.Form]
+    defaults: Callable[[Actor, Data], Data] | None = None
+    text: Any = ""  # shown above the form
+
+    def make_form(
+        self, actor: Actor, data_so_far: Data, data: Any = None, initial: Data | None = None
+    ) -> forms.Form:
+        """The form, bound to `data` unless that is None."""
+        extra: Data = {}
+        if issubclass(self.form, StepForm):
+            extra = {"actor": actor, "data_so_far": data_so_far}
+        else:
+            taken = signature(self.form.__init__).parameters
+            known = {"actor": actor, "data_so_far": data_so_far}
+            extra = {name: value for name, value in known.items() if name in taken}
+        return self.form(data, initial=initial, **extra)
+
+
+class TaskRun:
+    """What a task's `do` and `undo` get. They may be called many times, and be killed at any moment.
+
+    `actor` is who started or resumed the run; `data` all that the steps were told, by field; `steps` the same, a
+    dict a step; `facts` what this task saved so far; `results` the facts of the tasks before it, by slug; `run` the
+    job's Run, for `run.step`, `run.on_stop`, `run.secrets`, `run.output`.
+    """
+
+    def __init__(
+        self,
+        *,
+        actor: Actor,
+        steps: list[Data],
+        facts: Data,
+        results: dict[str, Data],
+        run: Run,
+        keep: Callable[[Data], None],
+    ) -> None:
+        self.actor = actor
+        self.steps = steps
+        self.data: Data = {name: value for step in steps for name, value in step.items()}
+        self.facts = facts
+        self.results = results
+        self.run = run
+        self._keep = keep
+
+    def log(self, text: object) -> None:
+        """Write a line into the run's log."""
+        self.run.log(text)
+
+    def save(self, **facts: Any) -> None:
+        """Add to `facts`, committed at once: what a task finds again that was killed after this line. JSON values."""
+        self.facts.update(facts)
+        self._keep(self.facts)
+
+
+def always(_data: Data) -> bool:
+    """A part that cannot be switched off."""
+    return True
+
+
+def nothing_to_show(_data: Data, _results: Mapping[str, Data]) -> list[Line]:
+    """A run that ends without a word."""
+    return []
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that is done. `do` and `undo` are called again and again until they return None.
+
+    Both begin with a look at `facts` and the world, because the call before may have been killed anywhere. They raise
+    Refused (or an error that `jobs.works.expect` knows) with a sentence for the page. `says(data)` is the line of the
+    page that shows all that will be done, `undo_says(data)` its counterpart before an undo; a task without `undo`
+    leaves what it made.
+    """
+
+    slug: str
+    name: Any
+    do: Callable[[TaskRun], Later | None]
+    says: Callable[[Data], Any]
+    undo: Callable[[TaskRun], Later | None] | None = None
+    undo_says: Callable[[Data], Any] | None = None
+    wanted: Callable[[Data], bool] = always
+
+
+@dataclass(frozen=True)
+class Wizard:
+    """A wizard: put one into a module of `wizards/wizards/` and it is found.
+
+    `needs` are the sentences of its card: what must be there before. `finish(data, results)` gives what to show when
+    all is done. Raises ValueError for a declaration that cannot work.
+    """
+
+    slug: str
+    name: Any
+    description: Any
+    steps: tuple[Step, ...]
+    tasks: tuple[Task, ...]
+    needs: tuple[Any, ...] = ()
+    finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
+    icon: str = "wand"
+    needs_admin: bool = field(default=True)
+
+    def __post_init__(self) -> None:
+        slugs = [task.slug for task in self.tasks]
+        if not slugs or len(slugs) != len(set(slugs)):
+            raise ValueError(f"{self.slug}: tasks need slugs that differ, and there must be one.")
+        names = [name for step in self.steps for name in step.form.base_fields]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"{self.slug}: two steps ask for {', '.join(sorted(twice))}.")
