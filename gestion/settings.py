@@ -53,6 +53,10 @@ SECRET_KEY = own_secret("SECRET_KEY")
 GESTION_ENCRYPTION_KEYS = own_secret("GESTION_ENCRYPTION_KEYS").split(",")
 # ⚓ What root's password on created containers is computed from; without it none is created.
 VM_PASS_SECRET = own_secret("VM_PASS_SECRET") if EMBEDDED else env.str("VM_PASS_SECRET", default="")
+# ⚓ What the passwords of shares are computed from; without it none is made.
+SAMBA_SECRET_KEY = own_secret("SAMBA_SECRET_KEY") if EMBEDDED else env.str("SAMBA_SECRET_KEY", default="")
+# ⚓ What the unix users of shares made from now on begin with.
+SAMBA_USER_PREFIX = env.str("SAMBA_USER_PREFIX", default="smb-")
 
 # The panel's own address ⚓ and, for hosts that share its Proxmox host, how they reach it inside.
 GESTION_URL = env.str("GESTION_URL", default="http://127.0.0.1:8000/").rstrip("/") + "/"

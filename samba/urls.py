@@ -1,6 +1,18 @@
 """URLs of shares."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from samba.views import passwords, shares
 
 app_name = "samba"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("shares/", shares.share_list, name="shares"),
+    path("shares/new/", shares.new, name="new_share"),
+    path("shares/renew/", passwords.renew_all, name="renew_all"),
+    path("shares/<int:pk>/", shares.share, name="share"),
+    path("shares/<int:pk>/edit/", shares.edit, name="edit_share"),
+    path("shares/<int:pk>/switch/", shares.switch, name="switch_share"),
+    path("shares/<int:pk>/delete/", shares.delete, name="delete_share"),
+    path("shares/<int:pk>/password/", passwords.show, name="show_password"),
+    path("shares/<int:pk>/password/renew/", passwords.renew, name="renew_password"),
+]

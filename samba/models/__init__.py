@@ -1,1 +1,5 @@
-"""The rows of this room, one noun a file."""
+"""The rows of this room."""
+
+from samba.models.shares import Share
+
+__all__ = ["Share"]

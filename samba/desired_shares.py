@@ -1,0 +1,98 @@
+"""What a Samba server should hold: its shares, and the table that its users, passwords and folders follow."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from hosts.state import STAGED, Command, File, State
+from samba.configs import FOLDER, configured
+from samba.models import Share
+from samba.passwords import has_secret, nt_hash, secret_mark, share_password
+from servers.models import Server
+
+KIND = "samba"
+SHARES = "/etc/smb.shares.conf"  # ⚓
+TABLE = "/etc/gestion/samba/users"
+SCRIPT = "/usr/local/lib/gestion/samba-shares"
+KEEP = "-"  # the password that is there stays
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Everything that the files on the server say of one share."""
+
+    share: str
+    user: str
+    base: str
+    folder: str
+    comment: str
+    read_only: bool
+    active: bool
+    adopt: bool
+    hash: str
+
+    @property
+    def path(self) -> str:
+        """Where its folder is."""
+        return f"{self.base}/{self.folder}"
+
+
+def shares_on(server: Server) -> list[Wanted]:
+    """The rows of a server's shares, switched off ones too."""
+    mark = secret_mark() if has_secret() else None
+    return [
+        Wanted(
+            share=row.name,
+            user=row.user,
+            base=server.samba_base_folder,
+            folder=row.folder,
+            comment=row.comment,
+            read_only=row.read_only,
+            active=row.active,
+            adopt=row.adopt,
+            # From another secret than the one that is set: its password is not known here
+            hash=nt_hash(share_password(row.uuid, row.password_number)) if row.secret_mark == mark else KEEP,
+        )
+        for row in Share.objects.filter(server=server).order_by("name")
+    ]
+
+
+def shares_text(shares: list[Wanted]) -> str:
+    """/etc/smb.shares.conf; NotWritable for what it cannot say."""
+    return configured("smb.shares.conf.j2", shares=[share for share in shares if share.active])
+
+
+def table_text(shares: list[Wanted]) -> str:
+    """The table for the script on the host; NotWritable for what it cannot say."""
+    return configured("users.j2", shares=shares)
+
+
+@cache
+def _script() -> str:
+    return (FOLDER / "samba-shares.sh").read_text()
+
+
+def desired(server: Server) -> State:
+    """What the server should hold of kind "samba"; nothing, and no user of ours, where it has no share."""
+    shares = shares_on(server)
+    # By the text itself: before the first rollout and after the last one there is no script on the host.
+    back = (Command(("sh", "-c", _script(), "samba-shares", "back"), timeout=600),)
+    if not shares:
+        return State(kind=KIND, items=(), activate=back)
+    patience = 60 + 2 * len(shares)
+    return State(
+        kind=KIND,
+        items=(
+            File(SHARES, shares_text(shares).encode()),
+            File(TABLE, table_text(shares).encode(), mode=0o600, secret=True),
+            File(SCRIPT, _script().encode(), mode=0o755),
+        ),
+        checks=(
+            Command(
+                ("sh", STAGED(SCRIPT), "check", STAGED(SHARES), STAGED(TABLE)), timeout=patience, always=True
+            ),
+        ),
+        activate=(Command((SCRIPT, "apply"), timeout=3600),),  # a folder that is taken over may be long
+        looks=(Command((SCRIPT, "look"), timeout=patience),),
+        proofs=(Command((SCRIPT, "prove"), timeout=patience),),
+        put_back=back,
+    )

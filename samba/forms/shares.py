@@ -1,0 +1,87 @@
+"""What people type about a share."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from samba.models import Share
+from samba.services.shares import CHANGEABLE
+from servers.models import Server
+
+
+class SambaServerField(forms.ModelChoiceField):
+    """A Samba server with its base folder."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """As "files1 · /srv/shares"."""
+        return f"{obj.name} · {obj.samba_base_folder}"
+
+
+class ShareForm(forms.ModelForm):
+    """A share; server, name and folder are asked only when it is made."""
+
+    server = SambaServerField(
+        Server.objects.filter(samba_management=True),
+        label=_("Server"),
+        error_messages={"invalid_choice": _("Choose a server on which Samba is managed.")},
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Share
+        fields = ("server", "name", "folder", "adopt", "read_only", "comment")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            for name in ("server", "name", "folder"):
+                del self.fields[name]
+            self.initial["version"] = self.instance.version
+            return
+        self.fields["server"].queryset = Server.objects.filter(samba_management=True).order_by("name")  # type: ignore[attr-defined]
+        self.fields["folder"].required = False
+
+    def clean_name(self) -> str:
+        """In lower case."""
+        return str(self.cleaned_data["name"]).lower()
+
+    def clean_folder(self) -> str:
+        """Without a slash at the end; empty: as the share."""
+        return str(self.cleaned_data["folder"]).removesuffix("/")
+
+    def clean(self) -> dict[str, Any]:
+        """Nothing between fields here: the service checks the row, in the transaction that saves it."""
+        data = super().clean() or {}
+        if self.instance.pk and data.get("version") is None:
+            data["version"] = self.instance.version
+        return data
+
+    def filled(self) -> Share:
+        """The share as it was typed, not saved; a copy where there is one already."""
+        share = (
+            Share.objects.select_related("server").get(pk=self.instance.pk) if self.instance.pk else Share()
+        )
+        names = CHANGEABLE if self.instance.pk else ("server", "name", "folder", *CHANGEABLE)
+        for name in names:
+            setattr(share, name, self.cleaned_data[name])
+        return share
+
+    def _post_clean(self) -> None:
+        """Nothing: see clean."""
+
+    def refuse(self, error: ValidationError) -> None:
+        """Show what the service found, by the field."""
+        for field, errors in error.message_dict.items():
+            self.add_error(field if field in self.fields else None, errors)
+
+
+class SwitchForm(forms.Form):
+    """On or off."""
+
+    active = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+
+class DeleteForm(forms.Form):
+    """Nothing to fill in: what is deleted comes back when it is made again and takes over its folder."""

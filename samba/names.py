@@ -1,0 +1,72 @@
+"""Rules for names of shares, their folders and their comments; each refuses whatever smb.conf could read otherwise."""
+
+import re
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+LONGEST_USER = 32  # useradd(8)
+SHARE = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+FOLDER = rf"{_PART}(?:/{_PART})*"
+PREFIX = r"[a-z_][a-z0-9_-]*"
+# Sections with a meaning of their own (smb.conf(5), SPECIAL SECTIONS), and shares that Samba or Windows make.
+RESERVED = ("global", "homes", "printers", "print", "ipc", "admin", "netlogon", "sysvol")
+_SHARE, _FOLDER = re.compile(SHARE, re.ASCII), re.compile(FOLDER, re.ASCII)
+_USER = re.compile(PREFIX, re.ASCII)
+# Control characters and line ends of every kind; % begins a substitution, \ at the end of a line joins the next one.
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff%\\]")
+
+
+def is_share_name(value: str) -> bool:
+    """Whether this can be a share's name."""
+    return bool(_SHARE.fullmatch(value)) and value not in RESERVED
+
+
+def is_folder(value: str) -> bool:
+    """Whether this can be a share's folder, seen from the base folder."""
+    return bool(_FOLDER.fullmatch(value))
+
+
+def is_user(value: str) -> bool:
+    """Whether this can be the unix user of a share."""
+    return bool(_USER.fullmatch(value)) and len(value) <= LONGEST_USER
+
+
+def is_value(value: str) -> bool:
+    """Whether Samba reads this text as it is."""
+    return not _BREAKS.search(value) and value == value.strip()
+
+
+def validate_share_name(value: str) -> None:
+    """A name that is one section of smb.conf, one part of an address and the end of a unix user's name."""
+    if not _SHARE.fullmatch(value):
+        raise ValidationError(
+            _("Enter lower-case letters, digits, - and _, a letter or digit first and last, such as photos.")
+        )
+    if value in RESERVED:
+        raise ValidationError(_("Samba itself uses the name %(name)s. Choose another one.") % {"name": value})
+
+
+def validate_share_folder(value: str) -> None:
+    """A folder below the server's base folder."""
+    if not is_folder(value):
+        raise ValidationError(
+            _(
+                "Enter a folder inside the base folder, such as photos or team/photos: letters, digits, . _ and -, "
+                "no part with a dot or - first."
+            )
+        )
+    if any(len(part) > 255 for part in value.split("/")):
+        raise ValidationError(_("A part of this path is longer than 255 characters."))
+
+
+def validate_comment(value: str) -> None:
+    """One line that Samba shows as it is."""
+    if not is_value(value):
+        raise ValidationError(_("Enter one line of text without % and \\."))
+
+
+def overlap(folder: str, other: str) -> bool:
+    """Whether one of two folders is the other or lies inside it."""
+    return folder == other or folder.startswith(f"{other}/") or other.startswith(f"{folder}/")

@@ -1,0 +1,188 @@
+"""The pages of shares."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actors import actor_of
+from accounts.permissions import admin_required, user_of
+from jobs.models import ENDED, Job
+from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.lists import Filter, ListPage, render_list
+from samba.desired_shares import KIND
+from samba.forms.shares import DeleteForm, ShareForm, SwitchForm
+from samba.models import Share
+from samba.passwords import NoShareSecret, has_secret, secret_mark
+from samba.services import shares as services
+from samba.views.common import share_json, visible_share, ways_to
+from servers.models import Rollout, RolloutRecord, RolloutState, Server
+
+READ = ["GET", "HEAD"]
+BOTH = ["GET", "HEAD", "POST"]
+
+
+def _filters(rows: QuerySet[Share]) -> tuple[Filter, ...]:
+    servers = Server.objects.filter(pk__in=rows.values("server")).order_by("name").values_list("pk", "name")
+    return (
+        Filter(
+            "server",
+            gettext_lazy("Server"),
+            [(str(pk), name) for pk, name in servers],
+            lambda all_, pk: all_.filter(server=pk),
+        ),
+        Filter(
+            "write",
+            gettext_lazy("Access"),
+            [("yes", gettext_lazy("read and write")), ("no", gettext_lazy("read-only"))],
+            lambda all_, value: all_.filter(read_only=value == "no"),
+        ),
+        Filter(
+            "active",
+            gettext_lazy("Switched"),
+            [("on", gettext_lazy("on")), ("off", gettext_lazy("off"))],
+            lambda all_, value: all_.filter(active=value == "on"),
+        ),
+        Filter(
+            "password",
+            gettext_lazy("Password"),
+            [("old", gettext_lazy("from an older secret"))],
+            lambda all_, _value: all_.exclude(secret_mark=secret_mark()) if has_secret() else all_,
+        ),
+    )
+
+
+@require_http_methods(READ)
+def share_list(request: HttpRequest) -> HttpResponse:
+    """Every share that the user may see."""
+    rows = Share.objects.visible_to(user_of(request))
+    state = Rollout.objects.filter(server=OuterRef("server"), kind=KIND).values("state")[:1]
+    listing = ListPage(
+        request,
+        rows.select_related("server").annotate(rolled=Subquery(state)),
+        search=("name", "folder", "user", "comment", "server__name"),
+        sorts={
+            "name": ("name", "server__name"),
+            "server": ("server__name", "name"),
+            "folder": ("folder", "server__name"),
+            "user": ("user", "server__name"),
+        },
+        default_sort="name",
+        filters=_filters(rows),
+    )
+    old = Share.objects.exclude(secret_mark=secret_mark()).count() if has_secret() else 0
+    context = {
+        "states": RolloutState,
+        "has_secret": has_secret(),
+        "has_servers": Server.objects.filter(samba_management=True).exists(),
+        "old": old,
+    }
+    return render_list(request, "samba/shares.html", listing, context, share_json)
+
+
+@require_http_methods(READ)
+def share(request: HttpRequest, pk: int) -> HttpResponse:
+    """A share: how it stands, and how people connect to it."""
+    row = visible_share(request, pk)
+    rollout = Rollout.objects.filter(server=row.server, kind=KIND).first()
+    if wants_json(request):
+        return show_page(request, "", {}, {**share_json(row), "state": rollout.state if rollout else None})
+    of_server = Job.objects.filter(subject_type="servers.server", subject_id=str(row.server_id))
+    context = {
+        "share": row,
+        "ways": ways_to(row),
+        "rollout": rollout,
+        "record": RolloutRecord.objects.filter(server=row.server, kind=KIND).first(),
+        "rolling": of_server.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
+        "has_secret": has_secret(),
+        "old_secret": has_secret() and row.secret_mark != secret_mark(),
+    }
+    return show_page(request, "samba/share.html", context)
+
+
+@admin_required
+@require_http_methods(BOTH)
+def new(request: HttpRequest) -> HttpResponse:
+    """Make a share; `server` in the query string is filled in."""
+    asked = request.GET.get("server", "")
+    number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 18 else 0
+    server = Server.objects.filter(pk=number, samba_management=True).first()
+    form = ShareForm(form_data(request), initial={"server": server})
+    context = {"server": server, "has_secret": has_secret()}
+    return _edit(request, form, "samba/new_share.html", context)
+
+
+@admin_required
+@require_http_methods(BOTH)
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a share; server, name and folder stay."""
+    row = visible_share(request, pk)
+    form = ShareForm(form_data(request), instance=row)
+    return _edit(request, form, "samba/edit_share.html", {"share": row, "has_secret": True})
+
+
+def _edit(request: HttpRequest, form: ShareForm, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The form; with `preview`, what saving it would change on the server."""
+    difference = None
+    if form.is_bound and form.is_valid():
+        filled = form.filled()
+        try:
+            if "preview" in (form_data(request) or {}):
+                difference = services.difference(filled.server, lambda: _save(request, form, filled))
+            else:
+                made = _save(request, form, filled)
+                said = _("Saved. %(server)s is getting its shares now.") % {"server": made.server}
+                return done(request, said, made.get_absolute_url(), share_json(made))
+        except ValidationError as error:
+            form.refuse(error)
+        except (NoShareSecret, services.StaleShare) as error:
+            form.add_error(None, str(error))
+    if difference is not None and wants_json(request):
+        return JsonResponse({"ok": True, "difference": difference})
+    return show_form(request, template, form, {**context, "difference": difference})
+
+
+def _save(request: HttpRequest, form: ShareForm, filled: Share) -> Share:
+    actor = actor_of(request)
+    if not form.instance.pk:
+        return services.create_share(actor, filled)
+    return services.change_share(actor, filled, version=form.cleaned_data["version"])
+
+
+@require_POST
+def switch(request: HttpRequest, pk: int) -> HttpResponse:
+    """Switch a share on or off (`active`); for owners of its server, too."""
+    row = visible_share(request, pk)
+    form = SwitchForm(form_data(request))
+    if not form.is_valid():
+        return refused(request, _("Say whether it should be active."), row.get_absolute_url(), 422)
+    active = form.cleaned_data["active"]
+    try:
+        services.switch_share(actor_of(request), row, active=active)
+    except services.StaleShare as error:
+        return refused(request, str(error), reverse("samba:shares"))
+    said = _("The share is switched on.") if active else _("The share is switched off: nobody gets in.")
+    return done(request, said, row.get_absolute_url())
+
+
+@admin_required
+@require_http_methods(BOTH)
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a share and its user; its data stays."""
+    row = visible_share(request, pk)
+    form = DeleteForm(form_data(request))
+    if form.is_bound and form.is_valid():
+        try:
+            services.delete_share(actor_of(request), row)
+        except services.StaleShare as error:
+            return refused(request, str(error), reverse("samba:shares"))
+        rollout = Rollout.objects.filter(server=row.server, kind=KIND).first()
+        url = rollout.get_absolute_url() if rollout else reverse("samba:shares")
+        said = _("%(share)s is deleted. Its data stays in %(folder)s.")
+        return done(request, said % {"share": row, "folder": row.path}, url)
+    return show_form(request, "samba/delete_share.html", form, {"share": row})

@@ -1,0 +1,53 @@
+"""What changes of servers mean for their shares."""
+
+from collections.abc import Iterable
+
+from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.actors import Actor
+from accounts.audit import record
+from samba.models import Share
+from samba.services.shares import facts_of
+from servers.facts import ServerFacts
+from servers.models import Server
+from servers.registry import Held
+
+
+def server_holds(server: Server) -> Iterable[Held]:
+    """The shares that go with a server."""
+    if count := Share.objects.filter(server=server).count():
+        text = ngettext(
+            "%d share of it; Gestion forgets it, the server goes on serving it",
+            "%d shares of it; Gestion forgets them, the server goes on serving them",
+            count,
+        )
+        yield Held(text % count, f"{reverse('samba:shares')}?q={server.name}")
+
+
+def server_changed(
+    actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
+) -> None:
+    """Refuse what would leave shares without their folder; say in the audit trail what goes with a server."""
+    rows = Share.objects.filter(server=server).select_related("server")
+    if after is None:
+        for share in rows:
+            record(actor, "share.delete", share, before=facts_of(share))
+        return
+    if before is None or not rows.exists():
+        return
+    if before.samba_management and not after.samba_management:
+        raise ValidationError(
+            {"samba_management": _("It has shares (%s): delete those first.") % _some(rows)}
+        )
+    if before.samba_base_folder != after.samba_base_folder:
+        raise ValidationError(
+            {"samba_base_folder": _("Folders of shares are in it (%s): delete those first.") % _some(rows)}
+        )
+
+
+def _some(rows: Iterable[Share]) -> str:
+    names = [share.name for share in rows]
+    return ", ".join(names[:3] + ["…"] * (len(names) > 3))
