@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts import mailing
 from accounts.models import ApiToken, User
 from accounts.setup_code import is_setup_code
 
@@ -111,19 +112,46 @@ class ProfileForm(forms.ModelForm):
         fields = ["full_name", "email", "time_zone"]
 
 
-class OwnPasswordForm(PasswordPairForm):
-    """A new password for oneself; asks for the current one."""
+class CodeForm(forms.Form):
+    """The second factor: an authenticator's six digits, or a recovery code."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=40,
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "inputmode": "text",
+                "autofocus": True,
+                "autocapitalize": "off",
+                "spellcheck": "false",
+            }
+        ),
+    )
+
+
+class AskLinkForm(forms.Form):
+    """Where to send a link that sets a password."""
+
+    email = forms.EmailField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput(attrs={"autocomplete": "email"})
+    )
+
+
+class CurrentPasswordForm(forms.Form):
+    """The current password again, before something that whoever finds an open browser should not do."""
 
     current = forms.CharField(
         label=_("Current password"),
         strip=False,
+        max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
-    field_order = ["current", "password", "password_again"]
 
     def __init__(self, *args: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, user=user, **kwargs)
+        super().__init__(*args, **kwargs)
         self.request = request
+        self.user = user
 
     def clean_current(self) -> str:
         """It is the current one; wrong ones count as at sign-in, so an open session helps nobody guess it."""
@@ -131,6 +159,12 @@ class OwnPasswordForm(PasswordPairForm):
         if authenticate(self.request, username=self.user.username, password=typed) != self.user:
             raise ValidationError(_("This is not your current password."))
         return str(self.cleaned_data["current"])
+
+
+class OwnPasswordForm(CurrentPasswordForm, PasswordPairForm):
+    """A new password for oneself; asks for the current one."""
+
+    field_order = ["current", "password", "password_again"]
 
 
 class UserForm(forms.ModelForm):
@@ -151,14 +185,29 @@ class NewUserForm(UserForm):
         required=False,
         help_text=_("Empty: this person cannot sign in, but their keys count. At least 12 characters."),
     )
-    field_order = ["username", "full_name", "email", "password", "time_zone", "is_admin", "is_active"]
+    invite = forms.BooleanField(
+        label=_("Send a link by mail"),
+        required=False,
+        help_text=_("With it this person sets a password. It ends after three days, or once it was used."),
+    )
+    field_order = [
+        "username", "full_name", "email", "invite", "password", "time_zone", "is_admin", "is_active",
+    ]  # fmt: skip
 
     class Meta(UserForm.Meta):
         pass
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not mailing.configured():
+            self.fields["invite"].disabled = True
+            self.fields["invite"].help_text = _("This panel cannot send mail: EMAIL_URL is not set.")
+
     def clean(self) -> dict[str, Any]:
-        """A given password is good enough."""
+        """A given password is good enough, and a link has somewhere to go."""
         data = super().clean() or {}
+        if data.get("invite") and not (data.get("email") and data.get("is_active")):
+            self.add_error("invite", _("A link needs a mail address and an active account."))
         if data.get("password"):
             person = User(**{name: data.get(name, "") for name in ("username", "full_name", "email")})
             try:

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from accounts.actors import client_address
+from accounts.tries import TryLater
 from pages.answers import wants_json
 
 
@@ -33,6 +34,16 @@ def locked_out(request: HttpRequest, *_from_axes: Any) -> HttpResponse:
     else:
         answer = render(request, "accounts/locked_out.html", {"words": words}, status=429)
     answer["Retry-After"] = str(minutes * 60)
+    return answer
+
+
+def try_later(request: HttpRequest, error: TryLater) -> HttpResponse:
+    """429 for what this panel counts itself."""
+    if wants_json(request):
+        answer: HttpResponse = JsonResponse({"ok": False, "errors": {"__all__": [str(error)]}}, status=429)
+    else:
+        answer = render(request, "accounts/locked_out.html", {"words": str(error)}, status=429)
+    answer["Retry-After"] = str(error.seconds)
     return answer
 
 

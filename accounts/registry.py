@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from accounts.actors import Actor
 from accounts.models import User
 from pages.registry import Held, Panel
 
@@ -29,6 +30,15 @@ class PersonFacts:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What a room knows of somebody who is leaving: its part of that page, what a program gets, what is open."""
+
+    panel: Panel
+    data: dict[str, Any]
+    open: int  # things that are not confirmed to be gone yet
+
+
+@dataclass(frozen=True)
 class PersonPart:
     """One room's interest in people. All callables run inside the transaction that makes the change."""
 
@@ -41,6 +51,10 @@ class PersonPart:
     holds: Callable[[User], Iterable[Held]] | None = None
     # This room's panel on the person's page and on the own profile (`request.user == user`).
     panel: Callable[[HttpRequest, User], Panel | None] | None = None
+    # Before all access of a person is taken away; what it returns is called after that.
+    leaving: Callable[[Actor, User], Callable[[], Any] | None] | None = None
+    # How far that is, for the page about it; before it was done, what it will do.
+    left: Callable[[HttpRequest, User], Left | None] | None = None
 
 
 _parts: dict[str, PersonPart] = {}
@@ -63,6 +77,18 @@ def tell_removing(user: User) -> None:
     for part in _parts.values():
         if part.removing:
             part.removing(user)
+
+
+def tell_leaving(actor: Actor, user: User) -> list[Callable[[], Any]]:
+    """Tell every room that all access of `user` is about to be taken away; what to call after that."""
+    found = [part.leaving(actor, user) for part in _parts.values() if part.leaving]
+    return [then for then in found if then is not None]
+
+
+def left_of(request: HttpRequest, user: User) -> list[Left]:
+    """What the rooms know of somebody who is leaving, in order."""
+    found = (part.left(request, user) for part in _parts.values() if part.left)
+    return sorted((left for left in found if left is not None), key=lambda left: left.panel.order)
 
 
 def held_by(user: User) -> list[Held]:

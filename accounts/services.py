@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, registry
+from accounts import audit, mailing, registry, sessions
 from accounts.actors import Actor
 from accounts.models import ApiToken, User
 
@@ -32,24 +32,44 @@ def set_up_panel(actor: Actor, *, username: str, password: str, full_name: str =
 
 
 @transaction.atomic
-def create_user(actor: Actor, *, username: str, password: str | None = None, **fields: Any) -> User:
-    """A new person; without a password no sign-in, but keys count."""
+def create_user(
+    actor: Actor, *, username: str, password: str | None = None, invite: bool = False, **fields: Any
+) -> User:
+    """A new person; without a password no sign-in, but keys count. `invite`: mail a link that sets one."""
     user = User.objects.create_user(username, password or None, **fields)
     audit.record(actor, "user.create", user, after={**_facts(user), "password": bool(password)})
     registry.tell_changed(user, None)
+    if invite:
+        send_password_link(actor, user)
     return user
 
 
 @transaction.atomic
+def send_password_link(actor: Actor, user: User) -> None:
+    """Mail a person a link that sets a password. Raises NotAllowed where that cannot work."""
+    if not mailing.configured():
+        raise NotAllowed(_("This panel cannot send mail: EMAIL_URL is not set."))
+    if not user.email or not user.is_active:
+        raise NotAllowed(_("This person has no mail address, or is switched off."))
+    audit.record(actor, "user.send_password_link", user, after={"email": user.email})
+    mailing.send_link(actor, user, "reset" if user.has_usable_password() else "invite")
+
+
+@transaction.atomic
 def change_user(actor: Actor, user: User, **fields: Any) -> User:
-    """Change a person. Raises NotAllowed where it would take one's own or the last admin's rights."""
+    """Change a person; another role, or being switched off, ends the sessions at once.
+
+    Raises NotAllowed where it would take one's own or the last admin's rights.
+    """
     user = User.objects.select_for_update().get(pk=user.pk)
     before, facts = _facts(user), registry.PersonFacts.of(user)
     for name, value in fields.items():
         setattr(user, name, value)
     if facts.is_admin and facts.is_active and not (user.is_admin and user.is_active):
-        _refuse_own_or_last(actor, user)
+        refuse_own_or_last(actor, user)
     user.save(update_fields=list(fields))
+    if (facts.is_admin, facts.is_active) != (user.is_admin, user.is_active):
+        sessions.end_all(user)
     if audit.record_change(actor, "user.change", user, before, _facts(user)):
         registry.tell_changed(user, facts)
     return user
@@ -61,17 +81,40 @@ def set_password(actor: Actor, user: User, password: str | None) -> User:
     user = User.objects.select_for_update().get(pk=user.pk)
     user.set_password(password)
     if password is None and user.is_admin and user.is_active:
-        _refuse_own_or_last(actor, user)
+        refuse_own_or_last(actor, user)
     user.save(update_fields=["password"])
+    sessions.end_all(user)
     audit.record(actor, "user.set_password" if password else "user.remove_password", user)
+    mailing.tell(actor, user, "password_changed")
     return user
+
+
+@transaction.atomic
+def end_session(actor: Actor, user: User, number: str) -> bool:
+    """End one session of a person, by its number; whether there was one."""
+    found = next((row for row in user.sessions.all() if row.number == number), None)
+    if found is None:
+        return False
+    found.delete()
+    what = {"device": found.device, "address": found.address, "began_at": found.began_at}
+    audit.record(actor, "session.end_other", user, before=what)
+    return True
+
+
+@transaction.atomic
+def end_sessions(actor: Actor, user: User, *, but: str | None = None) -> int:
+    """End all sessions of a person, except the one with the key `but`; returns how many."""
+    ended = sessions.end_all(user, but=but)
+    if ended:
+        audit.record(actor, "session.end_all", user, before={"sessions": ended})
+    return ended
 
 
 @transaction.atomic
 def delete_user(actor: Actor, user: User) -> None:
     """Delete a person and what goes with it. Raises NotAllowed for oneself and for the last admin."""
     user = User.objects.select_for_update().get(pk=user.pk)
-    _refuse_own_or_last(actor, user)
+    refuse_own_or_last(actor, user)
     registry.tell_removing(user)
     audit.record(actor, "user.delete", user, before=_facts(user))
     user.delete()
@@ -100,7 +143,8 @@ def _facts(user: User) -> dict[str, Any]:
     return {name: getattr(user, name) for name in FIELDS}
 
 
-def _refuse_own_or_last(actor: Actor, user: User) -> None:
+def refuse_own_or_last(actor: Actor, user: User) -> None:
+    """Raises NotAllowed where somebody would take the own rights, or the last admin's."""
     if actor.user is not None and actor.user.pk == user.pk:
         raise NotAllowed(_("You cannot take your own rights away. Ask another admin to do it."))
     # All admins' rows are locked, so that two admins cannot remove each other at the same moment.

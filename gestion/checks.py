@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's names
 
+from accounts.second_factor import CHOICES
+
 SHORTEST_SECRET = 32
 
 
@@ -141,6 +143,15 @@ def check_data_dir(**_kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(Tags.security)
+def check_two_factor(**_kwargs: Any) -> list[CheckMessage]:
+    """That a misspelt word does not leave the panel less guarded than somebody meant."""
+    if settings.REQUIRE_TWO_FACTOR in CHOICES:
+        return []
+    words = f"REQUIRE_TWO_FACTOR is none of {', '.join(CHOICES)}: {settings.REQUIRE_TWO_FACTOR}"
+    return [Error(words, hint="Set REQUIRE_TWO_FACTOR=admins, or leave it out.", id="gestion.E020")]
 
 
 @register

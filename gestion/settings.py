@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.ApiTokenMiddleware",
     "accounts.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
     "accounts.middleware.LocalTimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pages.second_word.SecondWordMiddleware",
@@ -201,6 +202,11 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # more wrong passwords do
 AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
 AXES_CLIENT_IP_CALLABLE = "accounts.actors.client_address"
+AXES_WHITELIST_CALLABLE = "accounts.guard.axes_lets_in"
+
+# Who must sign in with a code besides the password: none, admins or all.
+REQUIRE_TWO_FACTOR = env.str("REQUIRE_TWO_FACTOR", default="none").strip().lower()
+PASSWORD_RESET_TIMEOUT = 72 * 3600  # the longest that a link lives; see accounts/password_links.py
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English"))]
@@ -220,6 +226,7 @@ WHITENOISE_USE_FINDERS = EMBEDDED
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # Cookies and transport.
+SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SECURE_SSL_REDIRECT = SECURE

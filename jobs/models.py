@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
+from accounts.permissions import narrowed
 
 
 class JobState(models.TextChoices):
@@ -42,9 +43,7 @@ class JobQuerySet(models.QuerySet["Job"]):
 
     def visible_to(self, user: Any) -> "JobQuerySet":
         """All for an admin; his own for anyone else; none for the anonymous."""
-        if not user.is_authenticated:
-            return self.none()
-        return self if user.is_admin else self.filter(owner_id=user.pk)
+        return narrowed(self, user, lambda owner: models.Q(owner_id=owner.pk))
 
     def unacknowledged(self) -> "JobQuerySet":
         """Those that went wrong and that nobody has looked at yet."""

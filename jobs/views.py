@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.actors import actor_of
 from accounts.models import User
 from accounts.permissions import admin_required, user_of
+from accounts.streams import while_allowed
 from jobs import health, services, works
 from jobs.models import Job, JobState
 from jobs.stream import events, line_json, state_json
@@ -156,9 +157,13 @@ async def stream(request: HttpRequest, pk: int) -> HttpResponseBase:
     text = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
     headers = {"X-Accel-Buffering": "no"}
-    return StreamingHttpResponse(
-        events(pk, after, timezone.get_current_timezone()), content_type="text/event-stream", headers=headers
+    news = while_allowed(
+        request,
+        user,
+        events(pk, after, timezone.get_current_timezone()),
+        lambda person: Job.objects.visible_to(person).filter(pk=pk).exists(),
     )
+    return StreamingHttpResponse(news, content_type="text/event-stream", headers=headers)
 
 
 def _let_go_of_connections() -> None:

@@ -15,6 +15,7 @@ from accounts.actors import actor_of
 from accounts.forms import OwnPasswordForm, ProfileForm, TokenForm
 from accounts.models import ApiToken
 from accounts.permissions import user_of
+from accounts.views.second_factor import state_of
 from pages.answers import done, form_data, show_form, show_page, wants_json
 
 
@@ -26,7 +27,7 @@ def profile(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         services.change_user(actor_of(request), user, **form.cleaned_data)
         return done(request, _("Profile saved."), reverse("accounts:profile"))
-    context = {"person": user, "panels": registry.panels_of(request, user)}
+    context = {"person": user, "panels": registry.panels_of(request, user), **state_of(user)}
     return show_form(request, "accounts/profile.html", form, context)
 
 

@@ -12,11 +12,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from accounts import registry, services
+from accounts import mailing, registry, second_factor, services
 from accounts.actors import actor_of
 from accounts.forms import NewUserForm, PasswordPairForm, UserForm
 from accounts.models import User
 from accounts.permissions import admin_required
+from accounts.sessions import sessions_of
+from accounts.views.second_factor import state_of
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.lists import Filter, ListPage, render_list
 from pages.registry import Held
@@ -76,6 +78,9 @@ def user(request: HttpRequest, pk: int) -> HttpResponse:
         "person": person,
         "panels": registry.panels_of(request, person),
         "tokens": person.api_tokens.all(),
+        "sessions": [(row, row.session_key == request.session.session_key) for row in sessions_of(person)],
+        "can_mail": mailing.configured(),
+        **state_of(person),
     }
     return show_page(request, "accounts/user.html", context, user_json(person))
 
@@ -121,7 +126,8 @@ def set_password(request: HttpRequest, pk: int) -> HttpResponse:
             update_session_auth_hash(request, changed)
         message = _("%s has a new password and is signed out everywhere.") % person
         return done(request, message, person.get_absolute_url())
-    return show_form(request, "accounts/set_password.html", form, {"person": person})
+    context = {"person": person, "can_mail": mailing.configured()}
+    return show_form(request, "accounts/set_password.html", form, context)
 
 
 @admin_required
@@ -141,11 +147,16 @@ def delete_user(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def what_goes_with(person: User) -> list[Held]:
-    """API tokens, and what the rooms say."""
+    """API tokens, sessions, the second factor, and what the rooms say."""
     holds = registry.held_by(person)
     count = person.api_tokens.count()
     if count:
         holds.append(Held(ngettext("%d API token", "%d API tokens", count) % count))
+    count = len(sessions_of(person))
+    if count:
+        holds.append(Held(ngettext("%d session", "%d sessions", count) % count))
+    if second_factor.is_on(person):
+        holds.append(Held(_("The second factor, and its recovery codes")))
     return holds
 
 

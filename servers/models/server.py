@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.permissions import narrowed
 from servers.models.contact import Contact
 from servers.validators import (
     validate_connection,
@@ -46,9 +47,10 @@ class ServerQuerySet(models.QuerySet["Server"]):
 
     def visible_to(self, user: "User") -> "ServerQuerySet":
         """All for an admin; an owner's own for anyone else."""
-        if user.is_admin:
-            return self
-        return self.filter(pk__in=Server.owners.through.objects.filter(user_id=user.pk).values("server_id"))
+        owned = Server.owners.through.objects
+        return narrowed(
+            self, user, lambda owner: Q(pk__in=owned.filter(user_id=owner.pk).values("server_id"))
+        )
 
 
 class Server(models.Model):

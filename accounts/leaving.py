@@ -1,0 +1,33 @@
+"""Somebody leaves: every way in is taken away at once, and rooms say where it is gone."""
+
+from django.db import transaction
+
+from accounts import audit, registry, sessions
+from accounts.actors import Actor
+from accounts.models import User
+from accounts.services import refuse_own_or_last
+
+
+@transaction.atomic
+def take_access(actor: Actor, user: User) -> User:
+    """Switch a person off; sessions, API tokens and the password end, and keys count nowhere any more.
+
+    May be done again. Raises NotAllowed for oneself and the last admin, SecondWordNeeded from the rooms.
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
+    refuse_own_or_last(actor, user)
+    facts = registry.PersonFacts.of(user)
+    afterwards = registry.tell_leaving(actor, user)
+    before = {
+        "is_active": user.is_active,
+        "sessions": sessions.end_all(user),
+        "api_tokens": user.api_tokens.all().delete()[0],
+    }
+    user.is_active = False
+    user.set_unusable_password()  # so that switching the account on again lets nobody in by itself
+    user.save(update_fields=["is_active", "password"])
+    audit.record(actor, "user.offboard", user, before=before, after={"is_active": False})
+    registry.tell_changed(user, facts)
+    for then in afterwards:
+        then()
+    return user

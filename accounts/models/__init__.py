@@ -1,0 +1,18 @@
+"""The rows of accounts: one noun a file."""
+
+from accounts.models.audit import AuditEntry
+from accounts.models.second_factor import RecoveryCode, SecondFactor
+from accounts.models.sessions import Session
+from accounts.models.tries import Try
+from accounts.models.users import ApiToken, User, UserManager
+
+__all__ = [
+    "ApiToken",
+    "AuditEntry",
+    "RecoveryCode",
+    "SecondFactor",
+    "Session",
+    "Try",
+    "User",
+    "UserManager",
+]
