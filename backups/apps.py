@@ -12,11 +12,13 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
-        from backups import shell_plans, shell_runs, works_runs
+        from backups import shell_plans, shell_restores, shell_runs, works_restores, works_runs
         from pages import registry as pages
         from servers import registry as servers
 
         servers.register(shell_plans.server_part)
         pages.register(shell_plans.section)
         pages.register(shell_runs.section)
+        pages.register(shell_restores.section)
         works_runs.register()
+        works_restores.register()
