@@ -12,7 +12,15 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell, the notifications and the schedule what each noun of this room adds to them."""
-        from backups import shell_plans, shell_runs, telling, watching_stale, works_runs
+        from backups import (
+            shell_plans,
+            shell_restores,
+            shell_runs,
+            telling,
+            watching_stale,
+            works_restores,
+            works_runs,
+        )
         from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
@@ -20,6 +28,8 @@ class BackupsConfig(AppConfig):
         servers.register(shell_plans.server_part)
         pages.register(shell_plans.section)
         pages.register(shell_runs.section)
+        pages.register(shell_restores.section)
         notifications.register(*telling.TOPICS)
         works_runs.register()
+        works_restores.register()
         watching_stale.register()

@@ -85,13 +85,13 @@ def files(plan: Plan) -> tuple[File, ...]:
     texts = {
         paths.config: config,
         paths.excludes: configured("exclude.j2", patterns=plan.patterns),
-        paths.ssh: configured("ssh_config.j2", hops=_hops(plan.way), known_hosts=paths.known_hosts),
-        paths.known_hosts: configured("known_hosts.j2", keys=_keys(plan.way)),
+        paths.ssh: configured("ssh_config.j2", hops=hops_of(plan.way), known_hosts=paths.known_hosts),
+        paths.known_hosts: configured("known_hosts.j2", keys=keys_of(plan.way)),
     }
     return tuple(File(path, text.encode(), mode=0o600) for path, text in texts.items())
 
 
-def _hops(way: tuple[Hop, ...]) -> list[dict[str, object]]:
+def hops_of(way: tuple[Hop, ...]) -> list[dict[str, object]]:
     """The source first, under its own alias, then the hosts that lead to it."""
     aliases = [*(f"via{number}" for number in range(1, len(way))), SOURCE]
     found: list[dict[str, object]] = []
@@ -101,7 +101,7 @@ def _hops(way: tuple[Hop, ...]) -> list[dict[str, object]]:
     return found
 
 
-def _keys(way: tuple[Hop, ...]) -> list[tuple[str, str]]:
+def keys_of(way: tuple[Hop, ...]) -> list[tuple[str, str]]:
     return [(hop.name, key) for hop in way for key in hop.host_keys]
 
 

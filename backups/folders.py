@@ -51,6 +51,14 @@ def validate_destination(value: str) -> None:
         )
 
 
+def validate_target(value: str) -> None:
+    """An absolute folder into which something may be restored, `/` too."""
+    if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
+        raise ValidationError(_("Enter an absolute folder such as /restored, without “..”."))
+    if any(len(part.encode()) > 255 for part in value.split("/")):
+        raise ValidationError(_("A part of this path is longer than 255 bytes."))
+
+
 def _validate(value: str) -> None:
     # rsnapshot takes every name that begins or ends with two dots for a way out
     dots = any(part.startswith("..") or part.endswith("..") for part in value.split("/"))

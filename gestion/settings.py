@@ -302,6 +302,7 @@ BACKUPS_AT_ONCE = env.int("BACKUPS_AT_ONCE", default=2)
 BACKUP_SCHEDULE = env.bool("BACKUP_SCHEDULE", default=True)
 BACKUP_STALL_SECONDS = env.int("BACKUP_STALL_SECONDS", default=1800)
 BACKUP_LONGEST_HOURS = env.int("BACKUP_LONGEST_HOURS", default=48)
+BACKUP_VERIFY_BYTES = env.int("BACKUP_VERIFY_BYTES", default=20 * 1024**3)
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

@@ -63,6 +63,7 @@ read_spec() { # into a variable w_NAME for each name of the work
 
 finish() { # STATE WHY WORDS: how it ended, told in one rename
   trap '' TERM INT HUP
+  [ -z "$w_kind" ] || drop_scratch
   [ -z "$monitor" ] || kill "$monitor" 2>/dev/null
   close_connection
   note state "$1"; note why "$2"; note words "$3"; note ended "$(date +%s)"
@@ -330,6 +331,9 @@ check_copy() {
 
 rotate() { # the levels that are due, the highest first, as rsnapshot(1) says
   note phase rotating
+  # Nothing is moved while somebody restores from a copy.
+  exec 6>>"$home/$w_uuid.copies"
+  flock -n 6 || { say "Waiting until a restore or a verification has ended."; flock 6; }
   still_ours || refuse destination_gone "$destination has gone away while this ran: is its disk still mounted?"
   for level in $w_levels; do
     below=
@@ -362,14 +366,20 @@ list_copies() {
 }
 
 run() {
-  monitor= incomplete=
+  monitor= incomplete= w_kind=
   exec 9>>"$dir/alive"
   flock -n 9 && [ ! -e "$dir/result" ] || exit 0
+  ! grep -q '^kind=' "$dir/spec" || . "${0%/*}/backup-restore"
   read_spec
   : >"$dir/facts"
   trap 'if [ -e "$dir/stop" ]; then finish stopped stopped "It was stopped."
     else finish failed shutdown "The backup server ended it, as when it shuts down."; fi' TERM INT HUP
   note started "$(date +%s)"
+  case $w_kind in
+    '') ;;
+    verify) verify ;;
+    *) restore ;;
+  esac
   note phase looking
   exec 7>>"$home/$w_uuid.lock"
   flock -n 7 || finish failed busy "Another run of this backup is still on."
@@ -439,7 +449,12 @@ case $command in
   run) run ;;
   look) look "${3:-0}" ;;
   stop) end ;;
-  forget) rm -rf "$dir" ;;
+  forget)
+    scratch=$(sed -n 's/^scratch=//p' "$dir/spec" 2>/dev/null)
+    case $scratch in */.verify) rm -rf --one-file-system "$scratch" ;; esac
+    rm -rf "$dir"
+    ;;
+  here) shift 2; exec sh -c "$*" ;; # in the place of ssh, for a target that is this server itself
   rsync) shift 2; transfer "$@" ;;
   *) echo "usage: backup-run start|look|stop|forget RUN" >&2; exit 64 ;;
 esac

@@ -12,6 +12,7 @@ from servers.models import Server
 from servers.validators import normal_folder
 
 KEEPS = tuple(f"keep_{level.value}" for level in Level)
+DEFAULTS = (*KEEPS, "shrink_limit", "verify")  # what a program need not name
 
 
 class FolderField(forms.CharField):
@@ -40,7 +41,7 @@ class BackupForm(forms.ModelForm):
         model = Backup
         fields = (
             *("source", "source_folder", "destination", "destination_folder", "exclude_proc_sys", "excludes"),
-            *("one_file_system", "active", *KEEPS, "shrink_limit", "note"),
+            *("one_file_system", "active", *KEEPS, "shrink_limit", "verify", "note"),
         )
         widgets = {"excludes": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})}
 
@@ -53,7 +54,7 @@ class BackupForm(forms.ModelForm):
         else:
             self.fields["destination"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
             self.initial.setdefault("destination", backup_server())
-        for name in (*KEEPS, "shrink_limit"):
+        for name in DEFAULTS:
             if not self.instance.pk:  # a program that does not name them gets the defaults
                 self.fields[name].required = False
         self.fields["exclude_proc_sys"].help_text = _(
@@ -67,8 +68,8 @@ class BackupForm(forms.ModelForm):
             if data.get("version") is None:
                 data["version"] = self.instance.version
             return data
-        for name in (*KEEPS, "shrink_limit"):
-            if data.get(name) is None and name not in self.errors:
+        for name in DEFAULTS:
+            if data.get(name) in (None, "") and name not in self.errors:
                 data[name] = getattr(Backup(), name)
         if not data.get("destination_folder") and "destination_folder" not in self.errors:
             made = suggested(data["source"], data.get("destination")) if data.get("source") else None

@@ -1,6 +1,7 @@
 """The rows of this room, by noun."""
 
-from backups.models.plans import Backup, BackupQuerySet, LeftData, Level
+from backups.models.plans import Backup, BackupQuerySet, LeftData, Level, VerifyEvery
+from backups.models.restores import CopyFolder, Restore, TaskState, Verification
 from backups.models.runs import BackupRun, BackupState, Hold, RunState, Why
 from backups.models.sets import BackupSet, BackupSetMember, BackupSetPart, BackupSetRun, SetState
 
@@ -13,10 +14,15 @@ __all__ = [
     "BackupSetPart",
     "BackupSetRun",
     "BackupState",
+    "CopyFolder",
     "Hold",
     "LeftData",
     "Level",
+    "Restore",
     "RunState",
     "SetState",
+    "TaskState",
+    "Verification",
+    "VerifyEvery",
     "Why",
 ]

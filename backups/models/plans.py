@@ -47,6 +47,19 @@ _EVERY = {
 }
 
 
+class VerifyEvery(models.TextChoices):
+    """How often a backup's newest copy is restored for a test."""
+
+    OFF = "off", _("only by hand")
+    WEEKLY = "weekly", _("every week")
+    MONTHLY = "monthly", _("every month")
+
+    @property
+    def every(self) -> timedelta | None:
+        """The time between two; None: never by itself."""
+        return _EVERY.get(self.value)
+
+
 class BackupQuerySet(models.QuerySet["Backup"]):
     """Queries over backups."""
 
@@ -124,6 +137,13 @@ class Backup(models.Model):
             "given up. 100: never."
         ),
     )
+    verify = models.CharField(
+        _("verified"),
+        max_length=10,
+        choices=VerifyEvery,
+        default=VerifyEvery.MONTHLY,
+        help_text=_("How often the newest copy is restored into a scratch folder and compared."),
+    )
     note = models.CharField(_("note"), max_length=200, blank=True, validators=[validate_text])
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Grows with every change by a person, so that two admins do not overwrite each other unknowingly.
@@ -187,6 +207,11 @@ class Backup(models.Model):
         """What is left out, seen from the source folder."""
         proc_sys = ["/proc", "/sys"] if self.exclude_proc_sys else []
         return proc_sys + list(excluded(self.excludes))
+
+    @property
+    def verify_every(self) -> timedelta | None:
+        """The time between two verifications; None: only by hand."""
+        return VerifyEvery(self.verify).every
 
     @property
     def recent_runs(self) -> "list[BackupRun]":

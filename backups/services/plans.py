@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups.desired_plans import KIND
 from backups.models import Backup, BackupState, LeftData, RunState
+from backups.models.restores import AT_WORK
 from backups.rules import problems
 from jobs.models import ENDED, Job
 from jobs.services import start_job
@@ -23,7 +24,7 @@ TRY, DELETE_LEFT, MAKE_KEY = "backups.try_way", "backups.delete_left", "backups.
 FIXED = ("destination", "destination_folder")
 SETTINGS = (
     *("source", "source_folder", *FIXED, "exclude_proc_sys", "excludes", "one_file_system", "active"),
-    *("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "shrink_limit", "note"),
+    *("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "shrink_limit", "verify", "note"),
 )
 
 
@@ -99,6 +100,8 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData:
     now = _fresh(backup)
     if now.runs.filter(state=RunState.RUNNING).exists():
         raise NotNow(_("A run of this backup is at work: stop it first."))
+    if now.restores.filter(state__in=AT_WORK).exists() or now.verifications.filter(state__in=AT_WORK).exists():
+        raise NotNow(_("Somebody restores from this backup, or it is being verified: stop that first."))
     facts = facts_of(now)
     state = BackupState.objects.filter(backup=now).values(*REMEMBERED).first()
     left = LeftData.objects.create(
