@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from jobs.models import Job, JobLine, JobState, JobStep, WorkerState
 from jobs.run import News, Run
+from jobs.service_manager import tell
 
 log = logging.getLogger(__name__)
 
@@ -149,6 +150,7 @@ class Pulse:
                 _try(lambda runs=runs: _look_for_stop(runs))  # type: ignore[misc]
             if now >= next_beat:
                 next_beat = now + BEAT_EVERY
+                tell("WATCHDOG=1")
                 _try(lambda runs=runs: self._beat(runs))  # type: ignore[misc]
             if not runs:
                 close_old_connections()

