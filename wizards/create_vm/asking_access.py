@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
@@ -154,10 +153,8 @@ class AccessForm(StepForm):
             return
         try:
             choices.script_arguments(data["script"], data.get("script_arguments") or "")
-        except (ValueError, ValidationError) as error:
-            self.add_error(
-                "script_arguments", error.messages if isinstance(error, ValidationError) else str(error)
-            )
+        except ValueError as error:
+            self.add_error("script_arguments", str(error))
 
     def _can_log_in(self, data: Data) -> bool:
         address = self.data_so_far.get("address") or ""

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from backups.services.plans import backup_server
 from fabrun.catalogue import catalogue
 from fabrun.forms import field_for
+from fabrun.loading import Parameter
 from forwarding.models import PortForward
 from keymanager.models import Group, Key
 from servers.models import Server
@@ -52,12 +54,26 @@ def script_arguments(script: str, typed: str) -> dict[str, Any]:
             known = ", ".join(parameters) or _("none")
             words = _("“%(line)s” is no argument of %(script)s. It has: %(known)s.")
             raise ValueError(words % {"line": line[:80], "script": script, "known": known})
-        found[name] = field_for(parameters[name]).clean(value)
+        found[name] = _value(parameters[name], value)
     for item in parameters.values():
         if item.required and item.name not in found:
             words = _("%(script)s needs the argument %(name)s.")
             raise ValueError(words % {"script": script, "name": item.name})
     return found
+
+
+_YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
+
+
+def _value(parameter: Parameter, text: str) -> Any:
+    if parameter.kind != "bool":
+        try:
+            return field_for(parameter).clean(text)
+        except ValidationError as error:
+            raise ValueError(f"{parameter.name}: {' '.join(error.messages)}") from error
+    if text.lower() not in _YES | _NO:
+        raise ValueError(_("%s is either yes or no.") % parameter.name)
+    return text.lower() in _YES
 
 
 def why_no_domain(host: Server) -> str:
