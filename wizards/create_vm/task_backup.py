@@ -85,6 +85,11 @@ def undo_run(task: TaskRun) -> Later | None:
     return Later(job=row.job, seconds=1, why=_("The backup is being stopped."))
 
 
+def undo_says_run(data: Data) -> str:
+    """What an undo does."""
+    return _("Stop the first backup, if it still runs")
+
+
 def undo_says(data: Data) -> str:
     """What an undo does, and what stays."""
     words = _(

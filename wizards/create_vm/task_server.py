@@ -140,6 +140,16 @@ def _add_to(task: TaskRun, field: str, part: str) -> None:
             task.save(added=[*task.facts.get("added", []), group.pk])
 
 
+def undo_says_member(data: Data) -> str:
+    """What an undo does."""
+    return _("It is a member of the groups no more that this wizard put it into")
+
+
+def undo_says_allowed(data: Data) -> str:
+    """What an undo does."""
+    return _("The groups are allowed on it no more that this wizard allowed")
+
+
 def undo_member(task: TaskRun) -> Later | None:
     """Take it out of the groups that this wizard put it into."""
     _take_from(task, "member_servers")

@@ -44,6 +44,7 @@ TASKS = (
         task_server.do_member,
         task_server.says_member,
         task_server.undo_member,
+        task_server.undo_says_member,
         wanted=lambda data: bool(data.get("groups")),
     ),
     Task(
@@ -52,6 +53,7 @@ TASKS = (
         task_server.do_allowed,
         task_server.says_allowed,
         task_server.undo_allowed,
+        task_server.undo_says_allowed,
         wanted=lambda data: bool(data.get("groups_allowed")),
     ),
     Task(
@@ -108,6 +110,7 @@ TASKS = (
         task_backup.do_run,
         task_backup.says_run,
         task_backup.undo_run,
+        task_backup.undo_says_run,
         wanted=task_backup.wanted_run,
     ),
 )
