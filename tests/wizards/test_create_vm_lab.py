@@ -29,6 +29,7 @@ from keymanager.services.groups import add_to_group, create_group
 from keymanager.services.keys import add_keys
 from lab import Fleet
 from lab.demo_services import own_key, pin_access
+from pages.second_word import FIELD
 from proxmox.client import open_api
 from proxmox.models import AddressClaim, Creation
 from proxmox.services.create import read_offer
@@ -77,7 +78,7 @@ class Ground:
 
     def undo(self, run: WizardRun) -> None:
         """The undo, with its second word."""
-        assert self.client.post(f"/wizards/runs/{run.pk}/undo/", {"confirm": "on"}).status_code == 302
+        assert self.client.post(f"/wizards/runs/{run.pk}/undo/", {FIELD: "on"}).status_code == 302
 
     def state(self, run: WizardRun) -> str:
         """How the run stands now; fails with its words if it has halted."""
@@ -223,6 +224,7 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
         wait_for(lambda: ground.state(run) == RunState.DONE, SECONDS, ground.log)
         check_the_end(ground, run)
         share = shown_share(ground, run)
+        print(figures(run), share)
         ground.undo(run)
         wait_for(lambda: ground.state(run) == RunState.UNDONE, SECONDS, ground.log)
     assert traces(ground) == before
@@ -262,9 +264,9 @@ def shown_share(ground: Ground, run: WizardRun) -> float:
 def figures(run: WizardRun) -> str:
     """Where the time went."""
     lines = [f"{run.total_seconds:.1f} s in all, {run.outside_seconds:.1f} s of it outside"]
-    for task in run.tasks.all():
-        if task.started_at and task.ended_at:
-            lines.append(f"{task.slug}: {(task.ended_at - task.started_at).total_seconds():.2f} s")
+    for task in run.tasks.exclude(started_at=None).exclude(ended_at=None):
+        spent = (task.ended_at or timezone.now()) - (task.started_at or timezone.now())
+        lines += [f"{task.slug}: {spent.total_seconds():.2f} s"]
     return "\n".join(lines)
 
 
