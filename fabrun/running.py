@@ -18,6 +18,7 @@ from accounts.actors import Actor
 from fabrun import catalogue
 from fabrun.models import ServerRun
 from fabrun.values import values_for
+from hosts import meter
 from hosts.ssh import Target
 from jobs.models import Job
 from jobs.run import Run
@@ -125,7 +126,8 @@ class _Process:
             self.process.stdin.write(self.order)
             self.process.stdin.close()
         try:
-            code: int | None = self.process.wait(seconds)
+            with meter.outside():  # what a script does is its host's time
+                code: int | None = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             code = None
         self.end()

@@ -277,6 +277,8 @@ JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
 # The Fabric scripts ⚓, such as server.setup.
 FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
+# A folder of one's own wizards, beside those in wizards/wizards/ ⚓.
+WIZARDS_FOLDER = env.str("WIZARDS_FOLDER", default="").strip()
 
 # What the wizard create_vm fills in ⚓: groups that a new server joins, groups that are allowed on it, its first script.
 CREATEVM_DEFAULT_GROUPS = env.list("CREATEVM_DEFAULT_GROUPS", default=["Servers"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from hosts import connecting
+from hosts import connecting, meter
 from hosts.address import Address
 from hosts.errors import CommandFailed, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
@@ -73,6 +73,12 @@ class SSHHost:
         survive: bool = False,
     ) -> Result:
         """See Host.run."""
+        with meter.outside():
+            return self._run(argv, stdin, timeout, on_output, survive)
+
+    def _run(
+        self, argv: Sequence[str], stdin: bytes, timeout: float, on_output: OnOutput | None, survive: bool
+    ) -> Result:
         until = time.monotonic() + timeout
         channel = self._channel()
         conversation = _Conversation(channel, stdin, on_output)

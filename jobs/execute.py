@@ -17,11 +17,13 @@ from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from hosts import meter
 from jobs import hooks, works
 from jobs.masking import Masker
 from jobs.models import ENDED, Job, JobState, JobStep
 from jobs.pulse import pulse, save
-from jobs.run import Run, Stopped
+from jobs.run import Postponed, Run, Stopped
+from jobs.services import LONGEST_COUNTDOWN, send
 
 log = logging.getLogger("jobs")
 
@@ -96,8 +98,9 @@ def carry_out(job: Job) -> None:
     run = Run(job, Masker(json.loads(job.secrets) if job.secrets else ()), first_step=last + 1)
     pulse.add(run)
     try:
-        outcome, error = _work(run)
-        _end(run, outcome, error)
+        with meter.metered() as outside:
+            outcome, error = _work(run)
+        _end(run, outcome, error, outside.seconds)
     finally:
         pulse.remove(run)
 
@@ -108,13 +111,15 @@ def _work(run: Run) -> tuple[JobState, BaseException | None]:
         work.function(run, **run.job.args)
     except Stopped:
         return JobState.STOPPED, None
+    except Postponed as later:
+        return (JobState.STOPPED if run.stopping else JobState.WAITING), later
     except Exception as error:  # noqa: BLE001 - a work of any room: its job fails, the worker goes on
         # A connection closed by Stop makes the work fail in its own words; it was stopped all the same.
         return (JobState.STOPPED if run.stopping else JobState.FAILED), error
     return JobState.DONE, None
 
 
-def _end(run: Run, outcome: JobState, error: BaseException | None) -> None:
+def _end(run: Run, outcome: JobState, error: BaseException | None, outside_seconds: float) -> None:
     job = run.job
     if run.lost:
         log.warning(
@@ -126,6 +131,10 @@ def _end(run: Run, outcome: JobState, error: BaseException | None) -> None:
         fields = _after_error(run, error)
     elif outcome == JobState.STOPPED and run.interrupted:
         fields = _after_interruption(job)
+    elif isinstance(error, Postponed) and outcome == JobState.WAITING:
+        fields["not_before"] = timezone.now() + timedelta(seconds=error.seconds)
+        outside_seconds += error.seconds
+    fields["outside_seconds"] = F("outside_seconds") + outside_seconds
     run.finish()
     if fields["state"] in ENDED:
         fields |= {"ended_at": timezone.now(), "secrets": ""}
@@ -138,6 +147,17 @@ def _end(run: Run, outcome: JobState, error: BaseException | None) -> None:
     job.refresh_from_db()
     if job.ended:
         hooks.ended(job)
+    elif isinstance(error, Postponed):
+        _wait_on(job, error.seconds)
+
+
+def _wait_on(job: Job, seconds: float) -> None:
+    stopped = Job.objects.filter(pk=job.pk, state=JobState.WAITING).exclude(stop_asked_at=None)
+    if stopped.update(state=JobState.STOPPED, ended_at=timezone.now(), secrets=""):
+        job.refresh_from_db()
+        hooks.ended(job)  # Stop came while we ended
+    elif seconds <= LONGEST_COUNTDOWN:
+        send(job.pk, job.queue, seconds)
 
 
 def _after_error(run: Run, error: BaseException) -> dict[str, object]:

@@ -84,6 +84,7 @@ class Job(models.Model):
     retry_seconds = models.PositiveIntegerField(default=0)
     retry_until = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
+    outside_seconds = models.FloatField(default=0.0)  # spent on hosts and other outsides: see hosts/meter.py
     times_lost = models.PositiveIntegerField(default=0)
     secrets = EncryptedTextField(blank=True)  # JSON list of what to mask; emptied at the end
     once_key = models.CharField(max_length=64, blank=True)  # set while waiting, if started with once=True

@@ -14,6 +14,7 @@ from datetime import datetime
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from hosts import meter
 from jobs.masking import LineMaker, Masker
 from jobs.models import Job, JobState
 
@@ -22,6 +23,14 @@ MOST_LINES = 50_000  # kept of one run; a work that talks on does not fill the d
 
 class Stopped(Exception):  # noqa: N818 - a person's wish, no error
     """Somebody asked the job to stop, and it did."""
+
+
+class Postponed(Exception):  # noqa: N818 - a work's wish, no error
+    """A work wants to be called again after so many seconds, from its beginning; no worker is held until then."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = max(0.0, seconds)
+        super().__init__(f"again in {self.seconds:g} s")
 
 
 @dataclass
@@ -133,7 +142,9 @@ class Run:
 
     def wait(self, seconds: float) -> None:
         """Sleep, but raise Stopped as soon as the work should end."""
-        if self._stop.wait(seconds):
+        with meter.outside():  # whoever waits asks something outside again and again
+            stop = self._stop.wait(seconds)
+        if stop:
             raise Stopped
 
     @contextmanager

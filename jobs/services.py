@@ -121,6 +121,16 @@ def send(job_id: int, queue: str, delay: float = 0.0) -> None:
         run_job.apply_async((job_id,), queue=queue, expires=3600)
 
 
+def hurry(job_id: int) -> bool:
+    """Let a job that waits for its time begin now; whether it did wait. What it waited for has come about."""
+    waiting = Job.objects.filter(pk=job_id, state=JobState.WAITING, not_before__gt=timezone.now())
+    if not waiting.update(not_before=timezone.now(), revision=F("revision") + 1):
+        return False
+    queue = Job.objects.values_list("queue", flat=True).get(pk=job_id)
+    transaction.on_commit(lambda: send(job_id, queue))
+    return True
+
+
 def stop_job(actor: Actor, job: Job) -> None:
     """Stop it: at once while it waits, else by asking its worker, who sees it within a second.
 

@@ -18,7 +18,7 @@ register = template.Library()
 COLOURS = {
     "green": {"in_sync", "done", "sent", "ok", "current", "active", "pinned", "reachable", "success"},
     "yellow": {"waiting", "stale", "drifted", "warning", "unknown", "stopped", "offered", "behind"},
-    "blue": {"running", "applying", "info", "checking"},
+    "blue": {"running", "applying", "info", "checking", "undoing"},
     "red": {
         "failed",
         "unreachable",

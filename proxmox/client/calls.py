@@ -10,6 +10,7 @@ import urllib3
 from proxmoxer.backends.https import JsonSerializer
 from proxmoxer.core import ProxmoxResource, ResourceException
 
+from hosts import meter
 from proxmox.client import errors
 from proxmox.client.certificate import fetch_certificate, fingerprint_of
 from proxmox.client.session import (
@@ -105,6 +106,10 @@ class Calls:
         return self._call("DELETE", path, params, self.write_seconds)
 
     def _call(self, method: str, path: tuple[str, ...], data: dict[str, Any], seconds: float) -> Any:
+        with meter.outside():
+            return self._signed_call(method, path, data, seconds)
+
+    def _signed_call(self, method: str, path: tuple[str, ...], data: dict[str, Any], seconds: float) -> Any:
         try:
             return self._send(method, path, data, seconds)
         except errors.SignInRefused:

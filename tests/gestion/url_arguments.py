@@ -20,6 +20,7 @@ from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
 from servers.models import HostKey, Rollout, Server, UnixUser
+from wizards.models import WizardRun
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,12 @@ def _webhook(_world: World) -> Webhook:
     return Webhook.objects.get_or_create(name="chat", defaults={"url": "https://chat.example.org/"})[0]
 
 
+def _wizard_run(world: World) -> WizardRun:
+    return WizardRun.objects.get_or_create(
+        slug="create_user", name="New user", owner=world.admin, actor_name="ada"
+    )[0]
+
+
 def _script_run(_world: World) -> ScriptRun:
     return ScriptRun.objects.get_or_create(
         script="server.setup", defaults={"seconds": 60, "actor_name": "ada"}
@@ -170,6 +177,9 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("git_hook/", "key"): lambda world: _repository(world).key,
     ("githooks/", "key"): lambda world: _repository(world).key,
     ("fabrun/runs/", "pk"): lambda world: _script_run(world).pk,
+    ("wizards/runs/", "pk"): lambda world: _wizard_run(world).pk,
+    ("wizards/runs/", "number"): lambda _world: 1,
+    ("wizards/new/", "slug"): lambda _world: "create_user",
     ("fabrun/scripts/", "name"): lambda _world: "server.setup",
     ("servers/", "pk"): lambda world: world.server.pk,
     ("servers/<int:pk>/host-keys/", "key"): lambda world: _host_key(world).pk,

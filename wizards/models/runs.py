@@ -41,6 +41,7 @@ class TaskState(models.TextChoices):
     WAITING = "waiting", _("waiting")
     DONE = "done", _("done")
     FAILED = "failed", _("failed")
+    STOPPED = "stopped", _("stopped")
     UNDOING = "undoing", _("being undone")
     UNDONE = "undone", _("undone")
 
@@ -82,6 +83,7 @@ class WizardRun(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
     started_at = models.DateTimeField(null=True)  # of the stretch that it is active in, or was last
     waits_since = models.DateTimeField(null=True)
+    waits_seconds = models.FloatField(default=0.0)  # that a task asked for, where it waits for no job
     ended_at = models.DateTimeField(null=True)
     active_seconds = models.FloatField(default=0.0)  # of the stretches before that one
     outside_seconds = models.FloatField(

@@ -1,0 +1,148 @@
+"""Wizards that are classes with methods by number, in a folder of one's own; broken ones break only themselves."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.working import work_off
+from tests.wizards.walking import states
+from wizards import catalogue
+from wizards.models import WizardRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SAMPLE = Path(__file__).parent / "samples" / "greeting.py"
+
+
+def line_of(text: str) -> int:
+    return SAMPLE.read_text().split(text)[0].count("\n") + 1
+
+
+CLASS_LINE = line_of("class Greeting")
+
+
+def ask_and_start(client, folder) -> WizardRun:
+    client.post("/wizards/new/greeting/", {"name": "Ann", "folder": str(folder), "secret": "pass-phrase"})
+    run = WizardRun.objects.latest("pk")
+    assert client.post(f"/wizards/runs/{run.pk}/steps/2/", {"words": "Good day"}).status_code == 302
+    assert client.post(f"/wizards/runs/{run.pk}/review/").status_code == 302
+    return run
+
+
+def test_it_asks_does_and_keeps_its_data(admin_client, tmp_path):
+    page = admin_client.get("/wizards/new/greeting/").content.decode()
+    assert "Who shall be &lt;greeted&gt;?" in page
+    assert '<script src="/wizards/new/greeting/script.js" defer>' in page
+    run = ask_and_start(admin_client, tmp_path)
+    run.refresh_from_db()
+    assert run.step_values(0) == {"name": "Ann", "folder": str(tmp_path), "told": "pass-phrase"}
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("done", "")
+    assert (tmp_path / "greeting").read_text() == "Good day"
+    assert run.tasks.get(number=1).facts["data"] == {"read": "Good day"}
+    assert "told" not in run.step_values(0)  # it was typed into a password field
+
+
+def test_its_script_comes_as_a_file_of_the_panel(admin_client, member_client):
+    answer = admin_client.get("/wizards/new/greeting/script.js")
+    assert answer["Content-Type"] == "text/javascript; charset=utf-8"
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer.content == b"document.title = 'from the wizard';"
+    assert member_client.get("/wizards/new/greeting/script.js").status_code == 403
+
+
+def test_earlier_answers_are_in_the_next_step_and_on_the_way_back(admin_client, tmp_path):
+    admin_client.post("/wizards/new/greeting/", {"name": "Ann", "folder": str(tmp_path)})
+    run = WizardRun.objects.get()
+    assert "Hello Ann" in admin_client.get(f"/wizards/runs/{run.pk}/steps/2/").content.decode()
+    assert 'value="Ann"' in admin_client.get(f"/wizards/runs/{run.pk}/steps/1/").content.decode()
+    assert admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", {}).status_code == 422
+
+
+def test_false_stops_it_and_it_resumes(admin_client, tmp_path):
+    (tmp_path / "no").touch()
+    run = ask_and_start(admin_client, tmp_path)
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, states(run)) == ("failed", ["done", "failed"])
+    assert run.why == "The task said that the wizard should not go on."
+    (tmp_path / "no").unlink()
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work_off()
+    run.refresh_from_db()
+    assert run.state == "done"
+
+
+def test_a_task_that_was_cut_off_asks_a_person_before_it_runs_again(admin_client, tmp_path):
+    run = ask_and_start(admin_client, tmp_path)
+    task = run.tasks.get(number=0)
+    task.facts, task.state = {"begun": True}, "running"
+    task.save()
+    work_off()
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "ended in the middle of this task" in run.why
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work_off()
+    run.refresh_from_db()
+    assert run.state == "done"
+
+
+BROKEN = {
+    "syntax": ("def (:\n", "broken.py, line 1: SyntaxError"),
+    "import": ("\nimport no_such_module\n", "broken.py, line 2: ModuleNotFoundError"),
+    "ends": ("raise SystemExit(3)\n", "broken.py, line 1: SystemExit"),
+    "counts": (SAMPLE.read_text().replace("_nb_step = 2", "_nb_step = 3"),
+               f"broken.py, line {CLASS_LINE}: Greeting: _steps_names must be a list of _nb_step = 3 names."),
+    "method": (SAMPLE.read_text().replace("def do_task_2", "def do_task_3"),
+               f"broken.py, line {CLASS_LINE}: Greeting: the method do_task_2 is missing."),
+    "name": (SAMPLE.read_text().replace('_name = "Greeting"', ""),
+             f"broken.py, line {CLASS_LINE}: Greeting: _name is missing or no str."),
+    "declared": ("from wizards.declare import Wizard\nw = Wizard('x', 'X', '', (), ())\n",
+                 "broken.py, line 2: ValueError: x: tasks need slugs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_file_breaks_only_itself_and_says_where(admin_client, settings, tmp_path, kind):
+    text, words = BROKEN[kind]
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    (tmp_path / "broken.py").write_text(text)
+    (tmp_path / "sound.py").write_text(SAMPLE.read_text().replace("class Greeting", "class Sound"))
+    answer = admin_client.get("/wizards/", headers={"accept": "application/json"}).json()
+    assert answer["broken"]["broken.py"].startswith(words)
+    assert "sound" in {one["slug"] for one in answer["wizards"]}
+    assert "broken.py" in admin_client.get("/wizards/").content.decode()
+
+
+def test_a_step_that_raises_says_which_line(admin_client, settings, tmp_path):
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    step = "    def display_step_1(self, request):\n"
+    text = SAMPLE.read_text().replace(step, step + "        1 / 0\n")
+    (tmp_path / "odd.py").write_text(text)
+    answer = admin_client.get("/wizards/new/greeting/")
+    assert answer.status_code == 409
+    assert f"odd.py, line {line_of(step) + 1}: ZeroDivisionError: division by zero" in answer.content.decode()
+    (tmp_path / "odd.py").write_text(SAMPLE.read_text())  # mended while the panel runs
+    assert admin_client.get("/wizards/new/greeting/").status_code == 200
+
+
+def test_what_a_task_returns_must_be_what_was_agreed(admin_client, settings, tmp_path):
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    text = SAMPLE.read_text().replace('return (True, {"path": str(path)})', 'return {"path": path}')
+    (tmp_path / "odd.py").write_text(text)
+    run = ask_and_start(admin_client, tmp_path)
+    work_off()
+    run.refresh_from_db()
+    assert run.why == "odd.py: do_task_1 must return (True, a dict) or (False, None)."
+
+
+def test_a_run_whose_wizard_is_gone_says_so(admin_client, settings, tmp_path):
+    run = ask_and_start(admin_client, tmp_path)
+    settings.WIZARDS_FOLDER = ""
+    work_off()
+    run.refresh_from_db()
+    assert run.state == "failed"
+    assert "There is no wizard “greeting” (any more)." in run.why
+    assert admin_client.get(run.get_absolute_url()).status_code == 200
+    assert "greeting" not in catalogue.catalogue().wizards

@@ -1,0 +1,230 @@
+"""Steps: their forms with what is known already, and what is kept of them."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor, actor_of
+from pages.answers import form_data
+from pages.json_values import jsonable
+from wizards.by_number import AnyWizard, NumberedWizard
+from wizards.declare import Data, Step, Wizard
+from wizards.models import WizardRun
+
+MOST_SHOWN = 300  # characters of an answer on the page that shows all
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A step as its page shows it: a form, words above it, and a script of the wizard's own."""
+
+    form: Any
+    text: str = ""
+    script: str = ""
+    defaults: Data | None = None
+
+
+def step_names(wizard: AnyWizard) -> list[str]:
+    """The names of its steps, in order."""
+    if isinstance(wizard, NumberedWizard):
+        return list(wizard.step_names)
+    return [str(step.name) for step in wizard.steps]
+
+
+def all_steps(run: WizardRun | None, before: int | None = None) -> list[Data]:
+    """What each step was told, in order; `before`: only those before this number."""
+    if run is None:
+        return []
+    last = max((int(number) for number in run.answers), default=-1) + 1
+    return [run.step_values(number) for number in range(last if before is None else min(before, last))]
+
+
+def flat(steps: Iterable[Data]) -> Data:
+    """All of it by field."""
+    return {name: value for step in steps for name, value in step.items()}
+
+
+def secret_values(run: WizardRun) -> list[str]:
+    """What must not be shown or logged."""
+    found = []
+    for answers in run.answers.values():
+        values = answers.get("values", {})
+        found += [str(values[name]) for name in answers.get("secret", ()) if values.get(name)]
+    return found
+
+
+def ask(wizard: AnyWizard, run: WizardRun | None, number: int, request: HttpRequest) -> Asked:
+    """A step for a request: bound to what was sent, or showing what is known. Raises Broken."""
+    data = form_data(request)
+    if data is not None:
+        data = _with_kept_secrets(data, run, number)
+    if isinstance(wizard, NumberedWizard):
+        return _ask_by_number(wizard, run, number, request, data)
+    asked = _asked(wizard.steps[number], run, number, actor_of(request))
+    if run is None and data is None:
+        given = {name: request.GET[name] for name in asked.form.fields if name in request.GET}
+        asked.form.initial.update(given)
+    if data is None:
+        return asked
+    before = flat(all_steps(run, number))
+    form = wizard.steps[number].make_form(actor_of(request), before, data, asked.form.initial)
+    _relax_kept(form, run, number)
+    return Asked(form, asked.text, "", asked.defaults)
+
+
+def _asked(step: Step, run: WizardRun | None, number: int, actor: Actor) -> Asked:
+    before = flat(all_steps(run, number))
+    defaults = jsonable(step.defaults(actor, dict(before))) if step.defaults else {}
+    form = step.make_form(actor, before, None, {**defaults, **_kept(run, number)})
+    _relax_kept(form, run, number)
+    return Asked(form, str(step.text), "", defaults)
+
+
+def _kept(run: WizardRun | None, number: int) -> Data:
+    """The answers to show again: not secrets, and not those that were left as the defaults were."""
+    answers = run.answers.get(str(number), {}) if run else {}
+    defaults = answers.get("defaults") or {}
+    return {
+        name: value
+        for name, value in answers.get("values", {}).items()
+        if name not in answers.get("secret", ())
+        and (name not in defaults or str(value) != str(defaults[name]))
+    }
+
+
+def _ask_by_number(
+    wizard: NumberedWizard, run: WizardRun | None, number: int, request: HttpRequest, data: QueryDict | None
+) -> Asked:
+    if data is not None:
+        request.POST = data  # type: ignore[assignment]  # also where a program sent JSON
+    text, form, script = wizard.display(number, all_steps(run, number), request)
+    if data is not None and not form.is_bound:
+        form.data, form.files, form.is_bound = data, request.FILES, True
+    if not form.is_bound:
+        kept = {name: value for name, value in _kept(run, number).items() if name in form.fields}
+        form.initial = {**(form.initial or {}), **kept}
+    _relax_kept(form, run, number)
+    return Asked(form, text, script)
+
+
+def _with_kept_secrets(data: QueryDict, run: WizardRun | None, number: int) -> QueryDict:
+    """What was sent, with the secrets that were typed on an earlier visit where their fields are empty."""
+    data = data.copy()
+    answers = run.answers.get(str(number), {}) if run else {}
+    for name in answers.get("secret", ()):
+        if not data.get(name) and answers["values"].get(name):
+            data[name] = answers["values"][name]
+    return data
+
+
+def _relax_kept(form: Any, run: WizardRun | None, number: int) -> None:
+    answers = run.answers.get(str(number), {}) if run else {}
+    for name in answers.get("secret", ()):
+        if name in form.fields and answers["values"].get(name):
+            form.fields[name].widget.is_required = False
+            form.fields[name].help_text = _("Kept from before. Type another one to change it.")
+
+
+def answers_of(
+    wizard: AnyWizard, run: WizardRun | None, number: int, form: Any, defaults: Data | None
+) -> Data:
+    """What is kept of a step's valid form. Raises Broken."""
+    secret_fields = [name for name, field in form.fields.items() if is_secret(field)]
+    if isinstance(wizard, NumberedWizard):
+        values = wizard.save(number, all_steps(run, number), form)
+        told = {str(form.cleaned_data.get(name)) for name in secret_fields if form.cleaned_data.get(name)}
+        secret = [name for name, value in values.items() if name in secret_fields or str(value) in told]
+    else:
+        values = json.loads(json.dumps(jsonable(form.cleaned_data)))
+        secret = [name for name in secret_fields if values.get(name)]
+    return {"values": values, "defaults": defaults or {}, "secret": secret, "shown": _shown(form)}
+
+
+def is_secret(field: forms.Field) -> bool:
+    """Whether what is typed there must not be shown again."""
+    return isinstance(field.widget, forms.PasswordInput)
+
+
+def _shown(form: Any) -> list[list[str]]:
+    shown = []
+    for name, field in form.fields.items():
+        if isinstance(field.widget, forms.HiddenInput):
+            continue
+        value = form.cleaned_data.get(name)
+        shown.append([str(form[name].label), _said(field, value)])
+    return shown
+
+
+def _said(field: forms.Field, value: Any) -> str:
+    if is_secret(field):
+        return _("kept secret") if value else "—"
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if value is None or value == "":
+        return "—"
+    if isinstance(value, list | tuple | set) or hasattr(value, "model"):
+        return ", ".join(str(item) for item in value) or "—"
+    if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
+        return str(dict(_flat_choices(field.choices)).get(value, value))
+    return str(value)[:MOST_SHOWN]
+
+
+def _flat_choices(choices: Any) -> Iterable[tuple[Any, Any]]:
+    for value, label in choices:
+        if isinstance(label, list | tuple):
+            yield from label
+        else:
+            yield value, label
+
+
+def from_defaults(wizard: Wizard, run: WizardRun, number: int, actor: Actor) -> Asked:
+    """A step bound to its defaults and to what was kept, as if a person had sent it unchanged."""
+    step = wizard.steps[number]
+    asked = _asked(step, run, number, actor)
+    answers = run.answers.get(str(number), {})
+    secrets = {name: answers["values"].get(name) for name in answers.get("secret", ())}
+    data = as_sent(asked.form, secrets)
+    form = step.make_form(actor, flat(all_steps(run, number)), data, asked.form.initial)
+    return Asked(form, asked.text, "", asked.defaults)
+
+
+def check_again(wizard: AnyWizard, run: WizardRun, actor: Actor) -> tuple[int, str] | None:
+    """The first step whose answers do not hold any more, and why: the world may have changed since."""
+    if isinstance(wizard, NumberedWizard):
+        return None
+    for number, step in enumerate(wizard.steps):
+        before = flat(all_steps(run, number))
+        values = run.step_values(number)
+        form = step.make_form(actor, before, as_sent(step.make_form(actor, before, None, values), values))
+        if not form.is_valid():
+            return number, first_error(form)
+    return None
+
+
+def as_sent(form: Any, more: Data) -> QueryDict:
+    """The form's initial values, and `more`, as a browser would send them."""
+    data = QueryDict(mutable=True)
+    for name, field in form.fields.items():
+        value = more.get(name, form.get_initial_for_field(field, name))
+        value = field.prepare_value(jsonable(value) if not isinstance(value, str) else value)
+        if isinstance(value, list | tuple):
+            data.setlist(form.add_prefix(name), [str(item) for item in value])
+        elif value is True:
+            data[form.add_prefix(name)] = "on"
+        elif value is not None and value is not False:
+            data[form.add_prefix(name)] = str(value)
+    return data
+
+
+def first_error(form: Any) -> str:
+    """One sentence of what is wrong with a form, with the field it concerns."""
+    for name, errors in form.errors.items():
+        words = str(next(iter(errors)))
+        return f"{form.fields[name].label or name}: {words}" if name in form.fields else words
+    raise ValidationError("The form is valid.")

@@ -1,0 +1,143 @@
+"""Which wizards there are: the modules of `wizards/wizards/`, and those of WIZARDS_FOLDER, read anew when they change.
+
+A file that cannot be read breaks itself alone: the page says which one, where, and why.
+"""
+
+import importlib
+import importlib.util
+import sys
+import threading
+from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from wizards import wizards as package
+from wizards.by_number import AnyWizard, from_class
+from wizards.declare import Wizard
+from wizards.trouble import Broken, where
+
+Stamp = tuple[int, int]
+
+OWN_PREFIX = "own_wizards_"  # of the module names of files in WIZARDS_FOLDER
+_lock = threading.RLock()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The wizards by slug, and for each file (or class) that cannot be used the reason."""
+
+    wizards: dict[str, AnyWizard] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _File:
+    stamp: Stamp
+    found: tuple[AnyWizard, ...] = ()
+    broken: str = ""
+
+
+_files: dict[Path, _File] = {}
+
+
+class _Fresh(SourceFileLoader):
+    """Reads the file as it is now, and leaves no byte code beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+def own_folder() -> Path | None:
+    """WIZARDS_FOLDER, if it is set."""
+    return Path(settings.WIZARDS_FOLDER) if settings.WIZARDS_FOLDER else None
+
+
+def catalogue() -> Catalogue:
+    """What the folders hold now."""
+    result = Catalogue()
+    with _lock:
+        for path in _paths():
+            read = _read(path)
+            if read.broken:
+                result.broken[path.name] = read.broken
+            for wizard in read.found:
+                if wizard.slug in result.wizards:
+                    result.broken[path.name] = _("There is another wizard “%s” already.") % wizard.slug
+                else:
+                    result.wizards[wizard.slug] = wizard
+    return result
+
+
+def get(slug: str) -> AnyWizard:
+    """The wizard of this slug. Raises Broken, with the reasons of the files that cannot be read."""
+    found = catalogue()
+    if slug not in found.wizards:
+        reasons = "; ".join(found.broken.values())
+        sentence = _("There is no wizard “%s” (any more).") % slug
+        raise Broken(f"{sentence} {reasons}".strip())
+    return found.wizards[slug]
+
+
+def _paths() -> list[Path]:
+    folders = [Path(package.__path__[0])]
+    own = own_folder()
+    if own is not None and own.is_dir():
+        folders.append(own)
+    return [path for folder in folders for path in sorted(folder.glob("[A-Za-z]*.py")) if path.is_file()]
+
+
+def _read(path: Path) -> _File:
+    about = path.stat()
+    stamp = (about.st_mtime_ns, about.st_size)
+    known = _files.get(path)
+    if known is None or known.stamp != stamp:
+        known = _files[path] = _load(path, stamp)
+    return known
+
+
+def _load(path: Path, stamp: Stamp) -> _File:
+    try:
+        module = _import(path)
+        found: list[AnyWizard] = []
+        for item in vars(module).values():
+            if isinstance(item, Wizard):
+                found.append(item)
+            elif _is_class_of(item, module):
+                found.append(from_class(item, path))
+    except Broken as error:
+        return _File(stamp, broken=str(error))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
+        return _File(stamp, broken=where(error, path))
+    return _File(stamp, tuple(found))
+
+
+def _is_class_of(item: object, module: ModuleType) -> bool:
+    base = package._Wizard
+    return isinstance(item, type) and issubclass(item, base) and item.__module__ == module.__name__
+
+
+def _import(path: Path) -> ModuleType:
+    if path.parent == Path(package.__path__[0]):
+        importlib.invalidate_caches()
+        name = f"{package.__name__}.{path.stem}"
+        if path in _files and name in sys.modules:
+            return importlib.reload(sys.modules[name])
+        return importlib.import_module(name)
+    name = OWN_PREFIX + path.stem
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
+    if spec is None or spec.loader is None:
+        raise Broken(_("%s cannot be read.") % path.name)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

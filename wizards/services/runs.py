@@ -1,0 +1,232 @@
+"""What can be done with runs: answer a step, start, stop, resume, undo, delete."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from accounts.audit import record
+from jobs.services import JobRefusedError, start_job, stop_job
+from pages import second_word
+from wizards import asking
+from wizards.asking import Asked, flat
+from wizards.by_number import AnyWizard
+from wizards.declare import Data, Task, Wizard
+from wizards.engine import WORK
+from wizards.models import ENDED, HALTED, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
+
+
+class RunRefused(Exception):  # noqa: N818  # a refusal; its text is a sentence for the page
+    """The run's state does not allow this."""
+
+
+class StepRefused(RunRefused):
+    """An answer does not hold (any more): go back to that step."""
+
+    def __init__(self, number: int, sentence: str) -> None:
+        self.number = number
+        super().__init__(sentence)
+
+
+@transaction.atomic
+def answer_step(
+    actor: Actor, wizard: AnyWizard, run: WizardRun | None, number: int, asked: Asked
+) -> WizardRun:
+    """Keep what a step's valid form says; the first answer makes the draft. Raises RunRefused, Broken."""
+    if run is None:
+        run = begin(actor, wizard)
+    else:
+        run = _locked(run)
+        if run.state != RunState.ASKING:
+            raise RunRefused(_("This was started already; its answers cannot be changed."))
+    answers = asking.answers_of(wizard, run, number, asked.form, asked.defaults)
+    changed = answers["values"] != run.step_values(number)
+    run.answers = {**run.answers, str(number): answers}
+    run.reached = number + 1 if changed else max(run.reached, number + 1)
+    if number == 0:
+        run.about = _about(answers)
+    run.save()
+    return run
+
+
+@transaction.atomic
+def begin(actor: Actor, wizard: AnyWizard) -> WizardRun:
+    """A draft of a wizard that asks nothing."""
+    run = WizardRun.objects.create(
+        slug=wizard.slug, name=str(wizard.name)[:200], owner=actor.user, actor_name=actor.name
+    )
+    record(actor, "wizard.draft", run)
+    return run
+
+
+def _about(answers: Data) -> str:
+    said = (text for _label, text in answers["shown"] if text not in {"—", _("kept secret")})
+    return str(next(said, ""))[:200]
+
+
+def fill_rest(actor: Actor, wizard: Wizard, run: WizardRun) -> None:
+    """Answer the steps that are left with their defaults. Raises StepRefused at one that needs a person."""
+    for number in range(run.reached, len(wizard.steps)):
+        asked = asking.from_defaults(wizard, run, number, actor)
+        if not asked.form.is_valid():
+            raise StepRefused(number, asking.first_error(asked.form))
+        answered = answer_step(actor, wizard, run, number, asked)
+        run.answers, run.reached = answered.answers, answered.reached
+
+
+def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun) -> None:
+    """Begin with the tasks. Raises RunRefused; StepRefused where an answer does not hold any more."""
+    missing = len(asking.step_names(wizard)) - run.reached
+    if missing > 0:
+        raise StepRefused(run.reached, _("This step was not answered yet."))
+    trouble = asking.check_again(wizard, run, actor)
+    if trouble:
+        raise StepRefused(*trouble)
+    with transaction.atomic():
+        row = _locked(run)
+        if row.state != RunState.ASKING:
+            raise RunRefused(_("This was started already."))
+        data = flat(asking.all_steps(row))
+        WizardTask.objects.bulk_create(
+            WizardTask(
+                run=row,
+                number=number,
+                slug=task.slug,
+                name=str(task.name)[:200],
+                says=str(task.says(data)),
+                state=TaskState.PLANNED if task.wanted(data) else TaskState.OFF,
+            )
+            for number, task in enumerate(wizard.tasks)
+        )
+        _go(actor, row)
+        record(actor, "wizard.start", row, after={"tasks": [line["says"] for line in plan(wizard, row)]})
+
+
+def plan(wizard: AnyWizard, run: WizardRun) -> list[Data]:
+    """All that will be done, in order: name, what it says, and whether it is wanted."""
+    data = flat(asking.all_steps(run))
+    return [
+        {"name": str(task.name), "says": str(task.says(data)), "wanted": task.wanted(data)}
+        for task in wizard.tasks
+    ]
+
+
+def stop_run(actor: Actor, run: WizardRun) -> None:
+    """End it after what its task is doing just now. Raises RunRefused if it does nothing."""
+    if not run.active or run.job is None:
+        raise RunRefused(_("It is not running."))
+    with transaction.atomic():
+        record(actor, "wizard.stop", run)
+        try:
+            stop_job(actor, run.job)
+        except JobRefusedError as error:
+            raise RunRefused(str(error)) from error
+
+
+@transaction.atomic
+def resume_run(actor: Actor, run: WizardRun) -> None:
+    """Go on where it stopped, in the direction that it had. Raises RunRefused."""
+    row = _locked(run)
+    if row.state not in HALTED:
+        raise RunRefused(_("There is nothing to resume."))
+    _go(actor, row)
+    record(actor, "wizard.resume", row)
+
+
+def undo_plan(wizard: AnyWizard, run: WizardRun) -> tuple[list[str], list[str]]:
+    """What undoing does, in order, and what stays because its task cannot be undone."""
+    data = flat(asking.all_steps(run))
+    tasks = {task.slug: task for task in wizard.tasks}
+    undone, stays = [], []
+    for row in run.tasks.order_by("-number"):
+        task = tasks.get(row.slug)
+        if row.state in {*UNTOUCHED, TaskState.UNDONE} or task is None:
+            continue
+        if task.undo is None:
+            stays.append(row.says or row.name)
+        else:
+            undone.append(_undo_words(task, data))
+    return undone, stays
+
+
+def _undo_words(task: Task, data: Data) -> str:
+    return str(task.undo_says(data)) if task.undo_says else _("Undo: %s") % task.says(data)
+
+
+@transaction.atomic
+def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
+    """Take back what was done, the last first. Raises RunRefused, and SecondWordNeeded with what it will do."""
+    row = _locked(run)
+    if row.state not in {*HALTED, RunState.DONE} or row.undoing:
+        raise RunRefused(_("There is nothing to undo."))
+    undone, stays = undo_plan(wizard, row)
+    if not undone:
+        raise RunRefused(_("Nothing that it did can be undone by the panel."))
+    if not second_word.given():
+        raise second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
+    row.undoing = True
+    _go(actor, row)
+    record(actor, "wizard.undo", row, after={"undone": undone, "stays": stays})
+
+
+@transaction.atomic
+def delete_run(actor: Actor, run: WizardRun) -> None:
+    """Forget a draft or what has ended. Raises RunRefused while there is something to resume or undo."""
+    row = _locked(run)
+    if row.active:
+        raise RunRefused(_("Stop it first."))
+    record(actor, "wizard.delete", row, before={"state": row.state})
+    row.delete()
+
+
+def deletable(run: WizardRun) -> bool:
+    """Whether it may be forgotten now."""
+    return run.state in {RunState.ASKING, *ENDED, *HALTED}
+
+
+def delete_old() -> None:
+    """Forget drafts and runs that nobody has touched for JOBS_KEEP_DAYS days, if they are at an end."""
+    before = timezone.now() - timedelta(days=settings.JOBS_KEEP_DAYS)
+    WizardRun.objects.filter(state__in=[RunState.ASKING, *ENDED], changed_at__lt=before).delete()
+
+
+def _locked(run: WizardRun) -> WizardRun:
+    return WizardRun.objects.select_for_update().get(pk=run.pk)
+
+
+def _go(actor: Actor, row: WizardRun) -> None:
+    row.job = start_job(
+        actor,
+        WORK,
+        (_("Undo: %s") if row.undoing else "%s") % row,
+        {"wizard_run": row.pk},
+        subject=row,
+        secrets=asking.secret_values(row),
+    )
+    row.state = RunState.RUNNING
+    row.why, row.revived = "", 0
+    row.started_at = timezone.now()
+    row.ended_at = row.awaited = row.waits_since = None
+    row.save()
+
+
+def as_json(run: WizardRun) -> dict[str, Any]:
+    """A run as programs get it."""
+    return {
+        "id": run.pk,
+        "wizard": run.slug,
+        "name": run.name,
+        "about": run.about,
+        "state": run.state,
+        "undoing": run.undoing,
+        "why": run.why,
+        "by": run.actor_name,
+        "created_at": run.created_at,
+        "seconds": round(run.total_seconds, 3),
+        "own_seconds": round(run.own_seconds, 3),
+        "url": run.get_absolute_url(),
+    }

@@ -1,0 +1,168 @@
+"""Runs: the list, one as it goes, stop, resume, undo, delete."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.actors import actor_of
+from accounts.permissions import admin_required, user_of
+from jobs.models import seconds_said
+from pages.answers import done, refused, show_page, wants_json
+from pages.lists import Filter, ListPage, render_list
+from pages.second_word import FIELD
+from wizards import asking, catalogue
+from wizards.declare import Line
+from wizards.models import HALTED, RunState, WizardRun
+from wizards.services import runs as services
+from wizards.trouble import Broken
+from wizards.views.common import go_on, run_or_404, says_what_is_broken
+
+READ = ["GET", "HEAD"]
+
+
+def _by_state(rows: QuerySet[Any], state: str) -> QuerySet[Any]:
+    return rows.filter(state=state)
+
+
+@admin_required
+@require_http_methods(READ)
+def runs(request: HttpRequest) -> HttpResponse:
+    """Every run and draft, newest first."""
+    listing = ListPage(
+        request,
+        WizardRun.objects.visible_to(user_of(request)),
+        search=("name", "about", "actor_name", "slug"),
+        sorts={"created": ("created_at", "pk"), "name": ("name", "about")},
+        default_sort="-created",
+        filters=(Filter("state", gettext_lazy("State"), RunState.choices, _by_state),),
+    )
+    return render_list(request, "wizards/runs.html", listing, row_json=services.as_json)
+
+
+@admin_required
+@require_http_methods(READ)
+def run(request: HttpRequest, pk: int) -> HttpResponse:
+    """One run as it goes; a draft goes on where it was left."""
+    row = run_or_404(request, pk)
+    if row.state == RunState.ASKING and not wants_json(request):
+        return (
+            go_on(request, reverse("wizards:step", args=[pk, row.reached + 1]), {})
+            if _left(row)
+            else go_on(request, reverse("wizards:review", args=[pk]), {})
+        )
+    tasks = list(row.tasks.select_related("job"))
+    context = {
+        "run": row,
+        "tasks": tasks,
+        "halted": row.state in HALTED,
+        "answers": [row.answers[number]["shown"] for number in sorted(row.answers, key=int)],
+        "can_undo": _can_undo(row),
+        "lines": _finish_lines(row) if row.state == RunState.DONE else [],
+        "total_said": seconds_said(row.total_seconds),
+        "own_said": seconds_said(row.own_seconds),
+        "outside_said": seconds_said(min(row.outside_seconds, row.total_seconds)),
+    }
+    return show_page(request, "wizards/run.html", context, _json(row, tasks, context["lines"]))
+
+
+def _left(row: WizardRun) -> bool:
+    """Whether a draft has steps that were not answered."""
+    wizard = catalogue.catalogue().wizards.get(row.slug)
+    return wizard is None or row.reached < len(asking.step_names(wizard))
+
+
+def _can_undo(row: WizardRun) -> bool:
+    return row.state in {*HALTED, RunState.DONE} and not row.undoing
+
+
+def _finish_lines(row: WizardRun) -> list[Line]:
+    try:
+        wizard = catalogue.get(row.slug)
+    except Broken:
+        return []
+    results = {task.slug: task.facts for task in row.tasks.all()}
+    return list(wizard.finish(asking.flat(asking.all_steps(row)), results))
+
+
+def _json(row: WizardRun, tasks: list[Any], lines: Any) -> dict[str, Any]:
+    return {
+        **services.as_json(row),
+        "reached": row.reached,
+        "tasks": [
+            {
+                "slug": task.slug,
+                "name": task.name,
+                "says": task.says,
+                "state": task.state,
+                "why": task.why,
+                "job": task.job_id,
+            }
+            for task in tasks
+        ],
+        "job": row.job_id,
+        "result": [{"label": str(line.label), "text": line.text, "url": line.url} for line in lines],
+    }
+
+
+@admin_required
+@require_POST
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    """End it after what it is doing now."""
+    row = run_or_404(request, pk)
+    try:
+        services.stop_run(actor_of(request), row)
+    except services.RunRefused as error:
+        return refused(request, str(error), row.get_absolute_url())
+    return done(request, _("It ends after what it is doing now."), row.get_absolute_url())
+
+
+@admin_required
+@require_POST
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Go on where it stopped."""
+    row = run_or_404(request, pk)
+    try:
+        services.resume_run(actor_of(request), row)
+    except services.RunRefused as error:
+        return refused(request, str(error), row.get_absolute_url())
+    return done(request, _("It goes on."), row.get_absolute_url())
+
+
+@admin_required
+@require_http_methods([*READ, "POST"])
+@says_what_is_broken
+def undo(request: HttpRequest, pk: int) -> HttpResponse:
+    """What undoing would do, in order, with a box to tick; then do it."""
+    row = run_or_404(request, pk)
+    if not _can_undo(row):
+        return refused(request, _("There is nothing to undo."), row.get_absolute_url())
+    wizard = catalogue.get(row.slug)
+    if request.method == "POST":
+        try:
+            services.undo_run(actor_of(request), row, wizard)
+        except services.RunRefused as error:
+            return refused(request, str(error), row.get_absolute_url())
+        return done(request, _("It is being undone."), row.get_absolute_url(), {"id": row.pk})
+    undone, stays = services.undo_plan(wizard, row)
+    context = {"run": row, "undone": undone, "stays": stays, "word": FIELD}
+    return show_page(request, "wizards/undo.html", context, {"undone": undone, "stays": stays})
+
+
+@admin_required
+@require_http_methods([*READ, "POST"])
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a draft, or what has ended."""
+    row = run_or_404(request, pk)
+    if request.method == "POST":
+        try:
+            services.delete_run(actor_of(request), row)
+        except services.RunRefused as error:
+            return refused(request, str(error), row.get_absolute_url())
+        return done(request, _("Deleted."), reverse("wizards:runs"))
+    context = {"run": row, "halted": row.state in HALTED, "draft": row.state == RunState.ASKING}
+    return show_page(request, "wizards/delete_run.html", context, services.as_json(row))
