@@ -14,10 +14,13 @@ MARK = "# gestion"
 
 
 @task
-def setup(c: Connection, tools: str = TOOLS, configuration: bool = True, keys: bool = True) -> None:
+def setup(
+    c: Connection, tools: str = TOOLS, configuration: bool = True, keys: bool = True, services: str = ""
+) -> None:
     """Prepare a new Debian server: tools, root's shell, the way to the panel, and the fetching of keys.
 
-    Run it as often as you like: only what is missing is done.
+    `services` are systemd units that are to run from now on, such as nginx. Run it as often as you like: only what is
+    missing is done.
     [$AG:NeedGestion] [$AG:NeedKM]
     """
     install_tools(c, tools.split())
@@ -27,6 +30,8 @@ def setup(c: Connection, tools: str = TOOLS, configuration: bool = True, keys: b
     if keys:
         copy_key_manager.body(c)
         execute_key_manager.body(c)
+    if services.split():
+        c.run(shlex.join(["systemctl", "enable", "--now", "--", *services.split()]))
 
 
 @task

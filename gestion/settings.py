@@ -291,6 +291,12 @@ FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
 # A folder of one's own wizards, beside those in wizards/wizards/ ⚓.
 WIZARDS_FOLDER = env.str("WIZARDS_FOLDER", default="").strip()
 
+# What the wizard create_vm fills in ⚓: groups that a new server joins, groups that are allowed on it, its first script.
+CREATEVM_DEFAULT_GROUPS = env.list("CREATEVM_DEFAULT_GROUPS", default=["Servers"])
+CREATEVM_DEFAULT_GROUPS_ALLOWED = env.list("CREATEVM_DEFAULT_GROUPS_ALLOWED", default=["Gestion"])
+SETUP_FABRIC_SCRIPT = env.str("SETUP_FABRIC_SCRIPT", default="server.setup").strip()
+SETUP_FABRIC_ARGUMENTS = env.dict("SETUP_FABRIC_ARGUMENTS", default={})
+
 # Repositories that git hosts may have pulled ⚓: key=/folder,key=/folder.
 GIT_REPOS = env.dict("GIT_REPOS", default={})
 # Certificates that hostnames get by themselves. The default is Let's Encrypt, whose terms one agrees to by using it.

@@ -7,14 +7,17 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
+from hosts.errors import HostError
 from jobs.run import Run
 from proxmox.client import NodeApi, wait_task
 from proxmox.client.errors import NoAnswer, NodeDown, ProxmoxError, Refused, TaskFailed
 from proxmox.client.names import LXC
 from proxmox.making import GRACE, Making
 from proxmox.models import AddressClaim, Creation
+from proxmox.passwords import NoPasswordSecret, secret_mark, vm_password
 from servers.connect import suggested_connection
 from servers.contact import check
+from servers.first_login import log_in_first
 from servers.models import Contact, HostKey, Server
 from servers.services import StaleEdit, accept_host_key, change_server
 
@@ -86,8 +89,12 @@ def _connection(server: Server, creation: Creation) -> str:
 
 
 def reach(run: Run, actor: Actor, creation: Creation) -> str:
-    """Log in with the panel's key. Returns what is still in the way as a sentence; empty if nothing is."""
+    """Log in with the panel's key; where that is refused, by root's password first, which lets the key in.
+
+    Returns what is still in the way as a sentence; empty if nothing is.
+    """
     until = time.monotonic() + SSH_SECONDS
+    password_tried = False
     while True:
         server = Server.objects.select_related("vm_host").get(pk=creation.server_id)
         contact = check(server)
@@ -101,9 +108,28 @@ def reach(run: Run, actor: Actor, creation: Creation) -> str:
                 return _("Its SSH host key has to be accepted: Proxmox's log does not name it.")
             _accept(run, actor, offered)
             continue
+        if contact == Contact.REFUSED and not password_tried:
+            password_tried = True
+            if _by_password(run, actor, creation, server):
+                continue
         if contact not in {Contact.UNREACHABLE, Contact.REFUSED} or time.monotonic() > until:
             return server.contact_why or _("Gestion does not know how to reach it.")
         run.wait(1.5)
+
+
+def _by_password(run: Run, actor: Actor, creation: Creation, server: Server) -> bool:
+    """Log in by the generated password; whether that went well. Its host key is accepted already."""
+    try:
+        if creation.password_mark != secret_mark():
+            return False  # VM_PASS_SECRET is another by now
+        password = vm_password(creation.password_host, creation.password_server)
+        run.secrets.add(password)
+        log_in_first(actor, server, password)
+    except (NoPasswordSecret, HostError) as error:
+        run.log(_("The generated password does not open it either: %s") % error, "err")
+        return False
+    run.log(_("The generated password of root opened it, and the panel's key is let in now."))
+    return True
 
 
 def _accept(run: Run, actor: Actor, offered: HostKey) -> None:

@@ -1,0 +1,159 @@
+"""What the parts of create_vm need of each other, told by the field where it can be mended."""
+
+import pytest
+
+from accounts.actors import Actor
+from forwarding.models import HostnameDestination, HostnameForward
+from forwarding.services.hostnames import create_hostname
+from keymanager.models import Group
+from proxmox.models import Offer
+from servers.models import Server
+from tests.wizards.create_vm_ground import (
+    SYSTEM,
+    computed,
+    guest_of,
+    proxmox_host,
+    step,
+    with_backup_server,
+    with_nginx,
+)
+
+pytestmark = pytest.mark.django_db
+NAME = "shop.example.org"
+
+
+@pytest.fixture
+def host() -> Server:
+    return proxmox_host()
+
+
+@pytest.fixture
+def actor(admin) -> Actor:
+    return Actor(admin, admin.username)
+
+
+def errors(actor, number: int, host: Server, **typed) -> dict[str, list[str]]:
+    """The errors of a step after those before it were taken as computed."""
+    before = {"name": NAME, "host": host.pk, **typed.pop("before", {})}
+    data = computed(actor, number, **before)
+    return dict(step(actor, number, data, **{**before, **typed}).errors)
+
+
+def test_a_name_that_has_a_container_already(host, actor) -> None:
+    Server.objects.create(name=NAME, keymanager_name=NAME)
+    assert set(step(actor, 0, {}, name=NAME, host=host.pk).errors) == {"name"}
+
+
+def test_a_guest_of_another_host(host, actor) -> None:
+    guest_of(proxmox_host("pve2.example.org", external_ip="198.51.100.8"), NAME, "10.0.0.9")
+    assert set(step(actor, 0, {}, name=NAME, host=host.pk).errors) == {"name"}
+
+
+def test_a_host_whose_templates_nobody_has_read(host, actor) -> None:
+    Offer.objects.update(templates=[])
+    assert set(step(actor, 0, {}, name=NAME, host=host.pk).errors) == {"host"}
+
+
+def test_no_secret_no_password(host, actor, settings) -> None:
+    settings.VM_PASS_SECRET = ""
+    assert "VM_PASS_SECRET" in str(step(actor, 0, {}, name=NAME, host=host.pk).errors)
+
+
+def test_an_address_that_is_taken(host, actor) -> None:
+    guest_of(host, "other.example.org", "10.0.0.9")
+    assert set(errors(actor, 1, host, address="10.0.0.9")) == {"address"}
+
+
+def test_a_container_needs_template_and_storage(host, actor) -> None:
+    assert set(errors(actor, 1, host, template="", storage="")) == {"template", "storage"}
+    assert not errors(actor, 1, host, make_container=False, template="", storage="")
+
+
+def test_unix_users_are_names(host, actor) -> None:
+    assert set(errors(actor, 1, host, unix_users="root; id")) == {"unix_users"}
+
+
+def test_a_forwarded_port_needs_an_address_and_a_free_port(host, actor) -> None:
+    nowhere = {"make_container": False, "address": ""}
+    assert "forward_ssh" in errors(actor, 2, host, before=nowhere, forward_ssh=True, ssh_port=105)
+    assert set(errors(actor, 2, host, ssh_port="")) >= {"ssh_port"}
+    assert set(errors(actor, 2, host, ssh_port=22, ssh_connection="", backup_connection="")) == {"ssh_port"}
+
+
+def test_a_connection_by_a_port_that_does_not_lead_to_it(host, actor) -> None:
+    assert set(errors(actor, 2, host, ssh_port=300)) == {"ssh_connection", "backup_connection"}
+    assert set(errors(actor, 2, host, forward_ssh=False)) == {"ssh_connection", "backup_connection"}
+    free = {"ssh_connection": "", "backup_connection": "-p 2200 root@other.example.org"}
+    assert not errors(actor, 2, host, forward_ssh=False, **free)
+
+
+def test_no_script_and_no_keys_without_a_way_in(actor) -> None:
+    host = proxmox_host(ssh_connection="")
+    off = {"forward_ssh": False, "ssh_connection": "", "backup_connection": ""}
+    assert set(errors(actor, 2, host, **off)) == {"setup", "fetch_keys"}
+
+
+def test_no_script_where_no_container_is_made(host, actor) -> None:
+    before = {"make_container": False}
+    assert set(errors(actor, 2, host, before=before, setup=True, fetch_keys=True)) == {"setup", "fetch_keys"}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["nothing", "colour=blue", "tools", "keys=perhaps"],
+    ids=["no value", "unknown", "no sign", "no bool"],
+)
+def test_arguments_of_the_script(host, actor, typed) -> None:
+    assert set(errors(actor, 2, host, script_arguments=typed)) == {"script_arguments"}
+
+
+def test_arguments_in_their_types(host, actor) -> None:
+    from wizards.create_vm.choices import script_arguments
+
+    found = script_arguments("server.setup", "tools = curl rsync\n\nkeys=no\nconfiguration=on\n")
+    assert found == {"tools": "curl rsync", "keys": False, "configuration": True}
+
+
+def test_a_script_must_be_chosen(host, actor) -> None:
+    assert set(errors(actor, 2, host, script="")) == {"script"}
+
+
+def test_no_domain_without_an_nginx_server(host, actor) -> None:
+    assert set(errors(actor, 3, host, forward_domain=True)) == {"forward_domain"}
+
+
+def test_a_domain_that_is_taken_or_none(host, actor) -> None:
+    proxy = with_nginx(host)
+    web = guest_of(host, "web.example.org", "10.0.0.60")
+    create_hostname(SYSTEM, HostnameForward(host=host, domain=NAME), [HostnameDestination(server=web)])
+    assert proxy.nginx_for.get() == host
+    assert set(errors(actor, 3, host)) == {"domain"}
+    assert set(errors(actor, 3, host, domain="", domain_port="")) == {"domain", "domain_port"}
+    assert set(errors(actor, 3, host, domain="no domain")) == {"domain"}
+
+
+def test_no_backup_without_a_backup_server(host, actor) -> None:
+    assert set(errors(actor, 3, host, backup=True)) == {"backup_server"}
+
+
+def test_no_backup_where_the_backup_server_is_not_let_in(host, actor) -> None:
+    with_backup_server()
+    before = {"groups_allowed": []}
+    assert set(errors(actor, 3, host, before=before, backup=True)) == {"backup_server"}
+    Group.objects.get().member_servers.clear()
+    assert set(errors(actor, 3, host, backup=True)) == {"backup_server"}
+
+
+def test_no_backup_of_nothing(host, actor) -> None:
+    with_backup_server()
+    before = {"make_container": False, "setup": False, "fetch_keys": False}
+    assert set(errors(actor, 3, host, before=before, backup=True)) == {"backup"}
+
+
+def test_a_backup_folder_of_its_own(host, actor) -> None:
+    from backups.models import Backup
+
+    there = with_backup_server()
+    Backup.objects.create(source=host, destination=there, destination_folder="/backups/all")
+    assert set(errors(actor, 3, host, backup_folder="/backups/all/shop")) == {"backup_folder"}
+    assert set(errors(actor, 3, host, backup_folder="")) == {"backup_folder"}

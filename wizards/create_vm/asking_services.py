@@ -1,0 +1,129 @@
+"""What is asked about what the server does: the domain under which it answers, and its backup."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _t
+from django.utils.translation import gettext_lazy as _
+
+from accounts.actors import Actor
+from backups.folders import validate_destination
+from backups.models import Backup
+from backups.rules import problems
+from backups.services.plans import suggested
+from forwarding.hostname_claims import taken
+from forwarding.models import HostnameForward
+from forwarding.validators import normal_domain, validate_domain
+from servers.forms import FolderField
+from servers.models import Server
+from servers.validators import normal_name
+from wizards.create_vm import choices
+from wizards.create_vm.asking_access import reachable
+from wizards.create_vm.asking_machine import host_of
+from wizards.declare import Data, StepForm
+
+_PLAIN = {"autocomplete": "off", "spellcheck": "false"}
+
+
+class DomainField(forms.CharField):
+    """A domain in any spelling, brought into its one form."""
+
+    def to_python(self, value: Any) -> str:
+        """Lower case, punycode, no dot at the end."""
+        return normal_domain(super().to_python(value) or "")
+
+
+class ServicesForm(StepForm):
+    """A domain and a backup, or none of them."""
+
+    forward_domain = forms.BooleanField(label=_("Lead a domain to it"), required=False, initial=True)
+    domain = DomainField(
+        label=_("Domain"),
+        max_length=253,
+        required=False,
+        validators=[validate_domain],
+        help_text=_("Requests for it go through the host's nginx server."),
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    domain_port = forms.IntegerField(
+        label=_("Port of the container"), min_value=1, max_value=65535, initial=80, required=False
+    )
+    backup = forms.BooleanField(label=_("Back it up"), required=False, initial=True)
+    backup_server = forms.ModelChoiceField(
+        label=_("Backup server"), queryset=Server.objects.order_by("name"), required=False
+    )
+    backup_folder = FolderField(
+        label=_("Folder there"),
+        max_length=1000,
+        required=False,
+        validators=[validate_destination],
+        help_text=_("For this backup alone. It is made if it is not there."),
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    first_backup = forms.BooleanField(label=_("Run the first backup now"), required=False, initial=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.host = host_of(self.data_so_far)
+
+    def clean(self) -> Data:
+        """What each part needs, told by the field where it can be mended."""
+        data = super().clean() or {}
+        if data.get("forward_domain"):
+            self._check_domain(data)
+        if data.get("backup"):
+            self._check_backup(data)
+        return data
+
+    def _check_domain(self, data: Data) -> None:
+        if problem := choices.why_no_domain(self.host):
+            self.add_error("forward_domain", problem)
+            return
+        if not self.data_so_far.get("address"):
+            self.add_error("forward_domain", _t("A domain leads to an address inside: enter one first."))
+        for name in ("domain", "domain_port"):
+            if not data.get(name) and name not in self.errors:
+                self.add_error(name, _t("Enter one, or switch this part off."))
+        if data.get("domain") and self.host.nginx_server:
+            wanted = HostnameForward(host=self.host, domain=data["domain"])
+            for _field, text in taken(wanted, self.host.nginx_server):
+                self.add_error("domain", text)
+
+    def _check_backup(self, data: Data) -> None:
+        there: Server | None = data.get("backup_server")
+        if not reachable(self.data_so_far):
+            self.add_error("backup", _t("There is nothing to copy: no container is created."))
+        if there is None:
+            if "backup_server" not in self.errors:
+                self.add_error("backup_server", choices.why_no_backup(None, ()))
+            return
+        if problem := choices.why_no_backup(there, self.data_so_far.get("groups_allowed") or ()):
+            self.add_error("backup_server", problem)
+        folder = data.get("backup_folder")
+        if not folder:
+            if "backup_folder" not in self.errors:
+                self.add_error("backup_folder", _t("Enter one, or switch this part off."))
+            return
+        # The new server has no row yet; its host stands in for it, for the rules about folders alone.
+        found = problems(Backup(source=self.host, destination=there, destination_folder=folder))
+        if there.pk != self.host.pk:
+            for text in found.get("destination_folder", ()):
+                self.add_error("backup_folder", text)
+
+
+def services_defaults(_actor: Actor, data: Data) -> Data:
+    """The server's name as the domain, and a folder of its own on the backup server."""
+    host = host_of(data)
+    there = choices.default_backup_server()
+    name = normal_name(data["name"])
+    copy = suggested(Server(name=name), there) if there else None
+    backed_up = reachable(data) and not choices.why_no_backup(there, data.get("groups_allowed") or ())
+    return {
+        "forward_domain": "." in name and bool(data.get("address")) and not choices.why_no_domain(host),
+        "domain": name,
+        "domain_port": 80,
+        "backup": backed_up,
+        "backup_server": there.pk if there else None,
+        "backup_folder": copy.destination_folder if copy else "",
+        "first_backup": backed_up,
+    }

@@ -1,0 +1,73 @@
+"""What the tasks share: their server, refusals as sentences, waiting for rollouts."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from backups.services.plans import NotNow, StaleBackup
+from backups.services.runs import RunRefused
+from fabrun.services import ScriptMissing
+from forwarding.services.changing import StaleForward
+from jobs.models import ENDED, Job
+from pages.second_word import SecondWordNeeded
+from proxmox.passwords import NoPasswordSecret
+from proxmox.services.create import CreateRefused
+from servers import rollouts
+from servers.models import Rollout, RolloutState, Server
+from servers.services import DeleteRefused, StaleEdit, roll_out
+from wizards.declare import Later, Refused, TaskRun
+
+REFUSALS = (
+    *(CreateRefused, DeleteRefused, NoPasswordSecret, NotNow, RunRefused, ScriptMissing, SecondWordNeeded),
+    *(StaleBackup, StaleEdit, StaleForward),
+)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what services refuse into the task's failure, in the service's own words."""
+    try:
+        yield
+    except ValidationError as error:
+        raise Refused(" ".join(error.messages)) from error
+    except REFUSALS as error:
+        raise Refused(str(error)) from error
+
+
+def server_of(task: TaskRun) -> Server:
+    """The wizard's server. Raises Refused when somebody has deleted it."""
+    pk = task.results.get("server", task.facts).get("server")
+    found = Server.objects.select_related("vm_host").filter(pk=pk or 0).first()
+    if found is None:
+        raise Refused(_("%s is not in the inventory any more.") % task.data["name"])
+    return found
+
+
+def server_if_there(task: TaskRun) -> Server | None:
+    """The same for an undo: None when it is gone already."""
+    pk = task.results.get("server", task.facts).get("server")
+    return Server.objects.select_related("vm_host").filter(pk=pk or 0).first()
+
+
+def rolled_out(task: TaskRun, server: Server, kind: str) -> Later | None:
+    """Wait until the server holds what the rows say. A rollout that failed is asked for again when resumed.
+
+    Raises Refused with the reason of a rollout that failed.
+    """
+    row = Rollout.objects.filter(server=server, kind=kind).first()
+    if row is None or row.state == RolloutState.IN_SYNC:
+        return None
+    if row.state in {RolloutState.FAILED, RolloutState.DRIFTED}:
+        if not task.facts.get("rollout_failed"):
+            task.save(rollout_failed=True)
+            raise Refused(
+                row.why or _("%(kind)s on %(server)s: failed.") % {"kind": row.title, "server": server}
+            )
+        task.save(rollout_failed=False)
+        roll_out(task.actor, server, [kind])
+        return Later(seconds=1)
+    job = Job.objects.of(server).filter(work=rollouts.WORK).exclude(state__in=ENDED).first()
+    why = row.why or _("%(kind)s is being rolled out on %(server)s.") % {"kind": row.title, "server": server}
+    return Later(job=job, seconds=1, why=why)

@@ -1,0 +1,130 @@
+"""The backup of the new server, and its first run."""
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from backups.desired_plans import KIND
+from backups.models import Backup, BackupRun, LeftData, RunState
+from backups.models.runs import OPEN
+from backups.services.plans import DELETE_LEFT, create_backup, delete_backup, delete_left
+from backups.services.runs import run_now, stop_run
+from jobs.models import ENDED, Job
+from servers.models import Server
+from wizards.create_vm.common import refusing, rolled_out, server_of
+from wizards.declare import Data, Later, Refused, TaskRun
+
+
+def wanted(data: Data) -> bool:
+    """Whether this part is switched on."""
+    return bool(data.get("backup"))
+
+
+def wanted_run(data: Data) -> bool:
+    """Whether the first run is switched on, too."""
+    return wanted(data) and bool(data.get("first_backup"))
+
+
+def _there(data: Data) -> Server:
+    found = Server.objects.filter(pk=data.get("backup_server") or 0).first()
+    if found is None:
+        raise Refused(_("The backup server is not in the inventory any more."))
+    return found
+
+
+def says(data: Data) -> str:
+    """The line of the plan."""
+    return _("Back it up to %(server)s, into %(backup_folder)s") % {**data, "server": _there(data)}
+
+
+def do(task: TaskRun) -> Later | None:
+    """Add the backup, and wait until the backup server has its configuration."""
+    there = _there(task.data)
+    if "backup" not in task.facts:
+        backup = Backup(
+            source=server_of(task), destination=there, destination_folder=task.data["backup_folder"]
+        )
+        with refusing(), transaction.atomic():
+            create_backup(task.actor, backup)
+            task.save(backup=backup.pk, uuid=str(backup.uuid))
+    return rolled_out(task, there, KIND)
+
+
+def says_run(data: Data) -> str:
+    """The line of the plan."""
+    return _("Run the first backup")
+
+
+def do_run(task: TaskRun) -> Later | None:
+    """Run it; one that has failed is run again when the wizard is resumed."""
+    row = BackupRun.objects.select_related("job").filter(pk=task.facts.get("backup_run") or 0).first()
+    if row is not None and row.state in OPEN:
+        return Later(job=row.job, seconds=1, why=_("The backup runs."))
+    if row is not None and row.state in {RunState.DONE, RunState.INCOMPLETE}:
+        task.log(_("%(files)s files, %(bytes)s bytes.") % {"files": row.files, "bytes": row.bytes})
+        return None
+    if row is not None and not task.facts.get("told"):
+        task.save(told=True)
+        raise Refused(row.error or row.get_state_display())
+    backup = Backup.objects.filter(pk=task.results["backup"].get("backup") or 0).first()
+    if backup is None:
+        raise Refused(_("Its backup is not planned any more."))
+    with refusing(), transaction.atomic():
+        row = run_now(task.actor, backup)
+        task.save(backup_run=row.pk, told=False)
+    return Later(seconds=0.5, why=_("The backup runs."))
+
+
+def undo_run(task: TaskRun) -> Later | None:
+    """Stop it, if it still runs."""
+    row = BackupRun.objects.select_related("job").filter(pk=task.facts.get("backup_run") or 0).first()
+    if row is None or row.state not in OPEN:
+        return None
+    if row.stop_asked_at is None:
+        with refusing():
+            stop_run(task.actor, row)
+    return Later(job=row.job, seconds=1, why=_("The backup is being stopped."))
+
+
+def undo_says_run(data: Data) -> str:
+    """What an undo does."""
+    return _("Stop the first backup, if it still runs")
+
+
+def undo_says(data: Data) -> str:
+    """What an undo does, and what stays."""
+    words = _(
+        "Plan no backup of it any more. The copies in %(backup_folder)s on %(server)s are deleted if the wizard's own "
+        "first run is the only one that made any; else they stay, among the left copies"
+    )
+    return words % {**data, "server": _there(data)}
+
+
+def undo(task: TaskRun) -> Later | None:
+    """Delete the backup; its copies, too, if nothing but this wizard's own run is in them."""
+    for row in Backup.objects.filter(pk=task.facts.get("backup") or 0):
+        others = row.runs.exclude(pk__in=_own_runs(row)).exists()
+        with refusing(), transaction.atomic():
+            delete_backup(task.actor, row)
+            task.save(delete_copies=not others)
+    left = LeftData.objects.filter(uuid=task.facts.get("uuid")).first() if "uuid" in task.facts else None
+    if left is not None and task.facts.get("delete_copies"):
+        return _delete_copies(task, left)
+    return rolled_out(task, _there(task.data), KIND)
+
+
+def _own_runs(backup: Backup) -> list[int]:
+    """The first run alone: whatever came after it, somebody may want back."""
+    return list(backup.runs.order_by("pk").values_list("pk", flat=True)[:1])
+
+
+def _delete_copies(task: TaskRun, left: LeftData) -> Later:
+    jobs = Job.objects.of(left).filter(work=DELETE_LEFT)
+    if job := jobs.exclude(state__in=ENDED).first():
+        return Later(job=job, why=_("The copies are being deleted."))
+    if (last := jobs.order_by("-pk").first()) and last.error and not task.facts.get("told"):
+        task.save(told=True)
+        raise Refused(last.error)
+    with refusing(), transaction.atomic():
+        job = delete_left(task.actor, left)
+        task.save(told=False)
+    return Later(job=job, why=_("The copies are being deleted."))

@@ -1,0 +1,154 @@
+"""The container: made once by the room of Proxmox, destroyed again by an undo if it is still the same one."""
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from jobs.models import Job
+from jobs.services import JobRefusedError, stop_job
+from keymanager.keysets import key_sets
+from pages.second_word import second_word
+from proxmox.client import errors, open_api
+from proxmox.client.names import LXC
+from proxmox.guests import GuestRef, identity_of
+from proxmox.models import Creation, CreationState
+from proxmox.services.create import Wanted, create_container, try_again
+from proxmox.services.guests import destroy_guest
+from servers.models import Server
+from wizards.create_vm.asking_machine import host_of
+from wizards.create_vm.common import refusing, server_of
+from wizards.declare import Data, Later, Refused, TaskRun
+
+_AS_THEY_ARE = (
+    *("template", "storage", "disk", "memory", "swap", "cores", "bridge", "name_servers"),
+    *("unprivileged", "onboot", "nesting"),
+)
+
+
+def wanted(data: Data) -> bool:
+    """Whether this part is switched on."""
+    return bool(data.get("make_container"))
+
+
+def says(data: Data) -> str:
+    """The line of the plan."""
+    words = _(
+        "Create and start the container on %(host)s: %(address)s, %(cores)s cores, %(memory)s MiB of memory, "
+        "%(disk)s GiB of %(storage)s, from %(template)s"
+    )
+    return words % {**data, "host": host_of(data), "template": data["template"].rpartition("/")[2]}
+
+
+def do(task: TaskRun) -> Later | None:
+    """Have it created, once; a create that has failed is tried again when the run is resumed."""
+    row = creation_of(task)
+    if row is None:
+        with refusing(), transaction.atomic():
+            row = create_container(task.actor, _asked(task))
+            task.save(creation=row.pk)
+        return _wait(row)
+    if row.open:
+        return _wait(row)
+    if row.state == CreationState.DONE:
+        task.save(vmid=row.vmid, marker=row.marker, hostname=row.hostname)
+        return None
+    if not task.facts.get("told"):
+        task.save(told=True)
+        raise Refused(row.why or _("The container could not be created."))
+    with refusing(), transaction.atomic():
+        try_again(task.actor, row)
+        task.save(told=False)
+    return _wait(row)
+
+
+def creation_of(task: TaskRun) -> Creation | None:
+    """The row of its create, as it is now."""
+    facts = task.facts if "creation" in task.facts else task.results.get("container", {})
+    rows = Creation.objects.select_related("host", "server", "job")
+    return rows.filter(pk=facts.get("creation") or 0).first()
+
+
+def _wait(row: Creation) -> Later:
+    job = Job.objects.filter(pk=row.job_id or 0).first()
+    return Later(job=job, why=_("%(host)s is creating it.") % {"host": row.host})
+
+
+def _asked(task: TaskRun) -> Wanted:
+    data, server = task.data, server_of(task)
+    return Wanted(
+        host=host_of(data),
+        name=server.name,
+        address=data["address"],
+        gateway=data.get("gateway") or "",
+        ssh_keys=first_keys(server, data),
+        **{name: data[name] for name in _AS_THEY_ARE},
+    )
+
+
+def first_keys(server: Server, data: Data) -> str:
+    """Keys for root's authorized_keys beside the panel's: none where the server fetches them by itself.
+
+    What is in that file nobody takes away again; what the server fetches follows every change.
+    """
+    if data.get("fetch_keys"):
+        return ""
+    lines = key_sets([server.keymanager_name]).get(server.keymanager_name, {}).get("root", ())
+    return "\n".join(line.text for line in lines if not line.options)
+
+
+def undo_says(data: Data) -> str:
+    """What an undo does."""
+    words = _("Stop and destroy the container of %(name)s on %(host)s, with everything in it")
+    return words % {"name": data["name"], "host": host_of(data)}
+
+
+def undo(task: TaskRun) -> Later | None:
+    """Destroy what this wizard had created, and nothing else: id, name, our mark and identity are compared."""
+    row = creation_of(task)
+    if row is not None and row.open:
+        if row.job is not None and not row.job.ended:
+            if row.job.stop_asked_at is None:
+                _stop(task, row.job)
+            return Later(job=row.job, why=_("The create is being stopped."))
+        return Later(seconds=1)
+    if (job := Job.objects.filter(pk=task.facts.get("destroy") or 0).first()) is not None:
+        if not job.ended:
+            return Later(job=job, why=_("It is being destroyed."))
+        task.save(destroy=None, destroy_said=job.error)
+    guest = _guest(task, row)
+    identity = _identity(guest, task, row) if guest else ""
+    if guest is None or not identity:
+        return None
+    if said := task.facts.get("destroy_said"):
+        task.save(destroy_said="")  # a resumed undo tries again
+        raise Refused(said)
+    with second_word(), refusing(), transaction.atomic():
+        job = destroy_guest(task.actor, guest, guest.name, stop_first=True, identity=identity)
+        task.save(destroy=job.pk)
+    return Later(job=job, why=_("It is being destroyed."))
+
+
+def _stop(task: TaskRun, job: Job) -> None:
+    try:
+        stop_job(task.actor, job)
+    except JobRefusedError:
+        task.log(_("The create has ended in this moment."))
+
+
+def _guest(task: TaskRun, row: Creation | None) -> GuestRef | None:
+    vmid = (row.vmid if row else None) or task.facts.get("vmid")
+    hostname = (row.hostname if row else "") or task.facts.get("hostname", "")
+    if not vmid or not hostname:
+        return None
+    return GuestRef(host_of(task.data), LXC, int(vmid), str(hostname))
+
+
+def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str:
+    """What makes it this one container; empty if it is gone, or its id is another's by now."""
+    marker = (row.marker if row else "") or task.facts.get("marker", "")
+    try:
+        with task.run.step(_("Look what %s has") % guest.host), open_api(guest.host) as api:
+            config = api.config(guest.kind, guest.vmid)
+    except errors.Gone:
+        return ""
+    words = str(config.get("description", "")).split()
+    return identity_of(config) if marker in words and config.get("hostname") == guest.name else ""

@@ -1,0 +1,126 @@
+"""create_vm ⚓: a new server in one go, from its name and its Proxmox host."""
+
+from django.utils.translation import gettext_lazy as _
+
+from wizards.create_vm import (
+    ending,
+    task_backup,
+    task_container,
+    task_domain,
+    task_login,
+    task_server,
+    task_setup,
+)
+from wizards.create_vm.asking_access import AccessForm, access_defaults
+from wizards.create_vm.asking_machine import ContainerForm, NameForm, container_defaults
+from wizards.create_vm.asking_services import ServicesForm, services_defaults
+from wizards.declare import Step, Task, Wizard
+
+STEPS = (
+    Step(
+        _("Name"),
+        NameForm,
+        text=_(
+            "All that follows is computed from these two, and open to change. Nothing is done before the end."
+        ),
+    ),
+    Step(_("Container"), ContainerForm, container_defaults),
+    Step(_("Access"), AccessForm, access_defaults),
+    Step(_("Services"), ServicesForm, services_defaults),
+)
+
+TASKS = (
+    Task(
+        "server",
+        _("Server"),
+        task_server.do,
+        task_server.says,
+        task_server.undo,
+        task_server.undo_says,
+    ),
+    Task(
+        "groups",
+        _("Groups"),
+        task_server.do_member,
+        task_server.says_member,
+        task_server.undo_member,
+        task_server.undo_says_member,
+        wanted=lambda data: bool(data.get("groups")),
+    ),
+    Task(
+        "groups_allowed",
+        _("Allowed groups"),
+        task_server.do_allowed,
+        task_server.says_allowed,
+        task_server.undo_allowed,
+        task_server.undo_says_allowed,
+        wanted=lambda data: bool(data.get("groups_allowed")),
+    ),
+    Task(
+        "container",
+        _("Container"),
+        task_container.do,
+        task_container.says,
+        task_container.undo,
+        task_container.undo_says,
+        wanted=task_container.wanted,
+    ),
+    Task("login", _("First login"), task_login.do_first, task_login.says_first, wanted=task_container.wanted),
+    Task(
+        "port",
+        _("SSH port"),
+        task_login.do_port,
+        task_login.says_port,
+        task_login.undo_port,
+        task_login.undo_says_port,
+        wanted=task_login.wanted_port,
+    ),
+    Task("connection", _("Connection"), task_login.do_connection, task_login.says_connection),
+    Task("setup", _("Script"), task_setup.do, task_setup.says, wanted=task_setup.wanted),
+    Task(
+        "keys",
+        _("Keys"),
+        task_setup.do_keys,
+        task_setup.says_keys,
+        task_setup.undo_keys,
+        task_setup.undo_says_keys,
+        wanted=task_setup.wanted_keys,
+    ),
+    Task(
+        "domain",
+        _("Domain"),
+        task_domain.do,
+        task_domain.says,
+        task_domain.undo,
+        task_domain.undo_says,
+        wanted=task_domain.wanted,
+    ),
+    Task(
+        "backup",
+        _("Backup"),
+        task_backup.do,
+        task_backup.says,
+        task_backup.undo,
+        task_backup.undo_says,
+        wanted=task_backup.wanted,
+    ),
+    Task(
+        "first_backup",
+        _("First backup"),
+        task_backup.do_run,
+        task_backup.says_run,
+        task_backup.undo_run,
+        task_backup.undo_says_run,
+        wanted=task_backup.wanted_run,
+    ),
+)
+
+create_vm = Wizard(
+    slug="create_vm",
+    name=_("New server"),
+    description=_("A container with its port, domain, keys and backup, from its name and its Proxmox host."),
+    steps=STEPS,
+    tasks=TASKS,
+    finish=ending.lines,
+    icon="server-2",
+)
