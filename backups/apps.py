@@ -13,6 +13,8 @@ class BackupsConfig(AppConfig):
     def ready(self) -> None:
         """Tell servers, the shell, the notifications and the schedule what each noun of this room adds to them."""
         from backups import shell_plans, shell_runs, telling, watching_stale, works_runs
+        from backups.services import runs
+        from jobs import hooks
         from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
@@ -21,5 +23,6 @@ class BackupsConfig(AppConfig):
         pages.register(shell_plans.section)
         pages.register(shell_runs.section)
         notifications.register(*telling.TOPICS)
+        hooks.on_end(runs.job_ended)
         works_runs.register()
         watching_stale.register()

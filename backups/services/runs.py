@@ -16,7 +16,6 @@ from backups.ending import end_run
 from backups.models import Backup, BackupRun, BackupState, Level, RunState, Why
 from backups.models.runs import OPEN
 from backups.rhythm import Try
-from jobs import hooks
 from jobs.models import Job, JobState
 from jobs.services import JobRefusedError, start_job, stop_job
 from jobs.works import Retry
@@ -189,6 +188,3 @@ def job_ended(job: Job) -> None:
                 stop_asked_at=job.stop_asked_at, stop_asked_by=job.stop_asked_by
             )
             look_after(run)
-
-
-hooks.on_end(job_ended)
