@@ -5,6 +5,7 @@ cron entry.
 import base64
 import shlex
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -104,7 +105,7 @@ def _lines64(content: bytes) -> str:
 
 @cache
 def _environment() -> Environment:
-    filters = {"line": _one_line, "sh": shlex.quote, "lines64": _lines64}
+    filters: dict[str, Callable[..., Any]] = {"line": _one_line, "sh": shlex.quote, "lines64": _lines64}
     # The script is full of braces and hashes of its own.
     marks = {"comment_start_string": "{#~", "comment_end_string": "~#}"}
     return environment(
