@@ -21,6 +21,8 @@ class BackupsConfig(AppConfig):
             works_restores,
             works_runs,
         )
+        from backups.services import runs
+        from jobs import hooks
         from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
@@ -30,6 +32,7 @@ class BackupsConfig(AppConfig):
         pages.register(shell_runs.section)
         pages.register(shell_restores.section)
         notifications.register(*telling.TOPICS)
+        hooks.on_end(runs.job_ended)
         works_runs.register()
         works_restores.register()
         watching_stale.register()

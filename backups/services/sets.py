@@ -31,13 +31,10 @@ from backups.services.runs import (
     stop_run,
 )
 from backups.telling import tell_set
+from servers.services import StaleEdit
 
 FIELDS = ("name", "active", "hour", "minute", "side_by_side", "go_on")
 TIMES = ("active", "hour", "minute")
-
-
-class StaleSet(Exception):  # noqa: N818 - named like the other refusals of services
-    """Somebody else has changed or deleted the set meanwhile."""
 
 
 def set_facts(set_: BackupSet) -> dict[str, Any]:
@@ -53,13 +50,13 @@ def save_set(
     backups: Sequence[Backup],
     version: int | None = None,
 ) -> BackupSet:
-    """Make a set, or change it if nobody else has since `version`. Raises StaleSet."""
+    """Make a set, or change it if nobody else has since `version`. Raises StaleEdit."""
     with transaction.atomic():
         before: dict[str, Any] | None = None
         if set_.pk:
             fresh = BackupSet.objects.select_for_update().filter(pk=set_.pk).first()
             if fresh is None or (version is not None and fresh.version != version):
-                raise StaleSet(
+                raise StaleEdit(
                     _("Somebody else has changed or deleted this set meanwhile. Look at it again.")
                 )
             set_, before = fresh, set_facts(fresh)

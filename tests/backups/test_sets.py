@@ -10,9 +10,9 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from backups.ending import end_run
 from backups.models import BackupRun, BackupSet, BackupSetRun, RunState, SetState, Why
-from backups.services import sets
 from backups.services.runs import RunRefused, here_and_now, run_now
 from backups.services.sets import delete_set, look_after_sets, run_due_sets, run_set, save_set, stop_set
+from servers.services import StaleEdit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 FIELDS = {"name": "nightly", "active": False, "hour": 22, "minute": 0, "side_by_side": False, "go_on": True}
@@ -51,12 +51,12 @@ def test_a_set_is_made_and_changed_with_what_was_before_in_the_audit_trail(actor
 def test_who_saves_what_another_has_changed_or_deleted_meanwhile_is_told(actor, backups):
     set_ = made(actor, backups)
     save_set(actor, set_, {**FIELDS, "hour": 3}, backups, version=1)
-    with pytest.raises(sets.StaleSet):
+    with pytest.raises(StaleEdit):
         save_set(actor, set_, {**FIELDS, "hour": 4}, backups[:1], version=1)
     set_.refresh_from_db()
     assert (set_.hour, set_.version, set_.members.count()) == (3, 2, 3)
     delete_set(actor, BackupSet.objects.get(pk=set_.pk))
-    with pytest.raises(sets.StaleSet):
+    with pytest.raises(StaleEdit):
         save_set(actor, set_, FIELDS, backups, version=2)
     assert not BackupSet.objects.exists()
 
