@@ -31,8 +31,8 @@ SHORTEST_PASSWORD = 12
 class AccountForm(StepForm):
     """Which user, where."""
 
-    server = forms.ModelChoiceField(label=gettext_lazy("Server"), queryset=Server.objects.none())
     name = forms.CharField(label=gettext_lazy("Unix user"), max_length=32, validators=[validate_unix_name])
+    server = forms.ModelChoiceField(label=gettext_lazy("Server"), queryset=Server.objects.none())
     full_name = forms.CharField(
         label=gettext_lazy("Full name"), max_length=100, required=False, validators=[validate_text]
     )
@@ -211,7 +211,7 @@ def enter_row(run: TaskRun) -> None:
 
 def remove_row(run: TaskRun) -> None:
     """Take the row that we made away; the groups lose it by that."""
-    row = UnixUser.objects.filter(pk=run.facts.get("row")).first()
+    row = UnixUser.objects.filter(pk=run.facts.get("row") or 0).first()
     if row is not None:
         remove_unix_user(run.actor, row)
 
