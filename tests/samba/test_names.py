@@ -62,7 +62,7 @@ def test_the_database_takes_none_of_them(rows, bad):
 HOSTILE = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
     ["a", "b", "team/a", *BAD_NAMES, *BAD_FOLDERS, *BAD_COMMENTS]
 )
-PARAMETERS = 13  # of a share with a comment
+PARAMETERS = 14  # lines of a share with a comment
 
 
 class Hostile(TestCase):

@@ -99,7 +99,7 @@ def test_a_new_password_locks_the_old_one_out_also_who_is_connected(samba: Groun
     old = password_of(photos)
     samba.sh(
         f"printf 'username = smb-photos\\npassword = {old}\\n' > /run/login; "
-        "(sleep 50 | smbclient //127.0.0.1/photos -A /run/login >/dev/null 2>&1) & sleep 1"
+        "setsid sh -c 'sleep 50 | smbclient //127.0.0.1/photos -A /run/login' </dev/null >/dev/null 2>&1 & sleep 1"
     )
     assert "smb-photos" in samba.sh("smbstatus -p")
     renew_password(SYSTEM, photos)
@@ -136,5 +136,5 @@ def test_deleting_takes_user_and_access_and_leaves_data_and_samba_as_it_was(samb
         delete_share(SYSTEM, share)
     samba.in_sync()
     assert samba.sh("sha256sum /etc/samba/smb.conf; getent passwd; getent group; pdbedit -L") == before
-    assert samba.sh("ls /etc/smb.shares.conf /etc/gestion/samba 2>/dev/null; systemctl is-active smbd") == "active"
+    assert samba.sh("ls /etc/smb.shares.conf /etc/gestion/samba/* 2>/dev/null; systemctl is-active smbd") == "active"
     assert samba.sh(f"cat {BASE}/photos/a.txt") == "backup1"

@@ -29,7 +29,7 @@ def test_a_share_gets_user_and_folder_from_its_name(rows):
     share = rows.share("photos")
     assert (share.user, share.folder, share.path) == ("smb-photos", "photos", "/srv/shares/photos")
     assert Rollout.objects.get().kind == "samba"
-    assert AuditEntry.objects.filter(action="share.create").count() == 1
+    assert AuditEntry.objects.filter(verb="share.create").count() == 1
 
 
 @pytest.mark.parametrize(
