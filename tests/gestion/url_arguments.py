@@ -19,6 +19,8 @@ from jobs.models import Job
 from keymanager.models import FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
+from samba.models import Share
+from samba.passwords import secret_mark
 from servers.models import HostKey, Rollout, Server, UnixUser
 from wizards.models import WizardRun
 
@@ -141,6 +143,13 @@ def _hostname(world: World) -> HostnameForward:
     return found
 
 
+def _share(world: World) -> Share:
+    samba = {"samba_management": True, "samba_base_folder": "/srv/shares"}
+    Server.objects.filter(pk=world.server.pk).update(**samba)
+    fields = {"user": "smb-photos", "folder": "photos", "secret_mark": secret_mark()}
+    return Share.objects.get_or_create(server=world.server, name="photos", defaults=fields)[0]
+
+
 def _guest(_world: World) -> GuestSeen:
     facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
     found = GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
@@ -191,6 +200,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
+    ("samba/shares/", "pk"): lambda world: _share(world).pk,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
