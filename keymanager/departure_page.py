@@ -55,8 +55,13 @@ def left(request: HttpRequest, user: User) -> Left:
     departure = Departure.objects.filter(person=user).select_related("job").first()
     if departure is None:
         servers = list(servers_holding(user)) if user.is_active else []
-        context = {"person": user, "departure": None, "servers": servers, "keys": user.ssh_keys.count()}
-        data = {"servers": [server.name for server in servers]}
+        context: dict[str, Any] = {
+            "person": user,
+            "departure": None,
+            "servers": servers,
+            "keys": user.ssh_keys.count(),
+        }
+        data: dict[str, Any] = {"servers": [server.name for server in servers]}
         return Left(Panel("keymanager/_departure.html", context, order=20), data, 0)
     rows = rows_of(departure)
     still = sum(row.gone_at is None for row in rows)

@@ -130,6 +130,8 @@ def test_a_link_ends_by_its_age(member, why, hours):
     class Earlier(LinkTokens):
         """Makes links of so many minutes ago."""
 
+        minutes = 0
+
         def _now(self) -> datetime.datetime:
             return datetime.datetime.now() - datetime.timedelta(minutes=self.minutes)  # noqa: DTZ005
 

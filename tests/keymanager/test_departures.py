@@ -157,7 +157,7 @@ def test_the_job_asks_who_is_down_again_and_says_who(admin, fleet):
 def test_an_admin_says_that_he_looked(admin, admin_client, fleet):
     dora, _rows = fleet
     take(admin, dora)
-    host = DepartureHost.objects.first()
+    host = DepartureHost.objects.all()[0]
     admin_client.post(f"/keymanager/departures/hosts/{host.pk}/confirm/")
     host.refresh_from_db()
     assert host.confirmed_by == "ada"
