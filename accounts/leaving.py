@@ -26,7 +26,13 @@ def take_access(actor: Actor, user: User) -> User:
     user.is_active = False
     user.set_unusable_password()  # so that switching the account on again lets nobody in by itself
     user.save(update_fields=["is_active", "password"])
-    audit.record(actor, "user.offboard", user, before=before, after={"is_active": False})
+    audit.record(
+        actor,
+        "user.offboard",
+        user,
+        before=before,
+        after={"is_active": False, "sessions": 0, "api_tokens": 0},
+    )
     registry.tell_changed(user, facts)
     for then in afterwards:
         then()

@@ -44,7 +44,7 @@ class ApiTokenMiddleware:
         if found.last_used_at is None or (now - found.last_used_at).total_seconds() > 60:
             ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
         request.user = found.user
-        request.auser = partial(_itself, found.user)  # type: ignore[assignment]  # for asynchronous views
+        request.auser = partial(_itself, found.user)  # for asynchronous views
         request.api_token = found  # type: ignore[attr-defined]  # so that a view can tell a program from a person
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own switch
         return self.get_response(request)

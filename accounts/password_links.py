@@ -23,7 +23,7 @@ class LinkTokens(PasswordResetTokenGenerator):
         self.key_salt = f"accounts.password_links.{purpose}"
         self.hours = hours
 
-    def check_token(self, user: User | None, token: str | None) -> bool:  # type: ignore[override]  # no other users
+    def check_token(self, user: User | None, token: str | None) -> bool:
         """Whether it is this person's, unused, and young enough."""
         if user is None or not token or not super().check_token(user, token):
             return False

@@ -48,7 +48,7 @@ def begin(user: User) -> SecondFactor:
 
 def address_of(factor: SecondFactor) -> str:
     """What the QR code says: otpauth://totp/…"""
-    return pyotp.TOTP(factor.next_secret).provisioning_uri(factor.user.username, issuer_name=issuer())
+    return pyotp.TOTP(factor.next_secret).provisioning_uri(name=factor.user.username, issuer_name=issuer())
 
 
 def issuer() -> str:

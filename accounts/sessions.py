@@ -30,12 +30,12 @@ class SessionStore(DatabaseStore):
         return Session
 
     def _get_session_from_db(self) -> Any:
-        row = super()._get_session_from_db()
+        row = super()._get_session_from_db()  # type: ignore[misc]  # Django's own, not in its stubs
         self.seen_at = row.seen_at if row else None
         return row
 
     async def _aget_session_from_db(self) -> Any:
-        row = await super()._aget_session_from_db()
+        row = await super()._aget_session_from_db()  # type: ignore[misc]  # Django's own, not in its stubs
         self.seen_at = row.seen_at if row else None
         return row
 

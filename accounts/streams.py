@@ -112,16 +112,16 @@ async def while_allowed(
     watch = _watches.setdefault(asyncio.get_running_loop(), Watch())
     watch.join(watched)
     over = asyncio.ensure_future(watched.over.wait())
-    coming: asyncio.Future[bytes] | None = None
+    coming: asyncio.Future[bytes | None] | None = None
     try:
         while True:
-            coming = coming or asyncio.ensure_future(anext(stream))  # type: ignore[arg-type]  # a coroutine in effect
-            await asyncio.wait({coming, over}, return_when=asyncio.FIRST_COMPLETED)
+            coming = coming or asyncio.ensure_future(_next(stream))
+            waiting: set[asyncio.Future[Any]] = {coming, over}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if over.done():
                 return
-            try:
-                piece = coming.result()
-            except StopAsyncIteration:
+            piece = coming.result()
+            if piece is None:
                 return
             coming = None
             yield piece
@@ -131,10 +131,14 @@ async def while_allowed(
         await _close(stream, coming)
 
 
-async def _close(stream: AsyncIterator[bytes], coming: "asyncio.Future[bytes] | None") -> None:
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(stream, None)
+
+
+async def _close(stream: AsyncIterator[bytes], coming: "asyncio.Future[bytes | None] | None") -> None:
     if coming is not None and not coming.done():
         coming.cancel()
-        with suppress(asyncio.CancelledError, StopAsyncIteration):
+        with suppress(asyncio.CancelledError):
             await coming
     if hasattr(stream, "aclose"):
         await stream.aclose()

@@ -36,4 +36,5 @@ urlpatterns = [
     path("users/<int:pk>/offboard/", leaving.offboard, name="offboard"),
     path("users/<int:pk>/delete/", users.delete_user, name="delete_user"),
     path("audit/", audit.audit, name="audit"),
+    path("audit/download/", audit.download, name="audit_download"),
 ]

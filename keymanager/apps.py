@@ -13,7 +13,8 @@ class KeymanagerConfig(AppConfig):
     def ready(self) -> None:
         """Tell people, servers and the shell what this room adds to them."""
         from accounts import registry as people
-        from keymanager import registration_fetch, shell, watching
+        from jobs import schedule
+        from keymanager import departure_page, departures, registration_fetch, shell, watching
         from pages import registry as pages
         from servers import registry as servers
 
@@ -24,6 +25,8 @@ class KeymanagerConfig(AppConfig):
                 removing=watching.person_going,
                 holds=watching.person_holds,
                 panel=shell.person_panel,
+                leaving=departures.leaving,
+                left=departure_page.left,
             )
         )
         servers.register(
@@ -36,4 +39,5 @@ class KeymanagerConfig(AppConfig):
             )
         )
         registration_fetch.register()
+        schedule.every("keymanager.departures", 15, departures.open_hosts)
         pages.register(shell.section)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
+from jobs.models import Job
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
 
@@ -211,3 +212,33 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.public_key
+
+
+class Departure(models.Model):
+    """Somebody whose access was taken away, until the account is switched on again."""
+
+    person = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="departure"
+    )
+    at = models.DateTimeField(default=timezone.now)
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    def __str__(self) -> str:
+        return f"departure of {self.person}"
+
+
+class DepartureHost(models.Model):
+    """A server that held keys of somebody who left, and whether it is known to hold them no more."""
+
+    departure = models.ForeignKey(Departure, on_delete=models.CASCADE, related_name="hosts")
+    server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="+")
+    unix_users = models.JSONField(default=list)
+    etag = models.CharField(max_length=80)  # of the first key set without the person's keys
+    confirmed_at = models.DateTimeField(null=True, db_index=True)
+    confirmed_by = models.CharField(max_length=120, blank=True)  # empty: the server said so itself
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["departure", "server"], name="departure_host_once")]
+
+    def __str__(self) -> str:
+        return f"{self.departure}: {self.server}"

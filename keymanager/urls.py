@@ -2,13 +2,16 @@
 
 from django.urls import path
 
-from keymanager.views import access, fetching, groups, keys
+from keymanager.views import access, departures, fetching, groups, keys
 
 app_name = "keymanager"
 urlpatterns = [
     path("", access.overview, name="overview"),
     path("servers/<int:pk>/", access.server, name="server"),
     path("people/<int:pk>/", access.person, name="person"),
+    path("people/<int:pk>/departure/open.csv", departures.still_open_csv, name="departure_open"),
+    path("people/<int:pk>/departure/ask/", departures.ask_again, name="departure_ask"),
+    path("departures/hosts/<int:pk>/confirm/", departures.confirm, name="departure_confirm"),
     path("servers/<int:pk>/fetching/install/", fetching.install, name="install"),
     path("servers/<int:pk>/fetching/now/", fetching.fetch_now, name="fetch_now"),
     path("servers/<int:pk>/fetching/script/", fetching.script, name="install_script"),

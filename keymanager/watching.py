@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 from accounts.actors import Actor
 from accounts.models import User
 from accounts.registry import PersonFacts
+from keymanager import departures
 from keymanager.changes import check_change_coming, check_change_made
 from keymanager.models import Key
 from keymanager.revisions import touch
@@ -22,6 +23,8 @@ def person_changed(user: User, before: PersonFacts | None) -> None:
     """Somebody was made inactive or active, an admin or not: her keys count, or guard, differently."""
     if before is None or (before.is_active, before.is_admin) == (user.is_active, user.is_admin):
         return
+    if user.is_active:
+        departures.came_back(user)
     if not user.ssh_keys.exists():
         return
     names = names_of_people([user])

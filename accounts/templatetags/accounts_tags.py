@@ -7,8 +7,10 @@ from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from accounts.models import AuditEntry
+from accounts.verbs import verb_words
 
 register = template.Library()
+register.filter("verb_words", verb_words)
 
 
 @register.inclusion_tag("accounts/_history.html", takes_context=True)

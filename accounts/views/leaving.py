@@ -10,11 +10,18 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import leaving, registry
 from accounts.actors import actor_of
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from accounts.permissions import admin_required
 from accounts.services import NotAllowed
 from accounts.sessions import sessions_of
 from pages.answers import done, refused, show_page
+
+
+def was_offboarded(person: User) -> bool:
+    """Whether all access was taken away here; somebody may have been switched off by an edit only."""
+    kind = User._meta.label_lower
+    rows = AuditEntry.objects.filter(object_type=kind, object_id=str(person.pk), verb="user.offboard")
+    return rows.exists()
 
 
 @admin_required
@@ -41,5 +48,6 @@ def offboard(request: HttpRequest, pk: int) -> HttpResponse:
     data: dict[str, Any] = dict(facts)
     for part in parts:
         data |= part.data
-    context = {"person": person, "panels": panels, **facts}
+    begun = not person.is_active and was_offboarded(person)
+    context = {"person": person, "panels": panels, "begun": begun, **facts}
     return show_page(request, "accounts/offboard.html", context, data)

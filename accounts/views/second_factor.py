@@ -139,4 +139,4 @@ def reset(request: HttpRequest, pk: int) -> HttpResponse:
 def _show_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
     if wants_json(request):
         return JsonResponse({"ok": True, "recovery_codes": codes})
-    return render(request, "accounts/codes_made.html", {"codes": codes})
+    return render(request, "accounts/codes_made.html", {"codes": codes, "text": "\n".join(codes)})

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -34,9 +34,9 @@ def end_session(request: HttpRequest, number: str) -> HttpResponse:
     url = reverse("accounts:sessions")
     if kept.number_of(request.session.session_key or "") == number:
         return refused(request, _("This is the session that you are using: sign out instead."), url)
-    if services.end_session(actor_of(request), user_of(request), number):
-        return done(request, _("The session has ended."), url)
-    return refused(request, _("This session has ended already."), url, status=404)
+    if not services.end_session(actor_of(request), user_of(request), number):
+        raise Http404
+    return done(request, _("The session has ended."), url)
 
 
 @require_POST

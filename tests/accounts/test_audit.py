@@ -1,11 +1,17 @@
 """The audit trail's page and the history on other pages."""
 
+import csv
+import io
+import json
+
 import pytest
 from django.template import Context, Template
 
 from accounts import audit, services
 from accounts.actors import Actor
 from accounts.models import AuditEntry
+from accounts.verbs import verb_words
+from pages.csv_answers import cell_text
 
 JSON = {"Accept": "application/json"}
 
@@ -34,6 +40,11 @@ def test_the_newest_is_first(admin_client, trail):
         ("?what=user.change", ["user.change"]),
         ("?q=export", ["token.create"]),
         ("?q=203.0.113.5 change", ["user.change"]),
+        ("?q=made", ["token.create"]),  # said of it, not kept
+        ("?kind=accounts.apitoken", ["token.create"]),
+        ("?when=1", ["servers.check", "token.create", "user.change"]),
+        ("?until=2020-01-01", []),
+        ("?from=2020-01-01&who=ada", ["token.create", "user.change"]),
         ("?who=nobody", ["servers.check", "token.create", "user.change"]),
     ],
 )
@@ -57,7 +68,7 @@ def test_before_and_after_are_shown_and_escaped(admin_client, trail):
 def test_the_number_of_queries_does_not_grow(admin_client, trail, django_assert_max_num_queries):
     for number in range(60):
         audit.record(Actor.system("scheduler"), f"test.{number % 3}")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(10):
         admin_client.get("/audit/")
 
 
@@ -77,3 +88,52 @@ def test_unknown_values_become_text(admin):
     kept = AuditEntry.objects.get(pk=entry.pk).after or {}
     assert kept["user"] == admin.pk
     assert kept["when"].startswith("20")
+
+
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("session.begin", "signed in"),
+        ("server.change", "changed: server"),
+        ("backup_set.create", "made: backup set"),
+        ("new_room.new_thing", "new thing: new room"),
+        ("odd", "odd"),
+    ],
+)
+def test_verbs_are_shown_in_words_also_of_a_room_that_is_new(verb, words):
+    assert verb_words(verb) == words
+
+
+def test_the_page_says_it_in_words(admin_client, trail):
+    page = admin_client.get("/audit/").content.decode()
+    assert ">made an API token<" in page
+    assert ">changed: user<" in page
+
+
+@pytest.mark.parametrize("query", ["?from=yesterday", "?until=2026-02-31"])
+def test_what_is_no_day_is_refused(admin_client, query):
+    assert admin_client.get(f"/audit/{query}").status_code == 400
+
+
+def test_the_file_has_what_the_page_is_narrowed_to(admin_client, trail):
+    answer = admin_client.get("/audit/download/?what=user.change")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode())))
+    assert [(row["actor_name"], row["verb"], row["words"]) for row in rows] == [
+        ("ada", "user.change", "changed: user")
+    ]
+    assert json.loads(rows[0]["after"]) == {"full_name": "Mel <script>"}
+    answer = admin_client.get("/audit/download/?as=json")
+    lines = b"".join(answer.streaming_content).decode().splitlines()
+    assert [json.loads(line)["verb"] for line in lines] == ["servers.check", "token.create", "user.change"]
+
+
+def test_a_spreadsheet_takes_no_cell_for_a_formula(admin_client, admin):
+    audit.record(Actor(admin, '=HYPERLINK("http://evil.example")'), "a.b")
+    answer = admin_client.get("/audit/download/")
+    assert "'=HYPERLINK" in b"".join(answer.streaming_content).decode()
+    assert [cell_text(value) for value in ("+1", "-1", "@x", "x=1", None)] == ["'+1", "'-1", "'@x", "x=1", ""]
+
+
+def test_a_member_gets_no_file(member_client):
+    assert member_client.get("/audit/download/").status_code == 403

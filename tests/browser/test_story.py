@@ -49,7 +49,7 @@ def test_a_newcomer_lets_a_person_into_a_real_server_and_out_again(
     take_the_key_away(page, panel)
     assert comes_true(lambda: not lets_in(host, key)), "the person still gets in without the key"
     page.goto(f"{panel.url}/audit/")
-    expect(page.locator("main")).to_contain_text("key.delete")
+    expect(page.locator("main")).to_contain_text("deleted: key")
 
 
 def make_the_admin_account(page: Page, panel: Panel) -> None:

@@ -25,6 +25,9 @@ READING = {"GET", "HEAD", "OPTIONS"}
 # For everybody, with the methods that may be answered; all others are refused.
 PUBLIC = {
     "accounts:sign_in": {"GET", "HEAD", "POST"},  # an empty POST is refused with 422
+    "accounts:sign_in_code": set(),  # leads to sign-in until a password was right
+    "accounts:forgotten": {"GET", "HEAD", "POST"},
+    "accounts:new_password": {"GET", "HEAD", "POST"},  # 404 without a good link; the test's is one
     "accounts:setup": set(),  # leads to sign-in once there is an account
     "health": {"GET", "HEAD"},
     "git_hook": set(),  # a call without a signature is refused
@@ -38,6 +41,12 @@ OWN = {
     "accounts:theme",
     "accounts:profile",
     "accounts:password",
+    "accounts:two_factor",
+    "accounts:two_factor_confirm",
+    "accounts:recovery_codes",
+    "accounts:two_factor_off",
+    "accounts:sessions",
+    "accounts:end_other_sessions",
     "accounts:tokens",
     "accounts:new_token",
     "servers:list",
@@ -57,7 +66,13 @@ OWN = {
 
 REFUSED = {400, 401, 403, 404, 405}
 HIDDEN = {403, 404, 405}
-NOT_OURS = {"sessions.Session", "axes.AccessAttempt", "axes.AccessLog", "axes.AccessFailureLog"}
+NOT_OURS = {
+    "sessions.Session",
+    "accounts.Session",
+    "axes.AccessAttempt",
+    "axes.AccessLog",
+    "axes.AccessFailureLog",
+}
 
 
 @dataclass(frozen=True)

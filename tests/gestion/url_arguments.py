@@ -7,16 +7,21 @@ the member nor to the owner of another server.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from accounts.models import ApiToken, User
+from django.utils import timezone
+from django.utils.http import urlsafe_base64_encode
+
+from accounts.models import ApiToken, Session, User
+from accounts.password_links import link_for
 from backups.models import Backup, BackupRun, BackupSet, LeftData
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
 from jobs.models import Job
-from keymanager.models import FetchToken, Group, Key, OfferedKey
+from keymanager.models import Departure, DepartureHost, FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
 from samba.models import Share
@@ -78,6 +83,18 @@ def _key(world: World) -> Key:
 
 def _token(world: World) -> ApiToken:
     return ApiToken.objects.get_or_create(user=world.admin, name="export", digest="0" * 64)[0]
+
+
+def _session(world: World) -> Session:
+    later = timezone.now() + timedelta(days=1)
+    given = {"user": world.admin, "expire_date": later, "session_data": ""}
+    return Session.objects.get_or_create(session_key="a" * 32, defaults=given)[0]
+
+
+def _departed(world: World) -> DepartureHost:
+    gone = User.objects.get_or_create(username="gone", defaults={"is_active": False})[0]
+    departure = Departure.objects.get_or_create(person=gone)[0]
+    return DepartureHost.objects.get_or_create(departure=departure, server=world.server)[0]
 
 
 def _fetching(world: World) -> Server:
@@ -180,6 +197,11 @@ def _left(world: World) -> LeftData:
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
+    ("password/", "name"): lambda world: urlsafe_base64_encode(str(world.owner.pk).encode()),
+    ("password/", "token"): lambda world: link_for(world.owner, "reset").split("/")[-2],
+    ("profile/sessions/", "number"): lambda world: _session(world).number,
+    ("keymanager/people/<int:pk>/departure/", "pk"): lambda world: _departed(world).departure.person_id,
+    ("keymanager/departures/hosts/", "pk"): lambda world: _departed(world).pk,
     ("tokens/", "pk"): lambda world: _token(world).pk,
     ("jobs/", "pk"): lambda world: _job(world).pk,
     ("notifications/webhooks/", "pk"): lambda world: _webhook(world).pk,

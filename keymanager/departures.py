@@ -1,0 +1,170 @@
+"""Somebody has left: which servers held that person's keys, and which are known to hold them no more.
+
+A server is known to when it says, in a fetch after that moment, that it holds a key set without them. What it
+should hold is known by its ETag; nothing is taken for granted because a command ran without an error.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts import audit
+from accounts.actors import Actor
+from accounts.models import User
+from jobs.models import Job
+from jobs.run import Run
+from jobs.services import start_job
+from jobs.works import Retry
+from keymanager import pushing
+from keymanager.answers import contents
+from keymanager.models import Departure, DepartureHost
+from keymanager.paths import where
+from keymanager.touched import names_of_people
+from servers.models import Server
+
+DEPART = "keymanager.depart"
+WAIT_FOR_PUSH = 12.0  # seconds: the change itself has servers fetch, by a job of its own
+WAIT_FOR_WORD = 8.0  # seconds after a fetch until its report is in the database
+SOON = Retry(every=60, until_hours=24)
+
+
+class NotGoneYet(Exception):  # noqa: N818 - the job's outcome, told to a person
+    """Some servers have not said yet that they hold the keys no more; they are asked again."""
+
+
+def servers_holding(user: User) -> QuerySet[Server]:
+    """Those that may hold keys of this person: allowed there, and fetching from here, now or once."""
+    if not user.ssh_keys.exists():
+        return Server.objects.none()
+    rows = Server.objects.filter(keymanager_name__in=names_of_people([user]))
+    return rows.filter(Q(fetch_token__isnull=False) | Q(fetch_report__fetched_at__isnull=False)).order_by(
+        "name"
+    )
+
+
+def leaving(actor: Actor, user: User) -> Callable[[], Any]:
+    """Keep which servers hold the person's keys; what is returned sees to it that they go, and is called after."""
+    servers = list(servers_holding(user))
+    units: dict[int, list[str]] = defaultdict(list)
+    for path in where(user, servers):
+        if path.unix_user not in units[path.server.pk]:
+            units[path.server.pk].append(path.unix_user)
+    return lambda: _departed(actor, user, servers, units)
+
+
+def _departed(actor: Actor, user: User, servers: list[Server], units: dict[int, list[str]]) -> None:
+    should = contents({server.keymanager_name for server in servers})
+    departure, _new = Departure.objects.update_or_create(person=user, defaults={"at": timezone.now()})
+    departure.hosts.all().delete()
+    DepartureHost.objects.bulk_create(
+        DepartureHost(
+            departure=departure,
+            server=server,
+            unix_users=sorted(units[server.pk]),
+            etag=should[server.keymanager_name].etag,
+        )
+        for server in servers
+    )
+    if servers:
+        departure.job = start_job(
+            actor, DEPART, _("See that the keys of %s are gone") % user, {"departure": departure.pk},
+            subject=user, retry=SOON, delay=pushing.COALESCE,
+        )  # fmt: skip
+        departure.save(update_fields=["job"])
+
+
+def came_back(user: User) -> None:
+    """The account is switched on again: nothing is to be gone any more."""
+    Departure.objects.filter(person=user).delete()
+
+
+def open_hosts(departure: Departure | None = None) -> list[DepartureHost]:
+    """Those not known to be without the keys, of one departure or of all; saves those that now are."""
+    rows = DepartureHost.objects.filter(confirmed_at=None).select_related(
+        "departure", "server__fetch_report", "server__fetch_token"
+    )
+    hosts = list(rows.filter(departure=departure) if departure else rows)
+    still: list[DepartureHost] = []
+    for host, gone_at in zip(hosts, gone_since(hosts), strict=True):
+        if gone_at is None:
+            still.append(host)
+        else:
+            DepartureHost.objects.filter(pk=host.pk, confirmed_at=None).update(confirmed_at=gone_at)
+    return still
+
+
+def gone_since(hosts: Iterable[DepartureHost]) -> list[Any]:
+    """When each server said that it holds the keys no more; None for one that has not. Writes nothing."""
+    rows = list(hosts)
+    should = contents({host.server.keymanager_name for host in rows if host.confirmed_at is None})
+    return [host.confirmed_at or _said(host, should) for host in rows]
+
+
+def _said(host: DepartureHost, should: dict[str, Any]) -> Any:
+    report = getattr(host.server, "fetch_report", None)
+    if (
+        report is None
+        or report.fetched_at is None
+        or report.fetched_at <= host.departure.at
+        or report.problem
+    ):
+        return None
+    content = should.get(host.server.keymanager_name)
+    good = {host.etag, content.etag if content else host.etag}
+    return report.fetched_at if report.holds in good else None
+
+
+@transaction.atomic
+def confirm_by_hand(actor: Actor, host: DepartureHost) -> None:
+    """An admin has looked: the keys are not on this server."""
+    if DepartureHost.objects.filter(pk=host.pk, confirmed_at=None).update(
+        confirmed_at=timezone.now(), confirmed_by=actor.name
+    ):
+        audit.record(actor, "departure.confirm", host.server, after={"person": str(host.departure.person)})
+
+
+def ask_again(actor: Actor, departure: Departure) -> Job:
+    """Have the servers that are still open fetch now, without waiting for the next try."""
+    return pushing.fetch_now(actor, [host.server for host in open_hosts(departure) if _fetches(host)])
+
+
+def depart(run: Run, departure: int) -> None:
+    """The work: until every server that fetches has said that the keys are gone. Raises NotGoneYet."""
+    row = Departure.objects.filter(pk=departure).first()
+    if row is None:  # the person is back, or deleted
+        return
+    total = row.hosts.count()
+    if run.attempt == 1 and settings.KEYS_PUSH and not _wait(run, row, total, WAIT_FOR_PUSH):
+        return
+    pushing.run_on(run, [host.server for host in open_hosts(row) if _fetches(host)])
+    left = _wait(run, row, total, WAIT_FOR_WORD)
+    if left:
+        names = ", ".join(str(host.server) for host in left[:10])
+        words = ngettext(
+            "%d server has not confirmed yet: ", "%d servers have not confirmed yet: ", len(left)
+        )
+        raise NotGoneYet(words % len(left) + names)
+
+
+def _wait(run: Run, departure: Departure, total: int, seconds: float) -> list[DepartureHost]:
+    """Those that are open still after so many seconds, or none as soon as none is."""
+    until = time.monotonic() + seconds
+    while True:
+        left = [host for host in open_hosts(departure) if _fetches(host)]
+        run.progress(total - len(left), total)
+        if not left or time.monotonic() > until:
+            return left
+        run.check_stop()
+        time.sleep(0.5)
+
+
+def _fetches(host: DepartureHost) -> bool:
+    return getattr(host.server, "fetch_token", None) is not None

@@ -1,0 +1,195 @@
+"""Somebody leaves: what is taken away, and what counts as gone."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import leaving, services
+from accounts.actors import Actor
+from accounts.models import ApiToken, AuditEntry, User
+from keymanager import departures
+from keymanager.answers import contents
+from keymanager.models import Departure, DepartureHost, FetchReport
+from pages.second_word import SecondWordNeeded, second_word
+from servers.models import Server
+from tests.keymanager.fetchers import fetching_server, let_in
+from tests.keymanager.test_fetching import HOSTS, run_of
+
+pytestmark = [pytest.mark.django_db]
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture(autouse=True)
+def quick(settings):
+    settings.SERVERS_TRANSPORT = "tests.keymanager.test_fetching.MemoryTransport"
+    settings.KEYS_PUSH = False
+    HOSTS.clear()
+
+
+@pytest.fixture
+def fleet(admin) -> tuple[User, list[Server]]:
+    """Two servers that fetch and hold what they should; Dora's keys are on both, an admin's too."""
+    rows = [fetching_server(name, "root")[0] for name in ("web1", "web2")]
+    dora = let_in(rows[0], "dora", "laptop")
+    dora.key_groups.get().allowed_servers.add(rows[1])
+    for row in rows:
+        fetched(row)
+    return dora, rows
+
+
+def fetched(server: Server, ago: float = 0, holds: str = "") -> None:
+    """As the endpoint notes a fetch."""
+    etag = holds or contents({server.keymanager_name})[server.keymanager_name].etag
+    at = timezone.now() - timedelta(seconds=ago)
+    FetchReport.objects.update_or_create(
+        server=server, defaults={"fetched_at": at, "status": 304, "holds": etag, "problem": ""}
+    )
+
+
+def take(admin: User, person: User) -> None:
+    with second_word():
+        leaving.take_access(Actor(admin, "ada"), person)
+
+
+def still_open() -> list[str]:
+    return [host.server.name for host in departures.open_hosts()]
+
+
+def test_everything_ends_at_once_and_the_trail_says_what(admin, fleet):
+    dora, _rows = fleet
+    dora.set_password("correct horse battery")
+    dora.save()
+    client = Client()
+    client.force_login(dora)
+    services.create_token(Actor(dora, "dora"), dora, name="x", days=None)
+    take(admin, dora)
+    dora.refresh_from_db()
+    assert not dora.is_active
+    assert not dora.has_usable_password()
+    assert client.get("/").status_code == 302
+    assert not ApiToken.objects.exists()
+    entry = AuditEntry.objects.get(verb="user.offboard")
+    assert entry.before == {"is_active": True, "sessions": 1, "api_tokens": 1}
+    assert all(len(content.parts) == 1 for content in contents({"web1", "web2"}).values())
+
+
+def test_a_server_is_open_until_it_says_itself_that_it_holds_them_no_more(admin, fleet):
+    dora, (web1, _web2) = fleet
+    take(admin, dora)
+    assert still_open() == ["web1", "web2"]
+    fetched(web1)
+    assert still_open() == ["web2"]
+    fetched(web1, holds="0" * 40)  # it went on to something else: what was confirmed stays so
+    assert still_open() == ["web2"]
+
+
+def test_a_fetch_from_before_or_of_the_old_keys_confirms_nothing(admin, fleet):
+    dora, (web1, web2) = fleet
+    old = contents({"web1"})["web1"].etag
+    take(admin, dora)
+    fetched(web1, holds=old)
+    fetched(web2, ago=30)
+    FetchReport.objects.filter(server=web2).update(holds=contents({"web2"})["web2"].etag)
+    assert still_open() == ["web1", "web2"]
+
+
+def test_a_fetch_that_ended_with_a_problem_confirms_nothing(admin, fleet):
+    dora, (web1, _web2) = fleet
+    take(admin, dora)
+    fetched(web1)
+    FetchReport.objects.filter(server=web1).update(problem="disk full")
+    assert "web1" in still_open()
+
+
+def test_the_page_tells_host_by_host_and_the_open_ones_come_as_a_file(admin, admin_client, fleet):
+    dora, (web1, web2) = fleet
+    page = f"/users/{dora.pk}/offboard/"
+    assert "Take all access away" in admin_client.get(page).content.decode()
+    assert admin_client.post(page).status_code == 409  # nobody else would be root there: the second word
+    assert admin_client.post(page, {"confirm_lockout": "on"}).headers["Location"] == page
+    fetched(web1)
+    found = admin_client.get(page, headers=JSON).json()
+    assert found["open"] == 1
+    assert [(row["server"], bool(row["gone_at"])) for row in found["hosts"]] == [
+        ("web2", False),
+        ("web1", True),
+    ]
+    assert found["hosts"][0]["unix_users"] == ["root"]
+    html = admin_client.get(page).content.decode()
+    assert "not yet confirmed" in html
+    table = admin_client.get(f"/keymanager/people/{dora.pk}/departure/open.csv")
+    text = b"".join(table.streaming_content).decode()
+    assert "web2" in text
+    assert "web1" not in text
+    fetched(web2)
+    assert "gone everywhere" in admin_client.get(page).content.decode()
+
+
+def test_looking_at_the_page_takes_as_many_queries_for_many_servers(
+    admin, admin_client, fleet, django_assert_max_num_queries
+):
+    dora, _rows = fleet
+    for number in range(20):
+        server = fetching_server(f"more{number}", "root")[0]
+        dora.key_groups.get().allowed_servers.add(server)
+    take(admin, dora)
+    with django_assert_max_num_queries(40):
+        admin_client.get(f"/users/{dora.pk}/offboard/")
+
+
+def test_the_job_asks_who_is_down_again_and_says_who(admin, fleet):
+    dora, (web1, web2) = fleet
+    take(admin, dora)
+    departure = Departure.objects.get()
+    assert departure.job is not None
+    assert departure.job.retry_seconds
+    run = run_of(departures.DEPART)
+    fetched(web1)
+    with pytest.raises(departures.NotGoneYet, match=r"1 server .*web2"):
+        departures.depart(run, departure.pk)
+    fetched(web2)
+    departures.depart(run, departure.pk)
+    assert still_open() == []
+
+
+def test_an_admin_says_that_he_looked(admin, admin_client, fleet):
+    dora, _rows = fleet
+    take(admin, dora)
+    host = DepartureHost.objects.all()[0]
+    admin_client.post(f"/keymanager/departures/hosts/{host.pk}/confirm/")
+    host.refresh_from_db()
+    assert host.confirmed_by == "ada"
+    assert AuditEntry.objects.filter(verb="departure.confirm").exists()
+
+
+def test_switched_on_again_nothing_is_awaited_and_nobody_can_sign_in_by_it(admin, fleet):
+    dora, _rows = fleet
+    take(admin, dora)
+    services.change_user(Actor(admin, "ada"), User.objects.get(pk=dora.pk), is_active=True)
+    assert not Departure.objects.exists()
+    assert not User.objects.get(pk=dora.pk).has_usable_password()
+
+
+def test_the_last_way_in_is_not_taken_without_a_second_word(admin, fleet):
+    dora, _rows = fleet
+    with pytest.raises(SecondWordNeeded):
+        leaving.take_access(Actor(admin, "ada"), dora)
+    assert User.objects.get(pk=dora.pk).is_active
+    assert not Departure.objects.exists()
+
+
+def test_nobody_takes_the_own_access_away(admin):
+    with pytest.raises(services.NotAllowed):
+        leaving.take_access(Actor(admin, "ada"), admin)
+
+
+def test_somebody_switched_off_before_can_still_be_followed(admin, fleet):
+    dora, (web1, _web2) = fleet
+    with second_word():
+        services.change_user(Actor(admin, "ada"), dora, is_active=False)
+    take(admin, dora)
+    assert still_open() == ["web1", "web2"]
+    fetched(web1)
+    assert still_open() == ["web2"]
