@@ -1,4 +1,4 @@
-"""Follow a preview, a restore or a verification on its backup server: begin or find it, to its end, and write that down."""
+"""Follow a preview, a restore or a verification on its backup server to its end, and write down how it ended."""
 
 import time
 from typing import Any
@@ -128,7 +128,7 @@ class TaskFollower:
         )
 
     def _finish(self, state: TaskState, code: str, words: str, look: Look) -> None:
-        end_task(self.task, state, code, words, look, self.tail.decode(errors="replace"))
+        end_task(self.task, state, code, words, look=look, output=self.tail.decode(errors="replace"))
         runner.forget(self.host, self.name)
 
     def _tell(self, look: Look) -> None:
@@ -154,6 +154,7 @@ def end_task(
     state: TaskState,
     code: str = "",
     words: str = "",
+    *,
     look: Look | None = None,
     output: str = "",
 ) -> bool:

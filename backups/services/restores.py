@@ -121,9 +121,13 @@ def _check(restore: Restore) -> None:
             ) from error
         for hop in way:
             if not hop.host_keys:
-                raise RestoreRefused(_("No host key of %s is accepted yet, so nothing logs in there.") % hop.name)
+                raise RestoreRefused(
+                    _("No host key of %s is accepted yet, so nothing logs in there.") % hop.name
+                )
     if not restore.folder and target.pk != backup.source_id:
-        raise RestoreRefused(_("Choose a folder: only the server that it came from has a place where it was."))
+        raise RestoreRefused(
+            _("Choose a folder: only the server that it came from has a place where it was.")
+        )
     folder = target_folder(restore).decode(errors="surrogateescape")
     rows = (*Backup.objects.filter(destination=target), *LeftData.objects.filter(destination=target))
     for row in rows:

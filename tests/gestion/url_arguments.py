@@ -11,7 +11,12 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import ApiToken, User
-from backups.models import Backup, BackupRun, BackupSet, LeftData
+from backups.models import (
+    Backup,
+    BackupRun,
+    BackupSet,
+    LeftData,
+)
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
