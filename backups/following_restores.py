@@ -146,7 +146,7 @@ class TaskFollower:
     def _save(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self.task, name, value)
-        type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)  # type: ignore[attr-defined]
+        type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)
 
 
 def end_task(
@@ -168,7 +168,7 @@ def end_task(
             if name in look.facts:
                 fields["figures"][name] = look.facts[name]
     with transaction.atomic():
-        rows = type(task).objects.filter(pk=task.pk, state=task.state)  # type: ignore[attr-defined]
+        rows = type(task).objects.filter(pk=task.pk, state=task.state)
         if not rows.update(**fields):
             return False
         was_looking = task.state == TaskState.LOOKING
