@@ -199,9 +199,9 @@ def look_after(task: Restore | Verification) -> None:
         if fresh is None or (fresh.job and not fresh.job.ended):
             return
         job = fresh.job
-        if job and job.state == JobState.FAILED and job.ended_at:
-            if timezone.now() - job.ended_at < timedelta(minutes=5):
-                return  # a fault of ours must not become a flood of jobs
+        failed_at = job.ended_at if job and job.state == JobState.FAILED else None
+        if failed_at and timezone.now() - failed_at < timedelta(minutes=5):
+            return  # a fault of ours must not become a flood of jobs
         _follow(fresh)
 
 

@@ -171,7 +171,8 @@ def _copy(world: World) -> Backup:
     backup = _backup(world)
     BackupState.objects.get_or_create(backup=backup, defaults={"copies": [["hourly.0", 1795000000]]})
     copy = {"backup": backup, "at": 1795000000}
-    CopyFolder.objects.get_or_create(**copy, path="", defaults={"read_at": timezone.now()})
+    for path in ("", "ZXRj"):
+        CopyFolder.objects.get_or_create(**copy, path=path, defaults={"read_at": timezone.now()})
     return backup
 
 
