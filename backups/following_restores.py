@@ -149,6 +149,10 @@ class TaskFollower:
         type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)
 
 
+def _told(task: Restore | Verification) -> dict[str, Any]:
+    return {name: value for name, value in task.figures.items() if name != "rsync_code"}
+
+
 def end_task(
     task: Restore | Verification,
     state: TaskState,
@@ -179,6 +183,6 @@ def end_task(
                 Actor(task.owner, task.asked_by or "scheduler"),
                 f"backup.{kind}_end",
                 task.backup,
-                after={kind: task.pk, "state": state.value, "code": code, **task.figures},
+                after={kind: task.pk, "state": state.value, "code": code, **_told(task)},
             )
     return True

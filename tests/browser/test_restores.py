@@ -44,7 +44,7 @@ def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
         key = {"key": str(lab_key.path), "public": lab_key.public}
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
         panel.manage("shell", "-c", BACKUP)
-        asked = "from backups.models import BackupState; print(BackupState.objects.filter(good_at__isnull=False).count())"
+        asked = "from backups.models import BackupRun; print(BackupRun.objects.filter(state='done').count())"
         wait_for(lambda: panel.manage("shell", "-c", asked).strip().endswith("1"), 60, panel.log)
         yield panel
 
