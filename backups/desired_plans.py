@@ -102,6 +102,7 @@ def hops_of(way: tuple[Hop, ...]) -> list[dict[str, object]]:
 
 
 def keys_of(way: tuple[Hop, ...]) -> list[tuple[str, str]]:
+    """The pinned host keys of the way, each with the name under which it counts."""
     return [(hop.name, key) for hop in way for key in hop.host_keys]
 
 

@@ -1,4 +1,4 @@
-"""Follow a preview, a restore or a verification on its backup server: begin or find it, to its end, and write that down."""
+"""Follow a preview, a restore or a verification on its backup server to its end, and write down how it ended."""
 
 import time
 from typing import Any
@@ -128,7 +128,7 @@ class TaskFollower:
         )
 
     def _finish(self, state: TaskState, code: str, words: str, look: Look) -> None:
-        end_task(self.task, state, code, words, look, self.tail.decode(errors="replace"))
+        end_task(self.task, state, code, words, look=look, output=self.tail.decode(errors="replace"))
         runner.forget(self.host, self.name)
 
     def _tell(self, look: Look) -> None:
@@ -146,7 +146,11 @@ class TaskFollower:
     def _save(self, **fields: Any) -> None:
         for name, value in fields.items():
             setattr(self.task, name, value)
-        type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)  # type: ignore[attr-defined]
+        type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)
+
+
+def _told(task: Restore | Verification) -> dict[str, Any]:
+    return {name: value for name, value in task.figures.items() if name != "rsync_code"}
 
 
 def end_task(
@@ -154,6 +158,7 @@ def end_task(
     state: TaskState,
     code: str = "",
     words: str = "",
+    *,
     look: Look | None = None,
     output: str = "",
 ) -> bool:
@@ -167,7 +172,7 @@ def end_task(
             if name in look.facts:
                 fields["figures"][name] = look.facts[name]
     with transaction.atomic():
-        rows = type(task).objects.filter(pk=task.pk, state=task.state)  # type: ignore[attr-defined]
+        rows = type(task).objects.filter(pk=task.pk, state=task.state)
         if not rows.update(**fields):
             return False
         was_looking = task.state == TaskState.LOOKING
@@ -178,6 +183,6 @@ def end_task(
                 Actor(task.owner, task.asked_by or "scheduler"),
                 f"backup.{kind}_end",
                 task.backup,
-                after={kind: task.pk, "state": state.value, "code": code, **task.figures},
+                after={kind: task.pk, "state": state.value, "code": code, **_told(task)},
             )
     return True

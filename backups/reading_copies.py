@@ -3,7 +3,6 @@
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -59,7 +58,9 @@ tail -c "+$7" "$name" | head -c "$8"
 """
 )
 REFUSALS = {
-    11: gettext_lazy("%(folder)s on %(server)s does not have the marker of this backup: is its disk mounted?"),
+    11: gettext_lazy(
+        "%(folder)s on %(server)s does not have the marker of this backup: is its disk mounted?"
+    ),
     12: gettext_lazy("This copy is not there any more: it was rotated away."),
     13: gettext_lazy("This folder is not in the copy, or it lies behind a symbolic link."),
     14: gettext_lazy("There is no such file in the copy. Only plain files can be downloaded."),
@@ -108,7 +109,7 @@ def read_folder(host: Host, backup: Backup, at: int, copy: str, path: bytes) -> 
 
     Raises NotInCopy, HostError.
     """
-    said = _ask(host, FOLDER, backup, at, copy, path, str(MOST_ENTRIES))
+    said = _ask(host, FOLDER, _Place(backup, at, path, copy), str(MOST_ENTRIES))
     count, _line, records = said.out.partition(b"\n")
     entries = [_entry(record, path) for record in records.split(b"\0") if record]
     return int(count), sorted(entries, key=lambda entry: (entry.kind != "d", entry.name.casefold()))
@@ -130,27 +131,35 @@ def _entry(record: bytes, folder: bytes) -> Entry:
 
 def file_size(host: Host, backup: Backup, at: int, path: bytes) -> int:
     """The bytes of a plain file of a copy. Raises NotInCopy, HostError."""
-    return int(_part(host, backup, at, path, 0, 0))
+    return int(_part(host, _Place(backup, at, parent_of(path)), name_of(path), 0, 0))
 
 
 def file_part(host: Host, backup: Backup, at: int, path: bytes, start: int) -> bytes:
     """At most CHUNK bytes of a plain file from byte `start` on. Raises NotInCopy, HostError."""
-    return _part(host, backup, at, path, start + 1, CHUNK)
+    return _part(host, _Place(backup, at, parent_of(path)), name_of(path), start + 1, CHUNK)
 
 
-def _part(host: Host, backup: Backup, at: int, path: bytes, first: int, most: int) -> bytes:
-    words = (_base64(name_of(path)), str(first), str(most))
-    return _ask(host, FILE, backup, at, "", parent_of(path), *words).out
+@dataclass(frozen=True)
+class _Place:
+    """A folder in the copy of a time; the copy's name, where it is known, only makes it be found sooner."""
+
+    backup: Backup
+    at: int
+    folder: bytes
+    copy: str = "-"
 
 
-def _ask(
-    host: Host, script: str, backup: Backup, at: int, copy: str, folder: bytes, *words: str
-) -> Result:
-    argv = ["sh", "-c", script, "sh", backup.destination_folder, str(backup.uuid), copy or "-"]
-    said = host.run([*argv, str(at), _base64(folder), *words], timeout=READ_SECONDS)
+def _part(host: Host, place: _Place, name: bytes, first: int, most: int) -> bytes:
+    return _ask(host, FILE, place, _base64(name), str(first), str(most)).out
+
+
+def _ask(host: Host, script: str, place: _Place, *words: str) -> Result:
+    backup = place.backup
+    argv = ["sh", "-c", script, "sh", backup.destination_folder, str(backup.uuid), place.copy]
+    said = host.run([*argv, str(place.at), _base64(place.folder), *words], timeout=READ_SECONDS)
     if said.code in REFUSALS:
-        words_ = {"folder": backup.destination_folder, "server": backup.destination}
-        raise NotInCopy(str(REFUSALS[said.code]) % words_)
+        told = {"folder": backup.destination_folder, "server": backup.destination}
+        raise NotInCopy(str(REFUSALS[said.code]) % told)
     return said.check()
 
 

@@ -128,7 +128,7 @@ def changes_of(output: bytes) -> list[list[str]]:
 
 
 def change_words(what: str) -> tuple[str, str]:
-    """What a change is, for people, and its kind: new, changed, deleted, attributes. See rsync(1), --itemize-changes."""
+    """What a change is, for people, and its kind. See rsync(1), --itemize-changes."""
     if what.startswith("*deleting"):
         return _("deleted"), "deleted"
     if "+++" in what:

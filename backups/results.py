@@ -30,6 +30,11 @@ class Copy:
     name: str
     made_at: datetime
 
+    @property
+    def seconds(self) -> int:
+        """When it was made in seconds since 1970, which is how URLs name it."""
+        return int(self.made_at.timestamp())
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -38,7 +38,12 @@ def read(run: Run, *, folder: int) -> None:
         row.error = sentence(error) if isinstance(error, HostError) else str(error)
         row.save(update_fields=["error"])
         raise
-    row.total, row.entries, row.read_at, row.error = total, [asdict(one) for one in entries], timezone.now(), ""
+    row.total, row.entries, row.read_at, row.error = (
+        total,
+        [asdict(one) for one in entries],
+        timezone.now(),
+        "",
+    )
     row.save(update_fields=["total", "entries", "read_at", "error"])
 
 

@@ -86,9 +86,9 @@ push() { # TARGET(base64) ITEM(base64 or -) HOW MODES OPTION…: rsync from here
   rm -f "$dir/rsync.code"
   {
     rsync -aHAXSx --numeric-ids --protect-args --outbuf=L --timeout="$w_stall" "$@" \
-      --rsync-path="sh -c '$TO' gestion-restore $to $what $words $how rsync" -e "$rsh" "./$name" target:./ >"$out"
+      --rsync-path="sh -c '$TO' gestion-restore $to $what $words $how rsync" -e "$rsh" "./$name" source:./ >"$out"
     echo $? >"$dir/rsync.code"
-  } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" >>"$dir/output"
+  } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" | grep --line-buffered -v '^gestion-restore:' >>"$dir/output"
   read -r rsync_code <"$dir/rsync.code"
   note rsync_code "$rsync_code"
   note refused "$(sed -n 's/^gestion-restore: \([a-su-z][a-z]* [0-9]*\)$/\1/p' "$dir/errors" | tail -n 1)"

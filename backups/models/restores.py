@@ -27,7 +27,9 @@ class CopyFolder(models.Model):
     """A folder of a copy as it was read last. Copies do not change, so it stays true as long as the copy is there."""
 
     backup = models.ForeignKey(Backup, on_delete=models.CASCADE, related_name="folders_read")
-    at = models.PositiveBigIntegerField()  # when the copy was made, in seconds since 1970: names of copies move on
+    at = (
+        models.PositiveBigIntegerField()
+    )  # when the copy was made, in seconds since 1970: names of copies move on
     path = models.TextField(blank=True)  # as inside_copies.token_of
     read_at = models.DateTimeField(null=True)  # None while it is being read
     error = models.TextField(blank=True)
@@ -68,7 +70,9 @@ class CopyTask(models.Model):
     at = models.PositiveBigIntegerField()  # the copy, as CopyFolder.at
     copy = models.CharField(max_length=40)  # its name when it was asked for
     asked_by = models.CharField(max_length=120, blank=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     asked_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=TaskState, default=TaskState.RUNNING)
     started_at = models.DateTimeField(null=True)
@@ -197,5 +201,16 @@ def readable_by(user: "User") -> models.QuerySet[Backup]:
 
 def facts_of_task(task: CopyTask) -> dict[str, Any]:
     """A restore or a verification in plain values, for programs."""
-    names = ("at", "copy", "asked_by", "asked_at", "state", "started_at", "ended_at", "code", "error", "figures")
+    names = (
+        "at",
+        "copy",
+        "asked_by",
+        "asked_at",
+        "state",
+        "started_at",
+        "ended_at",
+        "code",
+        "error",
+        "figures",
+    )
     return {name: getattr(task, name) for name in names}

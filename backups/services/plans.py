@@ -97,7 +97,10 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData:
     now = _fresh(backup)
     if now.runs.filter(state=RunState.RUNNING).exists():
         raise NotNow(_("A run of this backup is at work: stop it first."))
-    if now.restores.filter(state__in=AT_WORK).exists() or now.verifications.filter(state__in=AT_WORK).exists():
+    if (
+        now.restores.filter(state__in=AT_WORK).exists()
+        or now.verifications.filter(state__in=AT_WORK).exists()
+    ):
         raise NotNow(_("Somebody restores from this backup, or it is being verified: stop that first."))
     facts = facts_of(now)
     state = BackupState.objects.filter(backup=now).values(*REMEMBERED).first()

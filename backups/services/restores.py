@@ -121,13 +121,17 @@ def _check(restore: Restore) -> None:
             ) from error
         for hop in way:
             if not hop.host_keys:
-                raise RestoreRefused(_("No host key of %s is accepted yet, so nothing logs in there.") % hop.name)
+                raise RestoreRefused(
+                    _("No host key of %s is accepted yet, so nothing logs in there.") % hop.name
+                )
     if not restore.folder and target.pk != backup.source_id:
-        raise RestoreRefused(_("Choose a folder: only the server that it came from has a place where it was."))
+        raise RestoreRefused(
+            _("Choose a folder: only the server that it came from has a place where it was.")
+        )
     folder = target_folder(restore).decode(errors="surrogateescape")
-    rows = (*Backup.objects.filter(destination=target), *LeftData.objects.filter(destination=target))
-    for row in rows:
-        copies = row.destination_folder if isinstance(row, Backup) else row.folder
+    theirs = Backup.objects.filter(destination=target).values_list("destination_folder", flat=True)
+    left = LeftData.objects.filter(destination=target).values_list("folder", flat=True)
+    for copies in (*theirs, *left):
         if inside(folder, copies) or (restore.delete_extra and overlap(folder, copies)):
             raise RestoreRefused(
                 _("The copies of a backup lie in %(folder)s on %(server)s: nothing is restored there.")
@@ -175,7 +179,7 @@ def verify_due() -> list[Verification]:
 def stop_task(actor: Actor, task: Restore | Verification) -> None:
     """Stop it, on the backup server too. Raises RunRefused."""
     with transaction.atomic():
-        rows = type(task).objects.filter(pk=task.pk, state__in=AT_WORK)  # type: ignore[attr-defined]
+        rows = type(task).objects.filter(pk=task.pk, state__in=AT_WORK)
         if not rows.update(stop_asked_at=timezone.now(), stop_asked_by=actor.name):
             raise RunRefused(_("This has ended already."))
         record(actor, "backup.stop", task.backup, after={task._meta.model_name or "": task.pk})
@@ -190,12 +194,13 @@ def stop_task(actor: Actor, task: Restore | Verification) -> None:
 def look_after(task: Restore | Verification) -> None:
     """Give what is at work, and whose job has ended, another job."""
     with transaction.atomic():
-        rows = type(task).objects.select_for_update(of=("self",))  # type: ignore[attr-defined]
+        rows = type(task).objects.select_for_update(of=("self",))
         fresh = rows.filter(pk=task.pk, state__in=AT_WORK).first()
         if fresh is None or (fresh.job and not fresh.job.ended):
             return
-        failed = fresh.job is not None and fresh.job.state == JobState.FAILED
-        if failed and fresh.job.ended_at and timezone.now() - fresh.job.ended_at < timedelta(minutes=5):
+        job = fresh.job
+        failed_at = job.ended_at if job and job.state == JobState.FAILED else None
+        if failed_at and timezone.now() - failed_at < timedelta(minutes=5):
             return  # a fault of ours must not become a flood of jobs
         _follow(fresh)
 
@@ -203,7 +208,7 @@ def look_after(task: Restore | Verification) -> None:
 def look_after_all() -> None:
     """Find restores and verifications that nobody follows; forget folders that were read long ago."""
     for model in (Restore, Verification):
-        for task in model.objects.filter(state__in=AT_WORK).select_related("job"):  # type: ignore[attr-defined]
+        for task in model.objects.filter(state__in=AT_WORK).select_related("job"):
             if task.job is None or task.job.ended:
                 look_after(task)
     CopyFolder.objects.filter(read_at__lt=timezone.now() - FOLDERS_KEPT).delete()

@@ -11,10 +11,12 @@ from backups.desired_plans import KIND
 from backups.graphs import Graph, Point, graph
 from backups.letting_in import missing
 from backups.models import Backup
+from backups.models.restores import readable_by
 from backups.models.runs import WRONG
 from backups.results import seconds_of, summaries
 from backups.services import plans as services
 from backups.trying import STEPS, Answer, verdict
+from backups.verifying import verified
 from backups.views.common import backup_json, visible_backup
 from jobs.models import ENDED, Job, seconds_said
 from pages.answers import done, show_page, wants_json
@@ -30,7 +32,15 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_backup(request, pk)
     summary = summaries([row])[row.pk]
     answers = [Answer(**answer) for answer in row.tried or ()]
-    data = {**backup_json(row, summary), "tried": row.tried, "tried_at": row.tried_at}
+    checked = verified([row])[row.pk]
+    data = {
+        **backup_json(row, summary),
+        "tried": row.tried,
+        "tried_at": row.tried_at,
+        "verified_at": checked.good_at,
+        "verification_red": checked.red,
+        "copies_there": [{"name": copy.name, "at": copy.seconds} for copy in summary.copies],
+    }
     if wants_json(request):
         return show_page(request, "", {}, data)
     jobs = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
@@ -43,6 +53,8 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
         "verdict": verdict(answers) if answers else "",
         "graphs": graphs_of(row),
+        "verified": checked,
+        "can_read": readable_by(user_of(request)).filter(pk=row.pk).exists(),
         "missing": missing(row) if user_of(request).is_admin and not _lets_in(answers) else None,
     }
     return show_page(request, "backups/backup.html", context)

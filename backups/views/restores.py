@@ -95,7 +95,10 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
         "counted": sum(row.counts.values()),
     }
     return show_page(
-        request, "backups/restore.html", context, {**restore_json(row), "changes": row.changes, "output": row.output}
+        request,
+        "backups/restore.html",
+        context,
+        {**restore_json(row), "changes": row.changes, "output": row.output},
     )
 
 

@@ -128,7 +128,10 @@ def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseB
         words = sentence(error) if isinstance(error, HostError) else str(error)
         return refused(request, words, _url("copy_folder", backup, at, token_of(parent_of(where))))
     record(
-        actor_of(request), "backup.download", backup, after={"file": shown(where), "copy": copy, "bytes": size}
+        actor_of(request),
+        "backup.download",
+        backup,
+        after={"file": shown(where), "copy": copy, "bytes": size},
     )
     headers = {
         "Content-Length": str(size),

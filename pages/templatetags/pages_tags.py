@@ -17,8 +17,8 @@ register = template.Library()
 # A state is always a word and a colour; the words are the models' own labels.
 COLOURS = {
     "green": {"in_sync", "done", "sent", "ok", "current", "active", "pinned", "reachable", "success"},
-    "yellow": {"waiting", "stale", "drifted", "warning", "unknown", "stopped", "offered", "behind"},
-    "blue": {"running", "applying", "info", "checking", "undoing"},
+    "yellow": {"waiting", "stale", "drifted", "warning", "unknown", "stopped", "offered", "behind", "ready"},
+    "blue": {"running", "applying", "info", "checking", "undoing", "looking"},
     "red": {
         "failed",
         "unreachable",

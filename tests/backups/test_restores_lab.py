@@ -8,7 +8,7 @@ from backups.reading_copies import NotInCopy, copies_of, file_part, file_size, r
 from backups.services import restores as services
 from pages import second_word
 from servers.connect import connect
-from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, _row, ground, sh, state
+from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, _row, ground, sh, state
 from tests.backups.test_runs_lab import TREE, listing
 from tests.jobs.working import work_off
 
@@ -19,7 +19,8 @@ cd /srv/tree
 rm -r d1 d20 ./-rf "$(printf 'new\nline')"
 echo changed >d9/f9; chmod 777 d4/f4; setfacl -b d6; setfattr -x user.note d7/f7
 rm "$(printf 'invalid-\377\376-utf8')" sparse
-printf '3 4 some texT\n' >d3/f4.new; touch -r d3/f4 d3/f4.new; cat d3/f4.new >d3/f4; touch -r d3/f4.new d3/f4; rm d3/f4.new
+printf '3 4 some texT\n' >d3/f4.new; touch -r d3/f4 d3/f4.new
+cat d3/f4.new >d3/f4; touch -r d3/f4.new d3/f4; rm d3/f4.new
 rm pipe absolute; ln -s /etc/hostname absolute
 """
 
@@ -69,7 +70,7 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
     sh(place.here, SPOIL, check=True)
     sh(place.here, "echo extra >/srv/tree/extra")
     row = look(backup, at)
-    said = dict((name, what) for what, name in row.changes)
+    said = {name: what for what, name in row.changes}
     assert said["-rf"].startswith("<f+++")
     assert said["new\\x0aline"].startswith("<f+++")
     assert said["d3/f4"].startswith("<fc")  # size and date are the same, the content is not
@@ -77,7 +78,9 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
     assert "extra" not in said
     done = restored(backup, at)
     assert (done.state, done.error) == (TaskState.DONE, "")
-    assert sh(place.here, "cat /srv/tree/extra; rm /srv/tree/extra; touch -r /srv/tree/d1 /srv/tree") == "extra"
+    assert (
+        sh(place.here, "cat /srv/tree/extra; rm /srv/tree/extra; touch -r /srv/tree/d1 /srv/tree") == "extra"
+    )
     again = look(backup, at)
     assert set(again.counts) == {"new", "changed", "deleted", "attributes"}
     assert (again.counts["new"], again.counts["changed"]) == (0, 0)  # the preview is true
@@ -119,7 +122,7 @@ def test_single_things_come_back_with_the_modes_of_folders_that_are_missing(plac
 
 
 def test_nothing_is_restored_through_a_symbolic_link(place):
-    make = "mkdir -p /srv/tree/a/b /srv/tree/c; echo good >/srv/tree/a/b/passwd; echo x >/srv/tree/c/d; ln -s a /srv/tree/link"
+    make = "cd /srv/tree; mkdir -p a/b c; echo good >a/b/passwd; echo x >c/d; ln -s a link"
     backup, at = backed_up(place, make)
     before = sh(place.here, "sha256sum /etc/passwd; stat -c '%a %Y %i' /etc /etc/passwd")
     # The attacker puts links to /etc in the way: of a part of the way, of the folder itself, below it.
@@ -184,12 +187,13 @@ def verification(backup) -> Verification:
 
 
 FLIP = r"""
-cd /backups/tree/hourly.0/data && touch -r d5/f6 /tmp/when && printf 'X' | dd of=d5/f6 conv=notrunc status=none && touch -r /tmp/when d5/f6
+cd /backups/tree/hourly.0/data && touch -r d5/f6 /tmp/when
+printf 'X' | dd of=d5/f6 conv=notrunc status=none && touch -r /tmp/when d5/f6
 """
 
 
 def test_a_verification_finds_a_bit_that_was_flipped(place):
-    backup, at = backed_up(place, TREE)
+    backup, _at = backed_up(place, TREE)
     row = verification(backup)
     assert (row.state, row.error) == (TaskState.DONE, "")
     assert row.figures["verified"] > 5000

@@ -17,6 +17,18 @@ from django.utils.http import urlsafe_base64_encode
 from accounts.models import ApiToken, Session, User
 from accounts.password_links import link_for
 from backups.models import Backup, BackupRun, BackupSet, LeftData
+
+from accounts.models import ApiToken, User
+from backups.models import (
+    Backup,
+    BackupRun,
+    BackupSet,
+    BackupState,
+    CopyFolder,
+    LeftData,
+    Restore,
+    Verification,
+)
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
@@ -188,6 +200,26 @@ def _backup(world: World) -> Backup:
     return Backup.objects.get_or_create(**there, defaults={"source": world.server})[0]
 
 
+def _copy(world: World) -> Backup:
+    """A backup with a copy whose top folder was read."""
+    backup = _backup(world)
+    BackupState.objects.get_or_create(backup=backup, defaults={"copies": [["hourly.0", 1795000000]]})
+    copy = {"backup": backup, "at": 1795000000}
+    for path in ("", "ZXRj"):
+        CopyFolder.objects.get_or_create(**copy, path=path, defaults={"read_at": timezone.now()})
+    return backup
+
+
+def _restore(world: World) -> Restore:
+    facts = {"at": 1795000000, "copy": "hourly.0", "target": world.server, "state": "done"}
+    return Restore.objects.get_or_create(backup=_copy(world), defaults=facts)[0]
+
+
+def _verification(world: World) -> Verification:
+    facts = {"at": 1795000000, "copy": "hourly.0", "state": "done"}
+    return Verification.objects.get_or_create(backup=_copy(world), defaults=facts)[0]
+
+
 def _left(world: World) -> LeftData:
     destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
     facts = {"destination": destination, "folder": "/backups/gone", "of": f"{world.server}:/"}
@@ -218,6 +250,10 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("backups/", "pk"): lambda world: _backup(world).pk,
     ("backups/runs/", "pk"): lambda world: BackupRun.objects.get_or_create(backup=_backup(world))[0].pk,
+    ("backups/<int:pk>/copies/", "at"): lambda world: _copy(world).state.copies[0][1],
+    ("backups/<int:pk>/copies/", "path"): lambda _world: "ZXRj",
+    ("backups/restores/", "pk"): lambda world: _restore(world).pk,
+    ("backups/verifications/", "pk"): lambda world: _verification(world).pk,
     ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name="nightly")[0].pk,
     ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,

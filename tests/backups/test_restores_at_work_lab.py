@@ -1,0 +1,93 @@
+"""Restores while they are at work: stopped on both hosts, and in nobody's way."""
+
+import threading
+
+import pytest
+from django.db import connections
+
+from backups.models import Restore, RunState, TaskState
+from backups.services import restores as services
+from jobs import execute
+from pages import second_word
+from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.backups.test_restores_lab import look
+from tests.jobs.working import work_off
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+RESTORER = "/usr/local/lib/gestion/backup-restore"
+
+
+@pytest.fixture
+def place(fleet, lab_key, django_db_blocker):
+    made = ground(fleet, lab_key)
+    yield made
+    sh(made.there, f"rm -f {RESTORER}")  # it was changed by hand
+
+
+@pytest.fixture
+def backup(place):
+    """A backup whose restore takes some five seconds, and whose source has lost everything."""
+    sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 20); do head -c 1000000 /dev/urandom >f$i; done")
+    made = place.backup()
+    assert place.run(made).state == RunState.DONE
+    sh(place.there, f"sed -i 's/rsync -aHAXSx/rsync -aHAXSx --bwlimit=4000/' {RESTORER}", check=True)
+    sh(place.here, f"rm {SOURCE_FOLDER}/f*; echo new >{SOURCE_FOLDER}/new")
+    made.refresh_from_db()
+    return made
+
+
+def at_work(backup) -> tuple[Restore, threading.Thread]:
+    """A restore that transfers, followed by another thread as by a worker."""
+    row = look(backup, backup.state.copies[0][1])
+    assert row.state == TaskState.READY, row.error
+    with second_word.second_word():
+        services.begin_restore(SYSTEM, row)
+
+    def work() -> None:
+        try:
+            job = execute.claim(row.job_id)
+            assert job
+            execute.carry_out(job)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def transfers() -> bool:
+        row.refresh_from_db()
+        return bool(row.live.get("bytes"))
+
+    wait_for(transfers, 30, name="the transfer")
+    return row, thread
+
+
+def test_a_stopped_restore_leaves_nothing_running_and_can_be_done_again(place, backup):
+    row, thread = at_work(backup)
+    services.stop_task(SYSTEM, row)
+    work_off()
+    thread.join(60)
+    row.refresh_from_db()
+    assert (row.state, row.code) == (TaskState.STOPPED, "stopped")
+    for host in (place.there, place.here):
+        wait_for(lambda host=host: sh(host, "pgrep -x rsync") == "", 20, name="the end of rsync")
+    assert sh(place.there, "ls /var/lib/gestion/backups/runs") == ""
+    again = services.look_again(SYSTEM, row)
+    work_off()
+    again.refresh_from_db()
+    assert again.state == TaskState.READY
+    assert 0 < again.counts["new"] + again.counts["changed"] <= 20
+
+
+def test_nothing_rotates_while_somebody_restores(place, backup):
+    row, thread = at_work(backup)
+    run = place.run(backup)  # the source has lost more than half: let it pass
+    assert run.state == RunState.HELD
+    run = place.run(backup, accepts=["source_shrunk", "source_empty"])
+    thread.join(60)
+    row.refresh_from_db()
+    assert (row.state, row.error) == (TaskState.DONE, "")
+    assert run.state == RunState.DONE, run.error
+    assert run.ended_at >= row.ended_at.replace(microsecond=0)
+    assert sh(place.here, f"ls {SOURCE_FOLDER} | wc -l") == "21"
