@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 env = environ.Env()
-_env_file = Path(env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")))
-if _env_file.is_file():
-    environ.Env.read_env(_env_file)
+for _env_file in env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")).split(":"):
+    if Path(_env_file).is_file():
+        environ.Env.read_env(_env_file)  # what is set already stays
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def _build(base: Path, lock: int) -> None:
     # mmdebstrap's hooks want an executable file, whatever the checkout made of its mode.
     hook = f'sh "{RECIPE / "finish"}" "$1"'
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", "--include=" + ",".join(packages())]
-    argv += [f"--customize-hook={hook}", SUITE, str(half), *_mirror()]
+    argv += [f"--customize-hook={hook}", SUITE, str(half), *mirror()]
     # It holds the lock itself too: should we be killed, no other builder may begin before it has ended.
     done = subprocess.run(
         argv,
@@ -65,7 +65,7 @@ def _build(base: Path, lock: int) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env=_build_environment(),
+        env=build_environment(),
         pass_fds=[lock],
         check=False,
     )
@@ -75,7 +75,7 @@ def _build(base: Path, lock: int) -> None:
     half.rename(base)
 
 
-def _mirror() -> list[str]:
+def mirror() -> list[str]:
     """Return where packages come from: `LAB_MIRROR`, this machine's Debian sources, or Debian's servers."""
     if mirror := os.environ.get("LAB_MIRROR"):
         return [mirror]
@@ -83,6 +83,7 @@ def _mirror() -> list[str]:
     return [str(DEBIAN_SOURCES)] if same_suite and DEBIAN_SOURCES.exists() else []
 
 
-def _build_environment() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
+    """Return the environment that mmdebstrap runs in: the caller's proxies, and nothing else of its."""
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
     return {**ENVIRONMENT, **proxies}
