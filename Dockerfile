@@ -63,6 +63,7 @@ CMD ["python3", "-m", "gestion.web", "--bind", "0.0.0.0", "--port", "8000"]
 FROM ${CADDY_IMAGE} AS proxy
 COPY Caddyfile /etc/caddy/Caddyfile
 COPY deploy/caddy /etc/caddy/deploy/caddy
+COPY deploy/docker/Caddyfile /etc/caddy/deploy/docker/Caddyfile
 COPY --from=app /srv/static /srv/static
 # Caddy keeps its certificates in /data; new volumes take over the owner of these folders.
 RUN mkdir -p /data/caddy /config/caddy && chown -R 10001:10001 /data /config

@@ -128,7 +128,7 @@ def test_a_stream_arrives_line_by_line(panel: Front) -> None:
     }
     job = session.post(f"{panel.url}/jobs/test/", headers=headers, timeout=20).json()["id"]
     arrived = []
-    with session.get(f"{panel.url}/jobs/{job}/stream/", stream=True, timeout=30) as answer:
+    with session.get(f"{panel.url}/jobs/{job}/stream", stream=True, timeout=30) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
         assert "Content-Encoding" not in answer.headers
         for line in answer.iter_lines(chunk_size=1):
