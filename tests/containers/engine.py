@@ -7,7 +7,6 @@ the kernel ends the first process of those namespaces, and with it every contain
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,12 @@ import pytest
 
 START_SECONDS = 60
 CGROUPS = Path("/sys/fs/cgroup")
-NEEDED = {"dockerd": "docker.io", "docker-compose": "docker-compose", "unshare": "util-linux", "ip": "iproute2"}
+NEEDED = {
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
+    "unshare": "util-linux",
+    "ip": "iproute2",
+}
 
 
 class Engine:
@@ -28,7 +32,7 @@ class Engine:
         number = os.getpid() % 60
         self.name = f"gestion-docker-{os.getpid()}"
         self.near, self.address = f"198.18.0.{number * 4 + 1}", f"198.18.0.{number * 4 + 2}"
-        self.folder = Path(tempfile.mkdtemp(prefix="gestion-docker-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
         self.socket = self.folder / "docker.sock"
         self._outside: subprocess.Popen[bytes] | None = None
 
@@ -102,9 +106,12 @@ class Engine:
         self._outside.stdin.close()
         until = time.monotonic() + START_SECONDS
         while self._outside.poll() is None and time.monotonic() < until:
-            if self.socket.exists() and not subprocess.run(
-                ["docker", "info"], env=self.env, capture_output=True, check=False
-            ).returncode:
+            if (
+                self.socket.exists()
+                and not subprocess.run(
+                    ["docker", "info"], env=self.env, capture_output=True, check=False
+                ).returncode
+            ):
                 return
             time.sleep(0.2)
         raise RuntimeError(f"dockerd did not start:\n{(self.folder / 'log').read_text()[-4000:]}")
@@ -139,7 +146,7 @@ def sweep() -> None:
         if not Path("/proc", group.name.rpartition("-")[2]).exists():
             _remove_groups(group.name)
     for folder in Path(tempfile.gettempdir()).glob("gestion-docker-*"):
-        if (folder / "owner").exists() and not Path("/proc", (folder / "owner").read_text()).exists():
+        if not Path("/proc", folder.name.split("-")[2]).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -164,4 +171,3 @@ def require() -> None:
         pytest.fail(f"No Docker engine in CI: {why}")
     if why:
         pytest.skip(f"No Docker engine: {why}")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)

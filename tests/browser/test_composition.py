@@ -1,0 +1,175 @@
+"""The shipped composition as a newcomer brings it up: docker-compose up, then all the rest in the browser."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.containers.composition import NAME, Composition, composition
+from tests.containers.engine import require, sweep
+from tests.containers.tunnel import tunnel_to
+from tests.waiting import wait_for
+
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(600)]
+URL = f"https://{NAME}"
+PASSWORD = "a long enough password"
+OURS = ("web1", "web2", "worker", "worker-backups", "scheduler", "proxy", "postgres", "redis")
+ONCE = ("secrets", "migrate")
+
+
+@pytest.fixture(scope="module")
+def panel() -> Iterator[Composition]:
+    """The panel, up on an engine of its own."""
+    require()
+    sweep()
+    with composition() as panel:
+        yield panel
+
+
+@pytest.fixture
+def page(browser: Browser, panel: Composition) -> Iterator[Page]:
+    """A tab that finds gestion.test, and takes the certificate of the proxy's own authority."""
+    with tunnel_to(panel.engine.address) as proxy:
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, proxy={"server": proxy}, ignore_https_errors=True
+        )
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        yield page
+        context.close()
+
+
+def test_all_of_it_gets_well(panel: Composition) -> None:
+    def unwell() -> list[str]:
+        return [name for name in OURS if panel.inspect(name)["State"]["Health"]["Status"] != "healthy"]
+
+    wait_for(lambda: not unwell(), 120, name="the health of all services")
+    assert [panel.inspect(name)["State"]["ExitCode"] for name in ONCE] == [0, 0]
+    status, _headers, body = panel.ask("/health/")
+    assert (status, json.loads(body)) == (200, {"ok": True})
+
+
+def test_a_newcomer_sets_it_up_adds_a_server_and_sees_jobs_run(page: Page, panel: Composition) -> None:
+    sign_in(page, panel)
+    address = add_a_server(page, panel)
+    trust_the_panel(page, panel)
+    page.goto(f"{URL}/servers/1/")
+    accept = page.get_by_role("button", name="Accept")
+    page.get_by_role("button", name="Check now").click()
+    expect(accept).to_be_visible()
+    accept.click()
+    expect(page.locator("#contact")).to_contain_text("reachable")
+    assert address in page.locator("main").inner_text()
+
+    watch_a_job(page)
+
+    # The one that served this browser, or the other: both in turn.
+    for name in ("web1", "web2"):
+        panel.engine.docker("kill", panel.container(name))
+        page.goto(f"{URL}/servers/")
+        expect(page.locator("main")).to_contain_text("server1")
+        panel.compose("up", "-d", "--no-deps", name)
+        wait_for(
+            lambda name=name: panel.inspect(name)["State"]["Health"]["Status"] == "healthy", 90, name=name
+        )
+
+
+def sign_in(page: Page, panel: Composition) -> None:
+    """Make the first account; where an earlier try has made it, sign in with it."""
+    code = panel.manage("setup_code", "--plain").strip()
+    page.goto(URL)
+    page.get_by_label("User name").fill("ada")
+    page.locator("[name=password]").fill(PASSWORD)
+    if code:
+        page.get_by_label("Set-up code").fill(code)
+        page.locator("[name=password_again]").fill(PASSWORD)
+    page.locator("form .btn-primary").click()
+    expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
+
+
+def add_a_server(page: Page, panel: Composition) -> str:
+    """A container with sshd on the network that leads to the fleet, and its row; returns its address."""
+    network = "panel_fleet"
+    if "server1" not in panel.engine.docker("ps", "--all", "--format", "{{.Names}}"):
+        panel.engine.docker("run", "-d", "--name", "server1", "--network", network, "gestion-test/server")
+    shown = json.loads(panel.engine.docker("inspect", "server1"))[0]
+    address = str(shown["NetworkSettings"]["Networks"][network]["IPAddress"])
+    page.goto(f"{URL}/servers/new/")
+    page.locator("[name=name]").fill("server1")
+    page.locator("[name=external_ip]").fill(address)
+    page.locator("[name=ssh_connection]").fill(f"root@{address}")
+    page.get_by_role("button", name="Add server").click()
+    expect(page.get_by_role("heading", name="server1")).to_be_visible()
+    return address
+
+
+def trust_the_panel(page: Page, panel: Composition) -> None:
+    """Put the panel's key, as its page shows it, on the server."""
+    page.goto(f"{URL}/servers/key/")
+    line = page.locator("main").get_by_text("ssh-ed25519").first
+    key = line.evaluate("e => e.value || e.innerText")
+    panel.engine.docker(
+        "exec", "-i", "server1", "sh", "-c", "cat > /root/.ssh/authorized_keys", stdin=f"{key}\n".encode()
+    )
+
+
+def watch_a_job(page: Page) -> None:
+    """Start the built-in work; its lines come one by one over the stream, and so does its end."""
+    page.goto(f"{URL}/jobs/")
+    page.get_by_role("button", name="Test the worker").click()
+    state, log = page.locator("[data-job-state]").first, page.locator(".job-log").first
+    expect(state).to_contain_text("running")
+    expect(log).to_contain_text("1")
+    expect(state).to_contain_text("done")
+
+
+def test_only_the_proxy_can_be_reached(panel: Composition) -> None:
+    published = {
+        name: sorted(filter(None, panel.inspect(name)["HostConfig"]["PortBindings"] or {})) for name in OURS
+    }
+    assert published.pop("proxy") == ["443/tcp", "443/udp", "80/tcp"]
+    assert not any(published.values())
+    networks = {name: sorted(panel.inspect(name)["NetworkSettings"]["Networks"]) for name in OURS}
+    assert networks["proxy"] == ["panel_edge", "panel_front"]
+    assert networks["postgres"] == networks["redis"] == ["panel_back"]
+    inner = json.loads(panel.engine.docker("network", "inspect", "panel_back", "panel_front"))
+    assert all(network["Internal"] for network in inner)
+
+
+def test_no_process_can_do_more_than_it_must(panel: Composition) -> None:
+    for name in (*OURS, *ONCE):
+        host = panel.inspect(name)["HostConfig"]
+        assert host["ReadonlyRootfs"], name
+        assert host["CapDrop"] == ["ALL"], name
+        assert host["CapAdd"] == (["NET_BIND_SERVICE"] if name == "proxy" else None), name
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], name
+        assert host["Memory"] > 0, name
+        assert not host["Privileged"], name
+    for name in OURS:
+        status = panel.compose("exec", "-T", name, "cat", "/proc/1/status")
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert "0" not in fields["Uid"].split(), name
+        assert int(fields["CapEff"], 16) == 0, name
+        assert fields["NoNewPrivs"] == "1", name
+
+
+def test_secrets_are_made_once_and_shown_nowhere(panel: Composition) -> None:
+    kept = panel.compose("exec", "-T", "web1", "cat", "/secrets/panel/gestion.env")
+    values = dict(line.split("=", 1) for line in kept.splitlines())
+    assert values["SECRET_KEY"] != values["GESTION_ENCRYPTION_KEYS"]
+    seen = "".join(json.dumps(panel.inspect(name)) for name in (*OURS, *ONCE)) + panel.compose("logs")
+    history = panel.engine.docker("history", "--no-trunc", "gestion/panel:local")
+    for name in (
+        "SECRET_KEY",
+        "GESTION_ENCRYPTION_KEYS",
+        "VM_PASS_SECRET",
+        "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
+    ):
+        assert len(values[name]) >= 48
+        assert values[name] not in seen, name
+        assert values[name] not in history, name
+    assert "All secrets are there." in panel.compose("run", "--rm", "secrets")
+    assert panel.compose("exec", "-T", "web1", "cat", "/secrets/panel/gestion.env") == kept
