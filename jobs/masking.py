@@ -6,6 +6,7 @@ through in two halves. A private key's block is left out from its first line to 
 
 import json
 import re
+import threading
 from collections.abc import Iterable
 from shlex import quote as shell_quote
 from urllib.parse import quote as url_quote
@@ -42,6 +43,7 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
         self.longest = 0
         for text in secrets:
             self.add(text)
@@ -62,17 +64,23 @@ class Masker:
                 url_quote(safe, safe=""),
                 json.dumps(part)[1:-1],
             )
-            self._secrets.update(text for form in forms if (text := plain(form)))
-        if self._secrets:
-            by_length = sorted(self._secrets, key=len, reverse=True)
-            self._known = re.compile("|".join(re.escape(text) for text in by_length))
-            self.longest = len(by_length[0])
+            with self._lock:
+                self._secrets.update(text for form in forms if (text := plain(form)))
+                self._known = None  # made when first needed: one for each of many secrets would take seconds
+                self.longest = max(map(len, self._secrets), default=0)
+
+    def _pattern(self) -> re.Pattern[str]:
+        with self._lock:
+            if self._known is None:
+                by_length = sorted(self._secrets, key=len, reverse=True)
+                self._known = re.compile("|".join(re.escape(text) for text in by_length))
+            return self._known
 
     def mask(self, line: str) -> str:
         """The line with every known secret, and everything that looks like one, replaced."""
         line = plain(line)
-        if self._known:
-            line = self._known.sub(MASK, line)
+        if self._secrets:
+            line = self._pattern().sub(MASK, line)
         for pattern, shown in _PATTERNS:
             line = pattern.sub(shown, line)
         return line

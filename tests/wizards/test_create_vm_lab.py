@@ -225,6 +225,9 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
         check_the_end(ground, run)
         share = shown_share(ground, run)
         print(figures(run), share)
+        for job in Job.objects.exclude(started_at=None).exclude(ended_at=None):
+            print(job.title, (job.started_at-job.created_at).total_seconds(), (job.ended_at-job.started_at).total_seconds(), job.outside_seconds)
+            for l in (job.lines.all() if "setup" in job.title else ()): print("   ", (l.at-job.started_at).total_seconds(), l.stream, l.text[:80])
         ground.undo(run)
         wait_for(lambda: ground.state(run) == RunState.UNDONE, SECONDS, ground.log)
     assert traces(ground) == before
