@@ -6,6 +6,7 @@ through in two halves. A private key's block is left out from its first line to 
 
 import json
 import re
+import threading
 from collections.abc import Iterable
 from shlex import quote as shell_quote
 from urllib.parse import quote as url_quote
@@ -41,7 +42,8 @@ class Masker:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
-        self._known: re.Pattern[str] | None = None
+        self._known: tuple[str, ...] | None = None
+        self._lock = threading.Lock()
         self.longest = 0
         for text in secrets:
             self.add(text)
@@ -62,17 +64,23 @@ class Masker:
                 url_quote(safe, safe=""),
                 json.dumps(part)[1:-1],
             )
-            self._secrets.update(text for form in forms if (text := plain(form)))
-        if self._secrets:
-            by_length = sorted(self._secrets, key=len, reverse=True)
-            self._known = re.compile("|".join(re.escape(text) for text in by_length))
-            self.longest = len(by_length[0])
+            new = {text for form in forms if (text := plain(form))}
+            with self._lock:
+                self._secrets |= new
+                self._known = None
+                self.longest = max([self.longest, *map(len, new)])
+
+    def _longest_first(self) -> tuple[str, ...]:
+        with self._lock:
+            if self._known is None:
+                self._known = tuple(sorted(self._secrets, key=len, reverse=True))
+            return self._known
 
     def mask(self, line: str) -> str:
         """The line with every known secret, and everything that looks like one, replaced."""
         line = plain(line)
-        if self._known:
-            line = self._known.sub(MASK, line)
+        for secret in self._longest_first():  # a pattern of hundreds of them would take long to compile
+            line = line.replace(secret, MASK)
         for pattern, shown in _PATTERNS:
             line = pattern.sub(shown, line)
         return line

@@ -59,6 +59,7 @@ def test_where_the_fleet_has_less_those_parts_are_off_and_the_rest_is_as_it_was(
     assert (data["forward_domain"], data["backup"], data["first_backup"]) == (False, False, False)
     assert (data["groups"], data["groups_allowed"]) == ([], [])
     off = {task.slug for task in create_vm.tasks if not task.wanted(data)}
+    assert all(str(task.says(data)) for task in create_vm.tasks)
     assert off == {"groups", "groups_allowed", "domain", "backup", "first_backup"}
 
 

@@ -11,6 +11,7 @@ from backups.services.runs import RunRefused
 from fabrun.services import ScriptMissing
 from forwarding.services.changing import StaleForward
 from jobs.models import ENDED, Job
+from jobs.services import hurry
 from pages.second_word import SecondWordNeeded
 from proxmox.passwords import NoPasswordSecret
 from proxmox.services.create import CreateRefused
@@ -69,5 +70,7 @@ def rolled_out(task: TaskRun, server: Server, kind: str) -> Later | None:
         roll_out(task.actor, server, [kind])
         return Later(seconds=1)
     job = Job.objects.of(server).filter(work=rollouts.WORK).exclude(state__in=ENDED).first()
+    if job is not None:
+        hurry(job.pk)  # nothing else comes together with it that would be worth the wait
     why = row.why or _("%(kind)s is being rolled out on %(server)s.") % {"kind": row.title, "server": server}
     return Later(job=job, seconds=1, why=why)

@@ -33,7 +33,10 @@ def _there(data: Data) -> Server:
 
 def says(data: Data) -> str:
     """The line of the plan."""
-    return _("Back it up to %(server)s, into %(backup_folder)s") % {**data, "server": _there(data)}
+    there = Server.objects.filter(pk=data.get("backup_server") or 0).first()
+    if there is None:
+        return _("Back it up")
+    return _("Back it up to %(server)s, into %(backup_folder)s") % {**data, "server": there}
 
 
 def do(task: TaskRun) -> Later | None:

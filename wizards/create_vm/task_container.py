@@ -31,6 +31,8 @@ def wanted(data: Data) -> bool:
 
 def says(data: Data) -> str:
     """The line of the plan."""
+    if not wanted(data):
+        return _("Create the container")
     words = _(
         "Create and start the container on %(host)s: %(address)s, %(cores)s cores, %(memory)s MiB of memory, "
         "%(disk)s GiB of %(storage)s, from %(template)s"

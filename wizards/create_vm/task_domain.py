@@ -20,6 +20,8 @@ def wanted(data: Data) -> bool:
 def says(data: Data) -> str:
     """The line of the plan."""
     host = host_of(data)
+    if not wanted(data):
+        return _("Lead a domain to it")
     text = _("%(domain)s leads to its port %(domain_port)s, by %(nginx)s") % {
         **data,
         "nginx": host.nginx_server,

@@ -42,6 +42,8 @@ def wanted_port(data: Data) -> bool:
 
 def says_port(data: Data) -> str:
     """The line of the plan."""
+    if not wanted_port(data):
+        return _("Forward a port to its SSH")
     return _("Port %(ssh_port)s of %(host)s leads to its SSH") % {**data, "host": host_of(data)}
 
 

@@ -107,13 +107,13 @@ def _rows(pks: list[int]) -> list[Group]:
 
 def says_member(data: Data) -> str:
     """The line of the plan."""
-    names = ", ".join(group.name for group in _rows(data["groups"]))
+    names = ", ".join(group.name for group in _rows(data["groups"])) or _("(none)")
     return ngettext("A member of the group %s", "A member of the groups %s", len(data["groups"])) % names
 
 
 def says_allowed(data: Data) -> str:
     """The line of the plan."""
-    names = ", ".join(group.name for group in _rows(data["groups_allowed"]))
+    names = ", ".join(group.name for group in _rows(data["groups_allowed"])) or _("(none)")
     count = len(data["groups_allowed"])
     return ngettext("The group %s is allowed on it", "The groups %s are allowed on it", count) % names
 

@@ -26,6 +26,8 @@ def wanted(data: Data) -> bool:
 
 def says(data: Data) -> str:
     """The line of the plan."""
+    if not wanted(data):
+        return _("Run a script on it")
     words = " ".join((data.get("script_arguments") or "").split())
     return _("Run the script %(script)s on it") % data + (f" ({words})" if words else "")
 
