@@ -148,7 +148,7 @@ def test_worker(request: HttpRequest) -> HttpResponse:
 @require_safe
 async def stream(request: HttpRequest, pk: int) -> HttpResponseBase:
     """A job as it goes, as server-sent events; `after` or Last-Event-ID is the last line one has."""
-    user = await request.auser()
+    user = await sync_to_async(user_of)(request)
     if not await Job.objects.visible_to(user).filter(pk=pk).aexists():
         raise Http404
     await sync_to_async(_let_go_of_connections)()

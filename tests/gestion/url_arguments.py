@@ -16,7 +16,6 @@ from django.utils.http import urlsafe_base64_encode
 
 from accounts.models import ApiToken, Session, User
 from accounts.password_links import link_for
-from accounts.models import ApiToken, User
 from backups.models import (
     Backup,
     BackupRun,

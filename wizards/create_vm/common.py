@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from backups.services.plans import NotNow, StaleBackup
+from backups.services.plans import NotNow
 from backups.services.runs import RunRefused
 from fabrun.services import ScriptMissing
-from forwarding.services.changing import StaleForward
 from jobs.models import ENDED, Job
 from jobs.services import hurry
 from pages.second_word import SecondWordNeeded
@@ -22,7 +21,7 @@ from wizards.declare import Later, Refused, TaskRun
 
 REFUSALS = (
     *(CreateRefused, DeleteRefused, NoPasswordSecret, NotNow, RunRefused, ScriptMissing, SecondWordNeeded),
-    *(StaleBackup, StaleEdit, StaleForward),
+    StaleEdit,
 )
 
 

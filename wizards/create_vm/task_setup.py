@@ -36,7 +36,7 @@ def do(task: TaskRun) -> Later | None:
     """Run it; one that has failed is run again when the run is resumed."""
     run = ScriptRun.objects.filter(pk=task.facts.get("script_run") or 0).first()
     part = run.parts.select_related("job").first() if run else None
-    if part is not None and part.state_now == JobState.DONE:
+    if part is not None and part.state == JobState.DONE:
         return None
     if part is not None and part.job is not None and not part.job.ended:
         return Later(job=part.job, why=_("The script runs."))
