@@ -14,6 +14,7 @@ home=/var/lib/gestion/backups
 dir=$home/runs/$run
 unit=gestion-backup-$run
 sock=/run/$unit.ssh
+stats=
 
 # Where a folder lies, for this server and for the source alike: the path on standard input, name=value lines out.
 # It stands between single quotes in a command for ssh, so it holds none.
@@ -321,21 +322,26 @@ judge() { # what rsync's exit code means, from its manual page
   if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
 }
 
-figures() { # from the end of what rsync said; its numbers have no separators, but for one that does not know the option
-  files= bytes= files_transferred= bytes_transferred= bytes_received=
+read_stats() { stats=$(tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | tr -d ,); }
+
+figure() { # NAME: a number of what rsync said at its end
+  [ -n "$stats" ] || read_stats
+  number=
   while IFS= read -r line; do
-    number=${line#*: } number=${number%%[!0-9]*}
-    case $line in
-      'Number of files: '*) files=$number ;;
-      'Total file size: '*) bytes=$number ;;
-      'Number of regular files transferred: '*) files_transferred=$number ;;
-      'Total transferred file size: '*) bytes_transferred=$number ;;
-      'Total bytes received: '*) bytes_received=$number ;;
-    esac
+    case $line in "$1: "*) number=${line#*: } number=${number%%[!0-9]*} ;; esac
   done <<EOF
-$(tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | tr -d ,)
+$stats
 EOF
-  for name in files bytes files_transferred bytes_transferred bytes_received; do eval "note $name \"\$$name\""; done
+  echo "$number"
+}
+
+figures() {
+  read_stats
+  files=$(figure 'Number of files') bytes=$(figure 'Total file size')
+  note files "$files"; note bytes "$bytes"
+  note files_transferred "$(figure 'Number of regular files transferred')"
+  note bytes_transferred "$(figure 'Total transferred file size')"
+  note bytes_received "$(figure 'Total bytes received')"
   set -- $(space)
   note grown_bytes $((before_bytes - $1))
   [ "$2" = - ] || [ "$before_inodes" = - ] || note grown_inodes $((before_inodes - $2))
