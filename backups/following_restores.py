@@ -1,6 +1,7 @@
 """Follow a preview, a restore or a verification on its backup server to its end, and write down how it ended."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -166,6 +167,8 @@ def end_task(
     fields: dict[str, Any] = {"state": state, "code": code, "error": words, "output": output, "live": {}}
     fields["ended_at"] = timezone.now()
     if look is not None:
+        if seconds := look.number("ended"):
+            fields["ended_at"] = datetime.fromtimestamp(seconds, UTC)
         found = {name: look.number(name) for name in NUMBERS}
         fields["figures"] = {name: value for name, value in found.items() if value is not None}
         for name in ("sampled", "source"):

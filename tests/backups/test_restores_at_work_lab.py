@@ -89,5 +89,5 @@ def test_nothing_rotates_while_somebody_restores(place, backup):
     row.refresh_from_db()
     assert (row.state, row.error) == (TaskState.DONE, "")
     assert run.state == RunState.DONE, run.error
-    assert run.ended_at >= row.ended_at.replace(microsecond=0)
+    assert run.ended_at >= row.ended_at  # by the backup server's own clock
     assert sh(place.here, f"ls {SOURCE_FOLDER} | wc -l") == "21"
