@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from backups.models import BackupRun, BackupState, RunState
 from backups.runner import Look
+from backups.telling import tell_run
 
 NUMBERS = (
     *("files", "files_transferred", "bytes", "bytes_transferred"),
@@ -37,6 +38,7 @@ def end_run(
             return False
         run.refresh_from_db()
         remember(run, look)
+        tell_run(run)
         transaction.on_commit(lambda: _go_on(run))
     return True
 

@@ -16,6 +16,7 @@ from backups.models import Restore, TaskState, Verification
 from backups.models.restores import AT_WORK
 from backups.restoring import NUMBERS, read_changes, refusal, restore_work, verification_work
 from backups.runner import Look
+from backups.telling_restores import tell_task
 from hosts.host import Host
 from jobs.models import Job, seconds_said
 from jobs.run import Run, Stopped
@@ -188,4 +189,5 @@ def end_task(
                 task.backup,
                 after={kind: task.pk, "state": state.value, "code": code, **_told(task)},
             )
+            tell_task(task)
     return True

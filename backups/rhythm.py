@@ -13,6 +13,7 @@ from backups.models import Level
 HOURS = 4
 AGAIN_AFTER = timedelta(minutes=15)
 MOST_TRIES = 3  # in one slot
+SET_LATEST = timedelta(hours=1)  # a set that is later than this waits for its next time
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,17 @@ def _in_slot(level: Level, moment: datetime | None, now: datetime) -> bool:
 
 def set_due(hour: int, minute: int, last: datetime | None, now: datetime) -> bool:
     """Whether a set is to run: its time of day has come since it last ran, and is not more than an hour ago."""
+    latest = set_time(hour, minute, now)
+    return now - latest < SET_LATEST and (last is None or last < latest)
+
+
+def set_missed(hour: int, minute: int, since: datetime, last: datetime | None, now: datetime) -> bool:
+    """Whether a set's last time of day went by without a start; `since` is when it was given this time."""
+    latest = set_time(hour, minute, now)
+    return now - latest >= SET_LATEST and since < latest and (last is None or last < latest)
+
+
+def set_time(hour: int, minute: int, now: datetime) -> datetime:
+    """When this time of day was last."""
     today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    latest = today if today <= now else today - timedelta(days=1)
-    return now - latest < timedelta(hours=1) and (last is None or last < latest)
+    return today if today <= now else today - timedelta(days=1)

@@ -13,7 +13,7 @@ from pages.registry import Hit, Notice, Section
 MOST_HITS = 5
 TROUBLES = {
     SetState.FAILED: gettext_lazy("The set %(set)s did not end well. %(words)s"),
-    SetState.NOT_STARTED: gettext_lazy("The set %(set)s was not started: the run before it was still on."),
+    SetState.NOT_STARTED: gettext_lazy("The set %(set)s was not started. %(words)s"),
 }
 
 

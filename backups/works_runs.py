@@ -12,6 +12,7 @@ from backups.models.runs import WRONG
 from backups.runner import NoRunner
 from backups.services import runs as services
 from backups.services import sets
+from backups.telling import told
 from hosts.errors import (
     Busy,
     CommandFailed,
@@ -67,15 +68,6 @@ def follow(run: Run, *, backup_run: int) -> None:
     row.refresh_from_db()
     if row.state in WRONG:
         raise BackupNotGood(told(row))
-
-
-def told(row: BackupRun) -> str:
-    """How a run ended, in a sentence."""
-    begin = {
-        RunState.HELD: _("The backup %(backup)s is held, and nothing was rotated. %(words)s"),
-        RunState.INCOMPLETE: _("The backup %(backup)s is incomplete. %(words)s"),
-    }.get(RunState(row.state), _("The backup %(backup)s did not work. %(words)s"))
-    return begin % {"backup": row.backup, "words": row.error}
 
 
 def run_due() -> list[BackupRun]:

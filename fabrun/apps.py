@@ -11,13 +11,12 @@ class FabrunConfig(AppConfig):
     verbose_name = _("Scripts")
 
     def ready(self) -> None:
-        """Tell servers, the shell, jobs and the schedule what this room adds to them."""
-        from fabrun import running, shell, tasks, upkeep  # noqa: F401  # tasks registers the work
-        from jobs import hooks, schedule
+        """Tell servers, the shell and the schedule what this room adds to them."""
+        from fabrun import shell, tasks, upkeep  # noqa: F401  # tasks registers the work
+        from jobs import schedule
         from pages import registry as pages
         from servers import registry as servers
 
         pages.register(shell.section)
         servers.register(shell.server_part)
-        hooks.on_end(running.note_end)
         schedule.every("fabrun.delete_old", 24 * 3600, upkeep.delete_old)

@@ -1,6 +1,6 @@
 """Runs of scripts: what was run with which arguments, and how it ended on each server."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
@@ -55,7 +55,6 @@ class ServerRun(models.Model):
     server = models.ForeignKey(Server, null=True, on_delete=models.SET_NULL, related_name="script_runs")
     server_name = models.CharField(max_length=253)
     job = models.OneToOneField(Job, null=True, on_delete=models.SET_NULL, related_name="script_run")
-    state = models.CharField(max_length=10, choices=JobState, default=JobState.WAITING)
 
     class Meta:
         ordering = ["server_name", "pk"]
@@ -68,6 +67,6 @@ class ServerRun(models.Model):
         return self.run.get_absolute_url()
 
     @property
-    def state_now(self) -> Any:
-        """Its job's state, or its last one when the job is deleted."""
-        return JobState(self.job.state if self.job else self.state)
+    def state(self) -> JobState | None:
+        """Its job's; None when the job is deleted, which the run soon is, too."""
+        return JobState(self.job.state) if self.job else None

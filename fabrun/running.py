@@ -18,8 +18,6 @@ from accounts.actors import Actor
 from fabrun import catalogue
 from fabrun.models import ServerRun
 from fabrun.values import values_for
-from hosts.ssh import Target
-from jobs.models import Job
 from jobs.run import Run
 from servers.connect import target_of
 from servers.models import Server
@@ -64,18 +62,7 @@ def _order(row: ServerRun, server: Server, run: Run) -> dict[str, Any]:
         "arguments": row.run.arguments,
         "values": values,
         "server": server.name,
-        "target": _as_data(target_of(server)),
-    }
-
-
-def _as_data(target: Target) -> dict[str, Any]:
-    return {
-        "address": asdict(target.address),
-        "known_keys": list(target.known_keys),
-        "private_key": target.private_key,
-        "gateway": _as_data(target.gateway) if target.gateway else None,
-        "password": target.password,
-        "connect_timeout": target.connect_timeout,
+        "target": asdict(target_of(server)),
     }
 
 
@@ -150,8 +137,3 @@ class _Process:
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.02)
-
-
-def note_end(job: Job) -> None:
-    """Keep a part's outcome beside its job, which is deleted some day."""
-    ServerRun.objects.filter(job=job).update(state=job.state)

@@ -22,7 +22,6 @@ class ScriptMissing(Exception):  # noqa: N818  # a refusal; its text is a senten
     """The folder has no such script (any more)."""
 
 
-@transaction.atomic
 def run_script(
     actor: Actor,
     script: str,
@@ -39,23 +38,29 @@ def run_script(
     chosen = list(servers)
     if not chosen:
         raise ValueError("No servers were chosen.")
+    # The catalogue is read by a process of its own: never while the database is locked.
     if script not in catalogue().scripts:
         raise ScriptMissing(_("There is no script “%s” any more.") % script)
-    run = ScriptRun.objects.create(
-        script=script,
-        arguments=arguments,
-        unix_user=unix_user,
-        seconds=seconds,
-        owner=actor.user,
-        actor_name=actor.name,
-    )
-    for server in chosen:
-        part = ServerRun.objects.create(run=run, server=server, server_name=server.name)
-        title = _("Run %(script)s on %(server)s") % {"script": script, "server": server}
-        part.job = start_job(actor, WORK, title, {"part": part.pk}, subject=server)
-        part.save(update_fields=["job"])
-    after = {"servers": [server.name for server in chosen], "arguments": arguments, "unix_user": unix_user}
-    record(actor, "script.run", run, after=after)
+    with transaction.atomic():
+        run = ScriptRun.objects.create(
+            script=script,
+            arguments=arguments,
+            unix_user=unix_user,
+            seconds=seconds,
+            owner=actor.user,
+            actor_name=actor.name,
+        )
+        for server in chosen:
+            part = ServerRun.objects.create(run=run, server=server, server_name=server.name)
+            title = _("Run %(script)s on %(server)s") % {"script": script, "server": server}
+            part.job = start_job(actor, WORK, title, {"part": part.pk}, subject=server)
+            part.save(update_fields=["job"])
+        after = {
+            "servers": [server.name for server in chosen],
+            "arguments": arguments,
+            "unix_user": unix_user,
+        }
+        record(actor, "script.run", run, after=after)
     return run
 
 

@@ -1,18 +1,12 @@
 """The repositories of GIT_REPOS ⚓: each with its secret, the calls that were accepted, and its pulls."""
 
-import secrets
-
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
-
-
-def fresh_secret() -> str:
-    """A secret that a git host signs with: 256 random bits as text."""
-    return secrets.token_urlsafe(32)
+from accounts.shared_secrets import fresh_secret
 
 
 class Repository(models.Model):

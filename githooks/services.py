@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
-from githooks.models import Call, Pull, Repository, fresh_secret
+from accounts.shared_secrets import fresh_secret
+from githooks.models import Call, Pull, Repository
 from githooks.pulling import checked_out, folder_of
 from jobs.models import Job
 from jobs.services import start_job
@@ -42,6 +43,8 @@ def accept_call(
 ) -> Job | None:
     """Note a proven call, and pull if it is about the expected branch; None if it is not. Raises SeenBefore."""
     digest = hashlib.sha256(body).hexdigest()
+    # It asks git, which may take its time: not while others wait for the database.
+    wanted = event == "push" and is_expected(repository, ref)
     with transaction.atomic():
         try:
             with transaction.atomic():
@@ -55,7 +58,7 @@ def accept_call(
                 )
         except IntegrityError as error:
             raise SeenBefore from error
-        if event != "push" or not is_expected(repository, ref):
+        if not wanted:
             return None
         record(actor, "repository.hook", repository, after={"sender": sender, "ref": ref})
         return _start(actor, repository)

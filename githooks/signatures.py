@@ -8,10 +8,11 @@
 | anything else | `X-Gestion-Timestamp`, `X-Gestion-Signature: sha256=HEX` | HMAC-SHA256 of timestamp, full stop, body |
 """
 
-import hashlib
 import hmac
 import time
 from collections.abc import Mapping
+
+from accounts.shared_secrets import signature
 
 WINDOW = 300  # seconds by which a timestamp may differ from our clock
 
@@ -41,16 +42,11 @@ def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
     raise Refused("it is not signed")
 
 
-def signature(secret: str, body: bytes) -> str:
-    """The hexadecimal HMAC-SHA256."""
-    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-
-
 def _check(sender: str, given: str, headers: Mapping[str, str], body: bytes, secret: str) -> None:
     if sender == "gitlab":
         expected = secret
     elif sender == "gestion":
-        expected = "sha256=" + signature(secret, _fresh(headers).encode() + b"." + body)
+        expected = "sha256=" + signature(secret, body, _fresh(headers))
     else:
         expected = ("sha256=" if sender == "github" else "") + signature(secret, body)
     if not hmac.compare_digest(given.encode(), expected.encode()):

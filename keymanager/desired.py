@@ -5,14 +5,16 @@ cron entry.
 import base64
 import shlex
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from hosts.state import STAGED, Command, File, State
+from servers.configs import environment
 
 KIND = "keys"
 SCRIPT = "/usr/local/sbin/gestion-keys"
@@ -103,17 +105,12 @@ def _lines64(content: bytes) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "configs"),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - not HTML: each file's own filters quote what needs it
-        keep_trailing_newline=True,
-        # The script is full of braces and hashes of its own.
-        comment_start_string="{#~",
-        comment_end_string="~#}",
+    filters: dict[str, Callable[..., Any]] = {"line": _one_line, "sh": shlex.quote, "lines64": _lines64}
+    # The script is full of braces and hashes of its own.
+    marks = {"comment_start_string": "{#~", "comment_end_string": "~#}"}
+    return environment(
+        Path(__file__).parent / "configs", filters, trim_blocks=False, lstrip_blocks=False, **marks
     )
-    environment.filters.update(line=_one_line, sh=shlex.quote, lines64=_lines64)
-    return environment
 
 
 def _render(template: str, **values: Any) -> str:

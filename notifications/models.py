@@ -1,6 +1,5 @@
 """Who wants to hear of what, what was told, and whether it arrived."""
 
-import secrets
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
+from accounts.shared_secrets import fresh_secret
 
 
 class Subscription(models.Model):
@@ -25,11 +25,6 @@ class Subscription(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person}: {self.topic}"
-
-
-def fresh_secret() -> str:
-    """A secret to sign web hooks with: 256 random bits as text."""
-    return secrets.token_urlsafe(32)
 
 
 class Webhook(models.Model):

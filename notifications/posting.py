@@ -4,14 +4,13 @@ The body is JSON. `X-Gestion-Signature` is `sha256=` and the hexadecimal HMAC-SH
 timestamp in `X-Gestion-Timestamp` (seconds since 1970), a full stop and the body: a receiver can refuse what is old.
 """
 
-import hashlib
-import hmac
 import json
 import time
 
 import requests
 from django.utils.translation import gettext as _
 
+from accounts.shared_secrets import signature
 from notifications.mailing import DeliveryFailed
 from notifications.models import DeliveryState, Message, Webhook, waiting
 
@@ -44,7 +43,7 @@ def _post(webhook: Webhook, message: Message) -> str:
         "Content-Type": "application/json",
         "User-Agent": "Gestion",
         "X-Gestion-Timestamp": at,
-        "X-Gestion-Signature": "sha256=" + signature(webhook.secret, at, body),
+        "X-Gestion-Signature": "sha256=" + signature(webhook.secret, body, at),
     }
     try:
         with requests.post(
@@ -55,11 +54,6 @@ def _post(webhook: Webhook, message: Message) -> str:
         # Its text holds the URL, and with that perhaps a password.
         return _("no connection (%s)") % type(error).__name__
     return "" if ok else status
-
-
-def signature(secret: str, at: str, body: bytes) -> str:
-    """The hexadecimal HMAC-SHA256 of a timestamp and a body."""
-    return hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 def as_json(message: Message) -> dict[str, object]:

@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Topic:
-    """One kind of news, such as "backups.failed"; `title` says in a form what somebody will hear of."""
+    """One kind of news, such as "backups.run_wrong"; `title` says in a form what somebody will hear of."""
 
     name: str
     title: Any  # a lazy translation

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import User
-from notifications.models import Message, Subscription, Webhook, fresh_secret
+from accounts.shared_secrets import fresh_secret
+from notifications.models import Message, Subscription, Webhook
 from notifications.telling import tell_only
 
 

@@ -12,6 +12,7 @@ class ProxmoxConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what each noun of this room adds to them."""
+        from jobs import hooks
         from pages import registry as pages
         from proxmox import checks, looks, shell_access, shell_create, shell_guests, works_create  # noqa: F401 - checks register themselves
         from servers import registry as servers
@@ -22,4 +23,5 @@ class ProxmoxConfig(AppConfig):
         pages.register(shell_access.section)
         pages.register(shell_create.section)
         looks.register()
+        hooks.on_end(works_create.job_ended)
         works_create.register()

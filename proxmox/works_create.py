@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
-from jobs import hooks, schedule, works
+from jobs import schedule, works
 from jobs.models import ENDED, Job, JobState
 from jobs.run import Run, Stopped
 from jobs.services import start_job
@@ -145,7 +145,6 @@ def _end(row: Creation, state: CreationState, words: str, *, keeps: bool = False
     Creation.objects.filter(pk=row.pk).update(state=state, why=words, ended_at=timezone.now())
 
 
-@hooks.on_end
 def job_ended(job: Job) -> None:
     """A create whose job ended without saying so (stopped while it waited, lost, a fault of the panel)."""
     if job.work != CREATE:

@@ -4,7 +4,9 @@ import re
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
+
+from servers.configs import environment
 
 FOLDER = Path(__file__).parent
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -41,16 +43,7 @@ def word(value: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML; each value goes through its format's own filter
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(field=one_field, line=one_line, word=word)
-    return environment
+    return environment(FOLDER, {"field": one_field, "line": one_line, "word": word})
 
 
 def configured(template: str, **values: object) -> str:

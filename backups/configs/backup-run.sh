@@ -14,6 +14,7 @@ home=/var/lib/gestion/backups
 dir=$home/runs/$run
 unit=gestion-backup-$run
 sock=/run/$unit.ssh
+stats=
 
 # Where a folder lies, for this server and for the source alike: the path on standard input, name=value lines out.
 # It stands between single quotes in a command for ssh, so it holds none.
@@ -49,7 +50,7 @@ note() { # NAME VALUE: a fact about this run, one line each
 
 say() { printf '%s\n' "$*" >>"$dir/output"; }
 
-SPEC='accept config destination destination_place good_bytes good_files keeps levels lock longest lowest need_bytes
+SPEC='accept config destination destination_place good_bytes good_files keeps kind levels lock longest lowest need_bytes
 need_inodes shrink_limit source_place stall uuid'
 
 read_spec() { # into a variable w_NAME for each name of the work
@@ -61,13 +62,13 @@ read_spec() { # into a variable w_NAME for each name of the work
   done <"$dir/spec"
 }
 
-finish() { # STATE WHY WORDS: how it ended, told in one rename
+finish() { # STATE WHY WORDS: how it ended, told in one step: all of it is there, or nothing
   trap '' TERM INT HUP
   [ -z "$w_kind" ] || drop_scratch
   [ -z "$monitor" ] || kill "$monitor" 2>/dev/null
   close_connection
   note state "$1"; note why "$2"; note words "$3"; note ended "$(date +%s)"
-  cp "$dir/facts" "$dir/result.new" && mv "$dir/result.new" "$dir/result"
+  ln "$dir/facts" "$dir/result"
   exit 0
 }
 
@@ -82,7 +83,22 @@ end_held() { finish held "$(sed -n 's/^held=//p' "$dir/facts" | tail -n 1)" "$(c
 
 refuse() { say "Held: $2"; finish held "$1" "$2"; }
 
-seen() { printf '%s\n' "$found" | sed -n "s/^$1=//p"; } # of what PLACE found
+look_at() { # what PLACE found, into s_state, s_place, s_unmounted, s_entries and s_seen; no process for each
+  s_state= s_place= s_unmounted= s_entries= s_seen=
+  while IFS= read -r line; do
+    case $line in
+      state=*) s_state=${line#*=} ;;
+      place=*) s_place=${line#*=} ;;
+      unmounted=*) s_unmounted=${line#*=} ;;
+      entries=*) s_entries=${line#*=} ;;
+      seen=*) s_seen=${line#*=} ;;
+    esac
+  done <<EOF
+$1
+EOF
+}
+
+look_here() { look_at "$(printf '%s\n' "$destination" | sh -c "$PLACE")"; }
 
 close_connection() {
   [ ! -S "$sock" ] || ssh -o ControlPath="$sock" -O exit source 2>/dev/null
@@ -91,11 +107,11 @@ close_connection() {
 check_destination() {
   destination=$w_destination known=$w_destination_place
   marker=$destination/.gestion-backup
-  found=$(printf '%s\n' "$destination" | sh -c "$PLACE")
-  place=$(seen place) unmounted=$(seen unmounted)
+  look_here
+  place=$s_place unmounted=$s_unmounted
   case $destination in /?*) ;; *) refuse destination_root "The destination is not a folder of its own." ;; esac
   if [ "$destination/." -ef / ]; then refuse destination_root "The destination is the root folder."; fi
-  if [ "$(seen state)" = unreadable ]; then refuse destination_unreadable "$destination is not a folder."; fi
+  if [ "$s_state" = unreadable ]; then refuse destination_unreadable "$destination is not a folder."; fi
   if [ -n "$unmounted" ]; then
     hold destination_unmounted "$unmounted is not mounted, and $destination lies in it." || end_held
   fi
@@ -108,7 +124,7 @@ check_destination() {
   else
     if [ -n "$known" ]; then
       hold destination_gone "The marker of this backup is not in $destination: is its disk mounted? It lay on $known, now $place is there." || end_held
-    elif [ "$(seen entries)" = yes ] && [ "$(seen state)" = folder ]; then
+    elif [ "$s_entries" = yes ] && [ "$s_state" = folder ]; then
       hold destination_foreign "$destination is not empty and has no marker of this backup." || end_held
     fi
     mark || finish failed destination_write "The marker could not be written into $destination."
@@ -123,8 +139,8 @@ mark() {
 }
 
 still_ours() { # the disk may have gone while it ran
-  found=$(printf '%s\n' "$destination" | sh -c "$PLACE")
-  IFS= read -r whose 2>/dev/null <"$marker" && [ "$whose" = "$w_uuid" ] && [ "$(seen place)" = "$place" ]
+  look_here
+  IFS= read -r whose 2>/dev/null <"$marker" && [ "$whose" = "$w_uuid" ] && [ "$s_place" = "$place" ]
 }
 
 space() { # free bytes and inodes of the destination; "-" where the file system does not count inodes
@@ -167,7 +183,7 @@ activity() { # PID: grows while rsync reads, from either side, or computes; what
 }
 
 watch() { # end what fills the disk, gets nowhere or takes far too long, before it does harm
-  until=$(($(date +%s) + w_longest)) seen_at=$(date +%s) last=
+  until=$((started + w_longest)) seen_at=$started last=
   while sleep 2; do
     pid=
     [ ! -s "$dir/rsync.pid" ] || read -r pid <"$dir/rsync.pid"
@@ -266,7 +282,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     echo $! >"$dir/rsync.pid"
     wait $!
     echo $? >"$dir/rsync.code"
-    close_connection
+    close_connection >/dev/null 2>&1 7>&- 9>&- &
   } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" >>"$dir/output"
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
@@ -275,26 +291,30 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
 }
 
 check_source() { # 1: held
-  if [ "$(seen seen)" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
+  look_at "$found"
+  if [ "$s_seen" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
     say "The source let nobody look at its folder: $found"
     return 0
   fi
-  source_place=$(seen place) unmounted=$(seen unmounted)
+  source_place=$s_place unmounted=$s_unmounted
   note source_place "$source_place"
   if [ -n "$unmounted" ]; then
     hold source_unmounted "$unmounted is not mounted at the source." || return 1
   elif [ -n "$w_source_place" ] && [ "${w_source_place%% *}" != "${source_place%% *}" ]; then
     hold source_unmounted "The source folder lay on the file system ${w_source_place%% *} before, and now on ${source_place%% *}." || return 1
   fi
-  [ "$(seen state)" = folder ] || hold source_missing "The source folder is not there." || return 1
-  [ "$(seen entries)" = yes ] || hold source_empty "The source folder is empty." || return 1
+  [ "$s_state" = folder ] || hold source_missing "The source folder is not there." || return 1
+  [ "$s_entries" = yes ] || hold source_empty "The source folder is empty." || return 1
 }
 
 judge() { # what rsync's exit code means, from its manual page
-  last=$(tail -n 3 "$dir/errors" 2>/dev/null)
   case $rsync_code in
     0 | 24) ;;
     23) incomplete=yes ;;
+    *) last=$(tail -n 3 "$dir/errors" 2>/dev/null) ;;
+  esac
+  case $rsync_code in
+    0 | 23 | 24) ;;
     30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
     10 | 12 | 255) finish failed connection "The connection to the source was lost or did not come about. $last" ;;
     '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
@@ -303,9 +323,21 @@ judge() { # what rsync's exit code means, from its manual page
   if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
 }
 
-figure() { tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | sed -n "s/^$1: \([0-9,.]*\).*/\1/p" | tail -n 1 | tr -d ,.; }
+read_stats() { stats=$(tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | tr -d ,); }
+
+figure() { # NAME: a number of what rsync said at its end
+  [ -n "$stats" ] || read_stats
+  number=
+  while IFS= read -r line; do
+    case $line in "$1: "*) number=${line#*: } number=${number%%[!0-9]*} ;; esac
+  done <<EOF
+$stats
+EOF
+  echo "$number"
+}
 
 figures() {
+  read_stats
   files=$(figure 'Number of files') bytes=$(figure 'Total file size')
   note files "$files"; note bytes "$bytes"
   note files_transferred "$(figure 'Number of regular files transferred')"
@@ -352,29 +384,36 @@ rotate() { # the levels that are due, the highest first, as rsnapshot(1) says
     if [ "$code" = 1 ]; then finish failed rotate "rsnapshot $level ended with code 1. $(tail -n 3 "$dir/output")"; fi
     note rotated "$level"
   done
-  rm -rf "$destination/.before"
+  [ ! -e "$destination/.before" ] || rm -rf "$destination/.before"
 }
 
 list_copies() {
+  set --
   set +f
   for kept in $w_keeps; do
     for copy in "$destination/${kept%:*}".[0-9]*; do
-      [ ! -d "$copy" ] || note copy "${copy##*/} $(stat -c %Y "$copy")"
+      [ ! -d "$copy" ] || set -- "$@" "${copy##*/}"
     done
   done
   set -f
+  [ $# = 0 ] || (cd "$destination" && stat -c 'copy=%n %Y' "$@" >>"$dir/facts")
 }
 
 run() {
-  monitor= incomplete= w_kind=
+  monitor= incomplete=
   exec 9>>"$dir/alive"
-  flock -n 9 && [ ! -e "$dir/result" ] || exit 0
-  ! grep -q '^kind=' "$dir/spec" || . "${0%/*}/backup-restore"
+  # Not -n: whoever looks holds it for a moment.
+  flock -w 10 9 && [ ! -e "$dir/result" ] || exit 0
   read_spec
+  if [ -n "$w_kind" ]; then # no run, but something with a copy that exists
+    . "${0%/*}/backup-restore"
+    read_spec
+  fi
   : >"$dir/facts"
   trap 'if [ -e "$dir/stop" ]; then finish stopped stopped "It was stopped."
     else finish failed shutdown "The backup server ended it, as when it shuts down."; fi' TERM INT HUP
-  note started "$(date +%s)"
+  started=$(date +%s)
+  note started "$started"
   case $w_kind in
     '') ;;
     verify) verify ;;
@@ -382,7 +421,8 @@ run() {
   esac
   note phase looking
   exec 7>>"$home/$w_uuid.lock"
-  flock -n 7 || finish failed busy "Another run of this backup is still on."
+  # The run before this one has it until its last process is gone.
+  flock -w 10 7 || finish failed busy "Another run of this backup is still on."
   check_destination
   case " $w_levels " in
     *" $w_lowest "*)
@@ -410,10 +450,11 @@ begin() {
     setsid "$0" run "$run" </dev/null >/dev/null 2>&1 8>&- &
     echo $! >"$dir/group"
   fi
-  # Until it holds its lock it would be taken for dead.
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    [ ! -e "$dir/facts" ] || break
+  # Until it holds its lock it would be taken for dead; a host that is at much else may need a while.
+  tries=0
+  while [ ! -e "$dir/facts" ] && [ "$tries" -lt 300 ]; do
     sleep 0.1
+    tries=$((tries + 1))
   done
   cat /proc/sys/kernel/random/boot_id >"$dir/began.new" && mv "$dir/began.new" "$dir/began"
 }

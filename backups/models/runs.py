@@ -177,7 +177,7 @@ class BackupRun(models.Model):
 
 
 class BackupState(models.Model):
-    """What is remembered of a backup from run to run. Only running writes it."""
+    """What is remembered of a backup from run to run. Only running writes it, and what watches for stale ones."""
 
     backup = models.OneToOneField(Backup, on_delete=models.CASCADE, related_name="state")
     last = models.ForeignKey(BackupRun, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -190,6 +190,8 @@ class BackupState(models.Model):
     # Mount point, type and identity of the file systems, as backup-run writes them.
     destination_place = models.TextField(blank=True)
     source_place = models.TextField(blank=True)
+    # Since when people know that it is late; see watching_stale.
+    stale_since = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return str(self.backup)

@@ -60,6 +60,8 @@ class BackupSet(models.Model):
         help_text=_("When one backup does not end well, the next ones run all the same."),
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    # Since when it is to run at this time of day: what lies before it was not missed.
+    timed_at = models.DateTimeField(default=timezone.now, editable=False)
     version = models.PositiveBigIntegerField(default=1, editable=False)
 
     objects = BackupSetQuerySet.as_manager()

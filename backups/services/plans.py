@@ -18,6 +18,7 @@ from jobs.models import ENDED, Job
 from jobs.services import start_job
 from servers import rollouts
 from servers.models import Server
+from servers.services import StaleEdit
 
 TRY, DELETE_LEFT, MAKE_KEY = "backups.try_way", "backups.delete_left", "backups.make_key"
 # What a person sets; the destination stays what it was when the backup was made.
@@ -33,10 +34,6 @@ REMEMBERED = (
     *("good_at", "good_files", "good_bytes", "rotated", "copies"),
     *("destination_place", "source_place"),
 )
-
-
-class StaleBackup(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
-    """Somebody else changed the backup since it was shown; str() is a sentence."""
 
 
 class NotNow(Exception):  # noqa: N818 - told to the person
@@ -58,12 +55,12 @@ def create_backup(actor: Actor, backup: Backup) -> Backup:
 def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
     """Save the changed backup, shown as of `version`. Its destination stays what it was.
 
-    Raises StaleBackup, ValidationError by the field.
+    Raises StaleEdit, ValidationError by the field.
     """
     _lock(backup)
     now = _fresh(backup)
     if now.version != version:
-        raise StaleBackup(
+        raise StaleEdit(
             _("Somebody else has changed this backup since you opened it. Compare, then save again.")
         )
     for name in FIXED:
@@ -81,7 +78,7 @@ def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
 
 @transaction.atomic
 def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
-    """Switch the backup on or off: off, it runs only by hand. Raises StaleBackup if it is gone."""
+    """Switch the backup on or off: off, it runs only by hand. Raises StaleEdit if it is gone."""
     _lock(backup)
     now = _fresh(backup)
     if now.active == active:
@@ -94,7 +91,7 @@ def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
 def delete_backup(actor: Actor, backup: Backup) -> LeftData:
     """Delete the backup; its copies stay on the backup server, and are listed there.
 
-    Raises StaleBackup, NotNow while a run of it is at work.
+    Raises StaleEdit, NotNow while a run of it is at work.
     """
     _lock(backup)
     now = _fresh(backup)
@@ -232,7 +229,7 @@ def _lock(backup: Backup) -> None:
 def _fresh(backup: Backup) -> Backup:
     now = Backup.objects.select_related("source", "destination").filter(pk=backup.pk).first()
     if now is None:
-        raise StaleBackup(_("Somebody else has deleted this backup."))
+        raise StaleEdit(_("Somebody else has deleted this backup."))
     return now
 
 

@@ -16,7 +16,6 @@ from backups.ending import end_run
 from backups.models import Backup, BackupRun, BackupState, Level, RunState, Why
 from backups.models.runs import OPEN
 from backups.rhythm import Try
-from jobs import hooks
 from jobs.models import Job, JobState
 from jobs.services import JobRefusedError, start_job, stop_job
 from jobs.works import Retry
@@ -181,14 +180,10 @@ def accept_run(actor: Actor, run: BackupRun) -> BackupRun:
 
 
 def job_ended(job: Job) -> None:
-    """When a run's job has ended and the run has not, another one looks at it soon."""
-    if job.work == WORK:
+    """When a run's job was stopped and the run has not ended, another one sees to it at once."""
+    if job.work == WORK and job.stop_asked_at:
         run = BackupRun.objects.filter(job=job, state=RunState.RUNNING).first()
-        if run is not None and job.stop_asked_at and not run.stop_asked_at:
-            BackupRun.objects.filter(pk=run.pk).update(
-                stop_asked_at=job.stop_asked_at, stop_asked_by=job.stop_asked_by
-            )
+        if run is not None:
+            asked = {"stop_asked_at": job.stop_asked_at, "stop_asked_by": job.stop_asked_by}
+            BackupRun.objects.filter(pk=run.pk, stop_asked_at=None).update(**asked)
             look_after(run)
-
-
-hooks.on_end(job_ended)

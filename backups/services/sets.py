@@ -30,12 +30,11 @@ from backups.services.runs import (
     state_of,
     stop_run,
 )
+from backups.telling import tell_set
+from servers.services import StaleEdit
 
 FIELDS = ("name", "active", "hour", "minute", "side_by_side", "go_on")
-
-
-class StaleSet(Exception):  # noqa: N818 - named like the other refusals of services
-    """Somebody else has changed or deleted the set meanwhile."""
+TIMES = ("active", "hour", "minute")
 
 
 def set_facts(set_: BackupSet) -> dict[str, Any]:
@@ -51,17 +50,19 @@ def save_set(
     backups: Sequence[Backup],
     version: int | None = None,
 ) -> BackupSet:
-    """Make a set, or change it if nobody else has since `version`. Raises StaleSet."""
+    """Make a set, or change it if nobody else has since `version`. Raises StaleEdit."""
     with transaction.atomic():
         before: dict[str, Any] | None = None
         if set_.pk:
             fresh = BackupSet.objects.select_for_update().filter(pk=set_.pk).first()
             if fresh is None or (version is not None and fresh.version != version):
-                raise StaleSet(
+                raise StaleEdit(
                     _("Somebody else has changed or deleted this set meanwhile. Look at it again.")
                 )
             set_, before = fresh, set_facts(fresh)
             set_.version += 1
+            if any(getattr(set_, name) != fields[name] for name in TIMES):
+                set_.timed_at = timezone.now()
         for name in FIELDS:
             setattr(set_, name, fields[name])
         set_.save()
@@ -98,18 +99,19 @@ def run_set(actor: Actor, set_: BackupSet) -> BackupSetRun:
                 for member in members
             )
     except IntegrityError:
-        now = timezone.now()
-        words = _("Not started: the run before it was still on.")
-        return BackupSetRun.objects.create(
-            set=set_,
-            asked_by=actor.name,
-            state=SetState.NOT_STARTED,
-            started_at=now,
-            ended_at=now,
-            words=words,
-        )
+        return _not_started(actor, set_, _("The run before it was still on."))
     go_on(run)
     run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def _not_started(actor: Actor, set_: BackupSet, words: str) -> BackupSetRun:
+    now = timezone.now()
+    run = BackupSetRun.objects.create(
+        set=set_, asked_by=actor.name, state=SetState.NOT_STARTED, started_at=now, ended_at=now, words=words
+    )
+    tell_set(run)
     return run
 
 
@@ -146,6 +148,7 @@ def _end(run: BackupSetRun, parts: list[BackupSetPart]) -> None:
         run.words = _("%(good)d of %(all)d backups ended well.") % {"good": good, "all": len(parts)}
     run.ended_at = timezone.now()
     run.save()
+    tell_set(run)
 
 
 def stop_set(actor: Actor, run: BackupSetRun) -> None:
@@ -176,10 +179,16 @@ def look_after_sets() -> None:
 
 
 def run_due_sets() -> list[BackupSetRun]:
-    """Start the active sets whose time of day has come."""
-    started = []
+    """Start the active sets whose time of day has come, and write down those whose time has passed."""
+    actor = Actor.system("scheduler")
+    found = []
     for set_ in BackupSet.objects.filter(active=True):
+        now = here_and_now()
         last = set_.runs.order_by("-started_at").values_list("started_at", flat=True).first()
-        if rhythm.set_due(set_.hour, set_.minute, last, here_and_now()):
-            started.append(run_set(Actor.system("scheduler"), set_))
-    return started
+        if rhythm.set_due(set_.hour, set_.minute, last, now):
+            found.append(run_set(actor, set_))
+        elif rhythm.set_missed(set_.hour, set_.minute, set_.timed_at, last, now):
+            at = f"{rhythm.set_time(set_.hour, set_.minute, now):%Y-%m-%d %H:%M}"
+            words = _("It was to run at %s, and Gestion did not run then: now it is too late.") % at
+            found.append(_not_started(actor, set_, words))
+    return found

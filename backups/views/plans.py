@@ -22,6 +22,7 @@ from backups.views.common import backup_json, visible_backup
 from pages.answers import done, form_data, refused, show_form
 from pages.lists import Filter, ListPage, render_list
 from servers.models import Server
+from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -119,7 +120,7 @@ def _edit(request: HttpRequest, form: BackupForm, context: dict[str, Any]) -> Ht
                 made = services.create_backup(actor, form.filled())
         except ValidationError as error:
             form.refuse(error)
-        except services.StaleBackup as error:
+        except StaleEdit as error:
             form.add_error(None, str(error))
         else:
             return _saved(request, made)
@@ -169,7 +170,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
     active = form.cleaned_data["active"]
     try:
         services.switch_backup(actor_of(request), row, active=active)
-    except services.StaleBackup as error:
+    except StaleEdit as error:
         return refused(request, str(error), reverse("backups:backups"))
     said = _("The backup is switched on.") if active else _("The backup is switched off.")
     return done(request, said, row.get_absolute_url())
@@ -184,7 +185,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_bound and form.is_valid():
         try:
             left = services.delete_backup(actor_of(request), row)
-        except (services.StaleBackup, services.NotNow) as error:
+        except (StaleEdit, services.NotNow) as error:
             return refused(request, str(error), reverse("backups:backups"))
         said = _("%(of)s is not backed up any more. Its copies stay in %(folder)s on %(server)s.")
         words = {"of": left.of, "folder": left.folder, "server": left.destination}

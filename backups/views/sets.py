@@ -16,6 +16,7 @@ from backups.services import sets as services
 from backups.services.runs import RunRefused
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.lists import ListPage, render_list
+from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -86,7 +87,7 @@ def _edit(request: HttpRequest, form: BackupSetForm) -> HttpResponse:
             made = services.save_set(
                 actor_of(request), form.instance, data, data["backups"], version=data["version"]
             )
-        except services.StaleSet as error:
+        except StaleEdit as error:
             form.add_error(None, str(error))
         else:
             return done(request, _("Saved."), made.get_absolute_url(), set_json(made))
@@ -101,7 +102,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     set_ = get_object_or_404(BackupSet, pk=pk)
     started = services.run_set(actor_of(request), set_)
     if started.state == SetState.NOT_STARTED:
-        return refused(request, started.words, set_.get_absolute_url())
+        return refused(request, _("Not started. %s") % started.words, set_.get_absolute_url())
     return done(request, _("%s is running.") % set_, set_.get_absolute_url(), set_run_json(started))
 
 

@@ -56,21 +56,6 @@ class Migration(migrations.Migration):
                 ),
                 ("server_name", models.CharField(max_length=253)),
                 (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("waiting", "waiting"),
-                            ("running", "running"),
-                            ("done", "done"),
-                            ("failed", "failed"),
-                            ("stopped", "stopped"),
-                            ("lost", "lost"),
-                        ],
-                        default="waiting",
-                        max_length=10,
-                    ),
-                ),
-                (
                     "job",
                     models.OneToOneField(
                         null=True,

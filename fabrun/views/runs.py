@@ -47,7 +47,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     """One run: how it goes on each server, live."""
     row = _run(request, pk)
     parts = list(row.parts.all())
-    alive = any(part.state_now not in ENDED for part in parts)
+    alive = any(part.state and part.state not in ENDED for part in parts)
     context = {"run": row, "parts": parts, "alive": alive, "arguments": sorted(row.arguments.items())}
     data = {
         "id": row.pk,
@@ -101,4 +101,4 @@ def _row_json(row: Any) -> dict[str, Any]:
 
 
 def _json(part: ServerRun) -> dict[str, Any]:
-    return {"server": part.server_name, "state": str(part.state_now), "job": part.job_id}
+    return {"server": part.server_name, "state": part.state, "job": part.job_id}

@@ -5,7 +5,9 @@ import shlex
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
+
+from servers.configs import environment
 
 FOLDER = Path(__file__).parent
 _NOT_IN_NGINX = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
@@ -13,17 +15,7 @@ _NOT_IN_NGINX = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML; each value goes through its format's own filter
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["sh"] = shlex.quote
-    environment.filters["nginx"] = nginx_quote
-    return environment
+    return environment(FOLDER, {"sh": shlex.quote, "nginx": nginx_quote})
 
 
 def nginx_quote(value: str) -> str:

@@ -7,8 +7,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from forwarding.services.changing import StaleForward
 from pages.second_word import SecondWordNeeded
+from servers.services import StaleEdit
 
 
 class DangerForm(forms.Form):
@@ -41,7 +41,7 @@ class DangerForm(forms.Form):
             self.ask(error)
         except ValidationError as error:
             self.refuse(error)
-        except StaleForward as error:
+        except StaleEdit as error:
             self.add_error(None, str(error))
 
     def refuse(self, error: ValidationError) -> None:

@@ -1,12 +1,8 @@
-"""What changes of every noun share: a second word where something may be cut off, and who was faster."""
+"""What changes of every noun share: a second word where something may be cut off."""
 
 from collections.abc import Sequence
 
 from pages.second_word import SecondWordNeeded, given
-
-
-class StaleForward(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
-    """Somebody else changed it since it was shown; str() is a sentence."""
 
 
 def second_word(dangers: Sequence[str], *, confirmed: bool) -> dict[str, list[str]]:

@@ -14,10 +14,11 @@ from forwarding.hostname_claims import claim
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.hostname_rules import problems
 from forwarding.models import HostnameDestination, HostnameForward
-from forwarding.services.changing import StaleForward, second_word
+from forwarding.services.changing import second_word
 from hosts.changes import difference_of
 from servers import rollouts
 from servers.models import Server
+from servers.services import StaleEdit
 
 Destinations = Sequence[HostnameDestination]
 
@@ -52,12 +53,12 @@ def change_hostname(
 ) -> HostnameForward:
     """Save the changed hostname, shown as of `version`, and have it rolled out. Its host stays what it was.
 
-    Raises StaleForward, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
+    Raises StaleEdit, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
     """
     nginx = _lock(hostname)
     now = _fresh(hostname)
     if now.version != version:
-        raise StaleForward(
+        raise StaleEdit(
             _("Somebody else has changed this hostname since you opened it. Compare, then save again.")
         )
     nginx = _check(hostname, destinations, nginx)
@@ -82,7 +83,7 @@ def change_hostname(
 def switch_hostname(
     actor: Actor, hostname: HostnameForward, *, active: bool, confirmed: bool = False
 ) -> None:
-    """Switch it on or off; it keeps its name and ports. Raises SecondWordNeeded, StaleForward if it is gone."""
+    """Switch it on or off; it keeps its name and ports. Raises SecondWordNeeded, StaleEdit if it is gone."""
     nginx = _lock(hostname)
     now = _fresh(hostname)
     if now.active == active:
@@ -102,7 +103,7 @@ def switch_hostname(
 
 @transaction.atomic
 def delete_hostname(actor: Actor, hostname: HostnameForward, *, confirmed: bool = False) -> None:
-    """Delete it. Raises SecondWordNeeded, StaleForward if it is gone already."""
+    """Delete it. Raises SecondWordNeeded, StaleEdit if it is gone already."""
     nginx = _lock(hostname)
     now = _fresh(hostname)
     destinations = list(now.destinations.all())
@@ -164,7 +165,7 @@ def _lock(hostname: HostnameForward) -> Server | None:
     list(Server.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
     host = servers.select_related("nginx_server").first()
     if host is None:
-        raise StaleForward(_("Somebody else has deleted this host."))
+        raise StaleEdit(_("Somebody else has deleted this host."))
     hostname.host = host
     return host.nginx_server
 
@@ -173,7 +174,7 @@ def _fresh(hostname: HostnameForward) -> HostnameForward:
     rows = HostnameForward.objects.select_related("host").prefetch_related("destinations__server")
     now = rows.filter(pk=hostname.pk).first()
     if now is None:
-        raise StaleForward(_("Somebody else has deleted this hostname."))
+        raise StaleEdit(_("Somebody else has deleted this hostname."))
     return now
 
 

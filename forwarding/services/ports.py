@@ -14,11 +14,12 @@ from forwarding.desired_ports import KIND, SCRIPT, nat_of, script
 from forwarding.models import PortClaim, PortForward
 from forwarding.port_dangers import Way, dangers
 from forwarding.port_rules import problems
-from forwarding.services.changing import StaleForward, second_word
+from forwarding.services.changing import second_word
 from jobs.models import Job
 from jobs.services import start_job
 from servers import rollouts
 from servers.models import Server
+from servers.services import StaleEdit
 
 ANSWERS, READ = "forwarding.what_answers", "forwarding.read_ports"
 
@@ -45,12 +46,12 @@ def change_port_forward(
 ) -> PortForward:
     """Save the changed rule, shown as of `version`, and have it rolled out. Its host stays what it was.
 
-    Raises StaleForward, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
+    Raises StaleEdit, ValidationError by the form's field, SecondWordNeeded unless `confirmed`.
     """
     host = _lock(rule.host_id)
     now = _fresh(rule)
     if now.version != version:
-        raise StaleForward(_("Somebody else has changed this rule since you opened it: it is now %s.") % now)
+        raise StaleEdit(_("Somebody else has changed this rule since you opened it: it is now %s.") % now)
     _check(rule)
     words = second_word(dangers(host, Way.of(now), Way.of(rule)), confirmed=confirmed)
     before, after = facts_of(now), facts_of(rule)
@@ -68,7 +69,7 @@ def change_port_forward(
 
 @transaction.atomic
 def switch_port_forward(actor: Actor, rule: PortForward, *, active: bool, confirmed: bool = False) -> None:
-    """Switch the rule on or off; it keeps its ports. Raises SecondWordNeeded, StaleForward if it is gone."""
+    """Switch the rule on or off; it keeps its ports. Raises SecondWordNeeded, StaleEdit if it is gone."""
     host = _lock(rule.host_id)
     now = _fresh(rule)
     if now.active == active:
@@ -86,7 +87,7 @@ def switch_port_forward(actor: Actor, rule: PortForward, *, active: bool, confir
 
 @transaction.atomic
 def delete_port_forward(actor: Actor, rule: PortForward, *, confirmed: bool = False) -> None:
-    """Delete the rule. Raises SecondWordNeeded, StaleForward if it is gone already."""
+    """Delete the rule. Raises SecondWordNeeded, StaleEdit if it is gone already."""
     host = _lock(rule.host_id)
     now = _fresh(rule)
     words = second_word(dangers(host, Way.of(now), None), confirmed=confirmed)
@@ -153,7 +154,7 @@ def _lock(host_id: int) -> Server:
 def _fresh(rule: PortForward) -> PortForward:
     now = PortForward.objects.select_related("host", "destination").filter(pk=rule.pk).first()
     if now is None:
-        raise StaleForward(_("Somebody else has deleted this rule."))
+        raise StaleEdit(_("Somebody else has deleted this rule."))
     return now
 
 

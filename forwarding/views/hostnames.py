@@ -26,7 +26,6 @@ from forwarding.models import (
     with_last_day,
 )
 from forwarding.services import hostnames as services
-from forwarding.services.changing import StaleForward
 from forwarding.services.hostname_answers import ANSWERS
 from forwarding.validators import normal_domain
 from forwarding.views.asked import host_filter, number
@@ -36,6 +35,7 @@ from pages.answers import done, form_data, refused, show_form, show_page, wants_
 from pages.lists import Filter, ListPage, render_list
 from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, RolloutRecord, Server
+from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -219,7 +219,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
             form.ask(error)
         except ValidationError as error:
             return refused(request, " ".join(error.messages), row.get_absolute_url())
-        except StaleForward as error:
+        except StaleEdit as error:
             return refused(request, str(error), reverse("forwarding:hostnames"))
         else:
             said = _("The hostname is switched on.") if active else _("The hostname is switched off.")
@@ -238,7 +238,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             services.delete_hostname(actor_of(request), row, confirmed=form.confirmed)
         except SecondWordNeeded as error:
             form.ask(error)
-        except StaleForward as error:
+        except StaleEdit as error:
             return refused(request, str(error), reverse("forwarding:hostnames"))
         else:
             rollout = Rollout.objects.filter(server=row.host.nginx_server, kind=KIND).first()

@@ -20,13 +20,13 @@ from forwarding.forms.ports import PortForwardForm
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.port_dangers import Way, dangers
 from forwarding.services import ports as services
-from forwarding.services.changing import StaleForward
 from forwarding.views.asked import host_filter, number
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
 from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
+from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -183,7 +183,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
             form.ask(error)
         except ValidationError as error:
             return refused(request, " ".join(error.messages), rule.get_absolute_url())
-        except StaleForward as error:
+        except StaleEdit as error:
             return refused(request, str(error), reverse("forwarding:ports"))
         else:
             said = _("The rule is switched on.") if active else _("The rule is switched off.")
@@ -202,7 +202,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             services.delete_port_forward(actor_of(request), rule, confirmed=form.confirmed)
         except SecondWordNeeded as error:
             form.ask(error)
-        except StaleForward as error:
+        except StaleEdit as error:
             return refused(request, str(error), reverse("forwarding:ports"))
         else:
             rollout = Rollout.objects.filter(server=rule.host, kind=KIND).first()

@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.db import migrations, models
 
 import accounts.fields
-import githooks.models
+import accounts.shared_secrets
 
 
 class Migration(migrations.Migration):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("key", models.CharField(max_length=60, unique=True)),
-                ("secret", accounts.fields.EncryptedTextField(default=githooks.models.fresh_secret)),
+                ("secret", accounts.fields.EncryptedTextField(default=accounts.shared_secrets.fresh_secret)),
                 (
                     "branch",
                     models.CharField(

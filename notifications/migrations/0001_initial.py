@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import migrations, models
 
 import accounts.fields
-import notifications.models
+import accounts.shared_secrets
 
 
 class Migration(migrations.Migration):
@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=80, unique=True, verbose_name="name")),
                 ("url", accounts.fields.EncryptedTextField(verbose_name="URL")),
-                ("secret", accounts.fields.EncryptedTextField(default=notifications.models.fresh_secret)),
+                ("secret", accounts.fields.EncryptedTextField(default=accounts.shared_secrets.fresh_secret)),
                 ("topics", models.JSONField(default=list, verbose_name="topics")),
                 ("active", models.BooleanField(default=True, verbose_name="active")),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),

@@ -14,13 +14,10 @@ from jobs.services import start_job
 from proxmox import observing
 from proxmox.models import ProxmoxAccess
 from servers.models import Server
+from servers.services import StaleEdit
 
 TRY = "proxmox.try_access"
 CHECKED = ("address", "port", "user", "secret")
-
-
-class StaleAccess(Exception):  # noqa: N818 - a thing that happens between two people
-    """Somebody else has changed it since it was shown; str() is a sentence."""
 
 
 @transaction.atomic
@@ -30,12 +27,12 @@ def save_access(
     """Say where and as whom, shown as of `version` (0: there was none), and try it.
 
     `secret` None keeps the one that is there. Another address or user makes the accepted certificate, or the
-    kept secret, count no more: a secret is never sent to where it was not meant for. Raises StaleAccess,
+    kept secret, count no more: a secret is never sent to where it was not meant for. Raises StaleEdit,
     ValidationError by field.
     """
     row = _locked(server)
     if (row.version if row.pk else 0) != version:
-        raise StaleAccess(_("Somebody else has changed this access since you opened it."))
+        raise StaleEdit(_("Somebody else has changed this access since you opened it."))
     before = facts_of(row) if row.pk else {}
     moved = bool(row.pk) and (row.address, row.port) != (address, port)
     if secret is None and user and (moved or user != row.user):
@@ -64,11 +61,11 @@ def facts_of(row: ProxmoxAccess) -> dict[str, Any]:
 def accept_certificate(actor: Actor, server: Server, fingerprint: str) -> None:
     """Trust the offered certificate from now on, if it is still the one with this fingerprint, and try.
 
-    Raises StaleAccess if another one is offered by now.
+    Raises StaleEdit if another one is offered by now.
     """
     row = _locked(server)
     if not row.offered_fingerprint or row.offered_fingerprint != fingerprint:
-        raise StaleAccess(_("Another certificate is shown by now. Compare that one."))
+        raise StaleEdit(_("Another certificate is shown by now. Compare that one."))
     before = row.fingerprint
     row.certificate, row.fingerprint = row.offered_certificate, row.offered_fingerprint
     row.accepted_by, row.accepted_at = actor.name, timezone.now()

@@ -11,18 +11,14 @@ from accounts.audit import record
 from proxmox import noting
 from proxmox.models.seen import GuestSeen, Matched, NodeSeen
 from servers.models import Server
-from servers.services import create_server
-
-
-class StaleGuest(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
-    """The guest is not what was shown any more; str() is a sentence."""
+from servers.services import StaleEdit, create_server
 
 
 @transaction.atomic
 def link_guest(actor: Actor, guest: GuestSeen, server: Server) -> None:
     """Say that this guest is that server, which runs on the same host and is nobody else's.
 
-    Raises ValidationError by the form's field, StaleGuest.
+    Raises ValidationError by the form's field, StaleEdit.
     """
     now = _lock(guest)
     if server.vm_host_id != now.host_id:
@@ -36,13 +32,13 @@ def link_guest(actor: Actor, guest: GuestSeen, server: Server) -> None:
 
 @transaction.atomic
 def keep_apart(actor: Actor, guest: GuestSeen) -> None:
-    """Say that this guest is none of the servers, whatever its address and name say. Raises StaleGuest."""
+    """Say that this guest is none of the servers, whatever its address and name say. Raises StaleEdit."""
     _set(actor, _lock(guest), None, Matched.APART, "guest.unlink")
 
 
 @transaction.atomic
 def match_by_itself(actor: Actor, guest: GuestSeen) -> None:
-    """Forget what was said by hand: address and name decide. Raises StaleGuest."""
+    """Forget what was said by hand: address and name decide. Raises StaleEdit."""
     _set(actor, _lock(guest), None, Matched.NOT, "guest.match")
 
 
@@ -50,11 +46,11 @@ def match_by_itself(actor: Actor, guest: GuestSeen) -> None:
 def adopt_guest(actor: Actor, guest: GuestSeen, server: Server, **more: Any) -> Server:
     """Add this (unsaved) server to the inventory for a guest that has none, and link them.
 
-    Raises ValidationError with every broken rule by field, StaleGuest.
+    Raises ValidationError with every broken rule by field, StaleEdit.
     """
     now = _lock(guest)
     if now.server_id is not None:
-        raise StaleGuest(_("This guest is the server %s already.") % now.server)
+        raise StaleEdit(_("This guest is the server %s already.") % now.server)
     server.is_vm, server.vm_host = True, now.host
     made = create_server(actor, server, **more)
     _set(actor, GuestSeen.objects.get(pk=now.pk), made, Matched.HAND, "guest.link")
@@ -66,9 +62,9 @@ def _lock(guest: GuestSeen) -> GuestSeen:
     NodeSeen.objects.select_for_update().filter(host=guest.host_id).first()
     now = GuestSeen.objects.select_related("host", "server").filter(pk=guest.pk).first()
     if now is None or now.gone_at is not None:
-        raise StaleGuest(_("This guest is not there any more."))
+        raise StaleEdit(_("This guest is not there any more."))
     if now.first_seen_at != guest.first_seen_at:
-        raise StaleGuest(_("The id belongs to another guest by now: %s.") % now)
+        raise StaleEdit(_("The id belongs to another guest by now: %s.") % now)
     return now
 
 

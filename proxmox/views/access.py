@@ -21,6 +21,7 @@ from proxmox.models import ProxmoxAccess, default_address
 from proxmox.services import access as services
 from proxmox.views.common import proxmox_host
 from servers.models import Server
+from servers.services import StaleEdit
 
 
 def _url(server: Server) -> str:
@@ -86,7 +87,7 @@ def edit_access(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_bound and form.is_valid():
         try:
             services.save_access(actor_of(request), server, **form.typed)
-        except services.StaleAccess as error:
+        except StaleEdit as error:
             form.add_error(None, str(error))
         except ValidationError as error:
             for name, messages in error.message_dict.items():
@@ -115,7 +116,7 @@ def accept_certificate(request: HttpRequest, pk: int) -> HttpResponse:
         return refused(request, _("Say which certificate: its fingerprint."), _url(server), 422)
     try:
         services.accept_certificate(actor_of(request), server, form.cleaned_data["fingerprint"])
-    except services.StaleAccess as error:
+    except StaleEdit as error:
         return refused(request, str(error), _url(server))
     return done(request, _("The certificate is accepted; the API is being tried."), _url(server))
 

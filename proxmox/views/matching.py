@@ -14,6 +14,7 @@ from proxmox.forms.matching import AdoptForm, LinkForm
 from proxmox.models.seen import GuestSeen
 from proxmox.services import matching as services
 from proxmox.views.common import visible_guest
+from servers.services import StaleEdit
 
 BOTH = ["GET", "HEAD", "POST"]
 
@@ -32,7 +33,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
             made = services.adopt_guest(actor_of(request), guest, form.instance)
         except ValidationError as error:
             form.refuse(error)
-        except services.StaleGuest as error:
+        except StaleEdit as error:
             return refused(request, str(error), guest.get_absolute_url())
         else:
             said = _("%s is in the inventory.") % made
@@ -52,7 +53,7 @@ def link(request: HttpRequest, pk: int) -> HttpResponse:
             services.link_guest(actor_of(request), guest, server)
         except ValidationError as error:
             form.add_error(None, error.messages)
-        except services.StaleGuest as error:
+        except StaleEdit as error:
             return refused(request, str(error), guest.get_absolute_url())
         else:
             said = _("%(guest)s is %(server)s.") % {"guest": guest, "server": server}
@@ -80,6 +81,6 @@ def _say(
     guest = visible_guest(request, pk)
     try:
         service(actor_of(request), guest)
-    except services.StaleGuest as error:
+    except StaleEdit as error:
         return refused(request, str(error), guest.get_absolute_url())
     return done(request, said % guest, guest.get_absolute_url())

@@ -24,7 +24,7 @@ CONNECTION_FIELDS = ("ssh_connection", "internal_ip", "vm_host_id")
 
 
 class StaleEdit(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
-    """Somebody else changed the server since the form was shown; str() says who and what."""
+    """Somebody else changed or deleted the thing since it was shown; str() is a sentence. For every room."""
 
 
 class DeleteRefused(Exception):  # noqa: N818 - told to the person

@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from backups.models import Backup, BackupRun, BackupState
 from backups.services.runs import run_now
+from jobs.models import Job, JobState
 from lab import Fleet, LabHost
 from servers import rollouts
 from servers.models import HostKey, PanelIdentity, Rollout, RolloutState, Server
@@ -56,8 +57,13 @@ class Ground:
         run = run_now(SYSTEM, backup)
         if levels:
             BackupRun.objects.filter(pk=run.pk).update(**levels)
-        work_off()
-        run.refresh_from_db()
+        for _time in range(3):
+            work_off()
+            run.refresh_from_db()
+            if run.ended or run.job is None:
+                break
+            # The host could not be asked for a moment: what the job does by itself after a while.
+            Job.objects.filter(pk=run.job.pk, state=JobState.WAITING).update(not_before=timezone.now())
         return run
 
 
@@ -67,7 +73,9 @@ def ground(fleet: Fleet, key: LabKey, server: str = "backup1", source: str = "fi
         PanelIdentity.objects.create(pk=1, private_key=key.private, public_key=key.public)
     rows = {name: _row(fleet[name]) for name in (server, source)}
     there, here = fleet[server], fleet[source]
-    sh(there, "systemctl stop 'gestion-backup-*' 2>/dev/null; rm -rf /backups /var/lib/gestion /etc/gestion")
+    sh(there, "systemctl stop 'gestion-backup-*' 2>/dev/null")
+    # The programs as well: without the list of what is ours, older ones would count as somebody else's.
+    sh(there, "rm -rf /backups /var/lib/gestion /etc/gestion /usr/local/lib/gestion")
     sh(there, '[ -e ~/.ssh/id_ed25519 ] || ssh-keygen -q -t ed25519 -N "" -f ~/.ssh/id_ed25519')
     public = sh(there, "cat ~/.ssh/id_ed25519.pub")
     here.trust([public])

@@ -198,3 +198,31 @@ def test_what_runs_there_is_killed_from_outside(place, backup):
     run = working.end()
     assert (run.state, run.code) == (RunState.FAILED, "died")
     next_run_succeeds(place, backup, before)
+
+
+@pytest.fixture
+def no_units(place):
+    """A backup server without systemd-run."""
+    sh(place.there, "mount --bind /bin/false /usr/bin/systemd-run", check=True)
+    yield
+    sh(place.there, "umount /usr/bin/systemd-run")
+
+
+def test_without_systemd_a_run_is_a_session_that_survives_the_worker_and_that_stop_ends(
+    place, no_units, backup
+):
+    before = good(place)
+    working = Working(run_now(SYSTEM, backup))
+    assert sh(place.there, "systemctl list-units --no-legend --plain 'gestion-backup-*' | wc -l") == "0"
+    pulse.interrupt()
+    working.end()
+    pulse.ending = False
+    assert working.run.state == RunState.RUNNING
+    assert sh(place.there, "pgrep -xc rsync") != "0"  # it goes on
+    stop_run(SYSTEM, working.run)
+    work_off()
+    working.run.refresh_from_db()
+    assert working.run.state == RunState.STOPPED
+    assert sh(place.there, "pgrep -xc 'rsync|rsnapshot'") == "0"
+    assert good(place) == before
+    next_run_succeeds(place, backup, before)

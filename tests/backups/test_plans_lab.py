@@ -25,7 +25,9 @@ truncate -s 3M sparse; setfacl -m u:daemon:r b; chown 12345:54321 o/f
 @pytest.fixture
 def rows(fleet: Fleet, lab_key):
     """The lab in the inventory; backup1 has nothing of ours, and is let in at the sources."""
-    fleet["backup1"].exec(["rm", "-rf", "/var/lib/gestion", "/etc/gestion", "/backups"])
+    fleet["backup1"].exec(
+        ["rm", "-rf", "/var/lib/gestion", "/etc/gestion", "/usr/local/lib/gestion", "/backups"]
+    )
     let_in(fleet["backup1"], fleet["web1"], fleet["files1"])
     fleet["files1"].exec(["sh", "-c", TREE])
     return enlist(fleet, lab_key)

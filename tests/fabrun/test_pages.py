@@ -105,7 +105,7 @@ def test_run_again_takes_the_same_servers_and_arguments(admin_client, folder, se
 def test_stop_ends_what_waits(admin_client, folder, servers, actor):
     run = run_script(actor, "greet.hello", servers, arguments={"name": "x"}, seconds=60)
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 200
-    assert set(ServerRun.objects.values_list("state", flat=True)) == {"stopped"}
+    assert set(ServerRun.objects.values_list("job__state", flat=True)) == {"stopped"}
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 409
 
 

@@ -8,7 +8,6 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry
 from forwarding.models import HostnameClaim, HostnameDestination, HostnameForward
-from forwarding.services.changing import StaleForward
 from forwarding.services.hostnames import (
     change_hostname,
     create_hostname,
@@ -17,6 +16,7 @@ from forwarding.services.hostnames import (
 )
 from pages.second_word import SecondWordNeeded, second_word
 from servers.models import Rollout, Server
+from servers.services import StaleEdit
 from tests.forwarding.conftest import HostnameRows
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -177,12 +177,12 @@ def test_what_somebody_else_changed_or_deleted_is_not_overwritten(web: HostnameR
     made = create_hostname(actor, web.hostname(), web.to(web.web1))
     made.note = "first"
     change_hostname(actor, made, web.to(web.web1), version=1)
-    with pytest.raises(StaleForward):
+    with pytest.raises(StaleEdit):
         change_hostname(actor, made, web.to(web.web1), version=1)
     delete_hostname(actor, made)
-    with pytest.raises(StaleForward):
+    with pytest.raises(StaleEdit):
         delete_hostname(actor, made)
-    with pytest.raises(StaleForward):
+    with pytest.raises(StaleEdit):
         switch_hostname(actor, made, active=False)
 
 

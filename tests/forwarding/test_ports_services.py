@@ -6,7 +6,6 @@ from django.db import IntegrityError, transaction
 
 from accounts.models import AuditEntry
 from forwarding.models import PortClaim, PortForward, PortReading
-from forwarding.services.changing import StaleForward
 from forwarding.services.ports import (
     change_port_forward,
     create_port_forward,
@@ -16,6 +15,7 @@ from forwarding.services.ports import (
 )
 from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, Server
+from servers.services import StaleEdit
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -102,7 +102,7 @@ def test_who_changes_what_somebody_else_has_changed_is_told(rows, actor):
     theirs.note = "theirs"
     change_port_forward(actor, theirs, version=1)
     rule.note = "mine"
-    with pytest.raises(StaleForward):
+    with pytest.raises(StaleEdit):
         change_port_forward(actor, rule, version=1)
     assert PortForward.objects.get().note == "theirs"
 
@@ -112,7 +112,7 @@ def test_a_deleted_rule_is_gone_and_its_port_is_free(rows, actor):
     delete_port_forward(actor, rule)
     assert not PortClaim.objects.exists()
     assert Rollout.objects.get().wanted == 2
-    with pytest.raises(StaleForward):
+    with pytest.raises(StaleEdit):
         delete_port_forward(actor, rule)
 
 

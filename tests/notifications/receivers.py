@@ -52,6 +52,14 @@ class _MailSession(socketserver.StreamRequestHandler):
         self.wfile.write(f"{words}\r\n".encode())
 
 
+def send_mail_to(server: MailServer, settings: Any) -> None:
+    """Have the panel hand its mail to this server."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.server_address[1]
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+
+
 class HookServer(ThreadingHTTPServer):
     """Keeps each POST's path, headers and body, and answers with `status`."""
 

@@ -16,7 +16,7 @@ from notifications.services import add_webhook, choose_topics, try_mail
 from notifications.tasks import delete_old, job_in_trouble
 from notifications.telling import tell
 from tests.jobs.working import work_off
-from tests.notifications.receivers import HookServer, MailServer, serving
+from tests.notifications.receivers import HookServer, MailServer, send_mail_to, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 TOPIC = "jobs.failed"
@@ -25,10 +25,7 @@ TOPIC = "jobs.failed"
 @pytest.fixture
 def mail_server(settings) -> Iterator[MailServer]:
     with serving(MailServer()) as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.server_address[1]
-        settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
-        settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+        send_mail_to(server, settings)
         yield server
 
 

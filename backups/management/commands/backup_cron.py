@@ -14,7 +14,7 @@ from backups import rhythm
 from backups.models import Backup, BackupRun, Level, RunState, Why
 from backups.models.runs import OPEN
 from backups.services import runs
-from backups.works_runs import told
+from backups.telling import told
 
 PAUSE = 2.0  # seconds between looks while waiting
 
