@@ -17,6 +17,7 @@ class BackupsConfig(AppConfig):
             shell_restores,
             shell_runs,
             telling,
+            telling_restores,
             watching_stale,
             works_restores,
             works_runs,
@@ -31,7 +32,7 @@ class BackupsConfig(AppConfig):
         pages.register(shell_plans.section)
         pages.register(shell_runs.section)
         pages.register(shell_restores.section)
-        notifications.register(*telling.TOPICS)
+        notifications.register(*telling.TOPICS, *telling_restores.TOPICS)
         hooks.on_end(runs.job_ended)
         works_runs.register()
         works_restores.register()

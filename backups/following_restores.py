@@ -1,6 +1,7 @@
 """Follow a preview, a restore or a verification on its backup server to its end, and write down how it ended."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from backups.models import Restore, TaskState, Verification
 from backups.models.restores import AT_WORK
 from backups.restoring import NUMBERS, read_changes, refusal, restore_work, verification_work
 from backups.runner import Look
+from backups.telling_restores import tell_task
 from hosts.host import Host
 from jobs.models import Job, seconds_said
 from jobs.run import Run, Stopped
@@ -166,6 +168,8 @@ def end_task(
     fields: dict[str, Any] = {"state": state, "code": code, "error": words, "output": output, "live": {}}
     fields["ended_at"] = timezone.now()
     if look is not None:
+        if seconds := look.number("ended"):
+            fields["ended_at"] = datetime.fromtimestamp(seconds, UTC)
         found = {name: look.number(name) for name in NUMBERS}
         fields["figures"] = {name: value for name, value in found.items() if value is not None}
         for name in ("sampled", "source"):
@@ -185,4 +189,5 @@ def end_task(
                 task.backup,
                 after={kind: task.pk, "state": state.value, "code": code, **_told(task)},
             )
+            tell_task(task)
     return True

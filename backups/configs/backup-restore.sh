@@ -1,6 +1,6 @@
 # What backup-run does with a copy that exists: say what a restore would change, restore, or verify the copy.
 # It is read by backup-run, and started by nobody.
-SPEC="$SPEC kind at checksum copy delete destination folder item known_hosts like plain protect here ssh_config target
+SPEC="$SPEC at checksum copy delete destination folder item known_hosts like plain protect here ssh_config target
 sample scratch source_folder"
 
 # At the target, before rsync: goes to the folder step by step, and proves at each that no symbolic link led elsewhere.

@@ -46,7 +46,7 @@ def at_work(backup) -> tuple[Restore, threading.Thread]:
 
     def work() -> None:
         try:
-            job = execute.claim(row.job_id)
+            job = execute.claim(row.job_id or 0)
             assert job
             execute.carry_out(job)
         finally:
@@ -71,7 +71,11 @@ def test_a_stopped_restore_leaves_nothing_running_and_can_be_done_again(place, b
     row.refresh_from_db()
     assert (row.state, row.code) == (TaskState.STOPPED, "stopped")
     for host in (place.there, place.here):
-        wait_for(lambda host=host: sh(host, "pgrep -x rsync") == "", 20, name="the end of rsync")
+        sh(
+            host,
+            "for i in $(seq 100); do pgrep -x rsync >/dev/null || exit 0; sleep 0.1; done; exit 1",
+            check=True,
+        )
     assert sh(place.there, "ls /var/lib/gestion/backups/runs") == ""
     again = services.look_again(SYSTEM, row)
     work_off()
@@ -89,5 +93,5 @@ def test_nothing_rotates_while_somebody_restores(place, backup):
     row.refresh_from_db()
     assert (row.state, row.error) == (TaskState.DONE, "")
     assert run.state == RunState.DONE, run.error
-    assert run.ended_at >= row.ended_at.replace(microsecond=0)
+    assert run.ended_at >= row.ended_at  # by the backup server's own clock
     assert sh(place.here, f"ls {SOURCE_FOLDER} | wc -l") == "21"

@@ -13,6 +13,7 @@ from tests.backups.test_runs_lab import TREE, listing
 from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+SMALL = TREE.replace("-lt 100", "-lt 12").replace("-lt 50", "-lt 9")
 SPOIL = r"""
 set -e
 cd /srv/tree
@@ -109,7 +110,7 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
 
 
 def test_single_things_come_back_with_the_modes_of_folders_that_are_missing(place):
-    backup, at = backed_up(place, TREE)
+    backup, at = backed_up(place, SMALL)
     sh(place.here, "cd /srv/tree; chmod 700 closed; rm -r closed d3 d6")
     assert restored(backup, at, b"closed/secret").state == TaskState.DONE
     assert sh(place.here, "cd /srv/tree; stat -c '%a %U' closed closed/secret") == "700 root\n0 root"
@@ -157,10 +158,10 @@ def test_nothing_is_restored_through_a_symbolic_link(place):
 
 
 def test_folders_are_read_and_files_come_byte_for_byte(place):
-    backup, at = backed_up(place, TREE)
+    backup, at = backed_up(place, SMALL)
     with connect(place.server) as host:
         total, entries = read_folder(host, backup, at, "hourly.0", b"")
-        assert total == len(entries) == 100 + 10
+        assert total == len(entries) == 12 + 10
         kinds = [entry.kind == "d" for entry in entries]
         assert kinds == sorted(kinds, reverse=True)
         names = {path_of(entry.path): entry for entry in entries}
@@ -193,10 +194,10 @@ printf 'X' | dd of=d5/f6 conv=notrunc status=none && touch -r /tmp/when d5/f6
 
 
 def test_a_verification_finds_a_bit_that_was_flipped(place):
-    backup, _at = backed_up(place, TREE)
+    backup, _at = backed_up(place, SMALL)
     row = verification(backup)
     assert (row.state, row.error) == (TaskState.DONE, "")
-    assert row.figures["verified"] > 5000
+    assert row.figures["verified"] > 12 * 9
     assert "d5" in sh(place.there, "ls /backups/tree/hourly.0/data")
     assert ".verify" not in sh(place.there, "ls -A /backups/tree")
     sh(place.there, FLIP, check=True)
@@ -211,8 +212,8 @@ def test_a_verification_finds_a_bit_that_was_flipped(place):
 
 
 def test_a_big_copy_is_verified_by_a_sample(place, settings):
-    settings.BACKUP_VERIFY_BYTES = 4000
-    backup, _at = backed_up(place, TREE)
+    settings.BACKUP_VERIFY_BYTES = 500
+    backup, _at = backed_up(place, SMALL)
     row = verification(backup)
     assert (row.state, row.error, row.figures["sampled"]) == (TaskState.DONE, "", "yes")
-    assert 0 < row.figures["verified"] < 1000
+    assert 0 < row.figures["verified"] < 60
