@@ -147,6 +147,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "run": run,
         "answers": answers,
         "lines": lines,
+        "stays": wizard.stays(asking.flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else [],
         "stepper": stepper(wizard, run, len(names)),
         "back": _url(run, len(names) - 1) if names else "",
     }
