@@ -136,5 +136,8 @@ def test_deleting_takes_user_and_access_and_leaves_data_and_samba_as_it_was(samb
         delete_share(SYSTEM, share)
     samba.in_sync()
     assert samba.sh("sha256sum /etc/samba/smb.conf; getent passwd; getent group; pdbedit -L") == before
-    assert samba.sh("ls /etc/smb.shares.conf /etc/gestion/samba/* 2>/dev/null; systemctl is-active smbd") == "active"
+    assert (
+        samba.sh("ls /etc/smb.shares.conf /etc/gestion/samba/* 2>/dev/null; systemctl is-active smbd")
+        == "active"
+    )
     assert samba.sh(f"cat {BASE}/photos/a.txt") == "backup1"
