@@ -52,8 +52,8 @@ def test_a_program_makes_changes_switches_and_deletes(admin_client, rows):
     ("field", "value"),
     [
         ("name", "global"), ("name", "a]"), ("name", "%u"), ("name", "a\nb"), ("name", ""), ("name", "a\x00"),
-        ("name", "x" * 32), ("folder", "../etc"), ("folder", "/etc"), ("folder", "a/../b"), ("folder", "%u"), ("comment", "%u"),
-        ("comment", "a\\"), ("server", "999999"), ("server", "x"),
+        ("name", "x" * 32), ("folder", "../etc"), ("folder", "/etc"), ("folder", "a/../b"), ("folder", "%u"),
+        ("comment", "%u"), ("comment", "a\\"), ("server", "999999"), ("server", "x"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_by_its_field(admin_client, rows, field, value):
