@@ -138,7 +138,7 @@ def test_an_include_line_and_other_bytes_of_somebody_else_stay(samba: Ground):
     ) == ("640 adm")
     assert b"NT_STATUS" not in samba.as_user(photos, "ls").stderr
     samba.sh(
-        "cp /root/smb.conf /etc/samba/smb.conf; echo '  Include = \"/etc/smb.shares.conf\"' >> /etc/samba/smb.conf"
+        "cp /root/smb.conf /etc/samba/smb.conf; echo '  Include=/etc/smb.shares.conf ' >> /etc/samba/smb.conf"
     )
     sum_ = samba.sh("sha256sum /etc/samba/smb.conf")
     samba.share("music")
