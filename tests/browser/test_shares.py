@@ -39,8 +39,8 @@ def smb(fleet: Fleet, user: str, password: str, command: str) -> bool:
 def shown_password(page: Page) -> str:
     """Ask for the password on the share's page, and go back there."""
     page.get_by_role("button", name="Show the password").click()
-    expect(page.get_by_label("Password")).to_be_visible()
-    password = page.get_by_label("Password").input_value()
+    expect(page.locator("#connect-password")).to_be_visible()
+    password = page.locator("#connect-password").input_value()
     page.get_by_role("link", name="Back to the share").click()
     expect(page.get_by_role("heading", name="photos")).to_be_visible()
     return password
