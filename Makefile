@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIN := $(BIN)/pip-compile -q --upgrade --generate-hashes --strip-extras --allow-unsafe \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
-.PHONY: help demo run lab test check format bench requirements migrations
+.PHONY: help demo run lab screenshots test check format bench requirements migrations
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -21,6 +21,10 @@ run:  ## The panel on this machine, empty, for your own servers; Ctrl-C ends it
 lab:  ## Only the demo's hosts: `python -m lab status|run|down` for the rest
 	./setup.sh demo
 	$(BIN)/python -m lab up
+
+screenshots:  ## Pictures of the running demo for docs/screenshots
+	./setup.sh test
+	$(BIN)/python -m lab.screenshots
 
 test:  ## Every test, on the embedded default and again on PostgreSQL and Redis
 	./setup.sh test

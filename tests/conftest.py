@@ -9,10 +9,10 @@ pytest_plugins = ["tests.lab_fixtures"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what stands on real hosts and a real browser try once more; `-rR` tells each time it had to."""
+    """Let what stands on real hosts and a real browser try twice more; `-rR` tells each time it had to."""
     for item in items:
         if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=3))
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=3))
 
 
 @pytest.fixture(autouse=True)
