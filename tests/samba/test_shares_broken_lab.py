@@ -1,8 +1,16 @@
 """What stands in the way on a real Samba server: said in words, and the old state stays."""
 
+import configparser
+import contextlib
+
 import pytest
+from django.core.exceptions import ValidationError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lab import Fleet
+from samba.desired_shares import shares_on, shares_text
+from samba.forms.shares import ShareForm
 from samba.models import Share
 from samba.services.shares import create_share
 from servers.models import RolloutState
@@ -144,3 +152,52 @@ def test_an_include_line_and_other_bytes_of_somebody_else_stay(samba: Ground):
     samba.share("music")
     samba.in_sync()
     assert samba.sh("sha256sum /etc/samba/smb.conf") == sum_
+
+
+TYPED = st.lists(
+    st.tuples(
+        st.from_regex(r"[a-z0-9_-]{1,12}", fullmatch=True)
+        | st.sampled_from(["homes", "global", "a]", "print$"]),
+        st.from_regex(r"[A-Za-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,12})?", fullmatch=True) | st.just(""),
+        st.text(st.characters(codec="utf-8"), max_size=30)
+        | st.sampled_from(
+            ["; x", "# x", "[x]", "a = b", 'say "x"', "include = /etc/passwd", "'", "$(id)", "`id`", "a;b"]
+        ),
+        st.booleans(),
+    ),
+    min_size=20,
+    max_size=60,
+)
+
+
+def test_samba_reads_exactly_what_people_typed(samba: Ground):
+    """Whatever the form takes is one section with its own folder and user, and nothing else."""
+
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(TYPED)
+    def typed(rows: list[tuple[str, str, str, bool]]) -> None:
+        Share.objects.all().delete()
+        for name, folder, comment, read_only in rows:
+            values = {"server": samba.server.pk, "name": name, "folder": folder, "comment": comment}
+            form = ShareForm({**values, **({"read_only": "on"} if read_only else {})})
+            if form.is_valid():
+                with contextlib.suppress(ValidationError):
+                    create_share(SYSTEM, form.filled())
+        wanted = shares_on(samba.server)
+        argv = ["sh", "-c", "cat >/run/typed; testparm -s /run/typed"]
+        done = samba.host.exec(argv, stdin=shares_text(wanted).encode())
+        assert done.returncode == 0
+        assert b"nknown parameter" not in done.stderr
+        read = configparser.RawConfigParser(strict=True, delimiters=("=",), comment_prefixes=("\0",))
+        said = done.stdout.decode()
+        read.read_string(said[said.index("[global]") :].replace("\n\t", "\n"))
+        assert set(read.sections()) == {share.share for share in wanted} | {"global"}
+        for share in wanted:
+            section = read[share.share]
+            assert section["path"] == share.path
+            assert section["valid users"] == share.user
+            assert (section.get("read only", "Yes") == "No") == (not share.read_only)
+            assert "guest ok" not in section
+            assert "wide links" not in section
+
+    typed()
