@@ -17,7 +17,7 @@ from keymanager.services.recommended import make_recommended_group
 from servers.models import HostKey, Server, UnixUser
 from servers.services.inventory import create_server
 
-from .demo_services import add_backup, add_forwarding, pin_access
+from .demo_services import add_backup, add_forwarding, add_share, pin_access
 from .fleet import Fleet
 
 DEMO = Actor.system("demo")
@@ -49,6 +49,7 @@ def load(fleet: Fleet, password: str) -> None:
             install(DEMO, server)
         add_forwarding(servers)
         add_backup(fleet, servers)
+        add_share(servers)
 
 
 def add_servers(fleet: Fleet, owner: User) -> dict[str, Server]:

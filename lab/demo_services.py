@@ -1,4 +1,4 @@
-"""What the demo's servers do for each other: forwarded ports, a hostname, a backup, and access to the Proxmox API."""
+"""What the demo's servers do: forwarded ports, a hostname, a backup, a share, and access to the Proxmox API."""
 
 from django.utils import timezone
 
@@ -12,6 +12,8 @@ from keymanager.services.groups import add_to_group, create_group
 from keymanager.services.keys import add_keys
 from proxmox.models import ProxmoxAccess
 from proxmox.services.access import try_access
+from samba.models import Share
+from samba.services.shares import create_share
 from servers.models import Server
 
 from .fleet import Fleet
@@ -54,6 +56,11 @@ def add_backup(fleet: Fleet, servers: dict[str, Server]) -> None:
         exclude_proc_sys=False,
     )
     create_backup(DEMO, backup)
+
+
+def add_share(servers: dict[str, Server]) -> None:
+    """A share of the file server."""
+    create_share(DEMO, Share(server=servers["files1"], name="photos", comment="Photos of the office"))
 
 
 def own_key(host: LabHost) -> str:

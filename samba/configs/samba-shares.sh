@@ -65,8 +65,8 @@ our_users() {
   getent passwd | awk -F: -v mark="$MARK" 'index($5, mark) == 1 { print $1 }'
 }
 
-pattern='^[[:space:]]*include[[:space:]]*=[[:space:]]*"?/etc/smb\.shares\.conf"?[[:space:]]*$'
-has_include() { grep -Eiq "$pattern" "$1"; }
+line='^[[:space:]]*include[[:space:]]*=[[:space:]]*'
+has_include() { grep -Eiq "$line/etc/smb\.shares\.conf[[:space:]]*\$" "$1"; }
 
 # ---- check
 
@@ -82,7 +82,7 @@ check() {
 }
 
 check_samba() {
-  grep -Eiv "$pattern" "$MAIN" >"$WORK/main"
+  grep -Eiv "$line\"?/etc/smb\.shares\.conf" "$MAIN" >"$WORK/main"
   testparm -s "$WORK/main" >"$WORK/out" 2>"$WORK/err" ||
     die "Samba does not accept $MAIN as it is: $(tail -n 5 "$WORK/err")"
   sections <"$WORK/out" >"$WORK/theirs"

@@ -27,7 +27,13 @@ READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
 
 
-def _filters(rows: QuerySet[Share]) -> tuple[Filter, ...]:
+def _filters(rows: QuerySet[Share], *, old: bool) -> tuple[Filter, ...]:
+    by_secret = Filter(
+        "password",
+        gettext_lazy("Password"),
+        [("old", gettext_lazy("from an older secret"))],
+        lambda all_, _value: all_.exclude(secret_mark=secret_mark()),
+    )
     servers = Server.objects.filter(pk__in=rows.values("server")).order_by("name").values_list("pk", "name")
     return (
         Filter(
@@ -48,12 +54,7 @@ def _filters(rows: QuerySet[Share]) -> tuple[Filter, ...]:
             [("on", gettext_lazy("on")), ("off", gettext_lazy("off"))],
             lambda all_, value: all_.filter(active=value == "on"),
         ),
-        Filter(
-            "password",
-            gettext_lazy("Password"),
-            [("old", gettext_lazy("from an older secret"))],
-            lambda all_, _value: all_.exclude(secret_mark=secret_mark()) if has_secret() else all_,
-        ),
+        *([by_secret] if old else []),
     )
 
 
@@ -61,6 +62,7 @@ def _filters(rows: QuerySet[Share]) -> tuple[Filter, ...]:
 def share_list(request: HttpRequest) -> HttpResponse:
     """Every share that the user may see."""
     rows = Share.objects.visible_to(user_of(request))
+    old = rows.exclude(secret_mark=secret_mark()).count() if has_secret() else 0
     state = Rollout.objects.filter(server=OuterRef("server"), kind=KIND).values("state")[:1]
     listing = ListPage(
         request,
@@ -73,9 +75,8 @@ def share_list(request: HttpRequest) -> HttpResponse:
             "user": ("user", "server__name"),
         },
         default_sort="name",
-        filters=_filters(rows),
+        filters=_filters(rows, old=bool(old)),
     )
-    old = Share.objects.exclude(secret_mark=secret_mark()).count() if has_secret() else 0
     context = {
         "states": RolloutState,
         "has_secret": has_secret(),

@@ -51,6 +51,7 @@ OWN = {
     "accounts:new_token",
     "servers:list",
     "keymanager:overview",
+    "samba:shares",
     "forwarding:ports",
     "notifications:topics",
     "notifications:try_mail",

@@ -70,7 +70,9 @@ class Ground:
         target = f"//{self.host.address}/{share}"
         return self.client.exec(["smbclient", target, "-A", "/dev/stdin", "-c", command], stdin=login)
 
-    def as_user(self, share: Share, command: str, of: Share | None = None) -> "subprocess.CompletedProcess[bytes]":
+    def as_user(
+        self, share: Share, command: str, of: Share | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
         """The same with the right password of the share, or at the share `of`."""
         return self.smb((of or share).name, command, share.user, password_of(share))
 
