@@ -1,15 +1,17 @@
 """What can be done with subscriptions and web hooks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import User
 from notifications.models import Message, Subscription, Webhook, fresh_secret
 from notifications.telling import tell_only
+from pages.registry import Held
 
 
 @transaction.atomic
@@ -74,6 +76,13 @@ def try_mail(actor: Actor, person: User) -> Message:
     """Send a person a mail that says that it works."""
     audit.record(actor, "notifications.try", person)
     return tell_only(title=_("It works"), text=_("Mail from the panel reaches you."), person=person)
+
+
+def person_holds(person: User) -> Iterable[Held]:
+    """What goes with a person."""
+    count = person.subscriptions.count()
+    if count:
+        yield Held(ngettext("%d choice of news by mail", "%d choices of news by mail", count) % count)
 
 
 def _facts(hook: Webhook) -> dict[str, object]:
