@@ -135,13 +135,14 @@ def renew_codes(actor: Actor, user: User) -> list[str]:
 
 
 @transaction.atomic
-def turn_off(actor: Actor, user: User) -> None:
-    """Ask this person for no code any more. Raises NotAllowed where the panel requires it."""
+def turn_off(actor: Actor, user: User, *, keep_session: str | None) -> None:
+    """Ask this person for no code any more. Ends the other sessions. Raises NotAllowed where it is required."""
     if is_required(user):
         raise NotAllowed(
             _("This panel requires two-factor sign-in of you. You can move it to another device.")
         )
     if _remove(user):
+        sessions.end_all(user, but=keep_session)
         audit.record(actor, "second_factor.off", user)
         mailing.tell(actor, user, "two_factor_off")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections
 from django.db.models import Q
 from django.http import HttpRequest
@@ -103,12 +104,12 @@ def _alive(streams: list[Watched]) -> tuple[set[str | None], set[int | None]]:
 
 
 async def while_allowed(
-    request: HttpRequest, user: User, stream: AsyncIterator[bytes], may_see: MaySee
+    request: HttpRequest, user: User | AnonymousUser, stream: AsyncIterator[bytes], may_see: MaySee
 ) -> AsyncIterator[bytes]:
     """The stream, as long as the caller's session or token lives and `may_see` says yes of him."""
     token: Any = getattr(request, "api_token", None)
     session = None if token else request.session.session_key
-    watched = Watched(user.pk, session, token.pk if token else None, may_see)
+    watched = Watched(user.pk or 0, session, token.pk if token else None, may_see)
     watch = _watches.setdefault(asyncio.get_running_loop(), Watch())
     watch.join(watched)
     over = asyncio.ensure_future(watched.over.wait())

@@ -12,12 +12,14 @@ class NotificationsConfig(AppConfig):
 
     def ready(self) -> None:
         """Hear of jobs in trouble, and show the own choice in everybody's menu."""
+        from accounts import registry as people
         from jobs import hooks, schedule
-        from notifications import registry, tasks
+        from notifications import registry, services, tasks
         from pages.registry import NavItem, Section
         from pages.registry import register as register_section
 
         registry.register(tasks.JOB_FAILED)
+        people.register_watcher(people.PersonPart("notifications", holds=services.person_holds))
         hooks.on_trouble(tasks.job_in_trouble)
         schedule.every("notifications.delete_old", 24 * 3600, tasks.delete_old)
         register_section(

@@ -1,9 +1,10 @@
 """What can be done with subscriptions and web hooks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.actors import Actor
@@ -11,6 +12,7 @@ from accounts.models import User
 from accounts.shared_secrets import fresh_secret
 from notifications.models import Message, Subscription, Webhook
 from notifications.telling import tell_only
+from pages.registry import Held
 
 
 @transaction.atomic
@@ -75,6 +77,13 @@ def try_mail(actor: Actor, person: User) -> Message:
     """Send a person a mail that says that it works."""
     audit.record(actor, "notifications.try", person)
     return tell_only(title=_("It works"), text=_("Mail from the panel reaches you."), person=person)
+
+
+def person_holds(person: User) -> Iterable[Held]:
+    """What goes with a person."""
+    count = person.subscriptions.count()
+    if count:
+        yield Held(ngettext("%d choice of news by mail", "%d choices of news by mail", count) % count)
 
 
 def _facts(hook: Webhook) -> dict[str, object]:

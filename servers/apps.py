@@ -12,11 +12,13 @@ class ServersConfig(AppConfig):
 
     def ready(self) -> None:
         """Put servers into the shell, and their upkeep on the schedule."""
+        from accounts import registry as accounts
         from jobs import hooks
         from pages.registry import register
-        from servers import rolling, upkeep
+        from servers import people, rolling, upkeep
         from servers.shell import section
 
         register(section)
+        accounts.register_watcher(accounts.PersonPart("servers", holds=people.person_holds))
         upkeep.register()
         hooks.on_end(rolling.job_ended)

@@ -28,8 +28,10 @@ def forgotten(request: HttpRequest) -> HttpResponse:
     """Ask for a link by mail. The answer is the same whether anybody has that address."""
     form = AskLinkForm(form_data(request))
     context = {"can_mail": mailing.configured()}
-    if not (form.is_bound and form.is_valid() and mailing.configured()):
+    if not (form.is_bound and form.is_valid()):
         return show_form(request, "accounts/forgotten.html", form, context)
+    if not mailing.configured():
+        return refused(request, _("This panel cannot send mail."), reverse("accounts:forgotten"))
     network = network_of(client_address(request))
     try:
         BY_ADDRESS.check(network, _("Too many links were asked for from your address."))

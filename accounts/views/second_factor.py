@@ -113,7 +113,7 @@ def turn_off(request: HttpRequest) -> HttpResponse:
     form = CurrentPasswordForm(form_data(request), request=request, user=user)
     if form.is_bound and form.is_valid():
         try:
-            second_factor.turn_off(actor_of(request), user)
+            second_factor.turn_off(actor_of(request), user, keep_session=request.session.session_key)
         except NotAllowed as error:
             return refused(request, str(error), reverse("accounts:two_factor"))
         request.session.pop(WITH_CODE, None)

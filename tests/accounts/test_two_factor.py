@@ -190,6 +190,14 @@ def test_turned_off_the_password_is_enough_and_the_codes_are_gone(clock, member_
     assert AuditEntry.objects.filter(verb="second_factor.off").exists()
 
 
+def test_turning_it_off_ends_the_other_sessions(clock, member_client, member):
+    other = Client()
+    other.force_login(member)
+    member_client.post(f"{SETUP}off/", {"current": PASSWORD})
+    assert signed_in(member_client)
+    assert not signed_in(other)
+
+
 def test_new_recovery_codes_end_the_old_ones(member_client, member):
     _clock, old = set_up(member_client)
     fresh = member_client.post(f"{SETUP}codes/", {"current": PASSWORD}, headers=JSON).json()["recovery_codes"]

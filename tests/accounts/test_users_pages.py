@@ -6,6 +6,7 @@ from accounts import registry
 from accounts.models import AuditEntry, User
 from accounts.registry import PersonPart
 from pages.registry import Held, Panel
+from servers.models import Server
 
 EDIT = {"username": "mel", "full_name": "Mel Okafor", "email": "mel@example.org", "time_zone": ""}
 
@@ -135,3 +136,10 @@ def test_the_page_of_a_person_shows_the_rooms_panels_and_the_history(admin_clien
     assert page.count(">member<") == 2  # in the head, and in the room's panel
     assert "user.change" in page
     assert "Mel Okafor" in page
+
+
+def test_the_delete_page_says_what_every_room_and_this_one_lose(admin_client, member_client, member):
+    Server.objects.create(name="web1.example.org", keymanager_name="web1").owners.add(member)
+    member.subscriptions.create(topic="jobs.failed")
+    found = admin_client.get(f"/users/{member.pk}/delete/", headers=JSON).json()["holds"]
+    assert found == ["1 choice of news by mail", "Ownership of web1.example.org", "1 session"]
