@@ -18,7 +18,12 @@ import pytest
 
 START_SECONDS = 60
 CGROUPS = Path("/sys/fs/cgroup")
-NEEDED = {"dockerd": "docker.io", "docker-compose": "docker-compose", "unshare": "util-linux", "ip": "iproute2"}
+NEEDED = {
+    "dockerd": "docker.io",
+    "docker-compose": "docker-compose",
+    "unshare": "util-linux",
+    "ip": "iproute2",
+}
 
 
 class Engine:
@@ -102,9 +107,12 @@ class Engine:
         self._outside.stdin.close()
         until = time.monotonic() + START_SECONDS
         while self._outside.poll() is None and time.monotonic() < until:
-            if self.socket.exists() and not subprocess.run(
-                ["docker", "info"], env=self.env, capture_output=True, check=False
-            ).returncode:
+            if (
+                self.socket.exists()
+                and not subprocess.run(
+                    ["docker", "info"], env=self.env, capture_output=True, check=False
+                ).returncode
+            ):
                 return
             time.sleep(0.2)
         raise RuntimeError(f"dockerd did not start:\n{(self.folder / 'log').read_text()[-4000:]}")

@@ -97,7 +97,11 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     code = re.search(r"set-up code: ([A-Z0-9-]+)", words)
     assert code, words
 
-    person = {"username": "ada", "password1": "correct horse battery", "password2": "correct horse battery"}
+    person = {
+        "username": "ada",
+        "password": "correct horse battery",
+        "password_again": "correct horse battery",
+    }
     status, page = site.send("/setup/", code=code[1], full_name="Ada", email="ada@example.org", **person)
     assert status == 200
     assert "Sign out" in page, page
