@@ -16,7 +16,7 @@ COPY deploy/docker/offline/ /offline/
 RUN if [ -d /offline/npm ]; then set -- --offline --cache /offline/npm; fi; \
     npm ci --omit=dev --ignore-scripts --no-audit --no-fund "$@"
 
-# The Python packages, by hash, in an environment without pip; and the static files, each with its gzip.
+# The Python packages, by hash, in an environment without pip.
 FROM ${PYTHON_IMAGE} AS packages
 COPY requirements.txt /build/
 COPY deploy/docker/offline/ /offline/
@@ -25,13 +25,16 @@ RUN if [ -d /offline/wheels ]; then set -- --no-index --find-links /offline/whee
     python3 -m pip --python /opt/gestion/bin/python3 --disable-pip-version-check --no-cache-dir \
         install --require-hashes --only-binary :all: -r /build/requirements.txt "$@"
 
-FROM packages AS static
+# The panel's code without what only this build needs, compiled; and its static files, each beside its gzip.
+FROM packages AS app
 WORKDIR /app
 COPY . .
 COPY --from=front-end /build/node_modules node_modules/
 RUN DATA_DIR=/tmp/build STATIC_ROOT=/srv/static /opt/gestion/bin/python3 manage.py collectstatic --noinput && \
     /opt/gestion/bin/python3 -m whitenoise.compress --quiet /srv/static && \
-    rm -rf /tmp/build
+    rm -rf /tmp/build node_modules deploy/docker/offline && \
+    mkdir -p node_modules/@tabler/core/dist/css node_modules/htmx.org/dist && \
+    /opt/gestion/bin/python3 -m compileall -q /app
 
 FROM ${PYTHON_IMAGE} AS panel
 # git and ssh are what git hosts' pushes have pulled with.
@@ -43,10 +46,9 @@ RUN groupadd --gid 10001 gestion && \
     useradd --uid 10001 --gid gestion --no-create-home --home-dir /tmp --shell /usr/sbin/nologin gestion && \
     install -d -o gestion -g gestion -m 0755 /secrets /secrets/panel /secrets/postgres /secrets/redis
 COPY --from=packages /opt/gestion /opt/gestion
-COPY --from=static /srv/static /srv/static
+COPY --from=app /app /app
+COPY --from=app /srv/static /srv/static
 WORKDIR /app
-COPY . .
-RUN /opt/gestion/bin/python3 -m compileall -q /app
 ENV PATH=/opt/gestion/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -56,13 +58,13 @@ USER gestion
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=8s --start-period=60s --retries=3 \
     CMD ["python3", "-P", "/app/deploy/docker/healthy.py", "web"]
-CMD ["python3", "-m", "daphne", "--no-server-name", "--verbosity", "1", "--access-log", "/dev/null", \
-     "--bind", "0.0.0.0", "--port", "8000", "gestion.asgi:application"]
+CMD ["python3", "-m", "gestion.web", "--bind", "0.0.0.0", "--port", "8000"]
 
 FROM ${CADDY_IMAGE} AS proxy
 COPY Caddyfile /etc/caddy/Caddyfile
 COPY deploy/caddy /etc/caddy/deploy/caddy
-COPY --from=static /srv/static /srv/static
+COPY deploy/docker/Caddyfile /etc/caddy/deploy/docker/Caddyfile
+COPY --from=app /srv/static /srv/static
 # Caddy keeps its certificates in /data; new volumes take over the owner of these folders.
 RUN mkdir -p /data/caddy /config/caddy && chown -R 10001:10001 /data /config
 ENV XDG_DATA_HOME=/data \
@@ -71,4 +73,4 @@ USER 10001:10001
 EXPOSE 80 443 443/udp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s --retries=3 \
     CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:2020/"]
-CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
+CMD ["caddy", "run", "--config", "/etc/caddy/deploy/docker/Caddyfile", "--adapter", "caddyfile"]

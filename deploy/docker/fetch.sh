@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 offline=deploy/docker/offline
 rm -rf "$offline/wheels" "$offline/npm"
-"${PYTHON:-python3}" -m pip download --quiet --require-hashes --only-binary :all: --dest "$offline/wheels" -r requirements.txt
+"${PYTHON:-python3}" -m pip download --quiet --quiet --require-hashes --only-binary :all: --dest "$offline/wheels" -r requirements.txt
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 cp package.json package-lock.json "$scratch"

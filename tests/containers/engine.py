@@ -7,7 +7,6 @@ the kernel ends the first process of those namespaces, and with it every contain
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -20,8 +19,10 @@ START_SECONDS = 60
 CGROUPS = Path("/sys/fs/cgroup")
 NEEDED = {
     "dockerd": "docker.io",
+    "docker": "docker.io",
     "docker-compose": "docker-compose",
-    "unshare": "util-linux",
+    "mmdebstrap": "mmdebstrap",
+    "setpriv": "util-linux",
     "ip": "iproute2",
 }
 
@@ -33,7 +34,7 @@ class Engine:
         number = os.getpid() % 60
         self.name = f"gestion-docker-{os.getpid()}"
         self.near, self.address = f"198.18.0.{number * 4 + 1}", f"198.18.0.{number * 4 + 2}"
-        self.folder = Path(tempfile.mkdtemp(prefix="gestion-docker-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
         self.socket = self.folder / "docker.sock"
         self._outside: subprocess.Popen[bytes] | None = None
 
@@ -147,7 +148,7 @@ def sweep() -> None:
         if not Path("/proc", group.name.rpartition("-")[2]).exists():
             _remove_groups(group.name)
     for folder in Path(tempfile.gettempdir()).glob("gestion-docker-*"):
-        if (folder / "owner").exists() and not Path("/proc", (folder / "owner").read_text()).exists():
+        if not Path("/proc", folder.name.split("-")[2]).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -164,7 +165,7 @@ def _remove_groups(name: str) -> None:
 
 def require() -> None:
     """Skip where there can be no engine; fail there under CI."""
-    missing = [package for tool, package in NEEDED.items() if not shutil.which(tool)]
+    missing = sorted({package for tool, package in NEEDED.items() if not shutil.which(tool)})
     why = f"missing Debian packages: {' '.join(missing)}" if missing else ""
     if os.geteuid() != 0:
         why = "it needs root"
@@ -172,4 +173,3 @@ def require() -> None:
         pytest.fail(f"No Docker engine in CI: {why}")
     if why:
         pytest.skip(f"No Docker engine: {why}")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)

