@@ -352,7 +352,7 @@ old_releases() { # the one before this stays, to go back to
 # --- restore, uninstall ---------------------------------------------------------------------------------------------
 restore_backup() {
     local secrets
-    systemctl stop gestion.target
+    systemctl stop gestion.target 2>/dev/null || true  # not there yet on a new machine
     install -m 0600 -o gestion -g gestion "$restore" $data/restore.tar
     if ! run_manage "$release" restore_panel $data/restore.tar --replace --secrets-to $data/restored.env; then
         rm -f $data/restore.tar

@@ -33,9 +33,13 @@ class Composition:
         """Run `docker-compose …` on the shipped file; returns what it prints."""
         return self.engine.run(["docker-compose", "-p", PROJECT, *argv], timeout=timeout, cwd=self.folder)
 
+    def inside(self, service: str, *argv: str) -> str:
+        """Run a command in a service's first container; returns what it prints."""
+        return self.engine.docker("exec", self.container(service), *argv)
+
     def manage(self, *argv: str) -> str:
         """Run a management command in the first web container; returns what it prints."""
-        return self.compose("exec", "-T", "web1", "python3", "manage.py", *argv)
+        return self.inside("web1", "python3", "manage.py", *argv)
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What Docker tells of a service's first container."""
@@ -49,7 +53,7 @@ class Composition:
 
     def ask(self, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """GET over HTTPS, the certificate checked against the proxy's own authority: status, headers, body."""
-        root = self.compose("exec", "-T", "proxy", "cat", "/data/caddy/pki/authorities/local/root.crt")
+        root = self.inside("proxy", "cat", "/data/caddy/pki/authorities/local/root.crt")
         context = ssl.create_default_context(cadata=root)
         with socket.create_connection((self.engine.address, 443), timeout=20) as plain:
             connection = http.client.HTTPSConnection(NAME, context=context)

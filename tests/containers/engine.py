@@ -19,8 +19,10 @@ START_SECONDS = 60
 CGROUPS = Path("/sys/fs/cgroup")
 NEEDED = {
     "dockerd": "docker.io",
+    "docker": "docker.io",
     "docker-compose": "docker-compose",
-    "unshare": "util-linux",
+    "mmdebstrap": "mmdebstrap",
+    "setpriv": "util-linux",
     "ip": "iproute2",
 }
 
@@ -163,7 +165,7 @@ def _remove_groups(name: str) -> None:
 
 def require() -> None:
     """Skip where there can be no engine; fail there under CI."""
-    missing = [package for tool, package in NEEDED.items() if not shutil.which(tool)]
+    missing = sorted({package for tool, package in NEEDED.items() if not shutil.which(tool)})
     why = f"missing Debian packages: {' '.join(missing)}" if missing else ""
     if os.geteuid() != 0:
         why = "it needs root"

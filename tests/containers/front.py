@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,7 @@ class Front:
     def ready(self, session: requests.Session) -> None:
         """Wait until every web process answers, by way of Caddy and by itself."""
         for web in self.webs:
-            wait_for(
-                lambda web=web: is_well(f"http://127.0.0.1:{web.port}/health/"), 60, name="a web process"
-            )
+            wait_for(partial(is_well, f"http://127.0.0.1:{web.port}/health/"), 60, name="a web process")
         wait_for(lambda: is_well(f"{self.url}/health/", session), 30, name="Caddy")
 
 

@@ -1,6 +1,7 @@
 """The images that the shipped files name, made here: Debian packages unpacked once, cached, and imported."""
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -53,7 +54,7 @@ def _debian() -> Path:
     if tar.exists():
         return tar
     tar.parent.mkdir(parents=True, exist_ok=True)
-    half = tar.with_suffix(".half.tar")
+    half = tar.with_suffix(f".{os.getpid()}.tar")
     argv = ["mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     done = subprocess.run(

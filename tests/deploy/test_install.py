@@ -19,6 +19,7 @@ from accounts.actors import Actor
 from jobs.services import start_job
 print("job", start_job(Actor.system("test"), "jobs.check", "A check", {"seconds": 0.1}).pk)
 """
+FORGET = "from jobs.models import Job; Job.objects.all().delete()"
 STATE = "from jobs.models import Job; print('state', Job.objects.get(title='A check').state)"
 MOST_EXPOSED = 2.0  # of 10, by systemd-analyze's count
 
@@ -97,7 +98,11 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     code = re.search(r"set-up code: ([A-Z0-9-]+)", words)
     assert code, words
 
-    person = {"username": "ada", "password1": "correct horse battery", "password2": "correct horse battery"}
+    person = {
+        "username": "ada",
+        "password": "correct horse battery",
+        "password_again": "correct horse battery",
+    }
     status, page = site.send("/setup/", code=code[1], full_name="Ada", email="ada@example.org", **person)
     assert status == 200
     assert "Sign out" in page, page
@@ -106,7 +111,14 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     wait_for(lambda: "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE), 30)
 
     check_the_hardening(site)
-    check_the_backup(site)
+    archive = check_the_backup(site)
+    site.run("gestion", "shell", "--no-imports", "-c", FORGET)
+    assert "restored" in site.run(install, "--restore", archive)
+    assert "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE)
+    wait_for(site.answers, 60)
+    sign_in = {"username": "ada", "password": "correct horse battery"}
+    assert "Sign out" in site.send("/sign-in/", **sign_in)[1]
+
     before = site.processes()
     assert "nothing to do" in site.run(install)
     assert site.processes() == before
@@ -139,8 +151,9 @@ def check_the_hardening(site: Site) -> None:
     assert {address.rpartition(":")[2] for address in outside} <= {"22", "80", "443"}, listening
 
 
-def check_the_backup(site: Site) -> None:
-    """That the daily backup works with no more rights than its unit has."""
+def check_the_backup(site: Site) -> str:
+    """That the daily backup works with no more rights than its unit has; the file it wrote."""
     assert "gestion-backup.timer" in site.run("systemctl", "list-timers", "--no-pager")
     site.run("systemctl", "start", "gestion-backup.service")
-    assert "gestion-" in site.run("ls", "/var/backups/gestion")
+    (name,) = site.run("ls", "/var/backups/gestion").split()
+    return f"/var/backups/gestion/{name}"
