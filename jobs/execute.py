@@ -119,7 +119,7 @@ def _work(run: Run) -> tuple[JobState, BaseException | None]:
     return JobState.DONE, None
 
 
-def _end(run: Run, outcome: JobState, error: BaseException | None, outside_seconds: float) -> None:
+def _end(run: Run, outcome: JobState, error: BaseException | None, outside_seconds: float = 0.0) -> None:
     job = run.job
     if run.lost:
         log.warning(

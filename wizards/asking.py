@@ -56,6 +56,7 @@ def secret_values(run: WizardRun) -> list[str]:
     for answers in run.answers.values():
         values = answers.get("values", {})
         found += [str(values[name]) for name in answers.get("secret", ()) if values.get(name)]
+        found += answers.get("typed", {}).values()
     return found
 
 
@@ -116,17 +117,21 @@ def _ask_by_number(
 def _with_kept_secrets(data: QueryDict, run: WizardRun | None, number: int) -> QueryDict:
     """What was sent, with the secrets that were typed on an earlier visit where their fields are empty."""
     data = data.copy()
-    answers = run.answers.get(str(number), {}) if run else {}
-    for name in answers.get("secret", ()):
-        if not data.get(name) and answers["values"].get(name):
-            data[name] = answers["values"][name]
+    for name, secret in _typed(run, number).items():
+        if not data.get(name):
+            data[name] = secret
     return data
 
 
+def _typed(run: WizardRun | None, number: int) -> Data:
+    """What was typed into the secret fields of a step."""
+    typed: Data = run.answers.get(str(number), {}).get("typed", {}) if run else {}
+    return typed
+
+
 def _relax_kept(form: Any, run: WizardRun | None, number: int) -> None:
-    answers = run.answers.get(str(number), {}) if run else {}
-    for name in answers.get("secret", ()):
-        if name in form.fields and answers["values"].get(name):
+    for name in _typed(run, number):
+        if name in form.fields:
             form.fields[name].widget.is_required = False
             form.fields[name].help_text = _("Kept from before. Type another one to change it.")
 
@@ -136,14 +141,21 @@ def answers_of(
 ) -> Data:
     """What is kept of a step's valid form. Raises Broken."""
     secret_fields = [name for name, field in form.fields.items() if is_secret(field)]
+    typed = {name: str(form.cleaned_data[name]) for name in secret_fields if form.cleaned_data.get(name)}
     if isinstance(wizard, NumberedWizard):
         values = wizard.save(number, all_steps(run, number), form)
-        told = {str(form.cleaned_data.get(name)) for name in secret_fields if form.cleaned_data.get(name)}
+        told = set(typed.values())
         secret = [name for name, value in values.items() if name in secret_fields or str(value) in told]
     else:
         values = json.loads(json.dumps(jsonable(form.cleaned_data)))
         secret = [name for name in secret_fields if values.get(name)]
-    return {"values": values, "defaults": defaults or {}, "secret": secret, "shown": _shown(form)}
+    return {
+        "values": values,
+        "defaults": defaults or {},
+        "secret": secret,
+        "typed": typed,
+        "shown": _shown(form),
+    }
 
 
 def is_secret(field: forms.Field) -> bool:
@@ -157,6 +169,8 @@ def _shown(form: Any) -> list[list[str]]:
         if isinstance(field.widget, forms.HiddenInput):
             continue
         value = form.cleaned_data.get(name)
+        if is_secret(field) and not value:
+            continue
         shown.append([str(form[name].label), _said(field, value)])
     return shown
 
@@ -187,9 +201,7 @@ def from_defaults(wizard: Wizard, run: WizardRun, number: int, actor: Actor) -> 
     """A step bound to its defaults and to what was kept, as if a person had sent it unchanged."""
     step = wizard.steps[number]
     asked = _asked(step, run, number, actor)
-    answers = run.answers.get(str(number), {})
-    secrets = {name: answers["values"].get(name) for name in answers.get("secret", ())}
-    data = as_sent(asked.form, secrets)
+    data = as_sent(asked.form, _typed(run, number))
     form = step.make_form(actor, flat(all_steps(run, number)), data, asked.form.initial)
     return Asked(form, asked.text, "", asked.defaults)
 

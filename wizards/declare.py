@@ -122,6 +122,11 @@ def always(_data: Data) -> bool:
     return True
 
 
+def nothing_stays(_data: Data) -> list[str]:
+    """A wizard that says nothing of what stays."""
+    return []
+
+
 def nothing_to_show(_data: Data, _results: Mapping[str, Data]) -> list[Line]:
     """A run that ends without a word."""
     return []
@@ -151,7 +156,8 @@ class Wizard:
     """A wizard: put one into a module of `wizards/wizards/` and it is found.
 
     `needs` are the sentences of its card: what must be there before. `finish(data, results)` gives what to show when
-    all is done. Raises ValueError for a declaration that cannot work.
+    all is done, `stays(data)` what the page before the start lists as left alone. Raises ValueError for a declaration
+    that cannot work.
     """
 
     slug: str
@@ -161,6 +167,7 @@ class Wizard:
     tasks: tuple[Task, ...]
     needs: tuple[Any, ...] = ()
     finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
+    stays: Callable[[Data], list[str]] = nothing_stays
     icon: str = "wand"
     needs_admin: bool = field(default=True)
 

@@ -174,6 +174,7 @@ class _Course:
             row.ended_at = timezone.now()
             accounting.end_stretch(row)
             for answers in row.answers.values():
+                answers.pop("typed", None)
                 for name in answers.get("secret", ()):
                     answers["values"].pop(name, None)  # nothing needs them any more
             row.save()

@@ -11,6 +11,9 @@ from accounts.fields import EncryptedTextField
 class EncryptedJSONField(EncryptedTextField):
     """A dict or list, encrypted whole. Not for lookups; empty values stay empty."""
 
+    _pyi_private_set_type: Any  # for the type checker
+    _pyi_private_get_type: Any
+
     def get_prep_value(self, value: Any) -> Any:
         """The ciphertext that is stored."""
         return super().get_prep_value(json.dumps(value, cls=DjangoJSONEncoder) if value else "")

@@ -61,7 +61,7 @@ def test_a_worker_killed_inside_a_task_changes_nothing_of_the_end(admin_client, 
 def test_a_run_whose_job_is_lost_for_good_gets_another_one(admin_client, tmp_path):
     log = tmp_path / "worker.log"
     run = started(admin_client, tmp_path)
-    first = run.job_id
+    first = run.job_id or 0
     old = timezone.now() - timedelta(minutes=5)
     Job.objects.filter(pk=first).update(state="running", times_lost=2, heartbeat_at=old)
     reap()
@@ -90,7 +90,7 @@ def test_a_task_that_kills_its_worker_again_and_again_is_given_up(admin_client, 
         if run.state == "failed":
             break
         old = timezone.now() - timedelta(minutes=5)
-        Job.objects.filter(pk=run.job_id).update(state="running", times_lost=2, heartbeat_at=old)
+        Job.objects.filter(pk=run.job_id or 0).update(state="running", times_lost=2, heartbeat_at=old)
         reap()
     assert run.state == "failed"
     assert run.why == "The worker died again and again in this task."

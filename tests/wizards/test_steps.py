@@ -2,9 +2,14 @@
 
 import pytest
 
+from accounts.actors import Actor
 from accounts.models import User
 from tests.wizards.walking import answered, calls
+from wizards import catalogue
+from wizards.asking import from_defaults
+from wizards.declare import Wizard
 from wizards.models import WizardRun
+from wizards.services import runs as services
 
 pytestmark = pytest.mark.django_db
 
@@ -93,15 +98,12 @@ def test_the_rest_can_be_left_to_the_defaults(admin_client):
 def test_the_rest_stops_at_a_step_that_needs_a_person(admin_client):
     answer = admin_client.post("/wizards/new/walk/", {"folder": "x" * 3, "rest": "on"})
     assert answer.status_code == 302
-    from accounts.actors import Actor
-    from wizards import catalogue
-    from wizards.asking import from_defaults
-    from wizards.services import runs as services
-
     run = WizardRun.objects.get()
     run.answers["1"]["values"]["number"] = 0  # no longer a number that holds
     run.save()
-    asked = from_defaults(catalogue.get("walk"), run, 1, Actor.system("x"))
+    walk = catalogue.get("walk")
+    assert isinstance(walk, Wizard)
+    asked = from_defaults(walk, run, 1, Actor.system("x"))
     assert not asked.form.is_valid()
     refused = admin_client.post(f"/wizards/runs/{run.pk}/review/")
     assert refused.url == f"/wizards/runs/{run.pk}/steps/2/"

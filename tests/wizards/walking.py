@@ -8,7 +8,7 @@ from django.test import Client
 from wizards.models import WizardRun
 
 
-def answered(client: Client, folder: Path, **more: Any) -> WizardRun:
+def answered(client: Client, folder: Path | str, **more: Any) -> WizardRun:
     """A draft with all steps answered."""
     first = {"folder": str(folder), "password": "s3cret words", **more.pop("first", {})}
     answer = client.post("/wizards/new/walk/", first)
@@ -20,7 +20,7 @@ def answered(client: Client, folder: Path, **more: Any) -> WizardRun:
     return run
 
 
-def started(client: Client, folder: Path, **more: Any) -> WizardRun:
+def started(client: Client, folder: Path | str, **more: Any) -> WizardRun:
     """A run whose job waits for a worker."""
     run = answered(client, folder, **more)
     answer = client.post(f"/wizards/runs/{run.pk}/review/")

@@ -61,7 +61,8 @@ class WizardRun(models.Model):
     """One wizard, begun once: first a draft that is asked, then a plan that is carried out, perhaps undone.
 
     `answers` has for each step, by its number from 0 as text: `values`, `defaults` (as they were then), `shown` (label
-    and text for pages, without secrets) and `secret` (names of the fields that are).
+    and text for pages, without secrets), `secret` (names of the values that are) and `typed` (what secret
+    fields were told).
     """
 
     slug = models.CharField(max_length=80)

@@ -57,8 +57,8 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         actor = actor_of(request)
         try:
             run = services.answer_step(actor, wizard, run, number, asked)
-            data = form_data(request) or {}
-            if data.get("rest") and isinstance(wizard, Wizard):
+            data = form_data(request)
+            if data and data.get("rest") and isinstance(wizard, Wizard):
                 services.fill_rest(actor, wizard, run)
                 return go_on(request, reverse("wizards:review", args=[run.pk]), {"id": run.pk})
         except services.StepRefused as error:
@@ -147,6 +147,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "run": run,
         "answers": answers,
         "lines": lines,
+        "stays": wizard.stays(asking.flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else [],
         "stepper": stepper(wizard, run, len(names)),
         "back": _url(run, len(names) - 1) if names else "",
     }

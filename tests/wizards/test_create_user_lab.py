@@ -1,0 +1,103 @@
+"""A new unix user on a real host: it logs in, its password is nowhere, and undo leaves nothing of it."""
+
+import shlex
+import subprocess
+
+import paramiko
+import pytest
+
+from jobs.models import JobLine
+from keymanager.models import Group
+from servers.models import UnixUser
+from tests.forwarding.lab_rows import enlist
+from tests.jobs.working import work_off
+from wizards.models import WizardRun
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+PASSWORD = "horse: battery 'staple' é"
+WATCH = "while [ -e /tmp/watching ]; do cat /proc/[0-9]*/cmdline; done >/tmp/seen 2>/dev/null"
+
+
+@pytest.fixture
+def files1(fleet, lab_key):
+    return fleet["files1"], enlist(fleet, lab_key)["files1"]
+
+
+def answers(server, **more):
+    return {"server": server.pk, "name": "nina", "full_name": "Nina Ö.", "shell": "/bin/bash", **more}
+
+
+def ask(client, server, access) -> WizardRun:
+    first = client.post("/wizards/new/create_user/", answers(server))
+    assert first.status_code == 302, first.content
+    run = WizardRun.objects.latest("pk")
+    second = client.post(f"/wizards/runs/{run.pk}/steps/2/", access)
+    assert second.status_code == 302, second.content
+    assert client.post(f"/wizards/runs/{run.pk}/review/").status_code == 302
+    return run
+
+
+def logged_in(host, name: str, password: str) -> str:
+    """What `id -un` says to somebody who logs in by password."""
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507  # the lab is ours
+    address, port = host.ssh_endpoint
+    client.connect(address, port, name, password, look_for_keys=False, allow_agent=False, timeout=10)
+    try:
+        return str(client.exec_command("id -un; ls -A")[1].read().decode())
+    finally:
+        client.close()
+
+
+def test_a_user_logs_in_by_its_password_which_is_nowhere_else(files1, admin_client):
+    host, server = files1
+    group = Group.objects.create(name="users")
+    host.exec(["touch", "/tmp/watching"])
+    watcher = subprocess.Popen(host.shell(["sh", "-c", WATCH]), stdin=subprocess.DEVNULL)
+    access = {
+        "with_password": "on",
+        "password": PASSWORD,
+        "password_again": PASSWORD,
+        "with_config": "on",
+        "with_keys": "on",
+        "groups": [group.pk],
+    }
+    run = ask(admin_client, server, access)
+    work_off()
+    host.exec(["rm", "-f", "/tmp/watching"])
+    watcher.wait(20)
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("done", "")
+    said = logged_in(host, "nina", PASSWORD)
+    assert said.startswith("nina\n")
+    assert ".vimrc" in said
+    assert list(group.allowed_unix_users.values_list("name", flat=True)) == ["nina"]
+    seen = host.exec(["cat", "/tmp/seen"]).stdout
+    assert b"chpasswd" in seen
+    lines = "\n".join(JobLine.objects.values_list("text", flat=True))
+    for place in (seen, lines.encode(), admin_client.get(run.get_absolute_url()).content):
+        assert PASSWORD.encode() not in place
+        assert b"staple" not in place
+    undo(admin_client, run)
+    assert host.exec(["getent", "passwd", "nina"]).returncode != 0
+    assert host.exec(["test", "-e", "/home/nina"]).returncode != 0
+    assert not UnixUser.objects.filter(name="nina").exists()
+
+
+def undo(client, run) -> None:
+    assert client.post(f"/wizards/runs/{run.pk}/undo/", {"confirm_lockout": "on"}).status_code == 302
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("undone", "")
+
+
+def test_a_user_that_is_there_already_is_neither_touched_nor_removed(files1, admin_client):
+    host, server = files1
+    host.exec(["sh", "-c", shlex.join(["useradd", "-m", "nina"])])
+    run = ask(admin_client, server, {})
+    work_off()
+    run.refresh_from_db()
+    assert run.why == "There is a unix user nina on the server already."
+    undo(admin_client, run)
+    assert host.exec(["getent", "passwd", "nina"]).returncode == 0
+    host.exec(["userdel", "-r", "nina"])

@@ -1,0 +1,152 @@
+"""A server leaves: everything that leads to it goes, what others stand on does not."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.utils import timezone
+
+from backups.models import Backup, BackupRun, LeftData
+from forwarding.models import HostnameForward, PortForward
+from jobs import execute
+from jobs.models import Job, JobState
+from keymanager.models import Group
+from lab.pve import PveServer
+from proxmox.models import GuestSeen
+from servers.models import Server, UnixUser
+from tests.forwarding.hostname_rows import hostname
+from tests.proxmox.panel_side import host_row, simulated
+from tests.wizards.walking import states
+from wizards.models import WizardRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+OURS = ("wizards.carry_on", "proxmox.destroy")
+
+
+@pytest.fixture
+def pve() -> Iterator[PveServer]:
+    with simulated() as running:
+        yield running
+
+
+@pytest.fixture
+def host(db, pve) -> Server:
+    return host_row(pve)
+
+
+@pytest.fixture
+def leaving(host) -> Server:
+    """ct101 with all that can hang on a server."""
+    server, other, nginx = (
+        Server.objects.create(name=name, keymanager_name=name, is_vm=True, vm_host=host, internal_ip=ip)
+        for name, ip in (("ct101", "10.0.0.101"), ("ct102", "10.0.0.102"), ("proxy", "10.0.0.2"))
+    )
+    Server.objects.filter(pk=host.pk).update(nginx_server=nginx)
+    GuestSeen.objects.create(host=host, vmid=101, kind="lxc", name="ct101", server=server)
+    hostname(host, "alone.example.org", server)
+    hostname(host, "both.example.org", server, other)
+    PortForward.objects.create(
+        host=host,
+        destination=server,
+        first_port=101,
+        last_port=101,
+        destination_first=22,
+        destination_last=22,
+    )
+    group = Group.objects.create(name="web")
+    group.member_servers.add(server)
+    group.allowed_servers.add(server, other)
+    group.allowed_unix_users.add(UnixUser.objects.create(server=server, name="deploy"))
+    store = Server.objects.create(name="store", keymanager_name="store", external_ip="198.51.100.9")
+    Backup.objects.create(source=server, destination=store, destination_folder="/backups/ct101")
+    return server
+
+
+def work(seconds: float = 30) -> None:
+    """Carry out this wizard's jobs, and no rollout: there are no hosts."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        job = Job.objects.filter(
+            state=JobState.WAITING, work__in=OURS, not_before__lte=timezone.now()
+        ).first()
+        claimed = execute.claim(job.pk) if job else None
+        if claimed is None:
+            return
+        execute.carry_out(claimed)
+
+
+def begin(client, server: Server, **parts: str) -> WizardRun:
+    first = client.post("/wizards/new/retire_server/", {"retired": server.pk, "typed_name": server.name})
+    assert first.status_code == 302, first.content.decode()
+    run = WizardRun.objects.latest("pk")
+    if parts:
+        second = client.post(f"/wizards/runs/{run.pk}/steps/2/", parts)
+        assert second.status_code == 302, second.content.decode()
+    return run
+
+
+def test_everything_of_it_goes_and_copies_stay(admin_client, leaving, pve):
+    every = dict.fromkeys(("last_backup", "hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving, **every)
+    page = admin_client.get(f"/wizards/runs/{run.pk}/review/").content.decode()
+    assert "The copies of ct101:/ on store" in page
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("waiting", "")
+    assert HostnameForward.objects.count() == 2  # nothing goes before the last backup is there
+    BackupRun.objects.update(state="failed", error="disk full")
+    Job.objects.filter(pk=run.job_id or 0).update(not_before=timezone.now())
+    work()
+    run.refresh_from_db()
+    assert run.why == "The last backup did not end well: ct101:/: failed disk full"
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    BackupRun.objects.exclude(state="failed").update(state="done")
+    Job.objects.filter(pk=WizardRun.objects.get().job_id or 0).update(not_before=timezone.now())
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why, states(run)) == ("done", "", ["done"] * 7)
+    assert 101 not in pve.world.guests
+    assert 102 in pve.world.guests
+    assert not Server.objects.filter(name="ct101").exists()
+    assert [row.domain for row in HostnameForward.objects.all()] == ["both.example.org"]
+    assert [str(one) for one in HostnameForward.objects.get().destinations.all()] == ["ct102"]
+    assert not PortForward.objects.exists()
+    group = Group.objects.get()
+    assert [row.name for row in group.allowed_servers.all()] == ["ct102"]
+    assert LeftData.objects.get().folder == "/backups/ct101"
+    assert admin_client.get(run.get_absolute_url()).status_code == 200
+
+
+def test_parts_depend_on_each_other_and_can_be_left(admin_client, leaving, pve):
+    run = begin(admin_client, leaving)
+    answer = admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", {"row": "on", "ports": "on"})
+    assert answer.status_code == 422
+    assert "This needs as well: " in answer.content.decode()
+    admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", {"ports": "on"})
+    assert "The machine itself" in admin_client.get(f"/wizards/runs/{run.pk}/review/").content.decode()
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    assert states(run) == ["off", "off", "done", "off", "off", "off", "off"]
+    assert Server.objects.filter(name="ct101").exists()
+    assert 101 in pve.world.guests
+
+
+def test_what_others_stand_on_is_refused(admin_client, leaving, host, settings):
+    settings.GESTION_VM_NAME, settings.GESTION_IP = "pve1", "10.0.0.102"
+    settings.GESTION_URL = "https://panel.example.net/"
+    panel = Server.objects.get(name="ct102")
+    for server, why in (
+        (panel, "The panel itself runs on ct102."),
+        (host, "The panel itself runs on a guest of pve1."),
+        (Server.objects.get(name="proxy"), "It is the nginx server of a host."),
+        (Server.objects.get(name="store"), "Backups are kept on it."),
+    ):
+        data = {"retired": server.pk, "typed_name": server.name}
+        answer = admin_client.post("/wizards/new/retire_server/", data)
+        assert answer.status_code == 422
+        assert why in answer.content.decode()
+    data = {"retired": leaving.pk, "typed_name": "ct102"}
+    assert "This is not its name." in admin_client.post("/wizards/new/retire_server/", data).content.decode()
+    assert not WizardRun.objects.exists()

@@ -1,0 +1,308 @@
+"""A new unix user on a server: the account, its password and settings, and who may log in as it."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.actors import Actor
+from fabrun.services import run_script
+from jobs.models import Job
+from keymanager.models import FetchToken, Group
+from keymanager.pushing import fetch_now
+from keymanager.services.groups import add_to_group
+from servers.connect import connect
+from servers.models import Server, UnixUser
+from servers.services.inventory import add_unix_user, remove_unix_user
+from servers.validators import validate_text, validate_unix_name
+from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
+from wizards.following import follow_job
+
+SHELLS = ("/bin/bash", "/bin/sh", "/usr/sbin/nologin")
+CONFIG_SCRIPT = "server.copy_user_config"
+CONFIG_SECONDS = 300
+ALLOWED = "allowed_unix_users"
+SHORTEST_PASSWORD = 12
+
+
+class AccountForm(StepForm):
+    """Which user, where."""
+
+    name = forms.CharField(label=gettext_lazy("Unix user"), max_length=32, validators=[validate_unix_name])
+    server = forms.ModelChoiceField(label=gettext_lazy("Server"), queryset=Server.objects.none())
+    full_name = forms.CharField(
+        label=gettext_lazy("Full name"), max_length=100, required=False, validators=[validate_text]
+    )
+    shell = forms.ChoiceField(label=gettext_lazy("Shell"), choices=[(shell, shell) for shell in SHELLS])
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["server"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
+
+    def clean_full_name(self) -> str:
+        """No sign that would end the field in /etc/passwd."""
+        text = str(self.cleaned_data["full_name"])
+        if set(text) & set(":\n\r,="):
+            raise ValidationError(_("A colon, a comma, an equals sign or a line break cannot be in it."))
+        return text
+
+    def clean(self) -> Data:
+        """Not one that the inventory knows."""
+        data = super().clean() or {}
+        server, name = data.get("server"), data.get("name")
+        if server and name and UnixUser.objects.filter(server=server, name=name).exists():
+            self.add_error("name", _("%(server)s has this unix user already.") % {"server": server})
+        return data
+
+
+class AccessForm(StepForm):
+    """How it is logged in as."""
+
+    with_password = forms.BooleanField(
+        label=gettext_lazy("Set a password"),
+        required=False,
+        help_text=gettext_lazy("Without one, only keys log in as this user."),
+    )
+    password = forms.CharField(
+        label=gettext_lazy("Password"),
+        required=False,
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    password_again = forms.CharField(
+        label=gettext_lazy("Password again"),
+        required=False,
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+    with_config = forms.BooleanField(
+        label=gettext_lazy("Copy our settings for shell and editor"), required=False
+    )
+    with_keys = forms.BooleanField(
+        label=gettext_lazy("Have the keymanager look after its keys"), required=False
+    )
+    groups = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("Groups whose members may log in as this user"),
+        queryset=Group.objects.none(),
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["groups"].queryset = Group.objects.order_by("name")  # type: ignore[attr-defined]
+
+    def clean(self) -> Data:
+        """Both passwords the same and long enough; groups only with keys."""
+        data = super().clean() or {}
+        password = data.get("password") or ""
+        if data.get("with_password"):
+            if len(password) < SHORTEST_PASSWORD:
+                self.add_error("password", _("Type at least %d characters.") % SHORTEST_PASSWORD)
+            elif not password.isprintable():
+                self.add_error("password", _("A line break or control character cannot be in it."))
+            elif password != data.get("password_again"):
+                self.add_error("password_again", _("This is not the same password."))
+        else:
+            data["password"] = data["password_again"] = ""
+        if data.get("groups") and not data.get("with_keys"):
+            self.add_error("with_keys", _("Groups need the keymanager to look after this user's keys."))
+        return data
+
+
+def access_defaults(_actor: Actor, _data: Data) -> Data:
+    """All but a password."""
+    return {"with_config": True, "with_keys": True}
+
+
+def server_of(data: Data) -> Server:
+    """The server that was chosen. Raises Refused when it is gone."""
+    server = Server.objects.filter(pk=data["server"]).first()
+    if server is None:
+        raise Refused(_("The server is not in the inventory any more."))
+    return server
+
+
+def _who(data: Data) -> dict[str, Any]:
+    server = Server.objects.filter(pk=data["server"]).first()
+    return {"name": data["name"], "server": server or _("a server that is gone"), "shell": data["shell"]}
+
+
+def _groups_said(data: Data) -> str:
+    names = Group.objects.filter(pk__in=data.get("groups") or ()).order_by("name")
+    words = _("Enter %(name)s into the inventory of %(server)s") % _who(data)
+    if not names:
+        return words
+    return _("%(words)s; who may log in: %(groups)s") % {
+        "words": words,
+        "groups": ", ".join(str(group) for group in names),
+    }
+
+
+def make_account(run: TaskRun) -> None:
+    """Make the unix user, unless an earlier call has."""
+    name = run.data["name"]
+    with connect(server_of(run.data)) as host:
+        known = host.run(["getent", "passwd", name]).code == 0
+        if known and not run.facts.get("ours"):
+            raise Refused(_("There is a unix user %s on the server already.") % name)
+        if known:
+            return
+        run.save(ours=True)
+        argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
+        host.run([*argv, "--comment", run.data["full_name"], "--", name]).check()
+    run.log(_("%s is there now.") % name)
+
+
+def remove_account(run: TaskRun) -> None:
+    """Remove the unix user that we made, with its home."""
+    if not run.facts.get("ours"):
+        return
+    name = run.data["name"]
+    with connect(server_of(run.data)) as host:
+        if host.run(["getent", "passwd", name]).code == 0:
+            host.run(["pkill", "-KILL", "-u", name])
+            host.run(["userdel", "--remove", "--force", "--", name]).check()
+
+
+def set_password(run: TaskRun) -> None:
+    """Set the password, by standard input: it is in no list of processes."""
+    line = f"{run.data['name']}:{run.data['password']}\n"
+    with connect(server_of(run.data)) as host:
+        host.run(["chpasswd"], stdin=line.encode()).check()
+
+
+def copy_config(run: TaskRun) -> Later | None:
+    """Run the script for it."""
+
+    def start() -> Job:
+        made = run_script(
+            run.actor,
+            CONFIG_SCRIPT,
+            [server_of(run.data)],
+            arguments={},
+            unix_user=run.data["name"],
+            seconds=CONFIG_SECONDS,
+        )
+        job = made.parts.get().job
+        if job is None:
+            raise Refused(_("The script was not started."))
+        return job
+
+    return follow_job(run, start)
+
+
+def enter_row(run: TaskRun) -> None:
+    """Enter the unix user into the inventory, and allow the groups."""
+    server = server_of(run.data)
+    with transaction.atomic():
+        row = UnixUser.objects.filter(server=server, name=run.data["name"]).first()
+        if row is None:
+            row = add_unix_user(run.actor, server, run.data["name"])
+            run.save(row=row.pk)
+        for group in Group.objects.filter(pk__in=run.data["groups"]):
+            add_to_group(run.actor, group, ALLOWED, [row])
+
+
+def remove_row(run: TaskRun) -> None:
+    """Take the row that we made away; the groups lose it by that."""
+    row = UnixUser.objects.filter(pk=run.facts.get("row") or 0).first()
+    if row is not None:
+        remove_unix_user(run.actor, row)
+
+
+def fetch_keys(run: TaskRun) -> Later | None:
+    """Have the server fetch its keys now, if it fetches them from here at all."""
+    server = server_of(run.data)
+    fetching = FetchToken.objects.filter(server=server, server__fetch_report__isnull=False).exists()
+    if not fetching:
+        run.log(_("%s does not fetch its keys from here yet; set that up on its keymanager page.") % server)
+        return None
+    return follow_job(run, lambda: fetch_now(run.actor, [server]))
+
+
+def nothing(_run: TaskRun) -> None:
+    """It goes with the account."""
+
+
+def finish(data: Data, _results: Any) -> list[Line]:
+    """Where the new user is."""
+    server = Server.objects.filter(pk=data["server"]).first()
+    if server is None:
+        return []
+    return [
+        Line(_("Server"), server.name, server.get_absolute_url()),
+        Line(_("Unix user"), data["name"]),
+    ]
+
+
+def has(part: str) -> Any:
+    """Whether this part is switched on."""
+    return lambda data: bool(data.get(part))
+
+
+wizard = Wizard(
+    slug="create_user",
+    name=gettext_lazy("New unix user"),
+    description=gettext_lazy("Makes a user on a server, with shell, settings and keys."),
+    icon="user-plus",
+    needs=(gettext_lazy("a server that Gestion reaches"),),
+    steps=(
+        Step(gettext_lazy("Account"), AccountForm),
+        Step(gettext_lazy("Ways in"), AccessForm, access_defaults),
+    ),
+    tasks=(
+        Task(
+            "account",
+            gettext_lazy("Account"),
+            make_account,
+            lambda data: _("Make the unix user %(name)s on %(server)s, with %(shell)s") % _who(data),
+            remove_account,
+            lambda data: (
+                _("Remove the unix user %(name)s from %(server)s, with its home folder") % _who(data)
+            ),
+        ),
+        Task(
+            "password",
+            gettext_lazy("Password"),
+            set_password,
+            lambda _data: _("Set its password"),
+            nothing,
+            lambda _data: _("Its password goes with it"),
+            has("with_password"),
+        ),
+        Task(
+            "config",
+            gettext_lazy("Settings"),
+            copy_config,
+            lambda _data: _("Copy our settings for shell and editor into its home folder"),
+            nothing,
+            lambda _data: _("Its settings go with it"),
+            has("with_config"),
+        ),
+        Task(
+            "row",
+            gettext_lazy("Keymanager"),
+            enter_row,
+            _groups_said,
+            remove_row,
+            lambda data: _("Take %(name)s on %(server)s out of the inventory and of its groups") % _who(data),
+            has("with_keys"),
+        ),
+        Task(
+            "keys",
+            gettext_lazy("Keys"),
+            fetch_keys,
+            lambda data: _("Have %(server)s fetch its keys now") % _who(data),
+            nothing,
+            lambda _data: _("Its keys go with it"),
+            has("with_keys"),
+        ),
+    ),
+    finish=finish,
+)

@@ -1,0 +1,297 @@
+"""A server leaves: a last backup, then all that leads to it, then the guest itself and its row."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.actors import Actor
+from backups.models import Backup, BackupRun
+from backups.models.runs import OPEN, RunState
+from backups.services.plans import delete_backup
+from backups.services.runs import run_now
+from forwarding.hostname_dangers import Served, dangers
+from forwarding.models import HostnameForward, PortForward
+from forwarding.port_dangers import leads_to_panel
+from forwarding.services.hostnames import change_hostname, delete_hostname
+from forwarding.services.ports import delete_port_forward
+from keymanager.models import Group
+from keymanager.services.groups import PARTS, remove_from_group
+from pages.second_word import SecondWordNeeded, second_word
+from proxmox.guests import GuestRef
+from proxmox.models import GuestSeen
+from proxmox.services import guests
+from servers.models import Server
+from servers.services.inventory import DeleteRefused, delete_server
+from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
+from wizards.following import follow_job
+
+ROW_NEEDS = ("hostnames", "ports", "keys", "backups")
+
+
+class WhichForm(StepForm):
+    """Which server; its name is typed as well, because this cannot be undone."""
+
+    retired = forms.ModelChoiceField(label=gettext_lazy("Server"), queryset=Server.objects.none())
+    typed_name = forms.CharField(label=gettext_lazy("Type its name"), max_length=253)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["retired"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
+
+    def clean(self) -> Data:
+        """The right name, and nothing that others or the panel stand on."""
+        data = super().clean() or {}
+        server = data.get("retired")
+        if server is None:
+            return data
+        if data.get("typed_name", "").strip().lower() != server.name:
+            self.add_error("typed_name", _("This is not its name."))
+        reasons = obstacles(server)
+        if reasons:
+            self.add_error("retired", ValidationError(reasons))
+        return data
+
+
+class PartsForm(StepForm):
+    """What of it is done."""
+
+    last_backup = forms.BooleanField(label=gettext_lazy("Make a last backup"), required=False)
+    hostnames = forms.BooleanField(label=gettext_lazy("Take it out of hostnames"), required=False)
+    ports = forms.BooleanField(label=gettext_lazy("Delete ports that lead to it"), required=False)
+    keys = forms.BooleanField(label=gettext_lazy("Take it out of all groups of keys"), required=False)
+    backups = forms.BooleanField(label=gettext_lazy("End its backups; copies stay"), required=False)
+    guest = forms.BooleanField(label=gettext_lazy("Destroy the guest with its disks"), required=False)
+    row = forms.BooleanField(label=gettext_lazy("Delete it from the inventory"), required=False)
+
+    def clean(self) -> Data:
+        """At least one part; the row goes only after all that hangs on it."""
+        data = super().clean() or {}
+        missing = [str(self.fields[name].label) for name in ROW_NEEDS if not data.get(name)]
+        if data.get("row") and missing:
+            self.add_error("row", _("This needs as well: %s.") % ", ".join(missing))
+        server = self.data_so_far["retired"]
+        if data.get("guest") and not GuestSeen.objects.filter(server=server, gone_at=None).exists():
+            self.add_error("guest", _("No guest of a Proxmox host is known to be this server."))
+        if not any(data.values()):
+            raise ValidationError(_("Choose at least one part."))
+        return data
+
+
+def obstacles(server: Server) -> list[str]:
+    """Why this server must not go: the panel, or others, stand on it."""
+    words = {"server": server}
+    found = []
+    panel = {(urlsplit(settings.GESTION_URL).hostname or "").lower(), settings.GESTION_NAME.lower()} - {""}
+    host = server.vm_host
+    if {server.name, server.external_ip} & panel or (host and leads_to_panel(host, [server.pk])):
+        found.append(_("The panel itself runs on %(server)s.") % words)
+    elif settings.GESTION_VM_NAME and server.name == settings.GESTION_VM_NAME.lower():
+        found.append(_("The panel itself runs on a guest of %(server)s.") % words)
+    for destination in server.hostname_destinations.select_related("hostname__host"):
+        hostname = destination.hostname
+        found += dangers(hostname.host, Served.of(hostname, list(hostname.destinations.all())), None)
+    if guests_on := server.guests.count():
+        found.append(_("%(count)d servers run on it.") % {"count": guests_on})
+    if server.nginx_for.exists():
+        found.append(_("It is the nginx server of a host."))
+    if server.backups_to.exists():
+        found.append(_("Backups are kept on it."))
+    return found
+
+
+def parts_defaults(_actor: Actor, data: Data) -> Data:
+    """Everything that there is."""
+    server = data["retired"]
+    has_backup = Backup.objects.filter(source=server).exists()
+    has_guest = GuestSeen.objects.filter(server=server, gone_at=None).exists()
+    every = dict.fromkeys((*ROW_NEEDS, "row"), True)
+    return {**every, "last_backup": has_backup, "guest": has_guest}
+
+
+def server_of(run: TaskRun) -> Server | None:
+    """The server, None when its row is gone already."""
+    return Server.objects.filter(pk=run.data["retired"]).first()
+
+
+def last_backup(run: TaskRun) -> Later | None:
+    """Run each of its backups once more. Raises Refused for one that does not end well."""
+    rows = list(Backup.objects.filter(source=run.data["retired"]))
+    asked = dict(run.facts.get("runs", {}))
+    for backup in rows:
+        if str(backup.pk) not in asked:
+            with transaction.atomic():
+                asked[str(backup.pk)] = run_now(run.actor, backup).pk
+                run.save(runs=asked)
+    found = BackupRun.objects.filter(pk__in=asked.values()).select_related("backup")
+    wrong = [one for one in found if one.state not in {*OPEN, RunState.DONE}]
+    if wrong:
+        run.save(runs={key: pk for key, pk in asked.items() if pk not in {one.pk for one in wrong}})
+        sentences = "; ".join(f"{one.backup}: {one.get_state_display()} {one.error}".strip() for one in wrong)
+        raise Refused(_("The last backup did not end well: %s") % sentences)
+    if any(one.state in OPEN for one in found):
+        return Later(seconds=3, why=_("The backup runs."))
+    return None
+
+
+def leave_hostnames(run: TaskRun) -> None:
+    """Delete hostnames that lead to it alone, take it out of the others."""
+    for hostname in HostnameForward.objects.filter(destinations__server=run.data["retired"]).distinct():
+        others = [one for one in hostname.destinations.all() if one.server_id != run.data["retired"]]
+        if others:
+            change_hostname(run.actor, hostname, others, version=hostname.version, confirmed=True)
+        else:
+            delete_hostname(run.actor, hostname, confirmed=True)
+        run.log(str(hostname))
+
+
+def leave_ports(run: TaskRun) -> None:
+    """Delete the ports that lead to it."""
+    for rule in PortForward.objects.filter(destination=run.data["retired"]):
+        run.log(str(rule))
+        delete_port_forward(run.actor, rule, confirmed=True)
+
+
+def leave_groups(run: TaskRun) -> None:
+    """Take the server, its unix users and their keys out of all groups. Raises Refused where that locks out."""
+    server = server_of(run)
+    if server is None:
+        return
+    paths = {
+        "member_servers": {"pk": server.pk},
+        "allowed_servers": {"pk": server.pk},
+        "member_keys": {"unix_user__server": server},
+        "allowed_unix_users": {"server": server},
+    }
+    for part in PARTS:
+        for group in Group.objects.all() if part in paths else ():
+            for row in getattr(group, part).filter(**paths[part]):
+                try:
+                    remove_from_group(run.actor, group, part, row)
+                except SecondWordNeeded as needed:
+                    raise Refused(_("%(group)s: %(why)s") % {"group": group, "why": needed}) from needed
+
+
+def end_backups(run: TaskRun) -> None:
+    """Delete its backups; their copies stay on the backup server and are listed there."""
+    for backup in Backup.objects.filter(source=run.data["retired"]):
+        run.log(str(backup))
+        delete_backup(run.actor, backup)
+
+
+def destroy_guest(run: TaskRun) -> Later | None:
+    """Have Proxmox destroy the guest that this server is."""
+    if "guest" not in run.facts:
+        seen = (
+            GuestSeen.objects.filter(server=run.data["retired"], gone_at=None).select_related("host").first()
+        )
+        if seen is None:
+            run.log(_("No guest is known to be this server."))
+            return None
+        run.save(guest=GuestRef(seen.host, seen.kind, seen.vmid, seen.name).args)
+    guest = GuestRef.of_args(**run.facts["guest"])
+    return follow_job(run, lambda: guests.destroy_guest(run.actor, guest, guest.name, stop_first=True))
+
+
+def delete_row(run: TaskRun) -> None:
+    """Delete the server from the inventory."""
+    server = server_of(run)
+    if server is None:
+        return
+    try:
+        with second_word():  # its own last key goes with it, which is what was asked for
+            delete_server(run.actor, server, server.name)
+    except DeleteRefused as error:
+        raise Refused(str(error)) from error
+
+
+def said(text: Any) -> Any:
+    """A line with the server's name in it."""
+    return lambda data: str(text) % {"server": data["typed_name"]}
+
+
+def has(part: str) -> Any:
+    """Whether this part is switched on."""
+    return lambda data: bool(data.get(part))
+
+
+def stays(data: Data) -> list[str]:
+    """What is left when all is done."""
+    lines = [
+        _("The copies of %(backup)s on %(server)s") % {"backup": backup, "server": backup.destination}
+        for backup in Backup.objects.filter(source=data["retired"]).select_related("destination")
+    ]
+    if not data.get("guest"):
+        lines.append(_("The machine itself, as it is"))
+    lines.append(_("What the audit trail says of it, and its names in your DNS"))
+    return lines
+
+
+def finish(data: Data, _results: Any) -> list[Line]:
+    """What became of it."""
+    return [Line(_("Retired"), data["typed_name"])]
+
+
+TASKS: tuple[tuple[str, Any, Any, Any], ...] = (
+    (
+        "last_backup",
+        gettext_lazy("Last backup"),
+        last_backup,
+        gettext_lazy("Back up %(server)s a last time, and wait for its end"),
+    ),
+    (
+        "hostnames",
+        gettext_lazy("Hostnames"),
+        leave_hostnames,
+        gettext_lazy("Delete hostnames that lead to %(server)s alone; take it out of the others"),
+    ),
+    (
+        "ports",
+        gettext_lazy("Ports"),
+        leave_ports,
+        gettext_lazy("Delete the forwarded ports that lead to %(server)s"),
+    ),
+    (
+        "keys",
+        gettext_lazy("Groups"),
+        leave_groups,
+        gettext_lazy("Take %(server)s, its unix users and their keys out of all groups"),
+    ),
+    (
+        "backups",
+        gettext_lazy("Backups"),
+        end_backups,
+        gettext_lazy("End the backups of %(server)s; their copies stay"),
+    ),
+    (
+        "guest",
+        gettext_lazy("Guest"),
+        destroy_guest,
+        gettext_lazy("Destroy the guest that %(server)s is, with its disks"),
+    ),
+    ("row", gettext_lazy("Inventory"), delete_row, gettext_lazy("Delete %(server)s from the inventory")),
+)
+
+wizard = Wizard(
+    slug="retire_server",
+    name=gettext_lazy("Retire a server"),
+    description=gettext_lazy(
+        "Backs it up a last time, then takes away all that leads to it, and the server itself."
+    ),
+    icon="trash",
+    needs=(gettext_lazy("a server on which nothing else stands"),),
+    steps=(
+        Step(
+            gettext_lazy("Server"), WhichForm, text=gettext_lazy("What is taken away here cannot be undone.")
+        ),
+        Step(gettext_lazy("Parts"), PartsForm, parts_defaults),
+    ),
+    tasks=tuple(Task(slug, name, do, said(line), wanted=has(slug)) for slug, name, do, line in TASKS),
+    finish=finish,
+    stays=stays,
+)
