@@ -302,6 +302,7 @@ FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
 WIZARDS_FOLDER = env.str("WIZARDS_FOLDER", default="").strip()
 
 # What the wizard create_vm fills in ⚓: groups that a new server joins, groups allowed on it, its first script.
+# What the wizard create_vm fills in ⚓: groups to join, groups that are allowed on it, the first script.
 CREATEVM_DEFAULT_GROUPS = env.list("CREATEVM_DEFAULT_GROUPS", default=["Servers"])
 CREATEVM_DEFAULT_GROUPS_ALLOWED = env.list("CREATEVM_DEFAULT_GROUPS_ALLOWED", default=["Gestion"])
 SETUP_FABRIC_SCRIPT = env.str("SETUP_FABRIC_SCRIPT", default="server.setup").strip()

@@ -70,6 +70,7 @@ def prepare_django(network: str) -> None:
         DJANGO_SETTINGS_MODULE="gestion.settings",
     )
     os.environ.setdefault("LOG_LEVEL", "WARNING")
+    os.environ.setdefault("SETUP_FABRIC_ARGUMENTS", "services=nginx")  # so that a new server's domain answers
     import django
     from django.core.management import call_command
 

@@ -32,11 +32,11 @@ def actor(admin) -> Actor:
     return Actor(admin, admin.username)
 
 
-def errors(actor, number: int, host: Server, **typed) -> dict[str, list[str]]:
-    """The errors of a step after those before it were taken as computed."""
+def errors(actor, number: int, host: Server, **typed) -> set[str]:
+    """The fields with errors of a step after those before it were taken as computed."""
     before = {"name": NAME, "host": host.pk, **typed.pop("before", {})}
     data = computed(actor, number, **before)
-    return dict(step(actor, number, data, **{**before, **typed}).errors)
+    return set(step(actor, number, data, **{**before, **typed}).errors)
 
 
 def test_a_name_that_has_a_container_already(host, actor) -> None:
@@ -61,28 +61,28 @@ def test_no_secret_no_password(host, actor, settings) -> None:
 
 def test_an_address_that_is_taken(host, actor) -> None:
     guest_of(host, "other.example.org", "10.0.0.9")
-    assert set(errors(actor, 1, host, address="10.0.0.9")) == {"address"}
+    assert errors(actor, 1, host, address="10.0.0.9") == {"address"}
 
 
 def test_a_container_needs_template_and_storage(host, actor) -> None:
-    assert set(errors(actor, 1, host, template="", storage="")) == {"template", "storage"}
+    assert errors(actor, 1, host, template="", storage="") == {"template", "storage"}
     assert not errors(actor, 1, host, make_container=False, template="", storage="")
 
 
 def test_unix_users_are_names(host, actor) -> None:
-    assert set(errors(actor, 1, host, unix_users="root; id")) == {"unix_users"}
+    assert errors(actor, 1, host, unix_users="root; id") == {"unix_users"}
 
 
 def test_a_forwarded_port_needs_an_address_and_a_free_port(host, actor) -> None:
     nowhere = {"make_container": False, "address": ""}
     assert "forward_ssh" in errors(actor, 2, host, before=nowhere, forward_ssh=True, ssh_port=105)
-    assert set(errors(actor, 2, host, ssh_port="")) >= {"ssh_port"}
-    assert set(errors(actor, 2, host, ssh_port=22, ssh_connection="", backup_connection="")) == {"ssh_port"}
+    assert errors(actor, 2, host, ssh_port="") >= {"ssh_port"}
+    assert errors(actor, 2, host, ssh_port=22, ssh_connection="", backup_connection="") == {"ssh_port"}
 
 
 def test_a_connection_by_a_port_that_does_not_lead_to_it(host, actor) -> None:
-    assert set(errors(actor, 2, host, ssh_port=300)) == {"ssh_connection", "backup_connection"}
-    assert set(errors(actor, 2, host, forward_ssh=False)) == {"ssh_connection", "backup_connection"}
+    assert errors(actor, 2, host, ssh_port=300) == {"ssh_connection", "backup_connection"}
+    assert errors(actor, 2, host, forward_ssh=False) == {"ssh_connection", "backup_connection"}
     free = {"ssh_connection": "", "backup_connection": "-p 2200 root@other.example.org"}
     assert not errors(actor, 2, host, forward_ssh=False, **free)
 
@@ -90,12 +90,12 @@ def test_a_connection_by_a_port_that_does_not_lead_to_it(host, actor) -> None:
 def test_no_script_and_no_keys_without_a_way_in(actor) -> None:
     host = proxmox_host(ssh_connection="")
     off = {"forward_ssh": False, "ssh_connection": "", "backup_connection": ""}
-    assert set(errors(actor, 2, host, **off)) == {"setup", "fetch_keys"}
+    assert errors(actor, 2, host, **off) == {"setup", "fetch_keys"}
 
 
 def test_no_script_where_no_container_is_made(host, actor) -> None:
     before = {"make_container": False}
-    assert set(errors(actor, 2, host, before=before, setup=True, fetch_keys=True)) == {"setup", "fetch_keys"}
+    assert errors(actor, 2, host, before=before, setup=True, fetch_keys=True) == {"setup", "fetch_keys"}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_script_where_no_container_is_made(host, actor) -> None:
     ids=["no value", "unknown", "no sign", "no bool"],
 )
 def test_arguments_of_the_script(host, actor, typed) -> None:
-    assert set(errors(actor, 2, host, script_arguments=typed)) == {"script_arguments"}
+    assert errors(actor, 2, host, script_arguments=typed) == {"script_arguments"}
 
 
 def test_arguments_in_their_types(host, actor) -> None:
@@ -115,11 +115,11 @@ def test_arguments_in_their_types(host, actor) -> None:
 
 
 def test_a_script_must_be_chosen(host, actor) -> None:
-    assert set(errors(actor, 2, host, script="")) == {"script"}
+    assert errors(actor, 2, host, script="") == {"script"}
 
 
 def test_no_domain_without_an_nginx_server(host, actor) -> None:
-    assert set(errors(actor, 3, host, forward_domain=True)) == {"forward_domain"}
+    assert errors(actor, 3, host, forward_domain=True) == {"forward_domain"}
 
 
 def test_a_domain_that_is_taken_or_none(host, actor) -> None:
@@ -127,27 +127,27 @@ def test_a_domain_that_is_taken_or_none(host, actor) -> None:
     web = guest_of(host, "web.example.org", "10.0.0.60")
     create_hostname(SYSTEM, HostnameForward(host=host, domain=NAME), [HostnameDestination(server=web)])
     assert proxy.nginx_for.get() == host
-    assert set(errors(actor, 3, host)) == {"domain"}
-    assert set(errors(actor, 3, host, domain="", domain_port="")) == {"domain", "domain_port"}
-    assert set(errors(actor, 3, host, domain="no domain")) == {"domain"}
+    assert errors(actor, 3, host) == {"domain"}
+    assert errors(actor, 3, host, domain="", domain_port="") == {"domain", "domain_port"}
+    assert errors(actor, 3, host, domain="no domain") == {"domain"}
 
 
 def test_no_backup_without_a_backup_server(host, actor) -> None:
-    assert set(errors(actor, 3, host, backup=True)) == {"backup_server"}
+    assert errors(actor, 3, host, backup=True) == {"backup_server"}
 
 
 def test_no_backup_where_the_backup_server_is_not_let_in(host, actor) -> None:
     with_backup_server()
-    before = {"groups_allowed": []}
-    assert set(errors(actor, 3, host, before=before, backup=True)) == {"backup_server"}
+    before: dict[str, list[int]] = {"groups_allowed": []}
+    assert errors(actor, 3, host, before=before, backup=True) == {"backup_server"}
     Group.objects.get().member_servers.clear()
-    assert set(errors(actor, 3, host, backup=True)) == {"backup_server"}
+    assert errors(actor, 3, host, backup=True) == {"backup_server"}
 
 
 def test_no_backup_of_nothing(host, actor) -> None:
     with_backup_server()
     before = {"make_container": False, "setup": False, "fetch_keys": False}
-    assert set(errors(actor, 3, host, before=before, backup=True)) == {"backup"}
+    assert errors(actor, 3, host, before=before, backup=True) == {"backup"}
 
 
 def test_a_backup_folder_of_its_own(host, actor) -> None:
@@ -155,5 +155,5 @@ def test_a_backup_folder_of_its_own(host, actor) -> None:
 
     there = with_backup_server()
     Backup.objects.create(source=host, destination=there, destination_folder="/backups/all")
-    assert set(errors(actor, 3, host, backup_folder="/backups/all/shop")) == {"backup_folder"}
-    assert set(errors(actor, 3, host, backup_folder="")) == {"backup_folder"}
+    assert errors(actor, 3, host, backup_folder="/backups/all/shop") == {"backup_folder"}
+    assert errors(actor, 3, host, backup_folder="") == {"backup_folder"}

@@ -74,9 +74,10 @@ class NameForm(forms.Form):
 class ContainerForm(CreateForm):
     """How the container is made. Switched off, only the server's row of the inventory is."""
 
-    name = None
-    start = None
-    ssh_keys = None
+    # Django's way to leave out fields of the form that this one extends.
+    name = None  # type: ignore[assignment]
+    start = None  # type: ignore[assignment]
+    ssh_keys = None  # type: ignore[assignment]
     make_container = forms.BooleanField(
         label=_("Create the container"),
         required=False,

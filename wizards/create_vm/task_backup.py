@@ -109,7 +109,7 @@ def undo(task: TaskRun) -> Later | None:
         with refusing(), transaction.atomic():
             delete_backup(task.actor, row)
             task.save(delete_copies=not others)
-    left = LeftData.objects.filter(uuid=task.facts.get("uuid")).first() if "uuid" in task.facts else None
+    left = LeftData.objects.filter(uuid=str(task.facts["uuid"])).first() if "uuid" in task.facts else None
     if left is not None and task.facts.get("delete_copies"):
         return _delete_copies(task, left)
     return rolled_out(task, _there(task.data), KIND)
