@@ -119,6 +119,17 @@ def test_stop_while_it_waits_ends_it_at_once(admin_client, tmp_path):
     assert run.state == "done"
 
 
+def test_stop_lets_the_task_end_what_it_is_doing(admin_client, tmp_path):
+    (tmp_path / "stop-one").touch()
+    run = started(admin_client, tmp_path)
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, states(run)) == ("stopped", ["done", "planned", "planned"])
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work_off()
+    assert calls(tmp_path) == ["one", "two", "three"]
+
+
 def test_undo_goes_backwards_after_a_second_word(admin_client, tmp_path):
     run = started(admin_client, tmp_path)
     work_off()

@@ -8,7 +8,8 @@ from pathlib import Path
 from django import forms
 
 from accounts.models import User
-from jobs.services import start_job
+from jobs.services import start_job, stop_job
+from tests.waiting import wait_for
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 
 TASKS = ("one", "two", "three")
@@ -57,6 +58,9 @@ def obey(run: TaskRun, name: str) -> Later | None:
         raise Refused(f"{name} was told to fail with {run.data.get('password')}.")
     if told(run, f"break-{name}"):
         raise ZeroDivisionError
+    if told(run, f"stop-{name}"):
+        stop_job(run.actor, run.run.job)
+        wait_for(lambda: run.run.stopping)
     if told(run, f"wait-{name}"):
         return Later(seconds=0.2, why="for a moment")
     if told(run, f"job-{name}"):
