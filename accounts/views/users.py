@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth import update_session_auth_hash
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts import mailing, registry, second_factor, services
 from accounts.actors import actor_of
 from accounts.forms import NewUserForm, PasswordPairForm, UserForm
-from accounts.models import User
+from accounts.models import SecondFactor, User
 from accounts.permissions import admin_required
 from accounts.sessions import sessions_of
 from accounts.views.second_factor import state_of
@@ -32,6 +32,16 @@ def _by_state(rows: QuerySet[User], state: str) -> QuerySet[User]:
     return rows.filter(is_active=state == "active")
 
 
+def _by_factor(rows: QuerySet[Any], factor: str) -> QuerySet[User]:
+    return rows.filter(has_second_factor=factor == "on")
+
+
+def _with_factor(rows: QuerySet[User]) -> QuerySet[Any]:
+    """Each with `has_second_factor`."""
+    confirmed = SecondFactor.objects.filter(user=OuterRef("pk"), confirmed_at__isnull=False)
+    return rows.annotate(has_second_factor=Exists(confirmed))
+
+
 FILTERS = (
     Filter(
         "role",
@@ -45,6 +55,12 @@ FILTERS = (
         [("active", gettext_lazy("active")), ("off", gettext_lazy("switched off"))],
         _by_state,
     ),
+    Filter(
+        "factor",
+        gettext_lazy("Two-factor"),
+        [("on", gettext_lazy("on")), ("off", gettext_lazy("off"))],
+        _by_factor,
+    ),
 )
 
 
@@ -54,7 +70,7 @@ def users(request: HttpRequest) -> HttpResponse:
     """Everybody with an account."""
     listing = ListPage(
         request,
-        User.objects.all(),
+        _with_factor(User.objects.all()),
         search=("username", "full_name", "email"),
         sorts={
             "name": ("full_name", "username"),
@@ -66,7 +82,11 @@ def users(request: HttpRequest) -> HttpResponse:
         default_sort="username",
         filters=FILTERS,
     )
-    return render_list(request, "accounts/users.html", listing, row_json=user_json)
+    return render_list(request, "accounts/users.html", listing, row_json=_row_json)
+
+
+def _row_json(person: Any) -> dict[str, Any]:
+    return {**user_json(person), "two_factor": person.has_second_factor}
 
 
 @admin_required

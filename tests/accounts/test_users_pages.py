@@ -1,9 +1,10 @@
 """Admins' pages about people."""
 
 import pytest
+from django.utils import timezone
 
 from accounts import registry
-from accounts.models import AuditEntry, User
+from accounts.models import AuditEntry, SecondFactor, User
 from accounts.registry import PersonPart
 from pages.registry import Held, Panel
 from servers.models import Server
@@ -34,6 +35,9 @@ def test_the_list_searches_filters_and_sorts(admin_client, admin, member):
     assert names("?q=mel") == ["mel", "zoe"]
     assert names("?role=admin") == ["ada"]
     assert names("?state=off") == ["zoe"]
+    SecondFactor.objects.create(user=admin, confirmed_at=timezone.now())
+    SecondFactor.objects.create(user=member)  # begun, not confirmed
+    assert names("?factor=on") == ["ada"]
 
 
 JSON = {"Accept": "application/json"}
