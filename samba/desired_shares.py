@@ -68,7 +68,8 @@ def table_text(shares: list[Wanted]) -> str:
 
 @cache
 def _script() -> str:
-    return (FOLDER / "samba-shares.sh").read_text()
+    """The parts of the host's script, in their order."""
+    return "\n".join(part.read_text() for part in sorted((FOLDER / "samba-shares").glob("*.sh")))
 
 
 def desired(server: Server) -> State:

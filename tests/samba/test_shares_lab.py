@@ -8,6 +8,7 @@ from samba.services.shares import delete_share, renew_password, switch_share
 from servers.models import RolloutRecord, RolloutState
 from tests.lab_fixtures import LabKey
 from tests.samba.lab_rows import BASE, SYSTEM, Ground, ground, password_of
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 PUT = "put /etc/hostname a.txt; get a.txt /tmp/a.txt; mkdir d; ls"
@@ -58,7 +59,7 @@ def test_the_right_password_reads_and_writes_and_no_other_does(samba: Ground):
     assert next(record.outcome for record in RolloutRecord.objects.all()) == "nothing"
     assert samba.sh(sums) == was
     samba.host.reboot()
-    assert not refused(samba.as_user(photos, "ls"))
+    wait_for(lambda: not refused(samba.as_user(photos, "ls")), 30)
 
 
 def test_nobody_gets_out_of_the_folder(samba: Ground):

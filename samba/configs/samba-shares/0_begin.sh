@@ -1,0 +1,69 @@
+#!/bin/sh
+# Brings unix users, Samba's passwords, folders and the include line to what the table says. All data is in the table,
+# one line a share with tabs between: share, user, on|off, new|adopt, NT hash or "-", base folder, folder in it.
+#   check SHARES TABLE   before they count: whether Samba takes them, and nothing of anybody else's is in the way
+#   apply                make it so         look   say what is not so
+#   prove                log in to every share as its user
+#   back                 what the table in place says; without one, as if there never had been shares
+set -u
+export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+umask 077
+MAIN=/etc/samba/smb.conf
+SHARES=/etc/smb.shares.conf
+TABLE=/etc/gestion/samba/users
+MADE=/var/lib/gestion/samba-folders
+MARK='Gestion share '
+NOTE='# Gestion keeps its shares in a file of their own:'
+INCLUDE="include = $SHARES"
+TAB=$(printf '\t')
+FLAGS='[U          ]'
+WORK=
+KICK=
+GONE=
+MODE=$1
+
+die() {
+  printf '%s\n' "$*" >&2
+  exit 1
+}
+
+work_folder() {
+  WORK=$(mktemp -d /run/gestion-samba.XXXXXX) || exit 1
+  trap 'rm -rf "$WORK"' EXIT
+  trap 'exit 1' HUP INT TERM
+}
+
+need() {
+  for tool in testparm pdbedit smbpasswd smbcontrol smbstatus useradd; do
+    command -v "$tool" >/dev/null || die "Samba is not there: $tool is missing. Install the packages samba and passwd."
+  done
+  [ -f "$MAIN" ] || die "There is no $MAIN. Install the package samba, or make that file."
+}
+
+# Set the fields of a share from the next line of the table at descriptor 3; false at its end
+next_share() {
+  while IFS=$TAB read -r share user state adopt hash base folder <&3; do
+    case $share in '' | \#*) continue ;; esac
+    path=$base/$folder
+    return 0
+  done
+  return 1
+}
+
+table() {
+  if [ -f "$TABLE" ]; then printf %s "$TABLE"; else printf /dev/null; fi
+}
+
+# The sections of what testparm prints on standard input, in lower case
+sections() {
+  sed -n 's/^\[\(.*\)\]$/\1/p' | tr '[:upper:]' '[:lower:]' | sort -u
+}
+
+comment_of() { getent passwd "$1" | cut -d: -f5; }
+
+our_users() {
+  getent passwd | awk -F: -v mark="$MARK" 'index($5, mark) == 1 { print $1 }'
+}
+
+line='^[[:space:]]*include[[:space:]]*=[[:space:]]*'
+has_include() { grep -Eiq "$line/etc/smb\.shares\.conf[[:space:]]*\$" "$1"; }

@@ -1,0 +1,55 @@
+check() {
+  need
+  work_folder
+  check_samba
+  check_sections "$1"
+  while next_share; do
+    check_user
+    check_folder
+  done 3<"$2"
+}
+
+check_samba() {
+  grep -Eiv "$line\"?/etc/smb\.shares\.conf" "$MAIN" >"$WORK/main"
+  testparm -s "$WORK/main" >"$WORK/out" 2>"$WORK/err" ||
+    die "Samba does not accept $MAIN as it is: $(tail -n 5 "$WORK/err")"
+  sections <"$WORK/out" >"$WORK/theirs"
+  level=$(testparm -s --parameter-name='server min protocol' "$WORK/main" 2>/dev/null)
+  case $level in
+  CORE* | LANMAN* | NT1) die "$MAIN allows SMB1 (server min protocol = $level). Set it to SMB2 or more first." ;;
+  esac
+  case $(testparm -s --parameter-name='server role' "$WORK/main" 2>/dev/null) in
+  active*) die 'This is a domain controller of Active Directory, whose users are not made this way.' ;;
+  esac
+}
+
+check_sections() {
+  testparm -s "$1" >"$WORK/out" 2>"$WORK/err" || die "Samba does not accept the shares: $(tail -n 5 "$WORK/err")"
+  ! grep -Ei 'unknown parameter|ignoring|error|badly formed' "$WORK/err" >&2 || exit 1
+  sections <"$WORK/out" | grep -vx global >"$WORK/ours"
+  sed -n 's/^\[\(.*\)\]$/\1/p' "$1" | sort -u >"$WORK/meant"
+  cmp -s "$WORK/ours" "$WORK/meant" || die 'Samba reads other shares than those that are meant.'
+  taken=$(comm -12 "$WORK/ours" "$WORK/theirs" | tr '\n' ' ')
+  [ -z "$taken" ] || die "$MAIN has shares of these names already, which are not from Gestion: $taken"
+}
+
+check_user() {
+  if getent passwd "$user" >/dev/null; then
+    [ "$(comment_of "$user")" = "$MARK$share" ] || die "The unix user $user is there already and is not the one of the share $share."
+  elif getent group "$user" >/dev/null; then
+    die "The unix group $user is there already, so the share $share cannot have a user of that name."
+  fi
+}
+
+check_folder() {
+  [ "$(realpath -m -- "$path")" = "$(realpath -m -- "$base")/$folder" ] ||
+    die "$path leads through a symbolic link, which a share's folder must not."
+  if [ -d "$path" ]; then
+    [ "$adopt" = adopt ] || [ "$(stat -c %U -- "$path")" = "$user" ] ||
+      die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
+  elif [ -e "$path" ]; then
+    die "$path is there and is no folder."
+  elif grep -sqxF "$user${TAB}made$TAB$path" "$MADE" || grep -sqxF "$user${TAB}adopted$TAB$path" "$MADE"; then
+    die "The folder $path of the share $share has gone. Is its disk mounted? If it shall begin empty, make the folder by hand and let the share have it."
+  fi
+}

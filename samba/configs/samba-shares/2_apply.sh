@@ -1,0 +1,67 @@
+apply() {
+  need
+  work_folder
+  : >"$WORK/table"
+  while next_share; do
+    # on the way back, what somebody else has done to one share must not keep the others from coming back
+    (check_user && check_folder) || [ "$MODE" = back ] || exit 1
+    (check_user && check_folder) 2>/dev/null || continue
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$share" "$user" "$state" "$adopt" "$hash" "$base" "$folder" >>"$WORK/table"
+  done 3<"$(table)"
+  while next_share; do
+    have_user || die "The unix user $user could not be made."
+    have_folder || die "The folder $path could not be given to $user."
+  done 3<"$WORK/table"
+  pdbedit -L -w >"$WORK/pdb" 2>/dev/null
+  while next_share; do have_password; done 3<"$WORK/table"
+  if [ -f "$SHARES" ]; then have_include; else leave_include; fi
+  reload
+  forget
+  kick
+}
+
+have_user() {
+  if ! getent passwd "$user" >/dev/null; then
+    useradd --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --no-log-init \
+      --comment "$MARK$share" --user-group -- "$user" || return 1
+  fi
+  [ "$(getent passwd "$user" | cut -d: -f7)" = /usr/sbin/nologin ] || usermod --shell /usr/sbin/nologin -- "$user" || return 1
+  [ "$(passwd --status "$user" | cut -d' ' -f2)" = L ] || usermod --lock -- "$user"
+}
+
+have_folder() {
+  how=made
+  if [ ! -d "$path" ]; then
+    (umask 022 && mkdir -p -- "${path%/*}" && mkdir -m 0700 -- "$path") || return 1
+  elif [ "$(stat -c %U -- "$path")" != "$user" ]; then
+    how=adopted
+    # a file with a second name elsewhere is not ours to give
+    find "$path" -xdev \( -type d -o -links 1 \) -exec chown -h -- "$user:$user" {} + || return 1
+  fi
+  [ "$(stat -c '%U %G' -- "$path")" = "$user $user" ] || chown -- "$user:$user" "$path" || return 1
+  [ "$(stat -c %a -- "$path")" = 2770 ] || chmod 2770 -- "$path" || return 1
+  if ! grep -sq "^$user${TAB}[a-z]*$TAB" "$MADE" || ! cut -f 1,3- "$MADE" | grep -qxF "$user$TAB$path"; then
+    printf '%s\t%s\t%s\n' "$user" "$how" "$path" >>"$MADE"
+  fi
+}
+
+# The hash and flags that Samba has of $user, by its list in $1; empty: it knows no such user
+known_hash() { awk -F: -v user="$user" '$1 == user { print $4 ":" $5 }' "${1:-$WORK/pdb}"; }
+
+have_password() {
+  known=$(known_hash)
+  if [ "$state" = off ]; then
+    [ -z "$known" ] || smbpasswd -x "$user" >/dev/null || die "Samba could not forget the password of $user."
+    [ -z "$known" ] || KICK="$KICK $user"
+  elif [ "$hash" = - ]; then
+    [ -n "$known" ] || [ "$MODE" = back ] || die "$user has no password, and SAMBA_SECRET_KEY has been replaced: give the share $share a new password."
+  elif [ "$known" != "$hash:$FLAGS" ]; then
+    # An import takes hashes from a file, so that none is ever an argument; the file is root's, in memory
+    printf '%s:%s:XXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX:%s:%s:LCT-%08X:\n' \
+      "$user" "$(id -u "$user")" "$hash" "$FLAGS" "$(date +%s)" >"$WORK/import"
+    pdbedit -i "smbpasswd:$WORK/import" >/dev/null 2>&1
+    pdbedit -L -w -u "$user" >"$WORK/now" 2>/dev/null
+    [ "$(known_hash "$WORK/now")" = "$hash:$FLAGS" ] || die "Samba did not take the password of $user."
+    [ -z "$known" ] || KICK="$KICK $user"
+  fi
+}
