@@ -5,7 +5,7 @@ import threading
 import pytest
 from django.db import connections
 
-from backups.models import Restore, RunState, TaskState
+from backups.models import Restore, RunState, TaskState, Verification
 from backups.services import restores as services
 from jobs import execute
 from pages import second_word
@@ -38,11 +38,16 @@ def backup(place):
 
 
 def at_work(backup) -> tuple[Restore, threading.Thread]:
-    """A restore that transfers, followed by another thread as by a worker."""
+    """A restore that transfers."""
     row = look(backup, backup.state.copies[0][1])
     assert row.state == TaskState.READY, row.error
     with second_word.second_word():
         services.begin_restore(SYSTEM, row)
+    return row, followed(row)
+
+
+def followed(row: Restore | Verification) -> threading.Thread:
+    """Another thread that follows it as a worker would; it transfers."""
 
     def work() -> None:
         try:
@@ -60,7 +65,7 @@ def at_work(backup) -> tuple[Restore, threading.Thread]:
         return bool(row.live.get("bytes"))
 
     wait_for(transfers, 30, name="the transfer")
-    return row, thread
+    return thread
 
 
 def test_a_stopped_restore_leaves_nothing_running_and_can_be_done_again(place, backup):
@@ -95,3 +100,34 @@ def test_nothing_rotates_while_somebody_restores(place, backup):
     assert run.state == RunState.DONE, run.error
     assert run.ended_at >= row.ended_at  # by the backup server's own clock
     assert sh(place.here, f"ls {SOURCE_FOLDER} | wc -l") == "21"
+
+
+def test_the_scratch_folder_goes_even_when_a_verification_is_killed(place, backup):
+    row = services.ask_verification(SYSTEM, backup)
+    thread = followed(row)
+    assert ".verify" in sh(place.there, "ls -A /backups/tree")
+    sh(place.there, f"systemctl kill -s KILL gestion-backup-{row.name}", check=True)
+    thread.join(60)
+    row.refresh_from_db()
+    assert (row.state, row.code) == (TaskState.FAILED, "died")
+    assert ".verify" not in sh(place.there, "ls -A /backups/tree")
+
+
+def test_too_little_space_is_said_before_anything_is_restored(place):
+    sh(
+        place.there,
+        "mkdir -p /backups/tree && mount -t tmpfs -o size=30m gestion-test /backups/tree",
+        check=True,
+    )
+    try:
+        sh(place.here, f"head -c 18000000 /dev/urandom >{SOURCE_FOLDER}/big")
+        backup = place.backup()
+        assert place.run(backup).state == RunState.DONE
+        backup.refresh_from_db()
+        row = services.ask_verification(SYSTEM, backup)
+        work_off()
+        row.refresh_from_db()
+        assert (row.state, row.code) == (TaskState.FAILED, "low_space")
+        assert ".verify" not in sh(place.there, "ls -A /backups/tree")
+    finally:
+        sh(place.there, "umount /backups/tree")

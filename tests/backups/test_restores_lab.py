@@ -56,7 +56,11 @@ def look(backup, at: int, path: bytes = b"", **fields) -> Restore:
 
 def restored(backup, at: int, path: bytes = b"", **fields) -> Restore:
     """The same, and then done."""
-    row = look(backup, at, path, **fields)
+    return begun(look(backup, at, path, **fields))
+
+
+def begun(row: Restore) -> Restore:
+    """Done, after its preview."""
     assert (row.state, row.error) == (TaskState.READY, "")
     with second_word.second_word():
         services.begin_restore(SYSTEM, row)
@@ -66,7 +70,7 @@ def restored(backup, at: int, path: bytes = b"", **fields) -> Restore:
 
 
 def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another_server(place, fleet):
-    backup, at = backed_up(place, TREE)
+    backup, at = backed_up(place, TREE.replace("-lt 100", "-lt 60"))
     original = listing(place.here, SOURCE_FOLDER)
     sh(place.here, SPOIL, check=True)
     sh(place.here, "echo extra >/srv/tree/extra")
@@ -77,7 +81,7 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
     assert said["d3/f4"].startswith("<fc")  # size and date are the same, the content is not
     assert (row.counts["deleted"], row.overwrites) == (0, True)
     assert "extra" not in said
-    done = restored(backup, at)
+    done = begun(row)
     assert (done.state, done.error) == (TaskState.DONE, "")
     assert (
         sh(place.here, "cat /srv/tree/extra; rm /srv/tree/extra; touch -r /srv/tree/d1 /srv/tree") == "extra"
@@ -86,8 +90,9 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
     assert set(again.counts) == {"new", "changed", "deleted", "attributes"}
     assert (again.counts["new"], again.counts["changed"]) == (0, 0)  # the preview is true
     sh(place.here, "echo extra >/srv/tree/extra")
-    assert look(backup, at, delete_extra=True).counts["deleted"] == 1
-    assert restored(backup, at, delete_extra=True).state == TaskState.DONE
+    row = look(backup, at, delete_extra=True)
+    assert row.counts["deleted"] == 1
+    assert begun(row).state == TaskState.DONE
     assert listing(place.here, SOURCE_FOLDER) == original
     assert len(set(sh(place.here, "cd /srv/tree; stat -c %i d1/f1 d2/linked").split())) == 1
     assert int(sh(place.here, "stat -c %b /srv/tree/sparse")) * 512 < 5_000_000
@@ -100,9 +105,9 @@ def test_a_hard_tree_comes_back_to_where_it_was_to_another_folder_and_to_another
     other.trust([sh(place.there, "cat ~/.ssh/id_ed25519.pub")])
     sh(other, "rm -rf /restored")
     row = look(backup, at, target=server, folder="/restored")
-    assert row.counts["new"] > 5000
+    assert row.counts["new"] > 3000
     assert sh(other, "ls -A / | grep restored") == ""  # a preview makes nothing
-    assert restored(backup, at, target=server, folder="/restored").state == TaskState.DONE
+    assert begun(row).state == TaskState.DONE
     assert listing(other, "/restored") == original
     assert restored(backup, at, target=place.server, folder="/restored").state == TaskState.DONE
     assert listing(place.there, "/restored") == original
@@ -195,6 +200,7 @@ printf 'X' | dd of=d5/f6 conv=notrunc status=none && touch -r /tmp/when d5/f6
 
 def test_a_verification_finds_a_bit_that_was_flipped(place):
     backup, _at = backed_up(place, SMALL)
+    sh(place.there, "mkdir -p /backups/tree/.verify/left")  # by one that the power cut
     row = verification(backup)
     assert (row.state, row.error) == (TaskState.DONE, "")
     assert row.figures["verified"] > 12 * 9
