@@ -120,7 +120,7 @@ class Grown:
 
 def token(session: requests.Session) -> dict[str, str]:
     """The form field that shows that a form is of this browser."""
-    return {"csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    return {"csrfmiddlewaretoken": session.cookies["csrftoken"] or ""}
 
 
 def answers(url: str) -> bool:
