@@ -115,7 +115,7 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     site.run("gestion", "shell", "--no-imports", "-c", FORGET)
     assert "restored" in site.run(install, "--restore", archive)
     assert "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE)
-    wait_for(site.answers, 60)
+    wait_for(site.answers, 120)
     sign_in = {"username": "ada", "password": "correct horse battery"}
     assert "Sign out" in site.send("/sign-in/", **sign_in)[1]
 
@@ -124,7 +124,7 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     assert site.processes() == before
 
     site.host.reboot()
-    wait_for(site.answers, 90)
+    wait_for(site.answers, 240)
     assert "Sign out" in site.get("/")[1]
 
     assert "Kept" in site.run(install, "--uninstall")
