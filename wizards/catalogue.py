@@ -3,7 +3,6 @@
 A file that cannot be read breaks itself alone: the page says which one, where, and why.
 """
 
-import importlib
 import importlib.util
 import sys
 import threading
@@ -123,13 +122,11 @@ def _is_class_of(item: object, module: ModuleType) -> bool:
 
 
 def _import(path: Path) -> ModuleType:
-    if path.parent == Path(package.__path__[0]):
-        importlib.invalidate_caches()
-        name = f"{package.__name__}.{path.stem}"
-        if path in _files and name in sys.modules:
-            return importlib.reload(sys.modules[name])
-        return importlib.import_module(name)
-    name = OWN_PREFIX + path.stem
+    inside = path.parent == Path(package.__path__[0])
+    name = f"{package.__name__}.{path.stem}" if inside else OWN_PREFIX + path.stem
+    if inside and name in sys.modules and path not in _files:
+        return sys.modules[name]  # somebody has imported it by its name
+    # Not importlib.reload, which would leave what the file does not define any more.
     spec = importlib.util.spec_from_file_location(name, path, loader=_Fresh(name, str(path)))
     if spec is None or spec.loader is None:
         raise Broken(_("%s cannot be read.") % path.name)

@@ -5,7 +5,7 @@ a chosen row is its primary key, several are a list of them, an address or a tim
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any
 
@@ -169,7 +169,6 @@ class Wizard:
     finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
     stays: Callable[[Data], list[str]] = nothing_stays
     icon: str = "wand"
-    needs_admin: bool = field(default=True)
 
     def __post_init__(self) -> None:
         slugs = [task.slug for task in self.tasks]

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from jobs import works
-from jobs.run import Run
+from jobs.run import Postponed, Run
 
 
 class HostAwayError(Exception):
@@ -70,3 +70,10 @@ def deaf(run: Run) -> None:
     bench.started.set()
     bench.go_on.wait(30)
     run.log("too late")
+
+
+@works.register("tests.postponed", safe_to_repeat=True)
+def postponed(run: Run, *, times: int, seconds: float) -> None:
+    bench.runs.append(run.job.pk)
+    if len(bench.runs) <= times:
+        raise Postponed(seconds)

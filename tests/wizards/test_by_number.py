@@ -1,5 +1,6 @@
 """Wizards that are classes with methods by number, in a folder of one's own; broken ones break only themselves."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.jobs.working import work_off
 from tests.wizards.walking import states
 from wizards import catalogue
+from wizards import wizards as package
 from wizards.models import WizardRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +43,21 @@ def test_it_asks_does_and_keeps_its_data(admin_client, tmp_path):
     assert (tmp_path / "greeting").read_text() == "Good day"
     assert run.tasks.get(number=1).facts["data"] == {"read": "Good day"}
     assert "told" not in run.step_values(0)  # it was typed into a password field
+
+
+def test_a_file_beside_the_panels_own_is_found_and_followed(admin_client):
+    name = f"Beside{os.getpid()}"
+    path = Path(package.__path__[0]) / f"beside_{os.getpid()}.py"
+    slug = f"beside{os.getpid()}"
+    try:
+        path.write_text(SAMPLE.read_text().replace("class Greeting", f"class {name}"))
+        assert admin_client.get(f"/wizards/new/{slug}/").status_code == 200
+        path.write_text(SAMPLE.read_text().replace("class Greeting", f"class {name}X"))
+        assert admin_client.get(f"/wizards/new/{slug}/").status_code == 404
+        assert slug not in catalogue.catalogue().wizards
+    finally:
+        path.unlink()
+    assert not [found for found in catalogue.catalogue().wizards if found.startswith(slug)]
 
 
 def test_its_script_comes_as_a_file_of_the_panel(admin_client, member_client):

@@ -1,5 +1,6 @@
 """Runs: the list, one as it goes, stop, resume, undo, delete."""
 
+import logging
 from typing import Any
 
 from django.db.models import QuerySet
@@ -16,13 +17,14 @@ from pages.answers import done, refused, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
 from pages.second_word import FIELD
 from wizards import asking, catalogue
-from wizards.declare import Line
+from wizards.declare import Data, Line
 from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
 from wizards.trouble import Broken
 from wizards.views.common import go_on, run_or_404, says_what_is_broken
 
 READ = ["GET", "HEAD"]
+log = logging.getLogger(__name__)
 
 
 def _by_state(rows: QuerySet[Any], state: str) -> QuerySet[Any]:
@@ -85,8 +87,12 @@ def _finish_lines(row: WizardRun) -> list[Line]:
         wizard = catalogue.get(row.slug)
     except Broken:
         return []
-    results = {task.slug: task.facts for task in row.tasks.all()}
-    return list(wizard.finish(asking.flat(asking.all_steps(row)), results))
+    results: dict[str, Data] = {task.slug: task.facts for task in row.tasks.all()}
+    try:
+        return list(wizard.finish(asking.flat(asking.all_steps(row)), results))
+    except Exception:  # a wizard's own words, perhaps about what is gone; its run's page stands without them
+        log.exception("The wizard %s could not say what %s made", row.slug, row)
+        return []
 
 
 def _json(row: WizardRun, tasks: list[Any], lines: Any) -> dict[str, Any]:

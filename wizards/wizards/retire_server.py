@@ -162,7 +162,7 @@ def leave_groups(run: TaskRun) -> None:
     server = server_of(run)
     if server is None:
         return
-    paths = {
+    paths: dict[str, dict[str, Any]] = {
         "member_servers": {"pk": server.pk},
         "allowed_servers": {"pk": server.pk},
         "member_keys": {"unix_user__server": server},
