@@ -50,8 +50,15 @@ class Walk:
         facts = self.results.setdefault(slug, {})
         run = Run(Job.objects.create(work="wizards.carry_on", title="x", state="running"), Masker())
         actor = Actor.system("test")
-        kept = {"keep": facts.update, "run": run}
-        return act(TaskRun(actor=actor, steps=[self.data], facts=dict(facts), results=self.results, **kept))
+        task = TaskRun(
+            actor=actor,
+            steps=[self.data],
+            facts=dict(facts),
+            results=self.results,
+            keep=facts.update,
+            run=run,
+        )
+        return act(task)
 
     def until_done(self, slug: str, act: Any) -> None:
         for _count in range(20):
