@@ -1,0 +1,128 @@
+"""What create_vm's container task does with a simulated Proxmox: made once, tried again, and undone alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from accounts.actors import Actor
+from jobs.masking import Masker
+from jobs.models import Job
+from jobs.run import Run
+from lab.pve import TaskFails
+from proxmox.models import Creation, Offer
+from servers.models import Server
+from tests.jobs.working import work_off
+from tests.proxmox.creating import TEMPLATE, guests_named, simulated
+from wizards.create_vm import task_container, task_server
+from wizards.declare import Refused, TaskRun
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NAME = "shop.example.org"
+
+
+@contextmanager
+def begun(**more: Any) -> Iterator[tuple[Any, "Walk"]]:
+    """A Proxmox, and the wizard as far as the server's row."""
+    with simulated() as (pve, host):
+        Offer.objects.create(
+            host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
+        )
+        walk = Walk(host, **more)
+        walk.until_done("server", task_server.do)
+        yield pve, walk
+
+
+class Walk:
+    """Calls a task again and again, as the engine does, and carries out the jobs it waits for."""
+
+    def __init__(self, host: Server, **more: Any) -> None:
+        self.data = {
+            "name": NAME, "host": host.pk, "make_container": True, "unix_users": ["root"], "own": False,
+            "address": "10.0.0.2", "gateway": "10.0.0.1", "template": TEMPLATE, "storage": "local-lvm", "disk": 4,
+            "memory": 512, "swap": 0, "cores": 1, "bridge": "vmbr0", "name_servers": [], "unprivileged": True,
+            "onboot": False, "nesting": False, "fetch_keys": True, **more,
+        }  # fmt: skip
+        self.results: dict[str, dict[str, Any]] = {}
+
+    def call(self, slug: str, act: Any) -> Any:
+        facts = self.results.setdefault(slug, {})
+        run = Run(Job.objects.create(work="wizards.carry_on", title="x", state="running"), Masker())
+        actor = Actor.system("test")
+        task = TaskRun(
+            actor=actor,
+            steps=[self.data],
+            facts=dict(facts),
+            results=self.results,
+            keep=facts.update,
+            run=run,
+        )
+        return act(task)
+
+    def until_done(self, slug: str, act: Any) -> None:
+        for _count in range(20):
+            if self.call(slug, act) is None:
+                return
+            work_off()
+        raise AssertionError(f"{slug} did not end")
+
+
+def test_a_create_that_fails_is_told_tried_again_when_resumed_and_never_made_twice() -> None:
+    with begun() as (pve, walk):
+        fault = pve.faults.add(TaskFails(type="vzcreate", message="no space left", seconds=0))
+        with pytest.raises(Refused, match="no space left"):
+            walk.until_done("container", task_container.do)
+        assert guests_named(pve, NAME) == []
+        pve.faults.remove(fault)
+        walk.call("container", task_container.do)
+        assert Creation.objects.get().open
+        walk.call("container", task_container.do)  # killed after it asked, and called anew
+        assert Creation.objects.count() == 1
+
+
+def test_undo_destroys_its_own_container_and_no_other_that_has_the_id_by_now() -> None:
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        pve.world.guests[row.vmid].config["description"] = "somebody else's"
+        walk.until_done("container", task_container.undo)
+        assert guests_named(pve, NAME) == [row.vmid]
+        pve.world.guests[row.vmid].config["description"] = f"words {row.marker} words"
+        walk.until_done("container", task_container.undo)
+        assert guests_named(pve, NAME) == []
+        walk.until_done("container", task_container.undo)  # once more does no harm
+        walk.until_done("server", task_server.undo)
+        assert not Server.objects.filter(name=NAME).exists()
+
+
+def test_an_undo_that_fails_says_why_and_can_be_resumed() -> None:
+    with begun() as (pve, walk):
+        container_there(pve, walk)
+        fault = pve.faults.add(TaskFails(type="vzdestroy", message="it is busy", seconds=0))
+        with pytest.raises(Refused, match="busy"):
+            walk.until_done("container", task_container.undo)
+        pve.faults.remove(fault)
+        walk.until_done("container", task_container.undo)
+        assert guests_named(pve, NAME) == []
+
+
+def container_there(pve: Any, walk: Walk) -> Creation:
+    """The container as Proxmox has it once it is made; nobody logs in to a simulated one."""
+    walk.call("container", task_container.do)
+    Creation.objects.update(start=False)
+    work_off()
+    row = Creation.objects.get()
+    assert (row.state, guests_named(pve, NAME)) == ("done", [row.vmid]), row.why
+    return row
+
+
+def test_a_server_that_was_there_is_put_back_as_it_was() -> None:
+    with simulated() as (_pve, host):
+        known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        walk = Walk(host, unix_users=["root", "deploy"])
+        walk.until_done("server", task_server.do)
+        assert known.unix_users.count() == 2
+        Server.objects.filter(pk=known.pk).update(internal_ip="10.0.0.2", ssh_connection="-p 102 root@pve1")
+        walk.until_done("server", task_server.undo)
+        known.refresh_from_db()
+        assert (known.internal_ip, known.ssh_connection, known.unix_users.count()) == (None, "", 0)
