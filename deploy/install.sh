@@ -7,7 +7,8 @@
 #   deploy/install.sh --uninstall                            take the program away and keep all data
 #
 # Options:
-#   --tls internal   a certificate of Caddy's own authority, where Let's Encrypt cannot reach the panel
+#   --tls auto       a certificate by ACME (so it is without --tls); internal: of Caddy's own authority, where ACME
+#                    cannot reach the panel; files: /etc/caddy/certificate.pem and certificate.key
 #   --web N          web processes (2)           --workers N   workers of each queue (1)
 #   --wheels DIR     take Python packages from this folder, not from the network
 #   --offline        install no Debian package; say which are missing
@@ -20,7 +21,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
 source=$(cd "$(dirname "$0")/.." && pwd)
 program=/opt/gestion settings=/etc/gestion data=/var/lib/gestion backups=/var/backups/gestion
-env_file=$settings/gestion.env units=/etc/systemd/system caddy_file=/etc/caddy/gestion.caddy
+env_file=$settings/gestion.env units=/etc/systemd/system
 marker='# Gestion:'
 
 say() { printf 'install: %s\n' "$*"; }
@@ -39,7 +40,7 @@ while [ $# -gt 0 ]; do
     --without-services) services=no ;;
     --without-caddy) caddy=no ;;
     --uninstall) task=uninstall ;;
-    *) sed -n '2,16s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,17s/^# \?//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
@@ -69,7 +70,7 @@ check_wishes() {
     [ -n "$url" ] || fail "Say where people will find the panel: --url https://gestion.example.org/"
     [[ $url =~ ^https://([a-z0-9]([a-z0-9.-]*[a-z0-9])?)/?$ ]] || fail "$url will not do: https://, a host name in small letters, and no path."
     host=${BASH_REMATCH[1]} url=https://$host/
-    [[ $tls =~ ^(internal)?$ ]] || fail "--tls takes only: internal"
+    [[ $tls =~ ^(auto|internal|files)?$ ]] || fail "--tls takes auto, internal or files."
     [[ $web =~ ^[1-9][0-9]?$ && $workers =~ ^[1-9][0-9]?$ ]] || fail "--web and --workers take a number from 1 to 99."
     [ -z "$wheels" ] || wheels=$(cd "$wheels" && pwd) || fail "There is no folder $wheels."
     [ -z "$restore" ] || restore=$(realpath -e "$restore") || fail "There is no file $restore."
@@ -91,6 +92,15 @@ debian_packages() {
     say "installing Debian packages: ${missing[*]}"
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+machines_caddy() { # Debian's own Caddyfile serves an empty page; one that somebody has written is in use
+    [ $caddy = yes ] && [ ! -f $units/caddy.service.d/gestion.conf ] || return 0
+    local theirs
+    theirs=$(dpkg-query -W -f '${Conffiles}\n' caddy | awk '$1 == "/etc/caddy/Caddyfile" {print $2}')
+    [ "$(md5sum </etc/caddy/Caddyfile | cut -d' ' -f1)" = "$theirs" ] || fail \
+        "This machine's Caddy serves something already: /etc/caddy/Caddyfile is not Debian's." \
+        "Say --without-caddy, and let it import $program/current/Caddyfile (docs/install.md)."
 }
 
 user_and_folders() {
@@ -194,7 +204,7 @@ build_release() {
         --only-binary :all: "${from[@]}" -r "$release/requirements.txt" ||
         fail "The Python packages could not be installed; what runs goes on running."
     front_end
-    "$release/.venv/bin/python" -m compileall -q -j 0 "$release" -x '/fabfiles/|/lib/python[^/]*/site-packages/.*/tests?/' || true
+    "$release/.venv/bin/python" -m compileall -q "$release" -x '/fabfiles/|/\.venv/|/node_modules/'
     install -d -o gestion "$release/collected"
     run_manage "$release" collectstatic --noinput --verbosity 0
     chown -R root:root "$release/collected"
@@ -309,27 +319,28 @@ services_up() {
 
 caddy_site() {
     [ $caddy = yes ] || return 0
-    local number upstreams='' tls_line='# A certificate by ACME.'
+    local number upstreams='' mark
     for number in $(seq 1 "$web"); do upstreams+="127.0.0.1:$((8000 + number)) "; done
-    [ -z "$tls" ] || tls_line="tls $tls"
-    sed -e "s/@NAME@/$host/" -e "s/@HOST@/$host/" -e "s/@TLS@/$tls_line/" -e "s/@UPSTREAMS@/${upstreams% }/" \
-        "$source/deploy/gestion.caddy" >/etc/caddy/.gestion.caddy
-    chmod 0644 /etc/caddy/.gestion.caddy
-    local site=no
-    replace_file /etc/caddy/.gestion.caddy $caddy_file && site=yes
-    if ! grep -qxF "import $caddy_file" /etc/caddy/Caddyfile; then
-        # Debian's own file serves an empty page on port 80; one that somebody has written is kept.
-        if [ "$(md5sum </etc/caddy/Caddyfile)" = "$(dpkg-query -W -f '${Conffiles}\n' caddy | awk '$1 == "/etc/caddy/Caddyfile" {print $2 "  -"}')" ]; then
-            : >/etc/caddy/Caddyfile
-        fi
-        printf '%s\n' "import $caddy_file" >>/etc/caddy/Caddyfile
-        site=yes
+    printf '%s\n' "GESTION_HOST=$host" "GESTION_TLS=${tls:-auto}" "GESTION_UPSTREAMS=\"${upstreams% }\"" \
+        GESTION_CERTIFICATE=/etc/caddy/certificate.pem GESTION_CERTIFICATE_KEY=/etc/caddy/certificate.key \
+        "GESTION_STATIC=$program/current/collected" GESTION_CADDY_ADMIN=unix//run/caddy/admin.sock >$settings/.caddy.env
+    replace_file $settings/.caddy.env $settings/caddy.env || true
+    install -d $units/caddy.service.d
+    mark=$(cat $settings/caddy.env "$release/Caddyfile" "$release"/deploy/caddy/* "$source/deploy/systemd/caddy.service.d/gestion.conf" | sha256sum)
+    if [ "$(cat $program/applied-caddy 2>/dev/null)" = "$mark" ] && all_run caddy.service; then return; fi
+    env GESTION_HOST="$host" GESTION_TLS="${tls:-auto}" GESTION_UPSTREAMS="${upstreams% }" \
+        caddy validate --config "$release/Caddyfile" --adapter caddyfile >/dev/null 2>$program/caddy.log ||
+        fail "Caddy does not take $release/Caddyfile and runs on as it was:" "$(tail -1 $program/caddy.log)"
+    if ! cmp -s "$source/deploy/systemd/caddy.service.d/gestion.conf" $units/caddy.service.d/gestion.conf; then
+        install -m 0644 "$source/deploy/systemd/caddy.service.d/gestion.conf" $units/caddy.service.d/
+        systemctl daemon-reload
+        systemctl enable --quiet caddy
+        systemctl restart caddy
+    else
+        systemctl daemon-reload
+        systemctl reload-or-restart caddy
     fi
-    systemctl enable --quiet --now caddy
-    [ $site = yes ] || return 0
-    runuser -u caddy -- caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile >/dev/null 2>$program/caddy.log ||
-        fail "Caddy does not take /etc/caddy/Caddyfile and runs on as it was:" "$(tail -1 $program/caddy.log)"
-    systemctl reload caddy
+    echo "$mark" >$program/applied-caddy
     changed=yes
 }
 
@@ -341,7 +352,7 @@ old_releases() { # the one before this stays, to go back to
 # --- restore, uninstall ---------------------------------------------------------------------------------------------
 restore_backup() {
     local secrets
-    systemctl stop gestion.target
+    systemctl stop gestion.target 2>/dev/null || true  # not there yet on a new machine
     install -m 0600 -o gestion -g gestion "$restore" $data/restore.tar
     if ! run_manage "$release" restore_panel $data/restore.tar --replace --secrets-to $data/restored.env; then
         rm -f $data/restore.tar
@@ -362,10 +373,11 @@ uninstall() {
     rm -rf $units/gestion-.service.d $units/gestion.target.wants
     rm -f $units/gestion.target $units/gestion-*.service $units/gestion-backup.timer $units/*.wants/gestion-backup.timer
     systemctl daemon-reload
-    if [ -f $caddy_file ]; then
-        sed -i "\|^import $caddy_file\$|d" /etc/caddy/Caddyfile
-        rm -f $caddy_file
-        systemctl reload caddy || true
+    if [ -d $units/caddy.service.d ]; then
+        rm -f $units/caddy.service.d/gestion.conf
+        rmdir --ignore-fail-on-non-empty $units/caddy.service.d
+        systemctl daemon-reload
+        systemctl restart caddy || true
     fi
     systemctl disable --quiet --now redis-server@gestion 2>/dev/null || true
     rm -rf $program /etc/redis/redis-gestion.conf /usr/local/sbin/gestion
@@ -378,7 +390,7 @@ next_steps() {
     code=$(run_manage "$release" setup_code --plain)
     say "Gestion answers at $url"
     [ -z "$code" ] || say "make the first account at ${url}setup/ with this set-up code: $code"
-    [ -z "$tls" ] || say "browsers must trust Caddy's authority: /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
+    [ "$tls" != internal ] || say "browsers must trust Caddy's authority: /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
     say "settings and secrets: $env_file; keep a copy elsewhere. Daily backups: $backups; have them copied elsewhere too."
     say "manage.py is: gestion COMMAND. Logs: journalctl -u 'gestion-*'. In trouble: docs/operations.md"
 }
@@ -388,6 +400,7 @@ if [ $task = uninstall ]; then uninstall; exit; fi
 check_wishes
 changed=no
 debian_packages
+machines_caddy
 user_and_folders
 settings_file
 database_and_broker

@@ -51,7 +51,7 @@ def check_broker(url: str) -> Health:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
     except (KombuError, OSError) as error:
         log.warning("The broker does not answer: %s", error)
-        return Health("broker", ok=False, words=_("The broker does not answer; no job can start."))
+        return Health("broker", ok=False, words=_("The broker does not answer; jobs wait."), serving=False)
     return Health("broker", ok=True)
 
 

@@ -165,6 +165,15 @@ else:
     # Under ASGI each request has a thread of its own: a connection kept for the next one would never be used
     # again, and fifty requests would leave forty open.
     DATABASES["default"]["CONN_MAX_AGE"] = 0
+    # A database whose machine has vanished is noticed after half a minute, not after the quarter of an hour of TCP.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,
+        "keepalives_idle": 15,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30000,
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -262,6 +271,7 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # it waits for its broker as long as it takes
 CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # `jobs` knows its workers by their heartbeat in the database
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -55,7 +55,7 @@ def _is_stream(start: Any) -> bool:
     )
 
 
-class DrainingServer(Server):  # type: ignore[misc]
+class DrainingServer(Server):
     """Daphne's server with an orderly end."""
 
     def __init__(self, application: App, **options: Any) -> None:
@@ -82,7 +82,7 @@ class DrainingServer(Server):  # type: ignore[misc]
             door.stopListening()
         await asyncio.sleep(UNDER_WAY)
         until = time.monotonic() + LONGEST_WAIT
-        while self.counted.open and time.monotonic() < until:
+        while self.counted.open and time.monotonic() < until:  # noqa: ASYNC110 - an event for each request costs more
             await asyncio.sleep(0.05)
         running = [details.get("application_instance") for details in self.connections.values()]
         for task in filter(None, running):
@@ -90,7 +90,7 @@ class DrainingServer(Server):  # type: ignore[misc]
         await asyncio.sleep(0.1)  # for the last bytes to leave
 
 
-class Web(CommandLineInterface):  # type: ignore[misc]
+class Web(CommandLineInterface):
     """Daphne's command line for this server."""
 
     server_class = DrainingServer

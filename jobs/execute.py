@@ -6,13 +6,14 @@ import os
 import random
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,6 +25,11 @@ from jobs.pulse import pulse, save
 from jobs.run import Run, Stopped
 
 log = logging.getLogger("jobs")
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+LONGEST_AWAY = 1800.0  # seconds that an end waits to be written down
+AGAIN_AFTER = 1.0  # seconds between two tries of that
+MOST_BEGUN = 4  # times that a work begins anew because the database went away
 
 
 @lru_cache(maxsize=1)
@@ -129,15 +135,36 @@ def _end(run: Run, outcome: JobState, error: BaseException | None) -> None:
     run.finish()
     if fields["state"] in ENDED:
         fields |= {"ended_at": timezone.now(), "secrets": ""}
-    save(run)
-    ours = Job.objects.filter(pk=job.pk, state=JobState.RUNNING, attempt=run.attempt)
-    with transaction.atomic():
-        if not ours.update(**fields, revision=F("revision") + 1):
-            return
-        JobStep.objects.filter(job=job, state=JobState.RUNNING).update(state=outcome, ended_at=timezone.now())
+    if not _write_down(run, outcome, fields):
+        return
     job.refresh_from_db()
     if job.ended:
         hooks.ended(job)
+
+
+def _write_down(run: Run, outcome: JobState, fields: dict[str, object]) -> bool:
+    """Save the end, whenever the database is back: what is done must not be done again. False if not ours."""
+    until = time.monotonic() + LONGEST_AWAY
+    while True:
+        try:
+            return _save_end(run, outcome, fields)
+        except DATABASE_AWAY:
+            if time.monotonic() > until:
+                raise
+            log.warning("Job %s (%s): its end cannot be saved yet; trying again", run.job.pk, run.job)
+            connection.close()
+            time.sleep(AGAIN_AFTER)
+
+
+def _save_end(run: Run, outcome: JobState, fields: dict[str, object]) -> bool:
+    save(run)
+    ours = Job.objects.filter(pk=run.job.pk, state=JobState.RUNNING, attempt=run.attempt)
+    with transaction.atomic():
+        if not ours.update(**fields, revision=F("revision") + 1):
+            return False
+        steps = JobStep.objects.filter(job=run.job, state=JobState.RUNNING)
+        steps.update(state=outcome, ended_at=timezone.now())
+    return True
 
 
 def _after_error(run: Run, error: BaseException) -> dict[str, object]:
@@ -151,6 +178,8 @@ def _after_error(run: Run, error: BaseException) -> dict[str, object]:
         "Job %s (%s), attempt %s, failed:\n%s", job.pk, job, job.attempt, details,
     )  # fmt: skip
     run.log(sentence, "err")
+    if isinstance(error, DATABASE_AWAY) and _safe_to_repeat(job.work) and job.attempt < MOST_BEGUN:
+        return {"state": JobState.WAITING, "not_before": timezone.now(), "error": sentence}
     when = next_try(job, error, timezone.now())
     if when:
         return {"state": JobState.WAITING, "not_before": when, "error": sentence}

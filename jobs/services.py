@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -11,12 +12,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Model
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.actors import Actor
 from accounts.audit import record
 from jobs import hooks, works
 from jobs.models import ENDED, Job, JobState
 from jobs.works import Retry
+
+log = logging.getLogger(__name__)
 
 LONGEST_COUNTDOWN = 60.0  # seconds that a message may wait in a worker; what is due later, the schedule sends
 
@@ -108,7 +112,15 @@ def _insert_once(job: Job) -> tuple[Job, bool]:
 
 def _send_on_commit(job: Job, delay: float) -> None:
     if delay <= LONGEST_COUNTDOWN:
-        transaction.on_commit(lambda: send(job.pk, job.queue, delay))
+        transaction.on_commit(lambda: _send_if_possible(job, delay))
+
+
+def _send_if_possible(job: Job, delay: float) -> None:
+    """The job is in the database: without a broker it only begins later, and nobody's page may fail for that."""
+    try:
+        send(job.pk, job.queue, delay)
+    except BrokerError as error:
+        log.warning("Job %s (%s) waits for the schedule to send it; the broker says: %s", job.pk, job, error)
 
 
 def send(job_id: int, queue: str, delay: float = 0.0) -> None:

@@ -17,6 +17,7 @@ from jobs.services import send
 log = logging.getLogger(__name__)
 
 TICK_NAME = "jobs.tick"  # of its row among the schedule's states
+GAP = 3.0 * schedule.TICK  # seconds without a look after which it begins anew
 LATE_AFTER = 5.0  # seconds that a message may take
 MOST_SENT = 20  # messages a tick and queue; whoever takes one job goes on with the next by itself
 MOST_LOST = 3  # times that a job's worker may die before the job is held to be the cause
@@ -24,10 +25,25 @@ MOST_LOST = 3  # times that a job's worker may die before the job is held to be 
 
 def look_after() -> None:
     """One tick: reap, send again, run what is due, and leave word that the scheduler lives."""
-    reap()
+    if _have_looked_long_enough():
+        reap()
     send_waiting()
     schedule.run_due()
     ScheduleState.objects.update_or_create(name=TICK_NAME, defaults={"last_ended_at": timezone.now()})
+
+
+def _have_looked_long_enough() -> bool:
+    """Whether looks came without a gap for as long as workers may be silent.
+
+    After a time in which the database or the scheduler was away, all are silent, and get time to be heard.
+    """
+    now = timezone.now()
+    state, _new = ScheduleState.objects.get_or_create(name=TICK_NAME)
+    last, since = state.last_ended_at, state.last_started_at
+    if last is None or since is None or now - last > timedelta(seconds=GAP):
+        ScheduleState.objects.filter(pk=state.pk).update(last_started_at=now)
+        return False
+    return now - since >= timedelta(seconds=DEAD_AFTER)
 
 
 def reap(now: datetime | None = None) -> list[Job]:

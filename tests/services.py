@@ -25,9 +25,52 @@ class MissingServiceError(RuntimeError):
     """The Debian package is not installed; the text says which."""
 
 
+class Service:
+    """A server that can be ended and started again, with what it keeps, at the same port."""
+
+    def __init__(self, user: str, argv: list[str], ready: list[str], end: signal.Signals, log: Path) -> None:
+        self.user = user
+        self.argv = argv
+        self.ready = ready
+        self.end = end
+        self.log = log
+        self.url = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns when it answers. Raises RuntimeError with its log."""
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                self.argv,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                **_identity(self.user),  # type: ignore[call-overload]
+            )
+        self.do(self.ready)
+
+    def do(self, argv: list[str]) -> None:
+        """Run a client's command until it succeeds. Raises RuntimeError."""
+        assert self._process
+        _retry(argv, self._process, self.log)
+
+    def stop(self, how: signal.Signals | None = None) -> None:
+        """End it, in order unless `how` says otherwise; returns when it has ended."""
+        if self._process is None:
+            return
+        self._process.send_signal(how or self.end)
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
 @contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster with an empty database; its DATABASE_URL. Raises MissingServiceError."""
+def postgres_service() -> Iterator[Service]:
+    """A PostgreSQL cluster with an empty database. Raises MissingServiceError."""
     binaries = _postgres_binaries()
     with _folder("postgres") as folder:
         data = folder / "data"
@@ -38,25 +81,29 @@ def postgres() -> Iterator[str]:
                 "-h", "127.0.0.1",
                 "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                 "-c", "max_connections=60", "-c", "shared_buffers=32MB"]  # fmt: skip
+        client = ["-h", "127.0.0.1", "-p", str(port), "-U", "gestion"]
         # SIGINT is the fast shutdown: it does not wait for clients that forgot to leave.
-        with _running("postgres", argv, folder / "log", signal.SIGINT) as process:
-            create = [
-                str(binaries / "createdb"),
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(port),
-                "-U",
-                "gestion",
-                "gestion",
-            ]
-            _retry(create, process, folder / "log")
-            yield f"postgres://gestion@127.0.0.1:{port}/gestion"
+        ready = [str(binaries / "pg_isready"), *client]
+        service = Service("postgres", argv, ready, signal.SIGINT, folder / "log")
+        service.url = f"postgres://gestion@127.0.0.1:{port}/gestion"
+        try:
+            service.start()
+            service.do([str(binaries / "createdb"), *client, "gestion"])
+            yield service
+        finally:
+            service.stop()
 
 
 @contextmanager
-def redis() -> Iterator[str]:
-    """A Redis server that keeps nothing; gives its URL. Raises MissingServiceError."""
+def postgres() -> Iterator[str]:
+    """The same, for those who only want its DATABASE_URL."""
+    with postgres_service() as service:
+        yield service.url
+
+
+@contextmanager
+def redis_service() -> Iterator[Service]:
+    """A Redis server that keeps nothing. Raises MissingServiceError."""
     binary, client = shutil.which("redis-server"), shutil.which("redis-cli")
     if not binary or not client:
         raise MissingServiceError("redis-server is not installed")
@@ -64,9 +111,20 @@ def redis() -> Iterator[str]:
         port = free_port()
         argv = [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "",
                 "--appendonly", "no", "--daemonize", "no"]  # fmt: skip
-        with _running("redis", argv, folder / "log", signal.SIGTERM) as process:
-            _retry([client, "-p", str(port), "ping"], process, folder / "log")
-            yield f"redis://127.0.0.1:{port}/0"
+        service = Service("redis", argv, [client, "-p", str(port), "ping"], signal.SIGTERM, folder / "log")
+        service.url = f"redis://127.0.0.1:{port}/0"
+        try:
+            service.start()
+            yield service
+        finally:
+            service.stop()
+
+
+@contextmanager
+def redis() -> Iterator[str]:
+    """The same, for those who only want its URL."""
+    with redis_service() as service:
+        yield service.url
 
 
 def _postgres_binaries() -> Path:
@@ -116,29 +174,6 @@ def _as_user(user: str, argv: list[str]) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"{argv[0]} failed:\n{done.stderr}")
-
-
-@contextmanager
-def _running(user: str, argv: list[str], log: Path, end: signal.Signals) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            argv,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            **_identity(user),  # type: ignore[call-overload]
-        )
-    try:
-        yield process
-    finally:
-        process.send_signal(end)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 def _retry(argv: list[str], process: subprocess.Popen[bytes], log: Path) -> None:

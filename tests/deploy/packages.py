@@ -61,9 +61,7 @@ def _download_debs(base: Path, folder: Path) -> None:
             ["dpkg-deb", "--field", deb], check=True, capture_output=True, text=True
         ).stdout.strip()
         digest = hashlib.sha256(deb.read_bytes()).hexdigest()
-        entries.append(
-            f"{control}\nFilename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n"
-        )
+        entries.append(f"{control}\nFilename: ./{deb.name}\nSize: {deb.stat().st_size}\nSHA256: {digest}\n")
     (folder / "Packages").write_text("\n".join(entries))
 
 

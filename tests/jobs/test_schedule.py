@@ -119,3 +119,18 @@ def test_health_knows_the_living_from_the_dead():
     WorkerState.objects.create(name="b")
     upkeep.look_after()
     assert (facts().workers, facts().worker_ok, facts().scheduler_ok) == (1, True, True)
+
+
+def test_after_a_time_without_looks_nobody_is_given_up_before_he_could_be_heard(actor, only):
+    now = timezone.now()
+    job = start_job(actor, "tests.note", "x")
+    Job.objects.filter(pk=job.pk).update(state="running", heartbeat_at=now - timedelta(minutes=5))
+    tick = ScheduleState.objects.filter(name=upkeep.TICK_NAME)
+    upkeep.look_after()
+    assert Job.objects.get().state == "running"  # the database may have been away for those five minutes
+    tick.update(last_started_at=now - timedelta(seconds=70), last_ended_at=now - timedelta(minutes=3))
+    upkeep.look_after()
+    assert Job.objects.get().state == "running"
+    tick.update(last_started_at=now - timedelta(seconds=70), last_ended_at=now - timedelta(seconds=15))
+    upkeep.look_after()
+    assert Job.objects.get().state != "running"

@@ -1,0 +1,1 @@
+"""Backup and restore of the panel itself: one archive with its database and its secrets."""
