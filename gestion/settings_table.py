@@ -37,7 +37,7 @@ def _read(tree: ast.AST) -> Iterator[Setting]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
             continue
-        name = node.args[0].value
+        name = str(node.args[0].value)
         if isinstance(node.func, ast.Name) and node.func.id == "own_secret":
             yield Setting(name, "secret")
         elif (

@@ -55,7 +55,7 @@ class Site:
         _status, page = self.get(path)
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert token, page
-        return self.get(path, csrfmiddlewaretoken=token[1], **form)
+        return self.get(path, False, csrfmiddlewaretoken=token[1], **form)
 
     def answers(self) -> bool:
         """Whether all of the panel works."""
