@@ -95,18 +95,19 @@ def add_a_server(page: Page, panel: Composition, name: str) -> None:
     panel.engine.docker("run", "-d", "--name", name, "--network", network, "gestion-test/server")
     (shown,) = json.loads(panel.engine.docker("inspect", name))
     address = shown["NetworkSettings"]["Networks"][network]["IPAddress"]
-    page.goto(f"{URL}/servers/key/")
-    line = page.locator("main").get_by_text("ssh-ed25519").first
-    key = f"{line.evaluate('e => e.value || e.innerText')}\n"
-    trust = ["exec", "-i", name, "sh", "-c", "cat > /root/.ssh/authorized_keys"]
-    panel.engine.docker(*trust, stdin=key.encode())
-
     page.goto(f"{URL}/servers/new/")
     page.locator("[name=name]").fill(name)
     page.locator("[name=external_ip]").fill(address)
     page.locator("[name=ssh_connection]").fill(f"root@{address}")
     page.get_by_role("button", name="Add server").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+    its_page = page.url
+    page.goto(f"{URL}/servers/key/")
+    line = page.locator("main").get_by_text("ssh-ed25519").first
+    key = f"{line.evaluate('e => e.value || e.innerText')}\n"
+    trust = ["exec", "-i", name, "sh", "-c", "cat > /root/.ssh/authorized_keys"]
+    panel.engine.docker(*trust, stdin=key.encode())
+    page.goto(its_page)
 
 
 def accept_its_host_key(page: Page) -> None:
