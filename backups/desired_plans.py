@@ -5,7 +5,7 @@ from uuid import UUID
 
 from backups.configs import configured
 from backups.desired_runner import runner_files
-from backups.folders import excluded
+from backups.folders import RUNNING_SYSTEM, excluded
 from backups.models import Backup
 from backups.paths import DATA, SOURCE, Paths
 from backups.ways import Hop, NoWay, way_from
@@ -42,21 +42,21 @@ def plan_of(backup: Backup) -> Plan:
         backup.uuid,
         backup.source_folder,
         backup.destination_folder,
-        patterns_of(backup.excludes, proc_sys=backup.exclude_proc_sys),
+        patterns_of(backup.excludes, system=backup.leaves_out_system),
         backup.one_file_system,
         tuple((level.value, count) for level, count in backup.keeps.items()),
         way_from(backup.destination, backup.source),
     )
 
 
-def patterns_of(excludes: str, *, proc_sys: bool) -> tuple[str, ...]:
+def patterns_of(excludes: str, *, system: bool) -> tuple[str, ...]:
     """The excludes as patterns of rsync (rsync(1), PATTERN MATCHING RULES), each once, sorted.
 
     `*` and `?` stay wildcards; all else is taken as it is. A backslash escapes only in a pattern with wildcards.
     """
     found = {_pattern(entry) for entry in excluded(excludes)}
-    if proc_sys:
-        found |= {"/proc/*", "/sys/*"}  # their own folders stay, so that a restored system can mount them
+    if system:  # the folders themselves stay, so that a restored system can mount something there
+        found |= {f"{folder}/*" for folder in RUNNING_SYSTEM}
     return tuple(sorted(found))
 
 

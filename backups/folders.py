@@ -20,6 +20,10 @@ _FOLDERS = (
 SYSTEM_FOLDERS = tuple(f"/{folder}" for folder in _FOLDERS.split(" "))
 
 
+# What is there only while a system runs: nothing of it can be copied, or put back.
+RUNNING_SYSTEM = ("/proc", "/sys", "/dev", "/run")
+
+
 def inside(folder: str, other: str) -> bool:
     """Whether `folder` is `other` or lies below it; both in their shortest form."""
     return other in {"/", folder} or folder.startswith(other + "/")

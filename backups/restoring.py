@@ -78,7 +78,7 @@ def protected(backup: Backup, folder: bytes) -> list[str]:
     """
     parts = [os.fsdecode(part) for part in folder.split(b"/")] if folder else []
     found: dict[str, None] = {}
-    for pattern in patterns_of(backup.excludes, proc_sys=backup.exclude_proc_sys):
+    for pattern in patterns_of(backup.excludes, system=backup.leaves_out_system):
         for rest in _below(pattern.strip("/").split("/"), parts):
             found["/" + "/".join(rest)] = None
     return list(found)

@@ -5,9 +5,9 @@ from django.urls import path
 from backups.views import restores, snapshots
 
 urlpatterns = [
-    path("<int:pk>/copies/<int:at>/", snapshots.folder, name="copy_folder"),
-    path("<int:pk>/copies/<int:at>/read/", snapshots.read_again, name="read_again"),
-    path("<int:pk>/copies/<int:at>/restore/", restores.restore_from, name="restore_from"),
+    path("<int:pk>/copies/<int:at>/", snapshots.folder, name="copy"),
+    path("<int:pk>/copies/<int:at>/read/", snapshots.read_again, name="read_copy_again"),
+    path("<int:pk>/copies/<int:at>/restore/", restores.restore_from, name="restore_copy"),
     path("<int:pk>/copies/<int:at>/in/<slug:path>/", snapshots.folder, name="copy_folder"),
     path("<int:pk>/copies/<int:at>/in/<slug:path>/read/", snapshots.read_again, name="read_again"),
     path("<int:pk>/copies/<int:at>/in/<slug:path>/restore/", restores.restore_from, name="restore_from"),

@@ -31,7 +31,8 @@ PICTURES = (
     ("guests", "/proxmox/guests/", ()),
     ("backups", "/backups/", ()),
     ("wizards", "/wizards/", ()),
-    ("shares", "/samba/", ()),
+    ("new-server", "/wizards/runs/", ("New server",)),
+    ("shares", "/samba/shares/", ()),
     ("jobs", "/jobs/", ()),
 )
 ON_A_PHONE_IN_THE_DARK = ("dashboard", "server")

@@ -59,7 +59,7 @@ class BackupForm(forms.ModelForm):
                 self.fields[name].required = False
         self.fields["verify"].required = False
         self.fields["exclude_proc_sys"].help_text = _(
-            "What the kernel makes up. On for the copy of a whole server."
+            "Of a whole server: what is there only while it runs. Of another folder nothing is left out by this."
         )
 
     def clean(self) -> dict[str, Any]:

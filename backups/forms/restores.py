@@ -6,12 +6,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from backups.folders import inside, validate_target
+from backups.folders import RUNNING_SYSTEM, inside, validate_target
 from backups.forms.plans import FolderField
 from backups.models import Backup
 from servers.models import Server
 
-KERNELS = ("/proc", "/sys", "/dev", "/run")
 ORIGIN, ELSEWHERE = "origin", "elsewhere"
 
 
@@ -68,6 +67,6 @@ class RestoreForm(forms.Form):
             self.add_error("folder", _("Enter the folder into which it comes."))
         data["target"] = data.get("target") or self.backup.source
         folder = data.get("folder")
-        if folder and any(inside(folder, tree) for tree in KERNELS):
+        if folder and any(inside(folder, tree) for tree in RUNNING_SYSTEM):
             self.add_error("folder", ValidationError(_("%s is the kernel's own.") % folder))
         return data

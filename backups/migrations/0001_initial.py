@@ -124,8 +124,8 @@ class Migration(migrations.Migration):
                     "exclude_proc_sys",
                     models.BooleanField(
                         default=True,
-                        help_text="For the backup of a whole server.",
-                        verbose_name="leave out /proc and /sys",
+                        help_text="Of a whole server: what is there only while it runs. It says nothing of other folders.",
+                        verbose_name="leave out /proc, /sys, /dev and /run",
                     ),
                 ),
                 (

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from backups.folders import excluded, validate_destination, validate_excludes, validate_source
+from backups.folders import RUNNING_SYSTEM, excluded, validate_destination, validate_excludes, validate_source
 from servers.models import Server
 from servers.validators import normal_folder, validate_text
 
@@ -96,7 +96,9 @@ class Backup(models.Model):
         help_text=_("A folder for this backup alone. It is made if it is not there."),
     )
     exclude_proc_sys = models.BooleanField(
-        _("leave out /proc and /sys"), default=True, help_text=_("For the backup of a whole server.")
+        _("leave out /proc, /sys, /dev and /run"),
+        default=True,
+        help_text=_("Of a whole server: what is there only while it runs. It says nothing of other folders."),
     )
     excludes = models.TextField(
         _("leave out"),
@@ -205,8 +207,12 @@ class Backup(models.Model):
     @property
     def left_out(self) -> list[str]:
         """What is left out, seen from the source folder."""
-        proc_sys = ["/proc", "/sys"] if self.exclude_proc_sys else []
-        return proc_sys + list(excluded(self.excludes))
+        return [*(RUNNING_SYSTEM if self.leaves_out_system else ()), *excluded(self.excludes)]
+
+    @property
+    def leaves_out_system(self) -> bool:
+        """Whether it leaves out what is there only while the server runs; only the copy of a whole server has that."""
+        return self.exclude_proc_sys and self.source_folder == "/"
 
     @property
     def verify_every(self) -> timedelta | None:

@@ -70,7 +70,7 @@ def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> Http
         "copy": copy,
         "made_at": made_at(at),
         "shown": shown(where),
-        "back": reverse("backups:copy_folder", args=[backup.pk, at]),
+        "back": reverse("backups:copy", args=[backup.pk, at]),
         "came_from": Restore(backup=backup, path=path, target=backup.source).where,
     }
     return show_form(request, "backups/restore_from.html", form, context)

@@ -70,6 +70,10 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     return {"name": entry.name, **{name: getattr(entry, name) for name in names}}
 
 
+# The same pages for the whole copy, which has no path.
+WHOLE = {"copy_folder": "copy", "read_again": "read_copy_again", "restore_from": "restore_copy"}
+
+
 @require_http_methods(READ)
 def folder(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpResponse:
     """A folder of a copy; while it is being read, the job that does it."""
@@ -101,8 +105,9 @@ def folder(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRespon
 
 
 def _url(name: str, backup: Backup, at: int, path: str) -> str:
-    args = [backup.pk, at, path] if path else [backup.pk, at]
-    return reverse(f"backups:{name}", args=args)
+    if path:
+        return reverse(f"backups:{name}", args=[backup.pk, at, path])
+    return reverse(f"backups:{WHOLE[name]}", args=[backup.pk, at])
 
 
 @require_POST

@@ -94,4 +94,5 @@ def _sqlite_path() -> Path:
 
 
 def _sqlite(path: Path) -> "closing[sqlite3.Connection]":
-    return closing(sqlite3.connect(path, timeout=30))
+    # Django's own connection: constraints use functions that it adds to SQLite, such as REGEXP.
+    return closing(connection.get_new_connection({**connection.get_connection_params(), "database": path}))

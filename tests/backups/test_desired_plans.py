@@ -27,7 +27,7 @@ PLANS = {
         ONE,
         "/",
         "/backups/web1",
-        patterns_of("/the/game, /home/*/.cache, /odd [name]", proc_sys=True),
+        patterns_of("/the/game, /home/*/.cache, /odd [name]", system=True),
         False,
         (("hourly", 6), ("daily", 7), ("weekly", 4), ("monthly", 3)),
         (Hop("web1.example.org", Address("web1.example.org", port=222), (KEY,)),),
@@ -69,7 +69,7 @@ folders = st.builds(lambda text: f"/{text}", typed)
 @given(folders, folders, st.lists(typed, max_size=4), st.booleans())
 def test_whatever_is_typed_the_configuration_has_the_same_lines(source, destination, entries, one_fs):
     plan = Plan(
-        ONE, source, destination, patterns_of(",".join(entries), proc_sys=True), one_fs, (("daily", 3),), WAY
+        ONE, source, destination, patterns_of(",".join(entries), system=True), one_fs, (("daily", 3),), WAY
     )
     try:
         made = {file.path.rpartition(".")[2]: file.content.decode() for file in files(plan)}
@@ -116,7 +116,7 @@ def test_rsync_leaves_out_what_was_meant(tmp_path, typed, names, left):
         path = tmp_path / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    plan = Plan(ONE, "/", "/b/a", patterns_of(typed, proc_sys=False), False, (("daily", 1),), WAY)
+    plan = Plan(ONE, "/", "/b/a", patterns_of(typed, system=False), False, (("daily", 1),), WAY)
     (tmp_path / "exclude").write_bytes(files(plan)[1].content)
     copy = tmp_path / "copy"
     argv = ["rsync", "-a", f"--exclude-from={tmp_path}/exclude", f"{tmp_path}/source/", f"{copy}/"]
@@ -141,9 +141,17 @@ def test_openssh_reads_its_configuration_as_meant(tmp_path, name, told):
 def test_rows_become_a_plan(rows):
     backup = rows.backup(source_folder="/srv", excludes="/b,/a", keep_hourly=0)
     plan = plan_of(backup)
-    assert plan.patterns == ("/a", "/b", "/proc/*", "/sys/*")
+    assert plan.patterns == ("/a", "/b")  # a folder's own dev and run are files like others
     assert plan.keeps == (("daily", 7), ("weekly", 4), ("monthly", 3))
     assert plan.way[-1].address.text == "root@198.51.100.20"
+
+
+@pytest.mark.django_db
+def test_a_whole_server_leaves_out_what_is_there_only_while_it_runs(rows):
+    whole = rows.backup(source_folder="/", excludes="/b")
+    assert plan_of(whole).patterns == ("/b", "/dev/*", "/proc/*", "/run/*", "/sys/*")
+    whole.exclude_proc_sys = False
+    assert plan_of(whole).patterns == ("/b",)
 
 
 @pytest.mark.django_db

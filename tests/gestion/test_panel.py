@@ -43,7 +43,7 @@ def test_web_worker_and_scheduler_come_up_and_go_down_together(panel):
 def test_a_process_that_dies_is_started_again(panel):
     before = children(panel)["worker"]
     before.kill()
-    wait_for(lambda: "worker" in children(panel) and children(panel)["worker"].pid != before.pid, 30)
+    wait_for(lambda: (now := children(panel).get("worker")) and now.pid != before.pid, 30)
     assert "it starts again" in panel.log.read_text()
 
 

@@ -62,7 +62,7 @@ def do_run(task: TaskRun) -> Later | None:
     row = BackupRun.objects.select_related("job").filter(pk=task.facts.get("backup_run") or 0).first()
     if row is not None and row.state in OPEN:
         return Later(job=row.job, seconds=1, why=_("The backup runs."))
-    if row is not None and row.state in {RunState.DONE, RunState.INCOMPLETE}:
+    if row is not None and row.state == RunState.DONE:
         task.log(_("%(files)s files, %(bytes)s bytes.") % {"files": row.files, "bytes": row.bytes})
         return None
     if row is not None and not task.facts.get("told"):

@@ -34,7 +34,7 @@ def says(data: Data) -> str:
     if not wanted(data):
         return _("Create the container")
     words = _(
-        "Create and start the container on %(host)s: %(address)s, %(cores)s cores, %(memory)s MiB of memory, "
+        "Create and start the container on %(host)s: %(address)s, %(cores)s CPU, %(memory)s MiB of memory, "
         "%(disk)s GiB of %(storage)s, from %(template)s"
     )
     return words % {**data, "host": host_of(data), "template": data["template"].rpartition("/")[2]}
