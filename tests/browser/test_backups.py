@@ -56,11 +56,11 @@ def test_a_server_is_backed_up_in_one_step_and_its_copies_are_deleted(
     page.get_by_label("Leave out", exact=True).fill("ssl, /alternatives")
     page.get_by_role("button", name="Save and roll out").click()
     expect(page.get_by_role("heading", name="web1:/etc")).to_be_visible()
-    expect(page.locator(".facts")).to_contain_text(re.compile("in sync|waiting|applying"))
+    expect(page.locator(".facts", has_text="Folder")).to_contain_text(re.compile("in sync|waiting|applying"))
 
     def in_sync() -> bool:
         page.reload()
-        return "in sync" in page.locator(".facts").inner_text()
+        return "in sync" in page.locator(".facts", has_text="Folder").inner_text()
 
     wait_for(page, in_sync)
     page.get_by_role("button", name="Try it").click()

@@ -24,6 +24,7 @@ KEYS = "/root/.ssh/authorized_keys"
 BY_PASSWORD = "/etc/ssh/sshd_config.d/90-test.conf"
 LOCK = f"""set -e
 cp -a {KEYS} /root/keys.before
+[ ! -e {KEYS}2 ] || mv {KEYS}2 /root/keys2.before
 cp -a /etc/shadow /root/shadow.before
 printf 'ssh-ed25519 AAAA other' >{KEYS}
 echo PermitRootLogin yes >{BY_PASSWORD}
@@ -32,6 +33,7 @@ chpasswd
 """
 UNLOCK = f"""
 mv -f /root/keys.before {KEYS}
+[ ! -e /root/keys2.before ] || mv -f /root/keys2.before {KEYS}2
 mv -f /root/shadow.before /etc/shadow
 rm {BY_PASSWORD}
 systemctl reload ssh

@@ -34,6 +34,7 @@ from pages.second_word import FIELD
 from proxmox.client import NodeApi, open_api
 from proxmox.models import AddressClaim, Creation
 from proxmox.services.create import read_offer
+from servers import rollouts
 from servers.models import Server, UnixUser
 from tests.forwarding.lab_rows import enlist, rule
 from tests.jobs.processes import running, worker
@@ -120,8 +121,11 @@ def ground(fleet: Fleet, lab_key: LabKey, settings, admin_client, tmp_path: Path
     create_group(actor, name="Servers")
     create_port_forward(actor, rule(pve, rows["proxy"], "80"), confirmed=True)
     read_offer(actor, pve)
+    rollouts.ask(actor, rows["proxy"], ["nginx"], "nothing is left of before")
+    rollouts.ask(actor, rows["backup1"], ["rsnapshot"], "nothing is left of before")
     work_off()
     fleet["backup1"].exec(["sh", "-c", "rm -rf /backups"])
+    forget_neighbours(fleet)
     log = tmp_path / "web.log"
     web = ["daphne", "-b", address, "-p", str(port), "gestion.asgi:application"]
     with ExitStack() as stack:
@@ -138,7 +142,13 @@ def clean_up(fleet: Fleet, pve: Server) -> None:
             if left.runs:
                 _ended(api, api.power("lxc", left.vmid, "stop"))
             _ended(api, api.destroy("lxc", left.vmid))
-    fleet["pve1"].exec(["ip", "neigh", "flush", "all"])
+    forget_neighbours(fleet)
+
+
+def forget_neighbours(fleet: Fleet) -> None:
+    """Nobody remembers whose address it was: a new container would get the last one's for half a minute."""
+    for name in ("pve1", "proxy"):
+        fleet[name].exec(["ip", "neigh", "flush", "all"])
 
 
 def _ended(api: NodeApi, upid: str) -> None:
