@@ -24,7 +24,7 @@ PLAN = (
     f"Add {NAME} to the inventory",
     "A member of the group Servers",
     "The group Gestion is allowed on it",
-    "10.0.0.3, 1 cores, 1024 MiB of memory, 8 GiB of local-lvm",
+    "10.0.0.3, 1 CPU, 1024 MiB of memory, 8 GiB of local-lvm",
     "Port 103 of pve1.example.org leads to its SSH",
     "-p 103 root@198.51.100.9",
     "Run the script server.setup on it",

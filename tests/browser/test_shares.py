@@ -64,7 +64,7 @@ def test_a_share_is_made_used_and_deleted(page: Page, panel: Panel, fleet: Fleet
     assert first not in page.content()
 
     page.get_by_role("button", name="Give it a new password").click()
-    expect(page.locator("#share")).to_contain_text("share.renew_password")
+    expect(page.locator("#share")).to_contain_text("gave a share a new password")
     expect(page.locator("#share .state").first).to_have_text("active")
     second = shown_password(page)
     assert smb(fleet, "smb-photos", second, "get a /tmp/a")

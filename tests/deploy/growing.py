@@ -177,7 +177,9 @@ class Load:
         self.panel = panel
         self.until = time.monotonic() + seconds
         self.browsers = [panel.browser() for _ in range(people)]
-        self.send_forms = True
+        self.people = people
+        self._may_send_forms = True
+        self._forms = threading.Semaphore(people)
         self.asked = 0
         self.started = 0
         self.lost: list[str] = []
@@ -197,23 +199,33 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def send_no_more_forms(self) -> None:
+        """From now on only look at pages; returns when no form is under way any more."""
+        self._may_send_forms = False
+        for _person in range(self.people):
+            self._forms.acquire()
+        self._forms.release(self.people)
+
     def _ask(self, browser: requests.Session) -> None:
         number = 0
         while time.monotonic() < self.until:
             number += 1
-            form = self.send_forms and number % 5 == 0
-            try:
-                if form:
-                    answer = browser.post(
-                        f"{self.panel.url}/jobs/test/", token(browser), timeout=40, allow_redirects=False
-                    )
-                else:
-                    answer = browser.get(f"{self.panel.url}/jobs/", timeout=40)
-                if answer.status_code >= GOOD:
-                    self.lost.append(f"{answer.request.method} {answer.status_code}")
-                elif form:
-                    self.started += 1
-            except requests.RequestException as error:
-                self.lost.append(f"{'POST' if form else 'GET'} {type(error).__name__}")
+            with self._forms:
+                self._ask_once(browser, form=self._may_send_forms and number % 5 == 0)
             self.asked += 1
             time.sleep(0.1)
+
+    def _ask_once(self, browser: requests.Session, *, form: bool) -> None:
+        try:
+            if form:
+                answer = browser.post(
+                    f"{self.panel.url}/jobs/test/", token(browser), timeout=40, allow_redirects=False
+                )
+            else:
+                answer = browser.get(f"{self.panel.url}/jobs/", timeout=40)
+            if answer.status_code >= GOOD:
+                self.lost.append(f"{answer.request.method} {answer.status_code}")
+            elif form:
+                self.started += 1
+        except requests.RequestException as error:
+            self.lost.append(f"{'POST' if form else 'GET'} {type(error).__name__}")

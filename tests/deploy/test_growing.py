@@ -58,10 +58,7 @@ def test_web_processes_and_workers_restart_in_turn_and_nothing_is_lost(panel: Gr
             panel.stop(name)
             panel.start(name)
             panel.wait_ready(name)
-        load.send_forms = (
-            False  # a form that was sent to a process that is killed cannot be sent again for it
-        )
-        time.sleep(0.5)
+        load.send_no_more_forms()  # one that a killed process had cannot be sent again for it
         for name in ("web1", "web2"):
             panel.stop(name, signal.SIGKILL)
             panel.start(name)
