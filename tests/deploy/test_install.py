@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab import Fleet, LabHost
+from lab import Fleet, HostSpec, LabHost
 from tests.deploy.packages import bring, bring_debian, bring_panel, wheels
+from tests.lab.test_down import NETWORK, SECOND
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -81,14 +82,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A host with Debian's packages within reach and the panel's files unpacked, and nothing else."""
-    host = fleet.add_host("gestion1", "backup")
-    bring_debian(host)
-    bring(host, wheels(), "/srv/wheels")
-    bring_panel(host)
-    yield Site(host, tmp_path_factory.mktemp("site"))
-    host.stop()
+    with Fleet.up(SECOND, NETWORK, hosts=[HostSpec("gestion1", "backup")]) as fleet:
+        host = fleet["gestion1"]
+        bring_debian(host)
+        bring(host, wheels(), "/srv/wheels")
+        bring_panel(host)
+        yield Site(host, tmp_path_factory.mktemp("site"))
 
 
 def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
