@@ -13,12 +13,15 @@ from typing import Any
 from daphne.cli import CommandLineInterface
 from daphne.server import Server
 from twisted.internet import defer, reactor
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
 
 from jobs.service_manager import tell, watchdog_seconds
 
 LONGEST_WAIT = 20.0  # seconds that requests get to end
-UNDER_WAY = 0.3  # seconds in which a request that is on its way in arrives whole
+UNDER_WAY = 1.0  # seconds in which a request that is on its way in arrives whole, also on a busy machine
+WAITING = 1000  # more than a door's queue holds: listen(2)'s backlog is 50
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Send], Awaitable[None]]
 
@@ -78,8 +81,10 @@ class DrainingServer(Server):
 
     async def _end(self) -> None:
         for door in self.doors:
+            door.numberAccepts = WAITING  # else Twisted lets in only about as many as came the last time
             door.doRead()  # who stands before the door already is let in
-            door.stopListening()
+            door.stopReading()
+            door.connectionLost(Failure(ConnectionDone()))  # at once: who came meanwhile would be lost
         await asyncio.sleep(UNDER_WAY)
         until = time.monotonic() + LONGEST_WAIT
         while self.counted.open and time.monotonic() < until:  # noqa: ASYNC110 - an event for each request costs more
