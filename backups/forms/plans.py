@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.models import Backup, Level
 from backups.services.plans import backup_server, suggested
+from pages.form_errors import RefusableForm
 from servers.models import Server
 from servers.validators import normal_folder
 
@@ -23,7 +24,7 @@ class FolderField(forms.CharField):
         return normal_folder(super().to_python(value) or "")
 
 
-class BackupForm(forms.ModelForm):
+class BackupForm(RefusableForm, forms.ModelForm):
     """A backup; where its copies go is asked only when it is made."""
 
     source_folder = FolderField(
@@ -89,11 +90,6 @@ class BackupForm(forms.ModelForm):
 
     def _post_clean(self) -> None:
         """Nothing: the service checks the row, in the transaction that saves it."""
-
-    def refuse(self, error: ValidationError) -> None:
-        """Show what the service found, by the field."""
-        for field, errors in error.message_dict.items():
-            self.add_error(field if field in self.fields else None, errors)
 
 
 class SwitchForm(forms.Form):

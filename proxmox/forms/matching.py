@@ -6,6 +6,7 @@ from django import forms
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from pages.form_errors import RefusableForm
 from proxmox.matching import names_of
 from proxmox.models.seen import GuestSeen, Matched
 from servers.forms import DomainNameField
@@ -34,7 +35,7 @@ class LinkForm(forms.Form):
         )
 
 
-class AdoptForm(forms.ModelForm):
+class AdoptForm(RefusableForm, forms.ModelForm):
     """A new server of the inventory for a guest; what the guest tells is filled in."""
 
     name = DomainNameField(
@@ -54,11 +55,6 @@ class AdoptForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in ("name", "ssh_connection"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
-
-    def refuse(self, error: Any) -> None:
-        """Put a refusal of the service by its fields; what has no field here goes on top."""
-        for name, found in error.message_dict.items():
-            self.add_error(name if name in self.fields else None, found)
 
 
 def suggestions(guest: GuestSeen) -> list[Server]:

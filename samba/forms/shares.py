@@ -3,9 +3,9 @@
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from pages.form_errors import RefusableForm
 from samba.models import Share
 from samba.services.shares import CHANGEABLE
 from servers.models import Server
@@ -19,7 +19,7 @@ class SambaServerField(forms.ModelChoiceField):
         return f"{obj.name} · {obj.samba_base_folder}"
 
 
-class ShareForm(forms.ModelForm):
+class ShareForm(RefusableForm, forms.ModelForm):
     """A share; server, name and folder are asked only when it is made."""
 
     server = SambaServerField(
@@ -70,11 +70,6 @@ class ShareForm(forms.ModelForm):
 
     def _post_clean(self) -> None:
         """Nothing: see clean."""
-
-    def refuse(self, error: ValidationError) -> None:
-        """Show what the service found, by the field."""
-        for field, errors in error.message_dict.items():
-            self.add_error(field if field in self.fields else None, errors)
 
 
 class SwitchForm(forms.Form):
