@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-for_run=(python3-venv)
+for_run=(make python3-venv)
 for_lab=(lxc mmdebstrap iptables iproute2 procps openssh-client curl)
-for_test=(postgresql redis-server chromium fonts-dejavu-core pebble caddy docker.io docker-compose)
+for_test=(git rsync postgresql redis-server chromium fonts-dejavu-core pebble caddy docker.io docker-compose)
 
 case "${1:-}" in
 run) wanted=("${for_run[@]}") ;;
@@ -28,17 +28,19 @@ missing_packages() {
 }
 
 install_packages() {
-    # Postgres, Redis and LXC are for us to start when we need them, not for the machine to start at once.
-    local policy=/usr/sbin/policy-rc.d ours=
-    if [ ! -e $policy ]; then
-        printf '#!/bin/sh\nexit 101\n' >$policy
+    # Postgres, Redis and LXC are for us to start when we need them, not for the machine to start at once. A policy of
+    # ours that is there already was left by a set-up that was killed.
+    local policy=/usr/sbin/policy-rc.d mark='# of Gestion, while it sets up'
+    if [ ! -e $policy ] || grep -qxF "$mark" $policy; then
+        printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >$policy
         chmod 755 $policy
-        ours=yes
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
     fi
+    export DEBIAN_FRONTEND=noninteractive
+    # What was interrupted goes on first: apt-get refuses to work until then.
+    dpkg --configure -a >/dev/null
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-    if [ -n "$ours" ]; then rm -f $policy; trap - EXIT; fi
+    apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 debian_packages() {
@@ -61,7 +63,9 @@ python_packages() {
     local mark=.venv/installed
     if [ -x .venv/bin/python ] && cat requirements.txt requirements-dev.txt | cmp -s - "$mark"; then return; fi
     say "installing Python packages into .venv"
-    [ -x .venv/bin/python ] || "${PYTHON:-python3}" -m venv .venv
+    # Without its mark, it was left half made: nobody knows which packages are whole.
+    [ -x .venv/bin/python ] && [ -e "$mark" ] || "${PYTHON:-python3}" -m venv --clear .venv
+    rm -f "$mark"
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes \
         -r requirements.txt -r requirements-dev.txt
     cat requirements.txt requirements-dev.txt >"$mark"

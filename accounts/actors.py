@@ -16,6 +16,15 @@ class Actor:
     user: User | None
     name: str
     address: str | None = None
+    token_id: int | None = None  # of the API token by which a program of that person asked
+
+    @property
+    def asker(self) -> dict[str, int] | None:
+        """Who asks, as work keeps it that begins later and asks then whether this person still may; None: the panel."""
+        if self.user is None:
+            return None
+        token = {"token": self.token_id} if self.token_id else {}
+        return {"person": self.user.pk, **token}
 
     @classmethod
     def system(cls, name: str) -> "Actor":
@@ -26,7 +35,9 @@ class Actor:
 def actor_of(request: HttpRequest) -> Actor:
     """The signed-in user of a request, with the address it came from."""
     user = request.user if request.user.is_authenticated else None
-    return Actor(user, user.username if user else "anonymous", client_address(request))
+    token = getattr(request, "api_token", None)
+    name = user.username if user else "anonymous"
+    return Actor(user, name, client_address(request), token.pk if token else None)
 
 
 def client_address(request: HttpRequest) -> str | None:

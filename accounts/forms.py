@@ -8,13 +8,16 @@ from django.conf import settings
 from django.contrib.auth import authenticate, password_validation
 from django.contrib.auth.forms import AuthenticationForm, UsernameField
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 from django.http import HttpRequest
 from django.utils.functional import lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts import mailing
-from accounts.models import ApiToken, User
+from accounts import guard, mailing
+from accounts.models import User
 from accounts.setup_code import is_setup_code
+from accounts.tries import TryLater
+from pages.forms import CleanText
 
 
 def _zones() -> list[tuple[str, str]]:
@@ -25,17 +28,20 @@ def _zones() -> list[tuple[str, str]]:
     ]
 
 
+LONGEST_PASSWORD = 1000
+
+
 def _new_password(**kwargs: Any) -> forms.CharField:
     kwargs.setdefault("label", _("Password"))
     return forms.CharField(
         strip=False,
-        max_length=1000,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         **kwargs,
     )
 
 
-class SignInForm(AuthenticationForm):
+class SignInForm(CleanText, AuthenticationForm):
     """User name and password."""
 
     error_messages = {
@@ -46,9 +52,11 @@ class SignInForm(AuthenticationForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.attrs["autofocus"] = True
+        for name, longest in (("username", 150), ("password", LONGEST_PASSWORD)):
+            self.fields[name].validators.append(MaxLengthValidator(longest))
 
 
-class PasswordPairForm(forms.Form):
+class PasswordPairForm(CleanText, forms.Form):
     """A new password, typed twice and checked against the rules."""
 
     password = _new_password(
@@ -102,17 +110,7 @@ class SetupForm(PasswordPairForm):
         return super().clean()
 
 
-class ProfileForm(forms.ModelForm):
-    """What everybody may change of the own account."""
-
-    time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)
-
-    class Meta:
-        model = User
-        fields = ["full_name", "email", "time_zone"]
-
-
-class CodeForm(forms.Form):
+class CodeForm(CleanText, forms.Form):
     """The second factor: an authenticator's six digits, or a recovery code."""
 
     code = forms.CharField(
@@ -130,7 +128,7 @@ class CodeForm(forms.Form):
     )
 
 
-class AskLinkForm(forms.Form):
+class AskLinkForm(CleanText, forms.Form):
     """Where to send a link that sets a password."""
 
     email = forms.EmailField(
@@ -138,15 +136,35 @@ class AskLinkForm(forms.Form):
     )
 
 
-class CurrentPasswordForm(forms.Form):
-    """The current password again, before something that whoever finds an open browser should not do."""
+def check_current(request: HttpRequest, user: User, typed: str) -> None:
+    """Raises ValidationError unless it is the current password.
 
-    current = forms.CharField(
+    Wrong ones count as at sign-in, so an open session helps nobody guess it, and others' do not count for a browser
+    that is known.
+    """
+    try:
+        attempt = guard.before_password(request, user.username)
+    except TryLater as error:
+        raise ValidationError(str(error)) from error
+    if authenticate(request, username=user.username, password=typed) != user:
+        raise ValidationError(_("This is not your current password."))
+    attempt.was_right()
+
+
+def _current_password(**kwargs: Any) -> forms.CharField:
+    return forms.CharField(
         label=_("Current password"),
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+        **kwargs,
     )
+
+
+class CurrentPasswordForm(CleanText, forms.Form):
+    """The current password again, before something that whoever finds an open browser should not do."""
+
+    current = _current_password()
 
     def __init__(self, *args: Any, request: HttpRequest, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -154,11 +172,43 @@ class CurrentPasswordForm(forms.Form):
         self.user = user
 
     def clean_current(self) -> str:
-        """It is the current one; wrong ones count as at sign-in, so an open session helps nobody guess it."""
-        typed = self.cleaned_data["current"]
-        if authenticate(self.request, username=self.user.username, password=typed) != self.user:
-            raise ValidationError(_("This is not your current password."))
-        return str(self.cleaned_data["current"])
+        """It is the current one."""
+        typed = str(self.cleaned_data["current"])
+        check_current(self.request, self.user, typed)
+        return typed
+
+
+class ProfileForm(CleanText, forms.ModelForm):
+    """What everybody may change of the own account. Another mail address wants the password: links go there."""
+
+    time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)
+    current = _current_password(required=False, help_text=_("Only to change the e-mail."))
+    field_order = ["full_name", "time_zone", "email", "current"]
+
+    class Meta:
+        model = User
+        fields = ["full_name", "email", "time_zone"]
+
+    def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.request = request
+
+    def clean(self) -> dict[str, Any]:
+        """The password with another address."""
+        data = super().clean() or {}
+        typed = data.pop("current", "")
+        if "email" not in data or data["email"] == self.initial.get("email", ""):
+            return data
+        if not typed:
+            self.add_error(
+                "current", _("Another mail address wants your password: links to set one go there.")
+            )
+            return data
+        try:
+            check_current(self.request, self.instance, typed)
+        except ValidationError as error:
+            self.add_error("current", error)
+        return data
 
 
 class OwnPasswordForm(CurrentPasswordForm, PasswordPairForm):
@@ -167,7 +217,7 @@ class OwnPasswordForm(CurrentPasswordForm, PasswordPairForm):
     field_order = ["current", "password", "password_again"]
 
 
-class UserForm(forms.ModelForm):
+class UserForm(CleanText, forms.ModelForm):
     """What an admin changes of a person."""
 
     time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)
@@ -176,6 +226,12 @@ class UserForm(forms.ModelForm):
         model = User
         fields = ["username", "full_name", "email", "time_zone", "is_admin", "is_active"]
         field_classes = {"username": UsernameField}
+
+    def __init__(self, *args: Any, own: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if own:  # whoever finds an open browser should not have links sent elsewhere
+            self.fields["email"].disabled = True
+            self.fields["email"].help_text = _("You change your own in your profile, with your password.")
 
 
 class NewUserForm(UserForm):
@@ -215,27 +271,3 @@ class NewUserForm(UserForm):
             except ValidationError as error:
                 self.add_error("password", error)
         return data
-
-
-class TokenForm(forms.ModelForm):
-    """A new API token."""
-
-    DAYS = [("30", _("30 days")), ("90", _("90 days")), ("365", _("one year")), ("", _("does not expire"))]
-    days = forms.TypedChoiceField(
-        label=_("Expires after"), choices=DAYS, coerce=int, empty_value=None, required=False, initial="90"
-    )
-
-    class Meta:
-        model = ApiToken
-        fields = ["name"]
-
-    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.user = user
-
-    def clean_name(self) -> str:
-        """Once a person."""
-        name = str(self.cleaned_data["name"])
-        if ApiToken.objects.filter(user=self.user, name=name).exists():
-            raise ValidationError(_("You have a token with this name already."))
-        return name

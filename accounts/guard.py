@@ -34,6 +34,7 @@ _SALT = "accounts.device"
 
 def before_password(request: HttpRequest, username: str) -> "PasswordTry":
     """Count a try at this name's password. Raises TryLater when it is not to be made now."""
+    username = _as_the_form_reads(username)
     network = network_of(client_address(request))
     device = device_of(request, username)
     name, pair = hidden(username), hidden(username, network)
@@ -44,6 +45,11 @@ def before_password(request: HttpRequest, username: str) -> "PasswordTry":
     if len(BY_NAME.times(name)) >= BY_NAME.most and not _known_address(username, request):
         _slow_down(pair)
     return PasswordTry(request, [(BY_ADDRESS, network), (BY_NAME, name), (BY_PAIR, pair)])
+
+
+def _as_the_form_reads(username: str) -> str:
+    """Blanks around a name and other forms of its letters are the same name (UsernameField), and the same count."""
+    return User.normalize_username(username.strip())
 
 
 class PasswordTry:

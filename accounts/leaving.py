@@ -2,10 +2,11 @@
 
 from django.db import transaction
 
-from accounts import audit, registry, sessions
+from accounts import audit, password_links, registry, sessions
 from accounts.actors import Actor
 from accounts.models import User
 from accounts.services import refuse_own_or_last
+from accounts.tokens import end_tokens
 
 
 @transaction.atomic
@@ -21,11 +22,12 @@ def take_access(actor: Actor, user: User) -> User:
     before = {
         "is_active": user.is_active,
         "sessions": sessions.end_all(user),
-        "api_tokens": user.api_tokens.all().delete()[0],
+        "api_tokens": end_tokens(actor, user),
     }
     user.is_active = False
     user.set_unusable_password()  # so that switching the account on again lets nobody in by itself
     user.save(update_fields=["is_active", "password"])
+    password_links.end_links(user)
     audit.record(
         actor,
         "user.offboard",

@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
 from accounts.models import User
-from accounts.password_links import link_for
+from accounts.password_links import fresh_link
 from accounts.tries import Limit, hidden
 from jobs.services import start_job
 from jobs.works import Retry
+from pages.hidden import shown
 
 LINK_WORK = "accounts.mail_link"
 ASKED_WORK = "accounts.mail_asked_link"
@@ -35,7 +36,16 @@ LINKS: dict[str, tuple[Any, Any]] = {
     ),
 }
 NEWS: dict[str, Any] = {
-    "password_changed": gettext_lazy("Your password was changed."),
+    "password_changed": gettext_lazy(
+        "Your password was changed. Sessions elsewhere and all API tokens have ended with it."
+    ),
+    "email_changed": gettext_lazy(
+        "The mail address of your account was changed. Mail about it does not come to this address any more."
+    ),
+    "token_made": gettext_lazy(
+        "A new API token was made for your account. Your profile lists them, with what each was used for last."
+    ),
+    "key_added": gettext_lazy("An SSH key was added to your account. Your profile lists them."),
     "two_factor_on": gettext_lazy("Two-factor sign-in was turned on."),
     "two_factor_off": gettext_lazy("Two-factor sign-in was turned off."),
     "two_factor_reset": gettext_lazy(
@@ -72,13 +82,12 @@ def ask_link(actor: Actor, email: str) -> None:
     start_job(actor, ASKED_WORK, _("A new password was asked for"), {"email": email})
 
 
-def tell(actor: Actor, user: User, what: str) -> None:
-    """Tell a person of a change to how she signs in, where mail is configured and she has an address."""
-    if configured() and user.email:
+def tell(actor: Actor, user: User, what: str, *, to: str = "") -> None:
+    """Tell a person of a change to how they sign in, where mail is configured; `to` is an earlier address."""
+    if configured() and (to or user.email):
         title = _("Mail %s about the account") % user
-        start_job(
-            actor, NEWS_WORK, title, {"person": user.pk, "what": what}, subject=user, retry=Retry(60, 2)
-        )
+        args = {"person": user.pk, "what": what, **({"to": to} if to else {})}
+        start_job(actor, NEWS_WORK, title, args, subject=user, retry=Retry(60, 2))
 
 
 def mail_link(user: User, why: str) -> None:
@@ -86,20 +95,25 @@ def mail_link(user: User, why: str) -> None:
     subject, words = LINKS[why]
     name = _("Your user name is %s.") % user.username
     ignore = _("If you do not know what this is about, do nothing: without the link nothing changes.")
-    _send(user, subject, "\n\n".join([str(words), link_for(user, why), name, ignore]))
+    _send(user, subject, "\n\n".join([str(words), fresh_link(user, why), name, ignore]))
 
 
-def mail_news(user: User, what: str) -> None:
+def mail_news(user: User, what: str, to: str = "") -> None:
     """Send it now. Raises MailFailed."""
     words = str(NEWS[what])
+    name = _("Your user name is %s.") % user.username
     help_ = _("If it was not you, tell an admin of the panel at once: %s") % settings.GESTION_URL
-    _send(user, words.split(".", maxsplit=1)[0], f"{words}\n\n{help_}")
+    can = _("An admin can end sessions, API tokens and SSH keys, and set address and password right again.")
+    text = "\n\n".join([words, name, f"{help_}\n{can}"])
+    _send(user, words.split(".", maxsplit=1)[0], text, to)
 
 
-def _send(user: User, subject: Any, text: str) -> None:
+def _send(user: User, subject: Any, text: str, to: str = "") -> None:
     # RFC 3834: nobody's holiday message should answer this.
     headers = {"Auto-Submitted": "auto-generated"}
     try:
-        EmailMessage(f"[Gestion] {subject}", f"{text}\n", to=[user.email], headers=headers).send()
+        EmailMessage(
+            f"[Gestion] {shown(str(subject))}", f"{shown(text)}\n", to=[to or user.email], headers=headers
+        ).send()
     except (SMTPException, OSError) as error:
         raise MailFailed(_("The mail server did not take it: %s") % error) from error

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware as DjangoLoginRequired
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
@@ -15,39 +16,68 @@ from accounts import second_factor, sessions
 from accounts.entering import WITH_CODE
 from accounts.models import ApiToken, User
 from accounts.permissions import is_allowed_without_second_factor
+from accounts.token_scopes import EVERYTHING, may
+from accounts.token_uses import note_use
 from pages.answers import wants_json
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class ApiTokenMiddleware:
-    """`Authorization: Bearer …` acts as the token's user. No cookie is involved, so CSRF does not apply."""
+    """`Authorization: Bearer …` acts as the token's user, as far as its scopes go; the answer is JSON.
+
+    Cookies do not count beside it: there is no session, so CSRF does not apply.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Act as the token's user, or 401."""
-        scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return self.get_response(request)
         found = (
-            ApiToken.objects.select_related("user").filter(digest=ApiToken.digest_of(token.strip())).first()
+            ApiToken.objects.select_related("user").filter(digest=ApiToken.digest_of(text.strip())).first()
         )
-        now = timezone.now()
-        if found is None or not found.user.is_active or (found.expires_at and found.expires_at <= now):
-            return JsonResponse(
-                {"ok": False, "errors": {"__all__": [_("This token is unknown or has expired.")]}},
-                status=401,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        if found.last_used_at is None or (now - found.last_used_at).total_seconds() > 60:
-            ApiToken.objects.filter(pk=found.pk).update(last_used_at=now)
-        request.user = found.user
-        request.auser = partial(_itself, found.user)  # for asynchronous views
-        request.api_token = found  # type: ignore[attr-defined]  # so that a view can tell a program from a person
+        if found is None or found.expired or not found.user.is_active:
+            answer: HttpResponseBase = _refused(_("This token is unknown or has ended."), 401)
+        else:
+            self._sign_in(request, found)
+            answer = self.get_response(request)
+        if found is not None:
+            note_use(found, request, answer.status_code)
+        return answer
+
+    def _sign_in(self, request: HttpRequest, token: ApiToken) -> None:
+        request.user = token.user
+        request.auser = partial(_itself, token.user)  # for asynchronous views
+        request.api_token = token  # type: ignore[attr-defined]  # so that a view can tell a program from a person
+        request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+        request.session = sessions.SessionStore()
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own switch
-        return self.get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any
+    ) -> HttpResponseBase | None:
+        """403 for what the token's scopes do not open."""
+        token: ApiToken | None = getattr(request, "api_token", None)
+        if token is None:
+            return None
+        spaces = request.resolver_match.namespaces if request.resolver_match else []
+        room, method = spaces[0] if spaces else "", request.method or ""
+        if may(token.scopes, view, room, method):
+            return None
+        if may([EVERYTHING], view, room, method):
+            return _refused(
+                _("This token's scopes do not open this. Make one that has the scope for it."), 403
+            )
+        return _refused(_("No token opens this, whatever its scopes: sign in with a browser."), 403)
+
+
+def _refused(words: str, status: int) -> JsonResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=status, headers=headers)
 
 
 async def _itself(user: User) -> User:
@@ -60,11 +90,7 @@ class LoginRequiredMiddleware(DjangoLoginRequired):
     def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponse:  # type: ignore[override]
         """The sign-in page, or 401."""
         if wants_json(request):
-            return JsonResponse(
-                {"ok": False, "errors": {"__all__": [_("Sign in, or send an API token.")]}},
-                status=401,
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            return _refused(_("Sign in, or send an API token."), 401)
         return super().handle_no_permission(request, view_func)
 
 
@@ -95,7 +121,7 @@ class SecondFactorMiddleware:
             return None
         words = _("Set up two-factor sign-in first: this panel requires it of you.")
         if wants_json(request):
-            return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=403)
+            return _refused(words, 403)
         return redirect("accounts:two_factor")
 
 

@@ -1,13 +1,14 @@
 """Links with which a person sets a password: signed, for one use, for a while, and kept nowhere.
 
 They are Django's password reset tokens: one ends when the password changes, at the next sign-in, when the
-address changes, or by its age.
+address changes, or by its age; and, by our count, with the next one of its kind and when the person is switched off.
 """
 
 from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
+from django.db.models import F
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import base36_to_int, urlsafe_base64_decode, urlsafe_base64_encode
@@ -18,8 +19,9 @@ from accounts.models import User
 class LinkTokens(PasswordResetTokenGenerator):
     """Django's, with a purpose and an age of its own."""
 
-    def __init__(self, purpose: str, hours: int) -> None:
+    def __init__(self, purpose: str, hours: int, counted_by: str) -> None:
         super().__init__()
+        self.counted_by = counted_by
         self.key_salt = f"accounts.password_links.{purpose}"
         self.hours = hours
 
@@ -30,8 +32,31 @@ class LinkTokens(PasswordResetTokenGenerator):
         made = base36_to_int(token.partition("-")[0])
         return self._num_seconds(datetime.now()) - made <= self.hours * 3600  # noqa: DTZ005  # as Django counts
 
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
+        return f"{super()._make_hash_value(user, timestamp)}{getattr(user, self.counted_by)}"
 
-TOKENS = {"reset": LinkTokens("reset", 1), "invite": LinkTokens("invite", 72)}
+
+TOKENS = {
+    "reset": LinkTokens("reset", 1, "resets_sent"),
+    "invite": LinkTokens("invite", 72, "invites_sent"),
+}
+
+
+def fresh_link(user: User, why: str) -> str:
+    """A new link in the place of earlier ones of its kind."""
+    _count(user, TOKENS[why].counted_by)
+    return link_for(user, why)
+
+
+def end_links(user: User) -> None:
+    """No link that this person was sent counts any more."""
+    for tokens in TOKENS.values():
+        _count(user, tokens.counted_by)
+
+
+def _count(user: User, field: str) -> None:
+    User.objects.filter(pk=user.pk).update(**{field: F(field) + 1})
+    user.refresh_from_db(fields=[field])
 
 
 def link_for(user: User, why: str) -> str:
@@ -41,12 +66,13 @@ def link_for(user: User, why: str) -> str:
     return settings.GESTION_URL.rstrip("/") + path
 
 
-def person_of(name: str, text: str) -> User | None:
-    """Whose link this is; None when it is used, too old, or nobody's."""
+def person_of(name: str, text: str, *, lock: bool = False) -> User | None:
+    """Whose link this is; None when it is used, too old, or nobody's. `lock`: the row, for its one use."""
+    rows = User.objects.select_for_update() if lock else User.objects
     why, _dash, token = text.partition("-")
     tokens = TOKENS.get(why)
     try:
-        user = User.objects.filter(pk=int(urlsafe_base64_decode(name)), is_active=True).first()
+        user = rows.filter(pk=int(urlsafe_base64_decode(name)), is_active=True).first()
     except (ValueError, OverflowError):
         return None
     return user if tokens and tokens.check_token(user, token) else None

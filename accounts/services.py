@@ -1,15 +1,14 @@
 """What can be done to accounts; each function writes the audit trail and tells the rooms concerned."""
 
-import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit, mailing, registry, sessions
+from accounts import audit, mailing, password_links, registry, sessions
 from accounts.actors import Actor
-from accounts.models import ApiToken, User
+from accounts.models import User
+from accounts.tokens import end_tokens
 
 PROFILE_FIELDS = ("full_name", "email", "time_zone")
 FIELDS = ("username", *PROFILE_FIELDS, "is_admin", "is_active")
@@ -59,7 +58,9 @@ def send_password_link(actor: Actor, user: User) -> None:
 def change_user(actor: Actor, user: User, **fields: Any) -> User:
     """Change a person; another role, or being switched off, ends the sessions at once.
 
-    Raises NotAllowed where it would take one's own or the last admin's rights.
+    Being switched off ends API tokens and links for good; one who is admin no more keeps the tokens that only
+    read. Another mail address is told to the old one. Raises NotAllowed where it would take one's own or the
+    last admin's rights.
     """
     user = User.objects.select_for_update().get(pk=user.pk)
     before, facts = _facts(user), registry.PersonFacts.of(user)
@@ -70,23 +71,46 @@ def change_user(actor: Actor, user: User, **fields: Any) -> User:
     user.save(update_fields=list(fields))
     if (facts.is_admin, facts.is_active) != (user.is_admin, user.is_active):
         sessions.end_all(user)
+    _end_with_change(actor, user, facts, before["email"])
     if audit.record_change(actor, "user.change", user, before, _facts(user)):
         registry.tell_changed(user, facts)
     return user
 
 
+def _end_with_change(actor: Actor, user: User, facts: registry.PersonFacts, old_email: str) -> None:
+    """What was given to the person as they were, and counts no more."""
+    if not user.is_active:
+        end_tokens(actor, user)
+    elif facts.is_admin and not user.is_admin:
+        end_tokens(actor, user, that_write=True)
+    if not user.is_active or old_email != user.email:
+        password_links.end_links(user)
+    if old_email and old_email != user.email:
+        mailing.tell(actor, user, "email_changed", to=old_email)
+
+
 @transaction.atomic
 def set_password(actor: Actor, user: User, password: str | None) -> User:
-    """Set a person's password, or take it away (None). Ends all sessions of that person; API tokens stay."""
+    """Set a person's password, or take it away (None). Ends all sessions and API tokens of that person."""
     user = User.objects.select_for_update().get(pk=user.pk)
     user.set_password(password)
     if password is None and user.is_admin and user.is_active:
         refuse_own_or_last(actor, user)
+    end_tokens(actor, user)
     user.save(update_fields=["password"])
     sessions.end_all(user)
     audit.record(actor, "user.set_password" if password else "user.remove_password", user)
     mailing.tell(actor, user, "password_changed")
     return user
+
+
+@transaction.atomic
+def use_link(address: str | None, name: str, token: str, password: str) -> User | None:
+    """Set a password with a link; None when it counts no more, as for the second of two at the same moment."""
+    user = password_links.person_of(name, token, lock=True)
+    if user is None:
+        return None
+    return set_password(Actor(user, user.username, address), user, password)
 
 
 @transaction.atomic
@@ -118,25 +142,6 @@ def delete_user(actor: Actor, user: User) -> None:
     registry.tell_removing(user)
     audit.record(actor, "user.delete", user, before=_facts(user))
     user.delete()
-
-
-@transaction.atomic
-def create_token(actor: Actor, user: User, *, name: str, days: int | None) -> tuple[ApiToken, str]:
-    """An API token of `user` that ends after `days` (None: never), with its text, which is kept nowhere."""
-    text = ApiToken.fresh()
-    expires_at = timezone.now() + datetime.timedelta(days=days) if days else None
-    token = ApiToken.objects.create(
-        user=user, name=name, digest=ApiToken.digest_of(text), expires_at=expires_at
-    )
-    audit.record(actor, "token.create", token, after={"user": user.username, "expires_at": expires_at})
-    return token, text
-
-
-@transaction.atomic
-def revoke_token(actor: Actor, token: ApiToken) -> None:
-    """End a token at once."""
-    audit.record(actor, "token.revoke", token, before={"user": token.user.username})
-    token.delete()
 
 
 def _facts(user: User) -> dict[str, Any]:

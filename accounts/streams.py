@@ -1,29 +1,43 @@
 """Streams end with the right to see them: the session ended, the token revoked, the object no longer one's own.
 
-For all streams of a process, one look every two seconds.
+For all streams of a process, one look every two seconds. Whatever streams ask the database goes through one thread,
+so that all of them together take one connection for a moment (`in_reader`).
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, close_old_connections
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.models import ApiToken, Session, User
 
 LOOK_EVERY = 2.0  # seconds
-ASK_EVERY = 10.0  # seconds between two questions whether the object may still be seen
-MaySee = Callable[[User], bool]
-_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="may-still-see")
+Visible = Callable[[User], QuerySet[Any]]
+Result = TypeVar("Result")
+_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="streams")
+
+
+async def in_reader(ask: Callable[[], Result]) -> Result:
+    """What `ask` finds in the database, with a connection that is closed afterwards; one at a time in a process."""
+
+    def asked() -> Result:
+        close_old_connections()
+        try:
+            return ask()
+        finally:
+            close_old_connections()
+
+    return await asyncio.get_running_loop().run_in_executor(_reader, asked)
 
 
 @dataclass(eq=False)
@@ -33,8 +47,8 @@ class Watched:
     user_id: int
     session_key: str | None
     token_id: int | None
-    may_see: MaySee
-    asked_at: float = field(default_factory=time.monotonic)
+    visible: Visible
+    pk: int
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -52,13 +66,11 @@ class Watch:
             self._task = asyncio.get_running_loop().create_task(self._look_on())
 
     async def _look_on(self) -> None:
-        loop = asyncio.get_running_loop()
         while self.streams:
             await asyncio.sleep(LOOK_EVERY)
-            with suppress(
-                DatabaseError
-            ):  # no word from the database is no reason to end; the next look is near
-                for stream in await loop.run_in_executor(_reader, _over, list(self.streams)):
+            # No word from the database is no reason to end; the next look is near.
+            with suppress(DatabaseError):
+                for stream in await in_reader(partial(_over, list(self.streams))):
                     stream.over.set()
 
 
@@ -67,21 +79,26 @@ _watches: "WeakKeyDictionary[asyncio.AbstractEventLoop, Watch]" = WeakKeyDiction
 
 def _over(streams: list[Watched]) -> list[Watched]:
     """Those that may not go on."""
-    close_old_connections()
-    try:
-        keys, tokens = _alive(streams)
-        over = [each for each in streams if each.session_key not in keys and each.token_id not in tokens]
-        now = time.monotonic()
-        due = [each for each in streams if each not in over and each.asked_at < now - ASK_EVERY]
-        people = User.objects.filter(is_active=True).in_bulk({each.user_id for each in due}) if due else {}
-        for each in due:
-            each.asked_at = now
-            person = people.get(each.user_id)
-            if person is None or not each.may_see(person):
-                over.append(each)
-        return over
-    finally:
-        close_old_connections()
+    keys, tokens = _alive(streams)
+    alive = {each for each in streams if each.session_key in keys or each.token_id in tokens}
+    seen = _seen(alive)
+    return [
+        each for each in streams if each not in alive or (each.visible, each.user_id, each.pk) not in seen
+    ]
+
+
+def _seen(streams: set[Watched]) -> set[tuple[Visible, int, int]]:
+    """What these people may still see of what they watch: one query for each person and kind of thing."""
+    wanted: dict[tuple[Visible, int], set[int]] = {}
+    for each in streams:
+        wanted.setdefault((each.visible, each.user_id), set()).add(each.pk)
+    people = User.objects.filter(is_active=True).in_bulk({user_id for _visible, user_id in wanted})
+    return {
+        (visible, user_id, pk)
+        for (visible, user_id), keys in wanted.items()
+        if user_id in people
+        for pk in visible(people[user_id]).filter(pk__in=keys).values_list("pk", flat=True)
+    }
 
 
 def _alive(streams: list[Watched]) -> tuple[set[str | None], set[int | None]]:
@@ -104,12 +121,12 @@ def _alive(streams: list[Watched]) -> tuple[set[str | None], set[int | None]]:
 
 
 async def while_allowed(
-    request: HttpRequest, user: User | AnonymousUser, stream: AsyncIterator[bytes], may_see: MaySee
+    request: HttpRequest, user: User | AnonymousUser, stream: AsyncIterator[bytes], visible: Visible, pk: int
 ) -> AsyncIterator[bytes]:
-    """The stream, as long as the caller's session or token lives and `may_see` says yes of him."""
+    """The stream, as long as the caller's session or token lives and `pk` is among what is `visible` to him."""
     token: Any = getattr(request, "api_token", None)
     session = None if token else request.session.session_key
-    watched = Watched(user.pk or 0, session, token.pk if token else None, may_see)
+    watched = Watched(user.pk or 0, session, token.pk if token else None, visible, pk)
     watch = _watches.setdefault(asyncio.get_running_loop(), Watch())
     watch.join(watched)
     over = asyncio.ensure_future(watched.over.wait())

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from accounts.views import audit, leaving, password_links, profile, second_factor, sessions, sign_in, users
+from accounts.views import (
+    audit,
+    leaving,
+    password_links,
+    profile,
+    second_factor,
+    sessions,
+    sign_in,
+    tokens,
+    users,
+)
 
 app_name = "accounts"
 urlpatterns = [
@@ -22,9 +32,10 @@ urlpatterns = [
     path("profile/sessions/", sessions.sessions, name="sessions"),
     path("profile/sessions/end/", sessions.end_others, name="end_other_sessions"),
     path("profile/sessions/<str:number>/end/", sessions.end_session, name="end_session"),
-    path("tokens/", profile.tokens, name="tokens"),
-    path("tokens/new/", profile.new_token, name="new_token"),
-    path("tokens/<int:pk>/revoke/", profile.revoke_token, name="revoke_token"),
+    path("tokens/", tokens.tokens, name="tokens"),
+    path("tokens/new/", tokens.new_token, name="new_token"),
+    path("tokens/<int:pk>/", tokens.token, name="token"),
+    path("tokens/<int:pk>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("users/", users.users, name="users"),
     path("users/new/", users.new_user, name="new_user"),
     path("users/<int:pk>/", users.user, name="user"),

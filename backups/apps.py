@@ -22,7 +22,7 @@ class BackupsConfig(AppConfig):
             works_restores,
             works_runs,
         )
-        from backups.services import runs
+        from backups.services import restores, runs
         from jobs import hooks
         from notifications import registry as notifications
         from pages import registry as pages
@@ -34,6 +34,7 @@ class BackupsConfig(AppConfig):
         pages.register(shell_restores.section)
         notifications.register(*telling.TOPICS, *telling_restores.TOPICS)
         hooks.on_end(runs.job_ended)
+        hooks.on_end(restores.job_ended)
         works_runs.register()
         works_restores.register()
         watching_stale.register()

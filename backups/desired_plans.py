@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from backups.configs import configured
+from django.utils.translation import gettext as _
+
+from backups.configs import NotWritable, configured
 from backups.desired_runner import runner_files
 from backups.folders import RUNNING_SYSTEM, excluded
 from backups.models import Backup
 from backups.paths import DATA, SOURCE, Paths
 from backups.ways import Hop, NoWay, way_from
-from hosts.state import STAGED, Command, File, Item, State
+from hosts.state import STAGED, BadState, Command, File, Item, State
 from servers.models import Server
 
 KIND = "rsnapshot"
@@ -106,16 +108,43 @@ def keys_of(way: tuple[Hop, ...]) -> list[tuple[str, str]]:
     return [(hop.name, key) for hop in way for key in hop.host_keys]
 
 
-def plans_on(server: Server) -> list[Plan]:
-    """The plans of all backups to this server, switched off ones too; those without a way are left out."""
-    found = []
+@dataclass(frozen=True)
+class Plans:
+    """The backups of one backup server with their files, and why others (by primary key) have none."""
+
+    good: tuple[tuple[Plan, tuple[File, ...]], ...]
+    left_out: dict[int, str]
+
+
+def plans_on(server: Server) -> Plans:
+    """All backups to this server, switched off ones too; one that cannot be written never keeps the others from it."""
     backups = Backup.objects.filter(destination=server).order_by("uuid")
+    good, left_out = [], {}
     for backup in backups.select_related("source__vm_host", "destination"):
         try:
-            found.append(plan_of(backup))
-        except NoWay:
-            continue  # its page says so
-    return found
+            plan = plan_of(backup)
+            good.append((plan, files(plan)))
+        except (NoWay, NotWritable, BadState) as error:
+            left_out[backup.pk] = _left_out(backup, error)
+    return Plans(tuple(good), left_out)
+
+
+def why_left_out(backup: Backup) -> str:
+    """Why the backup server has no files of this backup, in a sentence; empty if nothing keeps it from them."""
+    try:
+        files(plan_of(backup))
+    except (NoWay, NotWritable, BadState) as error:
+        return _left_out(backup, error)
+    return ""
+
+
+def _left_out(backup: Backup, error: Exception) -> str:
+    if isinstance(error, NoWay):
+        words = {"there": backup.destination, "server": error}
+        why = _("Nothing says how %(there)s reaches %(server)s: correct its SSH connection.") % words
+    else:
+        why = str(error)
+    return _("The backup of %(backup)s does not run: %(why)s") % {"backup": backup, "why": why}
 
 
 def checks(plan: Plan) -> tuple[Command, ...]:
@@ -130,7 +159,12 @@ def checks(plan: Plan) -> tuple[Command, ...]:
 def desired(server: Server) -> State | None:
     """What the server should hold of kind "rsnapshot"; nothing where no backup goes to."""
     plans = plans_on(server)
-    if not plans:
+    if not plans.good and not plans.left_out:
         return None
-    items: tuple[Item, ...] = (*(item for plan in plans for item in files(plan)), *runner_files())
-    return State(kind=KIND, items=items, checks=tuple(check for plan in plans for check in checks(plan)))
+    items: tuple[Item, ...] = tuple(item for _plan, made in plans.good for item in made)
+    return State(
+        kind=KIND,
+        items=(*items, *runner_files()),
+        checks=tuple(check for plan, _made in plans.good for check in checks(plan)),
+        left_out=tuple(plans.left_out.values()),
+    )

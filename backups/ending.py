@@ -10,6 +10,7 @@ from backups.models import BackupRun, BackupState, RunState
 from backups.runner import Look
 from backups.telling import tell_run
 
+LAST_SECOND = 253_402_300_800  # the year 10000, which datetime has not
 NUMBERS = (
     *("files", "files_transferred", "bytes", "bytes_transferred"),
     *("grown_bytes", "grown_inodes", "free_bytes", "free_inodes"),
@@ -52,7 +53,7 @@ def remember(run: BackupRun, look: Look | None) -> None:
     if look is not None:
         _remember_places(state, look)
         if copies := look.lists.get("copy"):
-            state.copies = [[name, int(at)] for name, _space, at in (text.partition(" ") for text in copies)]
+            state.copies = [[name, int(at)] for name, at in map(_copy, copies) if at]
     if run.state == RunState.DONE and run.copies:
         state.good_at, state.good_files, state.good_bytes = run.ended_at, run.files, run.bytes
     state.save()
@@ -69,7 +70,13 @@ def _remember_places(state: BackupState, look: Look) -> None:
 
 def _time(look: Look | None, name: str) -> datetime | None:
     seconds = look.number(name) if look is not None else None
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return datetime.fromtimestamp(seconds, UTC) if seconds and 0 < seconds < LAST_SECOND else None
+
+
+def _copy(text: str) -> tuple[str, str]:
+    """A copy's name and when it was made; no time where the runner's line has none."""
+    name, _space, at = text.partition(" ")
+    return name[:200], at if at.isascii() and at.isdecimal() and len(at) < 13 else ""
 
 
 def _go_on(run: BackupRun) -> None:

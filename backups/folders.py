@@ -21,6 +21,7 @@ SYSTEM_FOLDERS = tuple(f"/{folder}" for folder in _FOLDERS.split(" "))
 
 
 # What is there only while a system runs: nothing of it can be copied, or put back.
+LONGEST = 2000  # bytes of an entry: rsync leaves out a line of twice as many, and says so to nobody
 RUNNING_SYSTEM = ("/proc", "/sys", "/dev", "/run")
 
 
@@ -89,5 +90,7 @@ def validate_excludes(value: str) -> None:
     for entry in excluded(value):
         if _CONTROL.search(entry) or ".." in entry.split("/"):
             raise ValidationError(_("%(entry)s: write folders without “..”.") % {"entry": ascii(entry)})
+        if len(entry.encode()) > LONGEST:
+            raise ValidationError(_("%(entry)s… is longer than any path.") % {"entry": entry[:60]})
         if set(entry) <= set("/*?"):
             raise ValidationError(_("%(entry)s would leave out everything.") % {"entry": entry})

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -9,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from backups.inside_copies import joined, name_of, parent_of, path_of, shown, token_of
 from backups.models import Backup
+from hosts.errors import CommandFailed
 from hosts.host import Host, Result
 
 MOST_ENTRIES = 2000
@@ -111,8 +113,19 @@ def read_folder(host: Host, backup: Backup, at: int, copy: str, path: bytes) -> 
     """
     said = _ask(host, FOLDER, _Place(backup, at, path, copy), str(MOST_ENTRIES))
     count, _line, records = said.out.partition(b"\n")
-    entries = [_entry(record, path) for record in records.split(b"\0") if record]
-    return int(count), sorted(entries, key=lambda entry: (entry.kind != "d", entry.name.casefold()))
+    with _readable(host):
+        entries = [_entry(record, path) for record in records.split(b"\0") if record]
+        number = int(count)
+    return number, sorted(entries, key=lambda entry: (entry.kind != "d", entry.name.casefold()))
+
+
+@contextmanager
+def _readable(host: Host) -> Iterator[None]:
+    """Turn an answer in another form than agreed into an error of the host."""
+    try:
+        yield
+    except ValueError as error:
+        raise CommandFailed(host.name, _("an answer that cannot be read"), command="sh", code=0) from error
 
 
 def _entry(record: bytes, folder: bytes) -> Entry:
@@ -131,7 +144,9 @@ def _entry(record: bytes, folder: bytes) -> Entry:
 
 def file_size(host: Host, backup: Backup, at: int, path: bytes) -> int:
     """The bytes of a plain file of a copy. Raises NotInCopy, HostError."""
-    return int(_part(host, _Place(backup, at, parent_of(path)), name_of(path), 0, 0))
+    said = _part(host, _Place(backup, at, parent_of(path)), name_of(path), 0, 0)
+    with _readable(host):
+        return int(said)
 
 
 def file_part(host: Host, backup: Backup, at: int, path: bytes, start: int) -> bytes:

@@ -146,7 +146,7 @@ def change_words(what: str) -> tuple[str, str]:
 def refusal(task: CopyTask, facts: str) -> str:
     """What the target said before rsync began, in a sentence; empty if it said nothing."""
     word, _space, number = facts.partition(" ")
-    if not isinstance(task, Restore) or not number.isdecimal():
+    if not isinstance(task, Restore) or not re.fullmatch("[0-9]{1,9}", number):
         return ""
     parts = target_folder(task).strip(b"/").split(b"/")[: int(number)]
     words = {"folder": "/" + shown(b"/".join(parts)), "server": task.target}
@@ -159,5 +159,14 @@ def refusal(task: CopyTask, facts: str) -> str:
         "unwritable": _("%(folder)s could not be made on %(server)s."),
         "unreadable": _("No temporary folder could be made on %(server)s."),
         "norsync": _("%(server)s has no rsync. Install it there."),
+        "noview": _(
+            "%(server)s cannot show rsync its folder without symbolic links (the mount option nosymfollow), so "
+            "whoever may write there could lead it elsewhere. That takes Linux 5.10, util-linux 2.38 and, in a "
+            "container of Proxmox, the feature “nesting”."
+        ),
+        "hardlinks": _(
+            "On %(server)s everybody may give files of others a second name, and could lead a restore to them so. "
+            "Set the kernel's fs.protected_hardlinks to 1 there."
+        ),
     }
     return texts[word] % words if word in texts else ""

@@ -13,8 +13,8 @@ STOP_SECONDS = 90.0
 LOOK_SECONDS = 30.0
 NOT_THERE = 127  # of sh: no such program
 _PROGRESS = re.compile(
-    r"\s*(?P<bytes>[0-9,.]+)\s+(?P<percent>[0-9]+)%\s+(?P<rate>[0-9.,]+[kKMGT]?B/s)\s+(?P<left>[0-9:]+)"
-    r"(?:\s+\(xfr#[0-9]+, (?P<sure>to|ir)-chk=(?P<still>[0-9]+)/(?P<all>[0-9]+)\))?"
+    r"\s*(?P<bytes>[0-9][0-9,.]{0,24})\s+(?P<percent>[0-9]{1,3})%\s+(?P<rate>[0-9.,]{1,20}[kKMGT]?B/s)\s+"
+    r"(?P<left>[0-9:]{1,15})(?:\s+\(xfr#[0-9]+, (?P<sure>to|ir)-chk=(?P<still>[0-9]{1,18})/(?P<all>[0-9]{1,18})\))?"
 )
 
 
@@ -101,7 +101,8 @@ def read_look(answer: bytes) -> Look:
     head, _, output = answer.partition(b"\noutput:\n")
     facts: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
-    for line in head.decode(errors="replace").splitlines():
+    # Alone a newline ends a line of sh: str.splitlines would find facts in the middle of what a host said.
+    for line in head.decode(errors="replace").split("\n"):
         name, is_fact, value = line.partition("=")
         if is_fact:
             facts[name] = value

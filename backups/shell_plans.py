@@ -112,7 +112,8 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
     backups_from = list(rows.filter(source=server))
     backups_to = list(rows.filter(destination=server))
     admin = user_of(request).is_admin
-    if not (backups_from or backups_to or admin):
+    others = Backup.objects.filter(destination=server).count() - len(backups_to)
+    if not (backups_from or backups_to or others or admin):
         return None
     stands = summaries([*backups_from, *backups_to])
     context = {
@@ -123,6 +124,7 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
             if found
         ],
         "most": MOST_ROWS,
+        "others": others,
         "computed": suggested(server) if admin and not backups_from and not backups_to else None,
         "can_add": admin and not backups_to,
     }

@@ -6,8 +6,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from backups import rights
 from backups.models import Restore, TaskState, Verification
-from backups.models.restores import readable_by
+from jobs.rights import may_operate
 from notifications.registry import Topic
 from notifications.telling import tell
 
@@ -29,4 +30,4 @@ def tell_task(task: Restore | Verification) -> None:
 
 
 def _may_see(task: Restore | Verification) -> Callable[[User], bool]:
-    return lambda person: readable_by(person).filter(pk=task.backup_id).exists()
+    return lambda person: may_operate(person, rights.touched(task))

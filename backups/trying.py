@@ -1,5 +1,6 @@
 """Where the way of a backup breaks: at the backup server, in its files, at the source's door, or in the folder."""
 
+import re
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -66,7 +67,7 @@ def place(host: Host, backup: Backup) -> Answer:
     """Is there a file system to write to?"""
     said = host.run(["sh", "-c", PLACE, "sh", backup.destination_folder], timeout=20)
     words = said.text.split(None, 1)
-    if said.code or len(words) < 2 or not words[0].isdecimal():
+    if said.code or len(words) < 2 or not re.fullmatch(r"[0-9]{1,18}", words[0]):
         return Answer(
             "place", False, _("No folder can be made there: %s") % (said.text or _error(said)).strip()
         )

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from hosts.address import Address, parse_connection
+from hosts.address import Address, BadConnection, parse_connection
 from servers.models import HostKey, Server
 
 _HOST_KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]+={0,3}", re.ASCII)
@@ -23,22 +23,29 @@ class Hop:
 
 
 def way_from(backup_server: Server, source: Server) -> tuple[Hop, ...]:
-    """The hops from the backup server to the source, the source last; raises NoWay.
+    """The hops from the backup server to the source, the source last; raises NoWay, also for what cannot be read.
 
     The connection string "from backup" counts first. Without one: a neighbour on the same Proxmox host is reached
     by its internal IP, anything else as from Gestion, at last through its host.
     """
     if source.backup_ssh_connection:
-        return (_hop(source, parse_connection(source.backup_ssh_connection)),)
+        return (_hop(source, _read(source, source.backup_ssh_connection)),)
     if source.internal_ip and source.vm_host_id and source.vm_host_id == backup_server.vm_host_id:
         return (_hop(source, Address(source.internal_ip)),)
     if source.ssh_connection:
-        return (_hop(source, parse_connection(source.ssh_connection)),)
+        return (_hop(source, _read(source, source.ssh_connection)),)
     if source.internal_ip and source.vm_host and source.vm_host_id != source.pk:
         if source.vm_host_id == backup_server.pk:
             return (_hop(source, Address(source.internal_ip)),)
         return (*way_from(backup_server, source.vm_host), _hop(source, Address(source.internal_ip)))
     raise NoWay(source.name)
+
+
+def _read(server: Server, text: str) -> Address:
+    try:
+        return parse_connection(text)
+    except BadConnection as error:  # stored by an earlier version
+        raise NoWay(server.name) from error
 
 
 def _hop(server: Server, address: Address) -> Hop:

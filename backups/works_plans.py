@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record
-from backups import trying
+from backups import rights, trying
 from backups.models import Backup, LeftData
 from backups.paths import MARKER, Paths
 from backups.services.plans import DELETE_LEFT, MAKE_KEY, TRY
@@ -38,25 +38,26 @@ ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
 """
 DELETE_SECONDS = 24 * 3600.0
 # Arguments: folder, uuid, marker's name, lock file. The marker goes last, so that what was ended in the middle
-# can be done again. Nothing is done through a symbolic link, and no other file system is entered.
+# can be done again. Nothing is done through a symbolic link, and no other file system is entered: it goes to the
+# folder, proves that it is there, and works on what it stands in, whatever has its name by then.
 DELETE = """
-folder=$1 uuid=$2 marker=$1/$3 lock=$4
+folder=$1 uuid=$2 marker=./$3 lock=$4
 [ -e "$folder" ] || [ -L "$folder" ] || exit 10
-[ "$(realpath -- "$folder")" = "$folder" ] && [ -d "$folder" ] || exit 11
+cd -P -- "$folder" 2>/dev/null && [ "$(pwd -P)" = "$folder" ] || exit 11
 if [ -f "$lock" ] && kill -0 "$(cat "$lock")" 2>/dev/null; then exit 12; fi
 if [ -f "$marker" ] && [ ! -L "$marker" ]; then
   [ "$(head -n 1 -- "$marker")" = "$uuid" ] || exit 13
-  find "$folder" -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1
+  find . -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1
   rm -f -- "$marker" || exit 1
-elif [ -n "$(ls -A -- "$folder")" ]; then
+elif [ -n "$(ls -A)" ]; then
   exit 13
 fi
-if mountpoint -q -- "$folder"; then exit 0; fi
-rmdir -- "$folder"
+if mountpoint -q .; then exit 0; fi
+cd / && rmdir -- "$folder"
 """
 
 
-@works.register(TRY, safe_to_repeat=True, again=True)
+@works.register(TRY, safe_to_repeat=True, again=True, touches=rights.of_backup)
 def try_way(run: Run, *, backup: int) -> None:
     """Try each step of the way until one breaks, and keep what was found."""
     row = Backup.objects.select_related("source", "destination").get(pk=backup)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from backups import rights
 from backups.following_restores import TaskFollower, end_task
 from backups.inside_copies import path_of
 from backups.models import CopyFolder, Restore, TaskState, Verification
@@ -18,6 +19,7 @@ from backups.works_runs import AWAY, BackupNotGood
 from hosts.errors import HostError
 from jobs import schedule, works
 from jobs.run import Run
+from servers.configs import NotWritable
 from servers.connect import connect
 from servers.words import sentence
 
@@ -25,7 +27,7 @@ works.expect(NotInCopy, Restore.DoesNotExist, Verification.DoesNotExist, CopyFol
 PATIENCE = timedelta(hours=2)  # with a backup server that has not begun yet
 
 
-@works.register(services.READ, safe_to_repeat=True)
+@works.register(services.READ, safe_to_repeat=True, touches=rights.of_folder)
 def read(run: Run, *, folder: int) -> None:
     """Read a folder of a copy and keep what is in it."""
     row = CopyFolder.objects.select_related("backup__destination", "backup__state").get(pk=folder)
@@ -47,13 +49,29 @@ def read(run: Run, *, folder: int) -> None:
     row.save(update_fields=["total", "entries", "read_at", "error"])
 
 
-@works.register(services.RESTORE, safe_to_repeat=True, retry_on=AWAY)
+def _restore_has_begun(restore: int) -> bool:
+    return rights.has_begun(Restore, restore)
+
+
+def _verification_has_begun(verification: int) -> bool:
+    return rights.has_begun(Verification, verification)
+
+
+@works.register(
+    services.RESTORE, safe_to_repeat=True, retry_on=AWAY, touches=rights.of_restore, begun=_restore_has_begun
+)
 def restore(run: Run, *, restore: int) -> None:
     """Begin a restore or its preview on the backup server, or find it again there, and follow it."""
     _follow(run, Restore.objects.select_related("backup__destination", "target").get(pk=restore))
 
 
-@works.register(services.VERIFY, safe_to_repeat=True, retry_on=AWAY)
+@works.register(
+    services.VERIFY,
+    safe_to_repeat=True,
+    retry_on=AWAY,
+    touches=rights.of_verification,
+    begun=_verification_has_begun,
+)
 def verify(run: Run, *, verification: int) -> None:
     """Begin a verification on the backup server, or find it again there, and follow it."""
     _follow(run, Verification.objects.select_related("backup__destination").get(pk=verification))
@@ -65,7 +83,7 @@ def _follow(run: Run, task: Restore | Verification) -> None:
     try:
         with connect(task.backup.destination) as host:
             TaskFollower(run, task, host).follow()
-    except (NoRunner, NoWay) as error:
+    except (NoRunner, NoWay, NotWritable) as error:
         words = sentence(error) if isinstance(error, HostError) else str(error)
         end_task(task, TaskState.LOST if task.begun else TaskState.FAILED, "no_config", words)
     except AWAY as error:

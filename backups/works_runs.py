@@ -5,6 +5,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
+from backups import rights
 from backups.ending import end_run
 from backups.following import Follower, note_away
 from backups.models import Backup, BackupRun, RunState, Why
@@ -44,7 +45,11 @@ class BackupNotGood(Exception):  # noqa: N818 - it is no fault of the panel
 works.expect(BackupNotGood, BackupRun.DoesNotExist)
 
 
-@works.register(services.WORK, safe_to_repeat=True, retry_on=AWAY)
+def _has_begun(backup_run: int) -> bool:
+    return rights.has_begun(BackupRun, backup_run)
+
+
+@works.register(services.WORK, safe_to_repeat=True, retry_on=AWAY, touches=rights.of_run, begun=_has_begun)
 def follow(run: Run, *, backup_run: int) -> None:
     """Begin a run on its backup server or find it again there, and follow it to its end."""
     row = BackupRun.objects.select_related("backup__destination", "backup__source").get(pk=backup_run)

@@ -25,6 +25,7 @@ function request()
   local headers = {
     ["Authorization"] = "Bearer " .. tokens[n],
     ["Gestion-Keys-Holds"] = etags[n],
+    ["Gestion-Keys-Nonce"] = string.format("%032d", n),
     ["User-Agent"] = "gestion-keys/1",
     ["Accept"] = "*/*",
   }

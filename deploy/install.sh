@@ -3,7 +3,7 @@
 #
 #   deploy/install.sh --url https://gestion.example.org/     the first time
 #   git pull && deploy/install.sh                            to update: backup, migrations, rolling restart
-#   deploy/install.sh --restore FILE                         put a backup of `backup_panel` in place of what is there
+#   deploy/install.sh --restore FILE                         put a backup of the panel in place of what is there
 #   deploy/install.sh --uninstall                            take the program away and keep all data
 #
 # Options:
@@ -14,6 +14,8 @@
 #   --offline        install no Debian package; say which are missing
 #   --without-services   PostgreSQL and Redis are elsewhere; /etc/gestion/gestion.env names them
 #   --without-caddy      a proxy elsewhere stands in front
+#   --signed-by KEY      with --restore: the key that you noted of the machine that made the backup
+#   --unsigned           with --restore: a backup that nobody has signed; who wrote it becomes the panel's admin
 set -Eeuo pipefail
 trap 'printf "install: stopped in line %s: %s\n" "$LINENO" "$BASH_COMMAND" >&2' ERR
 umask 022
@@ -28,7 +30,7 @@ say() { printf 'install: %s\n' "$*"; }
 fail() { printf 'install: %s\n' "$@" >&2; exit 1; }
 
 # --- what is wanted -----------------------------------------------------------------------------------------------
-url='' tls='' web='' workers='' wheels='' restore='' offline=no services=yes caddy=yes task=install
+url='' tls='' web='' workers='' wheels='' restore='' trust=() offline=no services=yes caddy=yes task=install
 while [ $# -gt 0 ]; do
     case "$1" in
     --url | --tls | --web | --workers | --wheels | --restore)
@@ -36,11 +38,17 @@ while [ $# -gt 0 ]; do
         declare "${1#--}=$2"
         shift
         ;;
+    --signed-by)
+        [[ ${2:-} =~ ^[A-Za-z0-9_-]{43}$ ]] || fail "--signed-by wants the 43 letters that the other machine's install.sh said."
+        trust=("--signed-by=$2")
+        shift
+        ;;
+    --unsigned) trust=(--unsigned) ;;
     --offline) offline=yes ;;
     --without-services) services=no ;;
     --without-caddy) caddy=no ;;
     --uninstall) task=uninstall ;;
-    *) sed -n '2,17s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,19s/^# \?//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
@@ -109,7 +117,12 @@ user_and_folders() {
     [ $services = no ] || usermod -aG redis gestion
     install -d -m 0755 $program $program/releases
     install -d -m 0750 -g gestion $settings
-    install -d -m 0700 -o gestion -g gestion $data $backups
+    install -d -m 0700 -o gestion -g gestion $data
+    # The panel's user puts what it makes into `new`; root takes it from there, and all else here is root's.
+    install -d -m 0710 -o root -g gestion $backups
+    find $backups -maxdepth 1 -type f -user gestion -exec chown -h root:root {} + -exec chmod 0600 {} +
+    [ -d $backups/new ] && [ ! -L $backups/new ] || rm -f $backups/new
+    install -d -m 0700 -o gestion -g gestion $backups/new
 }
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -162,12 +175,12 @@ database_and_broker() {
         say "DATABASE_URL names a database that is not this script's; it is left as it is"
         return
     fi
-    until runuser -u postgres -- psql -qXc 'select 1' >/dev/null 2>&1; do
+    until runuser -u postgres -- psql -qXc 'select 1' >/dev/null 2>&1 9>&-; do
         [ $((waited = ${waited:-0} + 1)) -lt 60 ] || fail "PostgreSQL does not answer: systemctl status postgresql@15-main"
         sleep 0.5
     done
     # By standard input: a command line can be read by everybody on the machine.
-    runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 <<SQL
+    runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 9>&- <<SQL
 SET log_statement = 'none';
 SELECT 'CREATE ROLE gestion LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'gestion') \gexec
 ALTER ROLE gestion PASSWORD '$password';
@@ -205,9 +218,7 @@ build_release() {
         fail "The Python packages could not be installed; what runs goes on running."
     front_end
     "$release/.venv/bin/python" -m compileall -q "$release" -x '/fabfiles/|/\.venv/|/node_modules/'
-    install -d -o gestion "$release/collected"
-    run_manage "$release" collectstatic --noinput --verbosity 0
-    chown -R root:root "$release/collected"
+    collect_static
     touch "$release/complete"
 }
 
@@ -230,19 +241,32 @@ front_end() {
     rm -rf "$tools"
 }
 
-run_manage() { # RELEASE COMMAND …, as the panel's user
+collect_static() { # by root, with no data or settings of the panel: its user must not choose what Caddy serves
+    local empty
+    empty=$(mktemp -d)
+    (cd "$release" && env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 GESTION_ENV_FILE=/dev/null \
+        DATA_DIR="$empty" STATIC_ROOT="$release/collected" .venv/bin/python manage.py collectstatic --noinput --verbosity 0)
+    rm -rf "$empty"
+}
+
+# As the panel's user, which somebody else may have become: it gets no terminal, into which it could type, and not our
+# lock; and of what it says, nothing is taken unread.
+run_manage() { # RELEASE COMMAND …
     local where=$1
     shift
-    (cd "$where" && setpriv --reuid gestion --regid gestion --init-groups --inh-caps=-all --no-new-privs \
+    (cd "$where" && exec setsid --wait setpriv --reuid gestion --regid gestion --init-groups --inh-caps=-all --no-new-privs \
         env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=$data PYTHONDONTWRITEBYTECODE=1 \
-        GESTION_ENV_FILE=$env_file STATIC_ROOT="$where/collected" "$where/.venv/bin/python" manage.py "$@")
+        GESTION_ENV_FILE=$env_file STATIC_ROOT="$where/collected" "$where/.venv/bin/python" manage.py "$@" </dev/null 9>&-)
 }
+
+# As root, and with nothing of the panel's but its Python.
+kept_backups() { "$release/.venv/bin/python" -I "$release/deploy/kept_backups.py" "$@"; }
 
 migrate() {
     if run_manage "$release" migrate --check >/dev/null 2>&1; then return; fi
     if [ -e $program/current ] && [ -f $program/current/gestion/management/commands/backup_panel.py ]; then
         say "backing up the panel before its database changes"
-        run_manage "$(readlink -f $program/current)" backup_panel $backups/ --keep 14 >/dev/null ||
+        { run_manage "$(readlink -f $program/current)" backup_panel $backups/new/ && kept_backups keep; } >/dev/null ||
             fail "The backup failed, so nothing was changed. The panel runs on as it was."
     fi
     say "bringing the database up to date"
@@ -256,18 +280,26 @@ write_command() {
 #!/bin/sh
 # manage.py of the panel, as its user: \`gestion setup_code\`, \`gestion backup_panel FILE\`, …
 [ "\$(id -u)" = 0 ] || { echo "Run this as root." >&2; exit 1; }
-cd $program/current && exec setpriv --reuid gestion --regid gestion --init-groups --inh-caps=-all --no-new-privs \\
+cd $program/current || exit
+set -- setpriv --inh-caps=-all --no-new-privs \\
     env HOME=$data GESTION_ENV_FILE=$env_file PYTHONDONTWRITEBYTECODE=1 .venv/bin/python manage.py "\$@"
+# A terminal of its own: into ours, what runs as another user could type.
+if [ -t 0 ]; then exec runuser -u gestion --pty -- "\$@"; fi
+exec setsid --wait setpriv --reuid gestion --regid gestion --init-groups "\$@"
 END
     chmod 0755 $program/.command
     replace_file $program/.command /usr/local/sbin/gestion || true
 }
 
-queues() { run_manage "$release" shell --no-imports -c 'from django.conf import settings; print(*settings.JOBS_SLOTS)'; }
+find_queues() { # into names of units and their lines goes only what can be nothing else
+    queues=$(run_manage "$release" shell --no-imports -c 'from django.conf import settings; print(*settings.JOBS_SLOTS)')
+    [[ $queues =~ ^[a-z][a-z0-9_-]{0,30}(\ [a-z][a-z0-9_-]{0,30}){0,20}$ ]] ||
+        fail "JOBS_SLOTS names a queue with other signs than small letters, digits, - and _."
+}
 
 wanted_services() { # in the order in which they restart
     local number queue
-    for number in $(seq 1 "$workers"); do for queue in $(queues); do echo "gestion-worker-$queue@$number.service"; done; done
+    for number in $(seq 1 "$workers"); do for queue in $queues; do echo "gestion-worker-$queue@$number.service"; done; done
     echo gestion-scheduler.service
     for number in $(seq 1 "$web"); do echo "gestion-web@$((8000 + number)).service"; done
 }
@@ -278,7 +310,7 @@ write_units() {
     install -d "$units/gestion-.service.d"
     cp "$from/gestion.target" "$from/gestion-web@.service" "$from/gestion-scheduler.service" \
         "$from/gestion-backup.service" "$from/gestion-backup.timer" "$fresh"
-    for queue in $(queues); do
+    for queue in $queues; do
         sed "s/QUEUE/$queue/g" "$from/gestion-worker-QUEUE@.service" >"$fresh/gestion-worker-$queue@.service"
     done
     cp "$from/gestion-.service.d/10-gestion.conf" "$fresh"
@@ -351,18 +383,21 @@ old_releases() { # the one before this stays, to go back to
 
 # --- restore, uninstall ---------------------------------------------------------------------------------------------
 restore_backup() {
-    local secrets
+    local copy=$backups/.restore.tar lines=$backups/.restored-secrets ran=no
+    kept_backups take "$restore" $copy "${trust[@]}" >/dev/null || fail "Nothing was restored, and nothing changed."
+    run_manage "$release" restore_panel --check $copy >/dev/null ||
+        { rm -f $copy; fail "Nothing was restored, and nothing changed."; }
+    ! systemctl is-active --quiet gestion.target || ran=yes
     systemctl stop gestion.target 2>/dev/null || true  # not there yet on a new machine
-    install -m 0600 -o gestion -g gestion "$restore" $data/restore.tar
-    if ! run_manage "$release" restore_panel $data/restore.tar --replace --secrets-to $data/restored.env; then
-        rm -f $data/restore.tar
-        fail "Nothing was restored. Start the panel as it was: systemctl start gestion.target"
+    rm -f $lines
+    (umask 077 && set -C && : >$lines)
+    if ! run_manage "$release" restore_panel $copy --replace --secrets-fd 3 3>$lines; then
+        rm -f $copy $lines
+        [ $ran = no ] || systemctl start gestion.target
+        fail "Nothing was restored. The panel is as it was."
     fi
-    rm -f $data/restore.tar
-    while IFS='=' read -r name value; do
-        case "$name" in [A-Z]*) sed -i "/^$name=/d" $env_file && printf '%s=%s\n' "$name" "$value" >>$env_file ;; esac
-    done <$data/restored.env
-    rm -f $data/restored.env
+    kept_backups put-secrets $lines $env_file >/dev/null || fail "The database is restored, its secrets are not. Run this again."
+    rm -f $copy $lines
     say "restored, with the secrets of the backup"
 }
 
@@ -387,11 +422,12 @@ uninstall() {
 
 next_steps() {
     local code
-    code=$(run_manage "$release" setup_code --plain)
+    code=$(run_manage "$release" setup_code --plain | tr -cd 'A-Z0-9-')
     say "Gestion answers at $url"
     [ -z "$code" ] || say "make the first account at ${url}setup/ with this set-up code: $code"
     [ "$tls" != internal ] || say "browsers must trust Caddy's authority: /var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
     say "settings and secrets: $env_file; keep a copy elsewhere. Daily backups: $backups; have them copied elsewhere too."
+    say "backups are signed; note this key, another machine asks for it when it restores one: $(kept_backups key)"
     say "manage.py is: gestion COMMAND. Logs: journalctl -u 'gestion-*'. In trouble: docs/operations.md"
 }
 
@@ -408,6 +444,7 @@ build_release
 if [ -n "$restore" ]; then restore_backup; fi
 migrate
 run_manage "$release" check --deploy --fail-level ERROR >/dev/null
+find_queues
 services_up
 caddy_site
 write_command

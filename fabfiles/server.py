@@ -94,10 +94,20 @@ def copy_settings(c: Connection, user: str, overwrite: bool = False) -> None:
         ):
             print(f"{target} is there already")
             continue
-        # As the user himself: root would follow a link that the user has put there.
         command = f"umask 022 && rm -f -- {shlex.quote(target)} && cat >{shlex.quote(target)}"
-        run_with_input(c, f"runuser -u {shlex.quote(user)} -- sh -c {shlex.quote(command)}", path.read_text())
+        run_with_input(c, as_user(user, command), path.read_text())
         print(f"{target} written")
+
+
+def as_user(user: str, command: str) -> str:
+    """A command that runs another one as this unix user: root would follow a link that the user has put there.
+
+    Other processes of that user can stop it and take what it has open (pidfd_getfd(2)), so it is ended after half a
+    minute and has nothing of root's but its standard input: no output, environment or working folder.
+    """
+    clean = "env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C"
+    become = f"runuser -u {shlex.quote(user)} -- sh -c {shlex.quote(command)}"
+    return f"cd / && timeout -k 5 30 {clean} {become} >/dev/null 2>&1"
 
 
 def home_of(c: Connection, user: str) -> str:

@@ -12,6 +12,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from fabrun.loading import Parameter, Script
+from hosts.bounds import TooMuch, TooSlow
+from hosts.programs import run_program
 
 LIST_SECONDS = 30
 
@@ -54,19 +56,12 @@ def _read(place: str, _stamp: tuple[tuple[str, int, int], ...]) -> Catalogue:
     # In a process of its own: a file of somebody's that loops or ends the process does not end the panel.
     argv = [sys.executable, "-m", "fabrun.child", "--list", place]
     try:
-        done = subprocess.run(
-            argv,
-            cwd=settings.BASE_DIR,
-            env=clean_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=LIST_SECONDS,
-            check=True,
-        )
+        done = run_program(argv, cwd=settings.BASE_DIR, env=clean_environment(), seconds=LIST_SECONDS)
+        done.check_returncode()
         found = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
+    except TooSlow:
         return Catalogue(broken={place: _("Reading the scripts took longer than %d seconds.") % LIST_SECONDS})
-    except (subprocess.CalledProcessError, ValueError):
+    except (subprocess.CalledProcessError, ValueError, TooMuch):
         return Catalogue(broken={place: _("A script ends or prints something while it is only being read.")})
     scripts = [
         Script(

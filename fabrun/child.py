@@ -5,6 +5,7 @@ come that way and no other. With `--list FOLDER` it prints the folder's scripts 
 """
 
 import json
+import resource
 import sys
 import traceback
 from contextlib import ExitStack
@@ -20,6 +21,7 @@ from hosts.address import Address
 from hosts.errors import HostError
 from hosts.ssh import SSHHost, Target, tunnel
 
+MEMORY_BYTES = 1024**3  # for a script's process: what its host prints fills no more of this machine
 FAILED = 1
 NOT_REACHED = 3
 
@@ -29,6 +31,7 @@ def main() -> int:
     if sys.argv[1:2] == ["--list"]:
         json.dump(loading.describe(Path(sys.argv[2])), sys.stdout, default=str)
         return 0
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     order = json.load(sys.stdin)
     try:
         task = loading.find(Path(order["folder"]), order["script"])
@@ -71,6 +74,7 @@ def _connect(order: dict[str, Any], opened: ExitStack) -> Connection:
         through = tunnel(gateway, target.address, target.connect_timeout)
     connection = connecting.open_connection(target, order["server"], through)
     opened.callback(connection.close)
+    connecting.allowance_of(connection).renew(None, None)  # memory and time are this process's
     connection.config.update(order["values"])
     connection.config.run.in_stream = False  # the order came on standard input; there is nobody to type
     return connection

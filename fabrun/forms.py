@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from fabrun.loading import Parameter, Script
 from fabrun.values import NEED_USER
+from pages.forms import CleanText
 from pages.widgets import CheckList
 from servers.models import Server, Tag
 from servers.validators import validate_unix_name
@@ -19,7 +20,7 @@ MOST_SECONDS = 24 * 3600
 USUAL_SECONDS = 1800
 
 
-class RunForm(forms.Form):
+class RunForm(CleanText, forms.Form):
     """On which servers, with which arguments. An empty choice is refused: it never means “all”."""
 
     servers = forms.ModelMultipleChoiceField(

@@ -23,9 +23,13 @@ from forwarding.acme_troubles import (
     status_of,
     translated,
 )
+from hosts.bounds import MIB, tls_context
+from hosts.outgoing import BoundedAdapter
 
 AGENT = "Gestion"
-SECONDS = 20  # for one request
+SECONDS = 20  # to connect, and between two pieces of an answer
+LONGEST = 60.0  # seconds for one answer in all
+ANSWER_BYTES = MIB  # of one answer, its head included; a chain of certificates is some KiB
 PAUSE = 1.0
 NONCES = 4
 
@@ -85,6 +89,11 @@ class Authority:
         self._email = email
         self._key = JWKEC.load(account_key.encode())
         network = _Network(self._key, alg=ES256, user_agent=AGENT, timeout=SECONDS)
+        # Certificates are trusted as the library would: by ca_file alone, where there is one.
+        adapter = BoundedAdapter(ANSWER_BYTES, LONGEST, context=tls_context(system=False))
+        for scheme in ("http://", "https://"):
+            network.session.mount(scheme, adapter)
+        network.session.max_redirects = 0  # what an account signs is for one authority
         if ca_file:
             network.verify_ssl = ca_file  # type: ignore[assignment]  # requests takes a file as well
         network.session.hooks["response"].append(self._note_wait)

@@ -24,6 +24,7 @@ FROM_LIBRARY = (
     LookupError,
     AttributeError,
     OverflowError,
+    RecursionError,
 )
 
 

@@ -87,7 +87,7 @@ def listens(step: str, guest: Server, protocol: str, port: int, connect: Connect
 
 
 def _listeners(text: str, protocol: str, port: int) -> list[str]:
-    lines = (line.split() for line in text.splitlines())
+    lines = (line.split() for line in text.split("\n"))
     found = {words[4] for words in lines if len(words) > 4 and words[0] == protocol}
     return sorted(address for address in found if address.rpartition(":")[2] == str(port))
 
@@ -122,7 +122,7 @@ def in_rules(rule: PortForward, host: Host) -> Answer:
         return Answer("rule", False, _("The rule is switched off."))
     status = host.run([SCRIPT, "status"], timeout=20)
     active = f"--comment gestion-{rule.pk} -j DNAT"
-    if not any(f"{active} " in line for line in status.text.splitlines()):
+    if not any(f"{active} " in line for line in status.text.split("\n")):
         said = (status.text or status.err.decode(errors="replace")).strip().rpartition("\n")[2]
         return Answer(
             "rule", False, _("%(host)s does not have this rule: %(said)s") % {"host": rule.host, "said": said}

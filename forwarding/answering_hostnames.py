@@ -14,6 +14,7 @@ from forwarding.answering import SECONDS, Answer, Connect, listens, outside_of, 
 from forwarding.desired_hostnames import site_of
 from forwarding.hostname_ways import WayIn
 from forwarding.models import HostnameDestination, HostnameForward
+from hosts.bounds import KIB, Allowance, CountingSocket, tls_context
 from hosts.host import Host
 from servers.models import Server
 
@@ -25,6 +26,7 @@ STEPS = {
     "outside": gettext_lazy("The hostname answers from outside"),
     "name": gettext_lazy("The name leads to the host"),
 }
+ANSWER_BYTES = 256 * KIB  # taken from outside: only the head is looked at
 # What runs on the host is constant; address and port come as arguments, the request on standard input.
 ASK = ("timeout", str(SECONDS), "bash", "-c", 'exec 3<>"/dev/tcp/$0/$1" && cat >&3 && head -n 1 <&3')
 
@@ -121,10 +123,12 @@ def from_outside(row: HostnameForward, way: WayIn, nginx: Server) -> Answer:
 def _get(address: str, port: int, name: str, *, tls: bool) -> str:
     connection = http.client.HTTPConnection(name, port, timeout=SECONDS)
     try:
-        connection.sock = socket.create_connection((address, port), timeout=SECONDS)
+        allowance = Allowance(ANSWER_BYTES, 2 * SECONDS)
+        plain = socket.create_connection((address, port), timeout=SECONDS)
+        connection.sock = CountingSocket.of(plain, allowance)
         if tls:
-            context = ssl.create_default_context()
-            connection.sock = context.wrap_socket(connection.sock, server_hostname=name)
+            connection.sock = tls_context().wrap_socket(connection.sock, server_hostname=name)
+            connection.sock.allowance = allowance  # type: ignore[attr-defined]  # see tls_context
         connection.request("GET", "/", headers={"User-Agent": "gestion", "Connection": "close"})
         answer = connection.getresponse()
         return f"HTTP/1.1 {answer.status} {answer.reason}"[:100]

@@ -2,6 +2,8 @@
 
 import re
 
+from django.utils.translation import gettext as _
+
 from forwarding.models import AcmeChallenge
 from forwarding.nginx_sites import ACME_ROOT
 from hosts.state import File, State
@@ -23,6 +25,10 @@ def challenge_file(token: str, content: str) -> File:
 
 def desired(server: Server) -> State | None:
     """The files of the challenges that are open on this nginx server."""
-    rows = AcmeChallenge.objects.filter(nginx=server).order_by("token")
-    items = tuple(challenge_file(row.token, row.content) for row in rows)
-    return State(kind=KIND, items=items) if items else None
+    items, left_out = [], []
+    for row in AcmeChallenge.objects.filter(nginx=server).order_by("token"):
+        try:
+            items.append(challenge_file(row.token, row.content))
+        except ValueError as error:
+            left_out.append(_("A challenge cannot be answered: %s.") % error)
+    return State(kind=KIND, items=tuple(items), left_out=tuple(left_out)) if items or left_out else None

@@ -35,10 +35,11 @@ SECONDS = 180  # to try many sites, some of whose names take long not to be foun
 
 @dataclass(frozen=True)
 class Sites:
-    """The hostnames of one nginx server, and why some of them (by number) cannot be served."""
+    """The hostnames of one nginx server, and why some of them (by number) cannot be served; `left_out` names them."""
 
     good: tuple[Site, ...]
     refused: dict[int, str]
+    left_out: tuple[str, ...]
 
 
 def sites_of(nginx: Server) -> Sites:
@@ -48,13 +49,21 @@ def sites_of(nginx: Server) -> Sites:
         .filter(active=True)
         .select_related("host", "stored_certificate")
     )
-    good, refused = [], {}
+    good, refused, left_out = [], {}, []
     for row in rows.prefetch_related("destinations__server").order_by("pk"):
         try:
-            good.append(site_of(row))
+            good.append(_written(site_of(row)))
         except ValueError as error:
             refused[row.pk] = _("It cannot be written for nginx: %s.") % error
-    return Sites(tuple(good), refused)
+            left_out.append(f"{row}: {refused[row.pk]}")
+    return Sites(tuple(good), refused, tuple(left_out))
+
+
+def _written(site: Site) -> Site:
+    """The site itself; ValueError if one of its files could not be written."""
+    for _name, _text in confs([site]):
+        pass
+    return site
 
 
 def site_of(row: HostnameForward) -> Site:
@@ -106,15 +115,16 @@ def text_of(row: HostnameForward) -> str:
 
 def desired(nginx: Server) -> State:
     """What the server should hold of kind "nginx"; nothing once no active hostname is served by it."""
-    return state(sites_of(nginx).good)
+    sites = sites_of(nginx)
+    return state(sites.good, sites.left_out)
 
 
-def state(sites: Iterable[Site]) -> State:
+def state(sites: Iterable[Site], left_out: tuple[str, ...] = ()) -> State:
     """The state of an nginx server that serves these sites."""
     sites = tuple(sites)
     back = (Command(("sh", "-c", _away()), timeout=SECONDS),)
     if not sites:
-        return State(kind=KIND, items=(), activate=back)
+        return State(kind=KIND, items=(), activate=back, left_out=left_out)
     return State(
         kind=KIND,
         items=tuple(_items(sites)),
@@ -123,6 +133,7 @@ def state(sites: Iterable[Site]) -> State:
         looks=(Command((SCRIPT, "status")),),
         proofs=(Command((SCRIPT, "status")),),
         put_back=back,
+        left_out=left_out,
     )
 
 

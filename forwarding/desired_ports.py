@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from functools import cache
 from ipaddress import IPv4Address, ip_address
 
+from django.utils.translation import gettext as _
+
 from forwarding.configs import FOLDER, configured
 from forwarding.models import PortForward
+from forwarding.models.ports import LAST_PORT, ports_text
 from hosts.state import STAGED, Command, File, Link, State
+from servers.configs import NotWritable
 from servers.models import Server
 
 KIND = "nat"
@@ -30,23 +34,22 @@ class Forward:
     to_last: int
     pk: int
 
+    def __post_init__(self) -> None:
+        if self.protocol not in {"tcp", "udp"}:
+            raise NotWritable(_("%s is no protocol that can be forwarded.") % ascii(self.protocol))
+        for first, last in ((self.first, self.last), (self.to_first, self.to_last)):
+            if not 1 <= first <= last <= LAST_PORT:
+                raise NotWritable(_("%(first)s to %(last)s are no ports.") % {"first": first, "last": last})
+
     @property
     def line(self) -> str:
         """As the script reads it: numbers and an address, nothing that anybody typed."""
         ports = _ports(self.first, self.last)
-        return (
-            f"{self.pk:d} {_protocol(self.protocol)} {ports} {self.to} {_ports(self.to_first, self.to_last)}"
-        )
+        return f"{self.pk:d} {self.protocol} {ports} {self.to} {_ports(self.to_first, self.to_last)}"
 
 
 def _ports(first: int, last: int) -> str:
     return f"{first:d}" if first == last else f"{first:d}:{last:d}"
-
-
-def _protocol(name: str) -> str:
-    if name not in {"tcp", "udp"}:
-        raise ValueError(f"{name!r} is no protocol that can be forwarded")
-    return name
 
 
 @dataclass(frozen=True)
@@ -54,41 +57,61 @@ class Nat:
     """Everything the script on one host depends on.
 
     `inside` has one known address in each of the guests' networks; the host itself knows how wide those are.
+    `left_out` says which rules the script cannot have, and why.
     """
 
     external: str
     address: IPv4Address | None
     inside: tuple[IPv4Address, ...]
     forwards: tuple[Forward, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def nat_of(host: Server) -> Nat:
-    """Read the rows of a Proxmox host; a rule whose guest has no internal IPv4 address leads nowhere."""
-    rows = PortForward.objects.filter(host=host, active=True, destination__internal_ip__isnull=False)
-    columns = (
-        "protocol",
-        "first_port",
-        "last_port",
-        "destination__internal_ip",
-        "destination_first",
-        "destination_last",
-        "pk",
-    )
+    """Read the rows of a Proxmox host; a rule that cannot be written never keeps the others from the script."""
+    rows = PortForward.objects.filter(host=host, active=True).select_related("destination")
+    forwards, left_out = [], []
+    for row in rows.order_by("pk"):
+        try:
+            forwards.append(forward_of(row))
+        except NotWritable as error:
+            words = {
+                "protocol": row.protocol,
+                "ports": ports_text(row.first_port, row.last_port),
+                "why": error,
+            }
+            left_out.append(_("The port %(protocol)s %(ports)s is closed: %(why)s") % words)
     guests = host.guests.filter(internal_ip__isnull=False).values_list("internal_ip", flat=True)
-    forwards = []
-    for protocol, first, last, to, to_first, to_last, pk in rows.values_list(*columns):
-        if address := _ipv4(to):
-            forwards.append(Forward(protocol, first, last, address, to_first, to_last, pk))
     return Nat(
         external=host.external_interface or "vmbr0",
         address=_ipv4(host.external_ip),
         inside=_one_a_network([host.internal_ip, *guests]),
         forwards=tuple(sorted(forwards)),
+        left_out=tuple(left_out),
+    )
+
+
+def forward_of(row: PortForward) -> Forward:
+    """One row as the script has it; raises NotWritable where it leads nowhere that the script can say."""
+    to = _ipv4(row.destination.internal_ip)
+    if to is None:
+        raise NotWritable(_("it leads to no internal IPv4 address."))
+    return Forward(
+        protocol=row.protocol,
+        first=row.first_port,
+        last=row.last_port,
+        to=to,
+        to_first=row.destination_first,
+        to_last=row.destination_last,
+        pk=row.pk,
     )
 
 
 def _ipv4(text: str | None) -> IPv4Address | None:
-    address = ip_address(text) if text else None
+    try:
+        address = ip_address(text) if text else None
+    except ValueError:  # no form lets it in, and SQLite does not look
+        return None
     return address if isinstance(address, IPv4Address) else None
 
 
@@ -101,9 +124,9 @@ def _one_a_network(texts: Iterable[str | None]) -> tuple[IPv4Address, ...]:
 
 
 def script(nat: Nat) -> str:
-    """The text of nat-vz; ValueError for an interface whose name could be read as anything else."""
+    """The text of nat-vz; NotWritable for an interface whose name could be read as anything else."""
     if not _INTERFACE.fullmatch(nat.external):
-        raise ValueError(f"{nat.external!r} is no interface's name")
+        raise NotWritable(_("%s is no name of a network interface.") % ascii(nat.external))
     return configured(
         "nat-vz.j2",
         external=nat.external,
@@ -136,7 +159,8 @@ def desired(host: Server) -> State:
     back = (Command(_without()),)
     if not host.is_proxmox:
         return State(kind=KIND, items=(), activate=back, can_cut_off=True, undo_seconds=UNDO_SECONDS)
-    text = script(nat_of(host))
+    nat = nat_of(host)
+    text = script(nat)
     links = (Link(f"/etc/rc{level}.d/S01nat-vz", "../init.d/nat-vz") for level in LEVELS)
     return State(
         kind=KIND,
@@ -148,4 +172,5 @@ def desired(host: Server) -> State:
         put_back=back,
         can_cut_off=True,
         undo_seconds=UNDO_SECONDS,
+        left_out=nat.left_out,
     )

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameClaim, HostnameForward
-from forwarding.models.hostnames import shown
+from pages.names import both_spellings
 from servers.models import Server
 
 
@@ -33,7 +33,7 @@ def taken(hostname: HostnameForward, nginx: Server) -> Iterator[tuple[str, Any]]
         words = {"port": claim.port, "nginx": nginx}
         if twin is not None and claim.domain:
             text = _("%(domain)s is on port %(port)s of %(nginx)s already.")
-            yield "domain", text % {**words, "domain": shown(claim.domain)}
+            yield "domain", text % {**words, "domain": both_spellings(claim.domain)}
         elif twin is not None:
             text = _("%(twin)s is the default redirect of port %(port)s already.")
             yield "is_default", text % {**words, "twin": twin.hostname}

@@ -26,7 +26,7 @@ def ways_in(hostname: HostnameForward) -> list[WayIn]:
     for scheme, port in ports.items():
         outside = _outside(hostname, port)
         number = "" if outside in {None, USUAL[scheme]} else f":{outside}"
-        found.append(WayIn(port, scheme, outside, f"{scheme}://{hostname.shown_domain}{number}/"))
+        found.append(WayIn(port, scheme, outside, f"{scheme}://{hostname.domain}{number}/"))
     return found
 
 

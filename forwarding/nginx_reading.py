@@ -33,10 +33,10 @@ def _left_out(nginx: Server, data: bytes) -> dict[int, str]:
     defaults |= {
         f"0-port-{site.https_port}": site.pk for site in sites.good if site.is_default and site.certificate
     }
-    for line in data.decode(errors="replace").splitlines():
+    for line in data.decode(errors="replace").split("\n"):
         name, _space, words = line.partition(" ")
         words = "".join(letter if letter.isprintable() else " " for letter in words)[:MOST]
-        if name.isdecimal():
+        if name.isascii() and name.isdecimal() and len(name) < 19:
             found[int(name)] = words
         elif name in defaults:
             found.setdefault(defaults[name], _("As the default redirect: %s") % words)

@@ -31,12 +31,12 @@ def read(host: Host, inside: str | None) -> Uses:
 
 
 def _listening(text: str, inside: str | None) -> Iterator[Use]:
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.split()
         if len(words) < 5 or words[0] not in {"tcp", "udp"}:
             continue
         address, _, port = words[4].rpartition(":")
-        if port.isdecimal() and _is_outside(address, inside):
+        if _is_port(port) and _is_outside(address, inside):
             name = _NAME.search(line)
             yield words[0], int(port), int(port), name[1][:60] if name else ""
 
@@ -54,7 +54,7 @@ def _is_outside(address: str, inside: str | None) -> bool:
 
 
 def _foreign(text: str) -> Iterator[Use]:
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line.startswith("-A ") or line.startswith("-A GESTION-"):
             continue
         try:
@@ -66,8 +66,12 @@ def _foreign(text: str) -> Iterator[Use]:
         ports = _after(words, "--dport") or _after(words, "--dports")
         for part in ports.split(","):
             first, _, last = part.partition(":")
-            if first.isdecimal() and (last or first).isdecimal():
+            if _is_port(first) and _is_port(last or first):
                 yield _after(words, "-p"), int(first), int(last or first), words[1][:60]
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < 65536
 
 
 def _after(words: list[str], option: str) -> str:

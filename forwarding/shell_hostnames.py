@@ -24,8 +24,11 @@ MOST_ROWS = 12
 
 def _search(request: HttpRequest, words: str) -> Iterable[Hit]:
     found = Q()
+    own = HostnameDestination.objects.filter(
+        server__in=Server.objects.visible_to(user_of(request)).values("pk")
+    )
     for word in words.split():
-        leading = HostnameDestination.objects.filter(server__name__icontains=word).values("hostname")
+        leading = own.filter(server__name__icontains=word).values("hostname")
         found &= (
             Q(domain__icontains=word)
             | Q(domain__icontains=normal_domain(word))

@@ -8,7 +8,7 @@ from django.utils import timezone
 from forwarding import answering_hostnames as answering
 from forwarding.answering import Answer
 from forwarding.hostname_ways import ways_in
-from forwarding.models import HostnameForward
+from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostname_answers import ANSWERS
 from hosts.errors import HostError
 from jobs import works
@@ -22,7 +22,11 @@ Note = Callable[[Answer], None]
 works.expect(HostnameForward.DoesNotExist)
 
 
-@works.register(ANSWERS, safe_to_repeat=True, again=True)
+def _destinations(hostname: int) -> list[int]:
+    return list(HostnameDestination.objects.filter(hostname=hostname).values_list("server", flat=True))
+
+
+@works.register(ANSWERS, safe_to_repeat=True, again=True, touches=_destinations)
 def what_answers(run: Run, *, hostname: int) -> None:
     """Try the way of a hostname from the inside out, and keep what was found."""
     rows = HostnameForward.objects.select_related("host__nginx_server")

@@ -25,7 +25,11 @@ READ_EVERY = timedelta(hours=6)
 works.expect(PortForward.DoesNotExist)
 
 
-@works.register(ANSWERS, safe_to_repeat=True, again=True)
+def _destination(rule: int) -> list[int]:
+    return [PortForward.objects.get(pk=rule).destination_id]
+
+
+@works.register(ANSWERS, safe_to_repeat=True, again=True, touches=_destination)
 def what_answers(run: Run, *, rule: int) -> None:
     """Try the way of a rule from the inside out, and keep what was found."""
     row = PortForward.objects.select_related("host", "destination").get(pk=rule)

@@ -16,6 +16,8 @@ app.autodiscover_tasks()
 @signals.import_modules.connect
 def connect_worker(**_kwargs: object) -> None:
     """Once Django is set up: what a worker does beside its messages."""
+    from gestion.data_folder import keep_private
     from jobs.worker import connect
 
+    keep_private()
     connect(app)

@@ -1,6 +1,8 @@
 """System checks of the settings: each message says what to set. Run by every start and `manage.py check`."""
 
 import os
+import pwd
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
@@ -10,6 +12,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's names
 
 from accounts.second_factor import CHOICES
+from gestion import data_folder
+from keymanager.desired import TAKEN
 
 SHORTEST_SECRET = 32
 
@@ -22,7 +26,9 @@ def check_address(**_kwargs: Any) -> list[CheckMessage]:
 
 def _address_messages() -> Iterator[CheckMessage]:
     parts = urlsplit(settings.GESTION_URL)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+    taken = re.fullmatch(TAKEN["url"], settings.GESTION_URL)  # by the servers that fetch their keys there
+    odd = parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query
+    if odd or not taken:
         yield Error(
             f"GESTION_URL is not the address of a panel: {settings.GESTION_URL}",
             hint="Set GESTION_URL to the full URL that people type, such as https://gestion.example.org/",
@@ -134,15 +140,32 @@ def check_data_dir(**_kwargs: Any) -> list[CheckMessage]:
                 id="gestion.E012",
             )
         ]
-    if settings.EMBEDDED and folder.stat().st_mode & 0o077:
-        return [
+    found: list[CheckMessage] = []
+    if data_folder.is_shared(folder):
+        found.append(
             Warning(
-                f"Other users of this machine may look into DATA_DIR, {folder}, which holds secrets.",
-                hint=f"Run: chmod 700 {folder}",
+                f"DATA_DIR, {folder}, is a folder that others use, too, so it stays open to them.",
+                hint="Set DATA_DIR to a folder for the panel alone, and move the panel's files there.",
+                id="gestion.W021",
+            )
+        )
+    elif open_to_others := data_folder.too_open(folder, settings.OWN_SECRETS):
+        names = ", ".join(str(path) for path in open_to_others[:3])
+        found.append(
+            Warning(
+                f"Other users of this machine may look into DATA_DIR, which holds secrets: {names}",
+                hint=f"They belong to another user. As root run: chown -R {_user()} {folder} && chmod -R go= {folder}",
                 id="gestion.W013",
             )
-        ]
-    return []
+        )
+    return found
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user may have no name
+        return str(os.geteuid())
 
 
 @register(Tags.security)

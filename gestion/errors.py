@@ -46,6 +46,18 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return HttpResponse(render_to_string("gestion/error.html", context), status=500)
 
 
+def too_much_work(request: HttpRequest) -> HttpResponse:
+    """503 for a request whose work took the database too long; asks it for nothing more."""
+    words = _(
+        "The database needed too long for this and was stopped; nothing was half saved. Ask for less, or later."
+    )
+    headers = {"Retry-After": "30"}
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=503, headers=headers)
+    context = {"title": _("Too much work"), "words": words, "code": 503, "layout": "bare.html"}
+    return HttpResponse(render_to_string("gestion/error.html", context), status=503, headers=headers)
+
+
 def _words_of(exception: Exception) -> str:
     words = str(exception.args[0]) if exception.args else ""
     return words if len(words) < 500 else ""

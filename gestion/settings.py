@@ -14,6 +14,8 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from gestion import data_folder
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 env = environ.Env()
@@ -23,6 +25,11 @@ for _env_file in env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")).spl
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
 DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+OWN_SECRETS = ["SECRET_KEY", "GESTION_ENCRYPTION_KEYS", "VM_PASS_SECRET", "SAMBA_SECRET_KEY"]
+try:
+    data_folder.close(DATA_DIR, OWN_SECRETS)
+except data_folder.ForeignFolderError as error:
+    raise ImproperlyConfigured(str(error)) from None
 EMBEDDED = not env.str("DATABASE_URL", default="")
 DEMO = env.bool("DEMO", default=False)
 DEBUG = env.bool("DEBUG", default=False)
@@ -109,11 +116,15 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "jobs.live.BeganMiddleware",
+    "pages.limits.RequestLimitsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "gestion.time_limit.DatabaseTimeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "pages.hidden.ShowHiddenMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.ApiTokenMiddleware",
@@ -164,6 +175,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
+    data_folder.close_database(Path(DATABASES["default"]["NAME"]))
     # A file, because tests share the database with other processes, as the panel does.
     DATABASES["default"]["TEST"] = {"NAME": str(DATA_DIR / "test.sqlite3")}
 else:
@@ -179,6 +191,8 @@ else:
         "tcp_user_timeout": 30000,
         **DATABASES["default"].get("OPTIONS", {}),
     }
+# How long the database may work for one request; workers and commands take the time that they need. 0: no limit.
+REQUEST_DATABASE_SECONDS = env.float("REQUEST_DATABASE_SECONDS", default=15.0)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "accounts.User"
@@ -225,7 +239,11 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
-Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # WhiteNoise warns at every start where there is none
+if not Path(STATIC_ROOT).is_dir():  # WhiteNoise warns at every start where there is none
+    Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+    Path(STATIC_ROOT).chmod(0o755)
+# Static files are for everybody; a web server reads them as another user.
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [
     BASE_DIR / "static",
     ("tabler/css", BASE_DIR / "node_modules/@tabler/core/dist/css"),
@@ -310,6 +328,8 @@ SETUP_FABRIC_ARGUMENTS = env.dict("SETUP_FABRIC_ARGUMENTS", default={})
 
 # Repositories that git hosts may have pulled ⚓: key=/folder,key=/folder.
 GIT_REPOS = env.dict("GIT_REPOS", default={})
+# Keys of GIT_REPOS of which a pull takes only what an active admin has signed.
+GIT_REQUIRE_SIGNED = env.list("GIT_REQUIRE_SIGNED", default=[])
 # Certificates that hostnames get by themselves. The default is Let's Encrypt, whose terms one agrees to by using it.
 ACME_DIRECTORY = env.str("ACME_DIRECTORY", default="https://acme-v02.api.letsencrypt.org/directory")
 ACME_EMAIL = env.str("ACME_EMAIL", default="")
@@ -320,6 +340,9 @@ BACKUP_SCHEDULE = env.bool("BACKUP_SCHEDULE", default=True)
 BACKUP_STALL_SECONDS = env.int("BACKUP_STALL_SECONDS", default=1800)
 BACKUP_LONGEST_HOURS = env.int("BACKUP_LONGEST_HOURS", default=48)
 BACKUP_VERIFY_BYTES = env.int("BACKUP_VERIFY_BYTES", default=20 * 1024**3)
+
+# Networks of our own that web hooks may lead to, in CIDR; without it, only public addresses.
+WEBHOOK_NETWORKS = env.list("WEBHOOK_NETWORKS", default=[])
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"
@@ -333,9 +356,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"paths": {"()": "gestion.logs.PathFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["paths"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
+        # In the place of Django's own handlers, which know nothing of our filter.
+        "django": {"handlers": []},
+        "django.server": {"handlers": [], "propagate": True},
+        # With DEBUG it logs each statement with its values: sessions, hashes, addresses.
+        "django.db.backends": {"level": "INFO"},
         # Both log what was sent, passwords too.
         "proxmoxer": {"level": "WARNING"},
         "urllib3": {"level": "WARNING"},

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts.permissions import user_of
 from gestion.health import all_health
 from pages.answers import show_page, wants_json
+from pages.limits import search_words
 from pages.lists import typed
 from pages.registry import Hit, Notice, Step, sections
 
@@ -55,7 +56,7 @@ def first_steps(request: HttpRequest) -> list[Step]:
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Everything that the words find, by kind."""
-    words = " ".join(typed(request, "q").split())[:200]
+    words = " ".join(search_words(typed(request, "q")))
     hits: list[Hit] = []
     if len(words) >= SHORTEST_SEARCH:
         hits = [hit for part in sections() if part.search for hit in part.search(request, words)]

@@ -5,6 +5,9 @@ front goes to another instance, then finishes what it has begun, and only then e
 """
 
 import asyncio
+import ctypes
+import socket
+import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -17,26 +20,33 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
+from gestion.data_folder import keep_private
 from jobs.service_manager import tell, watchdog_seconds
 
 LONGEST_WAIT = 20.0  # seconds that requests get to end
-UNDER_WAY = 1.0  # seconds in which a request that is on its way in arrives whole, also on a busy machine
+ON_ITS_WAY = 5.0  # seconds that one gets to arrive; browsers also connect without asking for anything
+ATTACH_FILTER = 26  # SO_ATTACH_FILTER of socket(7), which Python's module does not name
 WAITING = 1000  # more than a door's queue holds: listen(2)'s backlog is 50
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Send], Awaitable[None]]
 
 
 class Counted:
-    """An ASGI application that knows how many answers it still owes; live streams, which never end, aside."""
+    """An ASGI application that knows how many answers it still owes; live streams, which never end, aside.
+
+    `silent`: who is connected and has not asked for anything yet, as pairs of address and port.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.open = 0
+        self.silent: set[tuple[Any, Any]] = set()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
         """Pass the request on."""
         counted = scope["type"] == "http"
         self.open += counted
+        self.silent.discard(tuple(scope.get("client") or ()))
 
         async def watch(message: Any) -> None:
             nonlocal counted
@@ -69,10 +79,30 @@ class DrainingServer(Server):
     def listen_success(self, port: Any) -> None:
         """The door is open: from now on requests are served."""
         super().listen_success(port)
+        if not self.doors:  # all of them share the factory
+            port.factory.buildProtocol = self._noting_who_comes(port.factory.buildProtocol)
         self.doors.append(port)
         tell("READY=1")
         if seconds := watchdog_seconds():
             LoopingCall(tell, "WATCHDOG=1").start(seconds)
+
+    def _noting_who_comes(self, build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        silent = self.counted.silent
+
+        def note(address: Any) -> Any:
+            protocol = build(address)
+            peer = (getattr(address, "host", None), getattr(address, "port", None))
+            silent.add(peer)
+            lost = protocol.connectionLost
+
+            def forget(reason: Any) -> None:
+                silent.discard(peer)
+                lost(reason)
+
+            protocol.connectionLost = forget
+            return protocol
+
+        return note
 
     def kill_all_applications(self) -> defer.Deferred[Any]:
         """Called once when told to end; the reactor waits for what this returns."""
@@ -81,18 +111,35 @@ class DrainingServer(Server):
 
     async def _end(self) -> None:
         for door in self.doors:
+            _turn_away(door.socket)
+        for door in self.doors:
             door.numberAccepts = WAITING  # else Twisted lets in only about as many as came the last time
             door.doRead()  # who stands before the door already is let in
             door.stopReading()
-            door.connectionLost(Failure(ConnectionDone()))  # at once: who came meanwhile would be lost
-        await asyncio.sleep(UNDER_WAY)
-        until = time.monotonic() + LONGEST_WAIT
-        while self.counted.open and time.monotonic() < until:  # noqa: ASYNC110 - an event for each request costs more
+            door.connectionLost(Failure(ConnectionDone()))
+        began = time.monotonic()
+        while self._awaits_somebody(time.monotonic() - began):  # noqa: ASYNC110 - an event for each costs more
             await asyncio.sleep(0.05)
         running = [details.get("application_instance") for details in self.connections.values()]
         for task in filter(None, running):
             task.cancel()
         await asyncio.sleep(0.1)  # for the last bytes to leave
+
+    def _awaits_somebody(self, waited: float) -> bool:
+        """Whether an answer is owed, or a request is on its way in: on a busy machine that may take seconds."""
+        on_its_way = self.counted.silent and waited < ON_ITS_WAY
+        return bool(on_its_way or (self.counted.open and waited < LONGEST_WAIT))
+
+
+def _turn_away(door: socket.socket) -> None:
+    """Let the kernel take no new connection at this door, and keep those that stand before it.
+
+    Who is there when a door is closed loses the request; and on a busy machine much time passes between letting the
+    last one in and closing. A filter that drops all packets (bpf(2), BPF_RET 0) has newcomers knock again a second
+    later, when the door is closed: the proxy then goes elsewhere. Connections that exist do not have it.
+    """
+    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
+    door.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
 
 
 class Web(CommandLineInterface):
@@ -103,6 +150,7 @@ class Web(CommandLineInterface):
 
 def main() -> None:
     """Serve the panel."""
+    keep_private()
     options = ["--no-server-name", "--verbosity", "1", "--access-log", "/dev/null"]
     Web().run([*options, *sys.argv[1:], "gestion.asgi:application"])
 

@@ -12,7 +12,7 @@ class GithooksConfig(AppConfig):
 
     def ready(self) -> None:
         """Put itself into the navigation, and old rows out of the database."""
-        from githooks import services
+        from githooks import checks, services  # noqa: F401  # checks register themselves
         from jobs import schedule
         from pages.registry import NavItem, Section, register
 

@@ -6,13 +6,14 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from githooks.models import Repository
+from pages.forms import CleanText
 
 # git-check-ref-format(1), without what a shell or a person would stumble over.
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]{0,199}", re.ASCII)
 _NEVER = ("..", "//", "@{", "/.", ".lock/")
 
 
-class BranchForm(forms.ModelForm):
+class BranchForm(CleanText, forms.ModelForm):
     """Which branch counts."""
 
     class Meta:

@@ -1,25 +1,19 @@
-"""Pulling: fast-forward only, of the expected branch, by git itself."""
+"""Pulling: fast-forward only, of the expected branch, to a commit that is proved first where that is demanded."""
 
 import fcntl
 import os
-import subprocess
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from githooks.git import SECONDS, PullFailed, run_git
 from githooks.models import Pull, Repository
+from githooks.signers import must_be_signed, signer_of
 from jobs.run import Run
-
-SECONDS = 120.0  # for each git command
-# Nothing of the repository runs here, nobody is asked anything, and file names come as they are.
-OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false")
-
-
-class PullFailed(Exception):  # noqa: N818  # its text is a sentence for the job's page
-    """The repository is as it was."""
 
 
 def folder_of(repository: Repository) -> Path | None:
@@ -51,17 +45,32 @@ def _pull(run: Run, row: Repository, folder: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One pull of a folder at a time, over all workers of this machine. Raises PullFailed for no folder."""
+def alone(folder: Path, patience: float = 3 * SECONDS) -> Iterator[None]:
+    """One pull of a folder at a time, over all workers of this machine.
+
+    Raises PullFailed for no folder, and when somebody else has it for more than `patience` seconds: whoever may read
+    a folder can hold its lock for ever.
+    """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise PullFailed(_("%(folder)s: %(words)s") % {"folder": folder, "words": error.strerror}) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        _lock(handle, folder, patience)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, folder: Path, patience: float) -> None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise PullFailed(_("Another program keeps %s locked (see lslocks).") % folder) from None
+            time.sleep(0.1)
 
 
 def _forward(run: Run, row: Repository, folder: Path) -> str:
@@ -74,37 +83,29 @@ def _forward(run: Run, row: Repository, folder: Path) -> str:
         )
     with run.step(_("Fetch")):
         _git(run, folder, "fetch", "--no-tags", "--no-recurse-submodules", "origin", f"refs/heads/{wanted}")
+        # By its hash from here on: what is proved is what is merged.
+        fetched = _git(run, folder, "rev-parse", "--verify", "FETCH_HEAD^{commit}")
+    if must_be_signed(row) and fetched != _git(run, folder, "rev-parse", "--verify", "HEAD"):
+        with run.step(_("Check the signature")):
+            told = {"commit": fetched[:12], "person": signer_of(folder, fetched)}
+            run.log(_("%(commit)s is signed by %(person)s.") % told)
     with run.step(_("Fast-forward")):
-        _git(run, folder, "merge", "--ff-only", "--no-stat", "FETCH_HEAD")
+        _git(run, folder, "merge", "--ff-only", "--no-stat", "--no-verify-signatures", fetched)
     return _git(run, folder, "rev-parse", "--verify", "HEAD")
 
 
 def checked_out(folder: Path) -> str:
     """The branch that is checked out; empty where there is none, or no repository."""
-    done = _run(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    done = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
     return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
 
 
 def _git(run: Run, folder: Path, *words: str) -> str:
     run.check_stop()
-    done = _run(folder, *words)
+    done = run_git(folder, *words)
     if done.stderr:
         run.output("err", done.stderr)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise PullFailed(_("git said: %s") % (said[-1] if said else done.returncode))
+        raise PullFailed(_("git said: %s") % (said[-1][:500] if said else done.returncode))
     return done.stdout.decode(errors="replace").strip()
-
-
-def _run(folder: Path, *words: str) -> subprocess.CompletedProcess[bytes]:
-    argv: Sequence[str] = ("git", *OPTIONS, "-C", str(folder), *words)
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "SSH_AUTH_SOCK") if name in os.environ}
-    env = {**kept, "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    try:
-        return subprocess.run(
-            argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PullFailed(_("git did not end within %d seconds.") % SECONDS) from error
-    except OSError as error:
-        raise PullFailed(_("git cannot be run: %s") % error) from error

@@ -1,6 +1,7 @@
 """The work that jobs run for this room."""
 
-from githooks.pulling import PullFailed, pull
+from githooks.git import PullFailed
+from githooks.pulling import pull
 from githooks.services import WORK
 from jobs.works import expect, register
 

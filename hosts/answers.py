@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hosts import wire
+from hosts.bounds import WORDS
 from hosts.errors import (
     ActivationFailed,
     Busy,
@@ -50,10 +51,10 @@ def ask_end(host: Host, data: bytes, seconds: float) -> Answer:
     """Start the script on the host with data that makes or decides an apply, and give how that ended."""
     result = host.run(wire.ARGV, stdin=data, timeout=seconds, survive=True)
     first, _, words = result.out.partition(b"\n")
-    match = re.fullmatch(rb"gestion ([a-z0-9-]+) ([a-z]+) ([a-z]+) ([0-9]+)", first)
+    match = re.fullmatch(rb"gestion ([a-z0-9-]+) ([a-z]+) ([a-z]+) ([0-9]{1,9})", first)
     if match is None:
         raise _no_answer(host, result.code, result.out, result.err)
-    said = words.decode(errors="replace").strip()
+    said = words.decode(errors="replace").strip()[-WORDS:]
     return Answer(match[2].decode(), match[3].decode(), int(match[4]), said)
 
 

@@ -2,12 +2,15 @@
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from hosts import wire
+from hosts.bounds import CONTENT_BYTES, DIFFER_LINES
 from hosts.state import Absent, File, Item, Link, State
 
+_FILE = re.compile(r"f \S+ \S+ \S+ [0-9]{1,18} \S*", re.ASCII)  # mode, owner, group, size, SHA-256
 DIFF_LINES = 400  # of one file; a page must stay readable
 DIFF_CHARACTERS = 40_000
 
@@ -92,9 +95,16 @@ def read_seen(reader: wire.Reader) -> Seen:
         return link(reader.text())
     if line in {"a", "d", "o"}:
         return Seen(line, line)
-    if line.startswith("f ") and len(line.split(" ")) == 6:
+    if _FILE.fullmatch(line):
         return Seen("f", line)
     raise wire.Garbled(line[:200])
+
+
+def read_content(reader: wire.Reader, seen: Seen) -> bytes:
+    """Read a file's bytes, which the host's script sends of short files only."""
+    if seen.size > CONTENT_BYTES:
+        raise wire.Garbled(f"{seen.size} bytes")
+    return reader.take(seen.size)
 
 
 def seen_text(seen: Seen) -> bytes:
@@ -108,7 +118,7 @@ def read_manifest(data: bytes) -> dict[str, Owned]:
     if data:
         reader = wire.Reader(data)
         reader.line()
-        for _ in range(reader.number()):
+        for _ in range(reader.count()):
             path = reader.path()
             entry, _, flag = reader.line().rpartition(" ")
             owned[path] = Owned(entry, flag == "secret")
@@ -185,6 +195,8 @@ def _diff(path: str, old: tuple[Seen, bytes | None], new: tuple[Seen, bytes | No
             for sign, side in (("-", old), ("+", new))
             if side[0].type != "a"
         )
+    if any((data or b"").count(b"\n") > DIFFER_LINES for _seen, data in (old, new)):
+        return head + " (too many lines to compare here)\n"
     body = list(difflib.unified_diff(_lines(old), _lines(new), lineterm="", n=3))[2:]
     if len(body) > DIFF_LINES:
         body = [*body[:DIFF_LINES], f"… {len(body) - DIFF_LINES} more lines"]

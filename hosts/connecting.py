@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import StringIO
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import fabric
 import paramiko
+from paramiko.packet import Packetizer
 
+from hosts import bounds
 from hosts.address import Address
+from hosts.bounds import Allowance
 from hosts.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 
 if TYPE_CHECKING:
@@ -21,27 +24,42 @@ if TYPE_CHECKING:
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what fails reaches us as an exception
 
 KEEPALIVE_SECONDS = 10
+LOGIN_STEPS = 4  # that may each take the time that is allowed to connect: key exchange, and ways to log in
 DEAD_SECONDS = 25  # unanswered for this long, a connection counts as lost
 _NOT_FROM_FILES = {"load_ssh_configs": False}  # what ~/.ssh or fabric.yml say is not ours to follow
 
 
-class PromptSocket(socket.socket):
+class PromptSocket(bounds.CountingSocket):
     """A TCP socket that acknowledges at once, which saves 40 ms of each login.
 
     sshd leaves Nagle's algorithm on until the session begins: its next packet waits for our acknowledgement, which
     the kernel delays. TCP_QUICKACK sends it, but has to be asked for again and again (tcp(7)).
     """
 
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
+    def recv(self, *words: int) -> bytes:
         """See socket.recv."""
         self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-        return super().recv(size, flags)
+        return super().recv(*words)
 
     def close(self) -> None:
         """Close it, and wake the thread that waits for something to read."""
         with suppress(OSError):  # the peer was faster
             self.shutdown(socket.SHUT_RDWR)
         super().close()
+
+
+Way = PromptSocket | bounds.CountingChannel
+
+
+class BoundedPackets(Packetizer):
+    """SSH packets of bounded length; paramiko would wait for the 4 GiB that a header may promise."""
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        """See Packetizer.read_all. Raises SSHException."""
+        if n > bounds.PACKET_BYTES:
+            raise paramiko.SSHException("it sent a packet that is too long")
+        data: bytes = super().read_all(n, check_rekey)
+        return data
 
 
 class FastTransport(paramiko.Transport):
@@ -65,13 +83,19 @@ class FastTransport(paramiko.Transport):
         "aes256-ctr",
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "packetizer_class": BoundedPackets})
 
-def open_connection(
-    target: "Target", name: str, through: paramiko.Channel | None = None
-) -> fabric.Connection:
-    """Connect and log in. Raises Unreachable, HostKeyUnknown, HostKeyChanged or LoginRefused."""
+
+def open_connection(target: "Target", name: str, through: Way | None = None) -> fabric.Connection:
+    """Connect and log in. Raises Unreachable, HostKeyUnknown, HostKeyChanged or LoginRefused.
+
+    What may come over it from then on is little: `allowance_of` is renewed by whoever asks for more.
+    """
     address, seconds = target.address, target.connect_timeout
     sock = through or open_socket(address, name, seconds)
+    allowance = Allowance(bounds.LOGIN_BYTES, LOGIN_STEPS * seconds)
+    sock.allowance = allowance
     connection = fabric.Connection(
         address.host,
         user=address.user,
@@ -93,18 +117,25 @@ def open_connection(
     connection.client.set_missing_host_key_policy(_OnlyPinned(name, target.known_keys))
     _pin(connection.client, address, target.known_keys)
     try:
-        with _errors(name, target.known_keys):
+        with _errors(name, target.known_keys, allowance):
             connection.open()
     except BaseException:
         connection.close()
         sock.close()
         raise
+    allowance.renew(bounds.QUIET_BYTES, None)
     connection.transport.set_keepalive(KEEPALIVE_SECONDS)
     return connection
 
 
-def open_socket(address: Address, name: str, timeout: float) -> socket.socket:
-    """A TCP connection. Raises Unreachable."""
+def allowance_of(connection: fabric.Connection) -> Allowance:
+    """What may come over this open connection."""
+    found: Allowance = connection.transport.sock.allowance
+    return found
+
+
+def open_socket(address: Address, name: str, timeout: float) -> PromptSocket:
+    """A TCP connection, whose allowance is still to be given. Raises Unreachable."""
     try:
         plain = socket.create_connection((address.host, address.port), timeout)
     except (OSError, UnicodeError) as error:
@@ -118,21 +149,26 @@ def open_socket(address: Address, name: str, timeout: float) -> socket.socket:
 
 def open_tunnel(
     transport: paramiko.Transport, name: str, address: Address, timeout: float
-) -> paramiko.Channel:
+) -> bounds.CountingChannel:
     """A TCP connection to `address` made by the server `name` that we are logged in to. Raises Unreachable."""
     try:
-        return transport.open_channel(
+        channel = transport.open_channel(
             "direct-tcpip", (address.host, address.port), ("127.0.0.1", 0), timeout=timeout
         )
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise Unreachable(address.host, f"through {name}: {_words(error, timeout)}") from error
+    channel.set_combine_stderr(True)  # "errors" on a way through would else pile up where nobody reads
+    beneath: Any = transport.sock
+    return bounds.CountingChannel(channel, beneath.allowance)
 
 
-def shown_key(address: Address, sock: paramiko.Channel | None, timeout: float) -> paramiko.PKey:
+def shown_key(address: Address, sock: Way | None, timeout: float) -> paramiko.PKey:
     """The host key that the server shows; the connection ends before any login. Raises Unreachable."""
-    transport = FastTransport(sock or open_socket(address, address.host, timeout))
+    way = sock or open_socket(address, address.host, timeout)
+    way.allowance = allowance = Allowance(bounds.LOGIN_BYTES, LOGIN_STEPS * timeout)
+    transport = FastTransport(way)
     try:
-        with _errors(address.host, ()):
+        with _errors(address.host, (), allowance):
             transport.banner_timeout = timeout
             transport.start_client(timeout=timeout)
             return transport.get_remote_server_key()
@@ -198,7 +234,7 @@ class _OnlyPinned(paramiko.MissingHostKeyPolicy):
 
 
 @contextmanager
-def _errors(name: str, known: tuple[str, ...]) -> Iterator[None]:
+def _errors(name: str, known: tuple[str, ...], allowance: Allowance) -> Iterator[None]:
     try:
         yield
     except paramiko.BadHostKeyException as error:
@@ -210,12 +246,12 @@ def _errors(name: str, known: tuple[str, ...]) -> Iterator[None]:
     except paramiko.AuthenticationException as error:
         raise LoginRefused(name, str(error)) from error
     except (paramiko.SSHException, OSError, EOFError) as error:
-        raise Unreachable(name, _words(error)) from error
+        raise Unreachable(name, _words(allowance.broken or error)) from error
 
 
 def _words(error: BaseException, seconds: float = 0) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer in {seconds:g} seconds" if seconds else "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, bounds.Exceeded):
         return error.strerror.lower()
     return str(error) or type(error).__name__

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
-from hosts.changes import Change, Seen, compare, read_manifest, read_seen, wanted
+from hosts.bounds import WORDS
+from hosts.changes import Change, Seen, compare, read_content, read_manifest, read_seen, wanted
 from hosts.errors import (
     Busy,
     ForeignFile,
@@ -111,13 +112,12 @@ def plan(host: Host, state: State) -> Plan:
         if any(one.state == "broken" for one in recovered):
             raise RollbackFailed(host.name, "\n".join(one.words for one in recovered))
         owned = read_manifest(manifest)
-        paths = [item.path for item in items]
-        paths += [path for path in owned if path not in set(paths)]
+        paths = list(dict.fromkeys([*(item.path for item in items), *owned]))
         lines = wire.Reader(expected)
         seen = {path: read_seen(lines) for path in paths}
-        sent = [paths[int(number) - 1] for number in reader.line().split()]
-        inactive = reader.text().decode(errors="replace").strip()
-        contents = {path: reader.take(seen[path].size) for path in sent}
+        sent = [paths[int(number) - 1] for number in reader.line().split(maxsplit=len(paths))]
+        inactive = _words(reader.text())
+        contents = {path: read_content(reader, seen[path]) for path in sent}
     changes = tuple(compare(state, seen, owned, contents))
     fingerprint = hashlib.sha256(manifest + expected).hexdigest()
     return Plan(
@@ -167,14 +167,14 @@ def recover(host: Host) -> list[Recovered]:
         left, done = reader.text().decode(), _recovered(reader.text())
         found = list(done)
         for line in left.splitlines():
-            run, state = line.split(" ")
-            found.append(Recovered("", run, state))
+            run, state, *words = line.split(" ", 2)
+            found.append(Recovered("", run, state, words=" ".join(words)))
         while not reader.done:
             kind, last, *words = reader.text().decode(errors="replace").split("\n")
             run, state, stage, *_ = [*last.split(" "), "", ""]
             # a full disk may have kept the host from writing how it ended
             if state and run not in {one.run for one in found}:
-                found.append(Recovered(kind, run, state, stage, "\n".join(words).strip()))
+                found.append(Recovered(kind, run, state, stage, _words("\n".join(words))))
     return found
 
 
@@ -188,8 +188,13 @@ def _recovered(data: bytes) -> tuple[Recovered, ...]:
     reader, found = wire.Reader(data), []
     while not reader.done:
         kind, run, state, stage = reader.line().split(" ")
-        found.append(Recovered(kind, run, state, stage, reader.text().decode(errors="replace"), now=True))
+        found.append(Recovered(kind, run, state, stage, _words(reader.text()), now=True))
     return tuple(found)
+
+
+def _words(said: bytes | str) -> str:
+    text = said if isinstance(said, str) else said.decode(errors="replace")
+    return text.strip()[-WORDS:]
 
 
 def _said(plan: Plan, kept: str | None) -> str:

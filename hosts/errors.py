@@ -3,6 +3,8 @@
 
 from collections.abc import Sequence
 
+from hosts.bounds import WORDS
+
 
 def gettext_noop(text: str) -> str:
     """Mark a sentence for translation; the page translates it as `_(error.sentence) % error.values`."""
@@ -21,7 +23,7 @@ class HostError(Exception):
     def __init__(self, host: str = "", words: str = "", **values: object) -> None:
         super().__init__(host, words)
         self.host = host
-        self.words = words.strip()
+        self.words = words.strip()[-WORDS:]
         self.values: dict[str, object] = {"host": host or "host", "words": self.words, **values}
 
     def __str__(self) -> str:
@@ -105,6 +107,15 @@ class Interrupted(HostError):
     sentence = gettext_noop(
         "The connection to %(host)s was lost in the middle (%(words)s). The host finishes or undoes by itself; "
         "the next look at it says which."
+    )
+
+
+class AnswerTooLong(Interrupted):
+    """The host sent more than any answer has, and was cut off; whether the work was done is not known."""
+
+    sentence = gettext_noop(
+        "%(host)s sent far more than was asked for (%(words)s), and the connection was cut. "
+        "Look at what answers there before you trust it."
     )
 
 

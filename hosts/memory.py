@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hosts import wire
-from hosts.errors import Interrupted, TimedOut
+from hosts.bounds import ANSWER_BYTES
+from hosts.errors import AnswerTooLong, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
 
 # The engine starts a State's commands through `timeout`; here that is this program. It notes the argv and gives the
@@ -105,6 +106,8 @@ class MemoryHost:
         else:
             command = ["timeout", "-k", "5", f"{timeout:g}", *argv]
         result = self._run(command, stdin, self.cut_after or timeout)
+        if len(result.stdout) + len(result.stderr) > ANSWER_BYTES and on_output is None:
+            raise AnswerTooLong(self.name, argv[0])
         answered = Result(result.returncode, result.stdout, result.stderr, tuple(argv), self.name)
         if on_output is not None:
             for stream, data in (("out", answered.out), ("err", answered.err)):

@@ -6,8 +6,11 @@ import ssl
 import time
 import urllib.parse
 
+from hosts.bounds import MIB, Allowance, CountingSocket, CountingTls, tls_context
 from hosts.state import HttpProbe, Probe, TcpProbe
 
+BODY_BYTES = MIB  # of a page are looked at
+PAGE_BYTES = 2 * BODY_BYTES  # taken of one answer, with all that is around it
 PAUSE = 0.25  # seconds between two tries
 
 
@@ -58,21 +61,29 @@ def _get(probe: HttpProbe, seconds: float) -> tuple[int, bytes]:
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("not an http(s) URL")
     port = url.port or (443 if url.scheme == "https" else 80)
-    raw = socket.create_connection((probe.connect_to or url.hostname, port), timeout=seconds)
+    allowance = Allowance(PAGE_BYTES, seconds)
+    plain = socket.create_connection((probe.connect_to or url.hostname, port), timeout=seconds)
+    raw = CountingSocket.of(plain, allowance)
     connection = http.client.HTTPConnection(url.hostname, port, timeout=seconds)
     with raw:
-        connection.sock = _tls(raw, url.hostname, verify=probe.verify) if url.scheme == "https" else raw
+        if url.scheme == "https":
+            connection.sock = tls = _tls(raw, url.hostname, verify=probe.verify)
+            tls.allowance = allowance
+        else:
+            connection.sock = raw
         path = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
         connection.request("GET", path, headers={"User-Agent": "gestion", "Connection": "close"})
         answer = connection.getresponse()
-        body = answer.read(1_000_000)
+        body = answer.read(BODY_BYTES)
         connection.close()
         return answer.status, body
 
 
-def _tls(raw: socket.socket, name: str, *, verify: bool) -> ssl.SSLSocket:
-    context = ssl.create_default_context()
+def _tls(raw: socket.socket, name: str, *, verify: bool) -> CountingTls:
+    context = tls_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(raw, server_hostname=name)
+    made = context.wrap_socket(raw, server_hostname=name)
+    assert isinstance(made, CountingTls)  # noqa: S101  # tls_context says so
+    return made

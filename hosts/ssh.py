@@ -1,7 +1,6 @@
 """A host by SSH: Fabric connects (paramiko beneath), with pinned host keys and a timeout on everything."""
 
 import secrets
-import select
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -11,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import paramiko
 
-from hosts import connecting, meter
+from hosts import bounds, connecting, meter
 from hosts.address import Address
-from hosts.errors import CommandFailed, Interrupted, TimedOut
+from hosts.bounds import Allowance, CountingChannel
+from hosts.conversation import END_SECONDS, Conversation
+from hosts.errors import AnswerTooLong, CommandFailed, HostError, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
 
 if TYPE_CHECKING:
     from fabric import Connection
 
-SLICE = 32768  # bytes to read or write at once, what one SSH packet carries
-PULSE = 0.5  # seconds between looks at a silent connection's health
-LINGER_SECONDS = 1.0  # for the last words of a command that has ended but left a process with its output open
-END_SECONDS = 5.0  # after this, what was told to end is killed
+ENDING_SECONDS = 30.0  # that a busy host gets to end what was begun on it, once it has taken our word
+
 # A marked command's `timeout` passes the signal on to all that it started, and kills it if that does not help
 _END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
   read -r name <"/proc/$pid/comm" && [ "$name" = timeout ] && kill "$pid"
@@ -81,14 +80,16 @@ class SSHHost:
     ) -> Result:
         until = time.monotonic() + timeout
         channel = self._channel()
-        conversation = _Conversation(channel, stdin, on_output)
+        allowance = self._allow(bounds.QUIET_BYTES, timeout + END_SECONDS)
+        conversation = Conversation(channel, stdin, on_output, allowance)
         mark = "" if survive else secrets.token_hex(8)
         try:
-            with self._interrupted_if_lost():
+            with self._interrupted_if_lost(timeout):
                 # bytes, because a path need not be UTF-8
                 line = command_line(argv, None if survive else timeout, mark)
                 channel.exec_command(line.encode(errors="surrogateescape"))
                 conversation.hold(until)
+                code = self._code(channel)
         except TimeoutError:
             self._end(channel, mark)
             words = conversation.err.decode(errors="replace")[-500:] or f"{argv[0]} was still running"
@@ -98,14 +99,19 @@ class SSHHost:
             raise
         finally:
             channel.close()
-        code = self._code(channel)
+        self._allow(bounds.QUIET_BYTES, None)
         return Result(code, bytes(conversation.out), bytes(conversation.err), tuple(argv), self.name)
 
     def _code(self, channel: paramiko.Channel) -> int:
         if not channel.status_event.is_set() or channel.exit_status < 0:
-            self.close()
-            raise Interrupted(self.name, "the connection was closed before the command's end")
+            raise EOFError("the connection was closed before the command's end")
         return int(channel.exit_status)
+
+    def _allow(self, size: int, seconds: float | None) -> Allowance:
+        """Let so much come over the connection from now on."""
+        allowance = connecting.allowance_of(self._connection) if self._connection else Allowance()
+        allowance.renew(size, seconds)
+        return allowance
 
     def _end(self, channel: paramiko.Channel, mark: str) -> None:
         """End what was started with this mark. By a command, because sshd does not pass signals on to root's."""
@@ -113,12 +119,15 @@ class SSHHost:
         connection = self._connection
         if not mark or connection is None or not connection.is_connected:
             return
+        self._allow(bounds.QUIET_BYTES, 2 * END_SECONDS)
         try:
             ending = connection.transport.open_session(timeout=END_SECONDS)
-            ending.settimeout(END_SECONDS)
             ending.exec_command(_END.format(mark=mark))
+            self._allow(bounds.QUIET_BYTES, ENDING_SECONDS + END_SECONDS)
+            ending.settimeout(ENDING_SECONDS)
             ending.recv(1)  # until its end
             ending.close()
+            self._allow(bounds.QUIET_BYTES, None)
         except (paramiko.SSHException, OSError, EOFError):
             self.close()  # the host's own time-out remains
 
@@ -158,10 +167,21 @@ class SSHHost:
         ready, self._ready = self._ready, None
         if ready is not None and not ready.closed:
             return ready
+        warm = self._connection
         connection = self._connect()
-        with self._interrupted_if_lost():
-            opened: paramiko.Channel = connection.transport.open_session(timeout=self.target.connect_timeout)
-            return opened
+        with self._interrupted_if_lost(self.target.connect_timeout):
+            try:
+                return self._open(connection)
+            except (paramiko.SSHException, OSError, EOFError):
+                if warm is None or connection is not warm or warm.is_connected:
+                    raise
+            return self._open(self._connect())  # it had died unseen, and nothing was begun on it
+
+    def _open(self, connection: "Connection") -> paramiko.Channel:
+        seconds = self.target.connect_timeout
+        self._allow(bounds.QUIET_BYTES, seconds + END_SECONDS)
+        opened: paramiko.Channel = connection.transport.open_session(timeout=seconds)
+        return opened
 
     def _connect(self) -> "Connection":
         if self._connection is not None and self._connection.is_connected:
@@ -172,89 +192,29 @@ class SSHHost:
         self._connection = connecting.open_connection(self.target, self.name, self._way_through())
         return self._connection
 
-    def _way_through(self) -> paramiko.Channel | None:
+    def _way_through(self) -> CountingChannel | None:
         if self._gateway is None:
             return None
         return tunnel(self._gateway, self.target.address, self.target.connect_timeout)
 
     @contextmanager
-    def _interrupted_if_lost(self) -> Iterator[None]:
+    def _interrupted_if_lost(self, seconds: float) -> Iterator[None]:
         try:
             yield
         except TimeoutError:
             raise
         except (paramiko.SSHException, OSError, EOFError) as error:
-            self.close()
-            raise Interrupted(self.name, str(error) or type(error).__name__) from error
+            raise self._lost(error, seconds) from error
 
-
-class _Conversation:
-    """What goes to a command and what comes from it, both at once, so that neither waits for the other."""
-
-    def __init__(self, channel: paramiko.Channel, stdin: bytes, on_output: OnOutput | None) -> None:
-        self.channel = channel
-        self.left = memoryview(stdin)
-        self.on_output = on_output
-        self.out = bytearray()
-        self.err = bytearray()
-        self.told_end = False
-        self.ended: float | None = None
-
-    def hold(self, until: float) -> None:
-        """Go on until the command has ended. Raises TimeoutError, or what a lost connection raises."""
-        poll = select.poll()  # select cannot watch the high file numbers of a busy process
-        poll.register(self.channel.fileno(), select.POLLIN)
-        while True:
-            moved = self._write() | self._read()
-            if moved:
-                continue
-            if self._over():
-                return
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError
-            pause = min(left, PULSE if self.told_end else 0.01)
-            poll.poll(pause * 1000)
-
-    def _over(self) -> bool:
-        channel = self.channel
-        if channel.closed or not _active(channel):
-            # What came together with the end is read first.
-            return not (channel.recv_ready() or channel.recv_stderr_ready())
-        if not channel.exit_status_ready():
-            return False
-        if self.ended is None:
-            self.ended = time.monotonic()
-        return bool(channel.eof_received) or time.monotonic() - self.ended > LINGER_SECONDS
-
-    def _write(self) -> bool:
-        if self.told_end or self.channel.closed:
-            return False
-        if len(self.left) and self.channel.send_ready():
-            try:
-                sent = self.channel.send(self.left[:SLICE].tobytes())
-            except OSError:  # the command closed its input: as with a pipe, what it says itself counts
-                sent = len(self.left)
-            self.left = self.left[sent:]
-            return True
-        if not len(self.left):
-            self.told_end = True
-            self.channel.shutdown_write()
-        return False
-
-    def _read(self) -> bool:
-        moved = False
-        if self.channel.recv_ready():
-            moved = self._take("out", self.out, self.channel.recv(SLICE))
-        if self.channel.recv_stderr_ready():
-            moved = self._take("err", self.err, self.channel.recv_stderr(SLICE)) or moved
-        return moved
-
-    def _take(self, stream: str, into: bytearray, data: bytes) -> bool:
-        into += data
-        if data and self.on_output is not None:
-            self.on_output(stream, data)
-        return bool(data)
+    def _lost(self, error: Exception, seconds: float) -> HostError:
+        """Close the connection, and say how it was lost."""
+        broken = connecting.allowance_of(self._connection).broken if self._connection else None
+        self.close()
+        if isinstance(broken or error, bounds.TooMuch):
+            return AnswerTooLong(self.name, str(broken or error))
+        if isinstance(broken, bounds.TooSlow):
+            return TimedOut(self.name, "it took nothing, or gave nothing that can be read", seconds=seconds)
+        return Interrupted(self.name, str(error) or type(error).__name__)
 
 
 def command_line(argv: Sequence[str], timeout: float | None, mark: str = "") -> str:
@@ -269,11 +229,7 @@ def command_line(argv: Sequence[str], timeout: float | None, mark: str = "") -> 
     return f"env LC_ALL=C{marked} timeout -k {END_SECONDS:g} {timeout:g} {words}; exit $?"
 
 
-def _active(channel: paramiko.Channel) -> bool:
-    return channel.transport is not None and channel.transport.is_active()
-
-
-def tunnel(gateway: SSHHost, address: Address, timeout: float) -> paramiko.Channel:
+def tunnel(gateway: SSHHost, address: Address, timeout: float) -> CountingChannel:
     """A way to `address` through a gateway. Raises Unreachable, or what connecting to the gateway raises."""
     transport = gateway._connect().transport
     return connecting.open_tunnel(transport, gateway.name, address, timeout)

@@ -127,6 +127,8 @@ class State:
     activation had begun and anything fails, the old files come back, and `put_back` (None: `activate` again), the
     in-place checks and the `always` proofs run on them. `can_cut_off`: the host undoes by itself after `undo_seconds`
     unless the panel confirms over a new connection; States with probes wait for the panel's word in the same way.
+
+    `left_out` are sentences about what should be here too, and no file can say: the rest is applied, and they are told.
     """
 
     kind: str
@@ -139,6 +141,7 @@ class State:
     undo_seconds: int = 60
     put_back: tuple[Command, ...] | None = None
     looks: tuple[Command, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _KIND.fullmatch(self.kind):

@@ -5,6 +5,10 @@ A string is a line with the number of newlines in it, then its bytes and a newli
 
 from pathlib import Path
 
+from hosts.bounds import ENTRIES
+
+MOST_DIGITS = 18  # of a number: sizes and counts fit into 64 bits
+
 
 def text(value: str | bytes, *, rooted: bool = False) -> bytes:
     """Encode a string; `rooted` marks a path that lies below the host's root folder (which MemoryHost moves)."""
@@ -40,9 +44,16 @@ class Reader:
     def number(self) -> int:
         """Give the next line as a number."""
         line = self.line()
-        if not line.isdecimal():
+        if not (line.isascii() and line.isdecimal() and len(line) <= MOST_DIGITS):
             raise Garbled(line[:200])
         return int(line)
+
+    def count(self) -> int:
+        """Give the next line as the number of things that follow; no host has more than bounds.ENTRIES."""
+        number = self.number()
+        if number > ENTRIES:
+            raise Garbled(f"{number} entries")
+        return number
 
     def text(self) -> bytes:
         """Give the next string."""

@@ -14,12 +14,12 @@ from functools import lru_cache
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import Case, F, Max, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from hosts import meter
-from jobs import hooks, works
+from jobs import hooks, rights, works
 from jobs.masking import Masker
 from jobs.models import ENDED, Job, JobState, JobStep
 from jobs.pulse import pulse, save
@@ -31,6 +31,7 @@ log = logging.getLogger("jobs")
 DATABASE_AWAY = (OperationalError, InterfaceError)
 LONGEST_AWAY = 1800.0  # seconds that an end waits to be written down
 AGAIN_AFTER = 1.0  # seconds between two tries of that
+_HURRIED = When(not_before__gt=F("started_at"), then=F("not_before"))  # by `hurry`, while it ran
 MOST_BEGUN = 4  # times that a work begins anew because the database went away
 
 
@@ -114,6 +115,7 @@ def carry_out(job: Job) -> None:
 def _work(run: Run) -> tuple[JobState, BaseException | None]:
     try:
         work = works.get(run.job.work)
+        rights.check(run.job)
         work.function(run, **run.job.args)
     except Stopped:
         return JobState.STOPPED, None
@@ -138,7 +140,8 @@ def _end(run: Run, outcome: JobState, error: BaseException | None, outside_secon
     elif outcome == JobState.STOPPED and run.interrupted:
         fields = _after_interruption(job)
     elif isinstance(error, Postponed) and outcome == JobState.WAITING:
-        fields["not_before"] = timezone.now() + timedelta(seconds=error.seconds)
+        later = timezone.now() + timedelta(seconds=error.seconds)
+        fields["not_before"] = Case(_HURRIED, default=Value(later))
         outside_seconds += error.seconds
     fields["outside_seconds"] = F("outside_seconds") + outside_seconds
     run.finish()
@@ -150,15 +153,17 @@ def _end(run: Run, outcome: JobState, error: BaseException | None, outside_secon
     if job.ended:
         hooks.ended(job)
     elif isinstance(error, Postponed):
-        _wait_on(job, error.seconds)
+        _wait_on(job)
 
 
-def _wait_on(job: Job, seconds: float) -> None:
+def _wait_on(job: Job) -> None:
     stopped = Job.objects.filter(pk=job.pk, state=JobState.WAITING).exclude(stop_asked_at=None)
     if stopped.update(state=JobState.STOPPED, ended_at=timezone.now(), secrets=""):
         job.refresh_from_db()
         hooks.ended(job)  # Stop came while we ended
-    elif seconds <= LONGEST_COUNTDOWN:
+        return
+    seconds = max((job.not_before - timezone.now()).total_seconds(), 0.0)
+    if seconds <= LONGEST_COUNTDOWN:
         send(job.pk, job.queue, seconds)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from shlex import quote as shell_quote
 from urllib.parse import quote as url_quote
 
+from pages.hidden import shown
+
 MASK = "•••••"
 LONGEST_LINE = 8000  # characters kept of one line
 SHORTEST_PART = 4  # a line of a secret of several lines is masked by itself from this length on
@@ -33,8 +35,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def plain(text: str) -> str:
-    """The text without terminal colours, and with other control characters made visible."""
-    return _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text))
+    """The text without terminal colours, and with other hidden characters made visible."""
+    return shown(_CONTROLS.sub("\ufffd", _ESCAPES.sub("", text)))
 
 
 class Masker:
@@ -81,8 +83,8 @@ class Masker:
         line = plain(line)
         for secret in self._longest_first():  # a pattern of hundreds of them would take long to compile
             line = line.replace(secret, MASK)
-        for pattern, shown in _PATTERNS:
-            line = pattern.sub(shown, line)
+        for pattern, instead in _PATTERNS:
+            line = pattern.sub(instead, line)
         return line
 
 

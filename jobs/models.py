@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
 from accounts.permissions import narrowed
+from jobs.guarding import operated_by
 
 
 class JobState(models.TextChoices):
@@ -24,6 +25,14 @@ class JobState(models.TextChoices):
 
 
 ENDED = (JobState.DONE, JobState.FAILED, JobState.STOPPED, JobState.LOST)
+
+
+class Reach(models.TextChoices):
+    """Whom a job concerns, besides admins."""
+
+    ADMINS = "admins", _("admins")
+    ASKER = "asker", _("who asked for it")
+    SERVERS = "servers", _("who operates all servers that it touches")
 
 
 def seconds_said(seconds: float) -> str:
@@ -42,8 +51,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     """Jobs, as pages ask for them."""
 
     def visible_to(self, user: Any) -> "JobQuerySet":
-        """All for an admin; his own for anyone else; none for the anonymous."""
-        return narrowed(self, user, lambda owner: models.Q(owner_id=owner.pk))
+        """All for an admin; for anyone else those that touch only servers that he operates, and mails and the like
+        that he asked for; none for the anonymous.
+        """
+        return narrowed(self, user, _concerning)
 
     def unacknowledged(self) -> "JobQuerySet":
         """Those that went wrong and that nobody has looked at yet."""
@@ -52,6 +63,13 @@ class JobQuerySet(models.QuerySet["Job"]):
     def of(self, subject: models.Model) -> "JobQuerySet":
         """Those about this row."""
         return self.filter(subject_type=subject._meta.label_lower, subject_id=str(subject.pk))
+
+
+def _concerning(user: Any) -> models.Q:
+    touches = JobTouch.objects.filter(job=models.OuterRef("pk"))
+    others = touches.exclude(server__in=operated_by(user))
+    own = models.Q(reach=Reach.SERVERS) & models.Exists(touches) & ~models.Exists(others)
+    return own | models.Q(reach=Reach.ASKER, owner_id=user.pk)
 
 
 class Job(models.Model):
@@ -66,6 +84,11 @@ class Job(models.Model):
     )
     actor_name = models.CharField(max_length=120)
     address = models.GenericIPAddressField(null=True)
+    reach = models.CharField(max_length=10, choices=Reach, default=Reach.ADMINS)
+    askers = models.JSONField(default=list)  # all who asked for it while it waited, as Actor.asker
+    refused = models.BooleanField(
+        default=False
+    )  # it was not begun: who asked for it may no longer have it done
     subject_type = models.CharField(max_length=60, blank=True)
     subject_id = models.CharField(max_length=40, blank=True)
     state = models.CharField(max_length=10, choices=JobState, default=JobState.WAITING)
@@ -156,6 +179,19 @@ class Job(models.Model):
     def needs_look(self) -> bool:
         """Whether it went wrong and nobody has said that he has seen it."""
         return self.state in (JobState.FAILED, JobState.LOST) and self.acknowledged_at is None
+
+
+class JobTouch(models.Model):
+    """A server that a job touches, by its bare number: one that is gone still counts, and nobody's right is wider."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="touches")
+    server = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "server"], name="a_job_touches_a_server_once")]
+
+    def __str__(self) -> str:
+        return f"{self.job_id}: {self.server}"
 
 
 class JobStep(models.Model):

@@ -19,6 +19,7 @@ from jobs.masking import LineMaker, Masker
 from jobs.models import Job, JobState
 
 MOST_LINES = 50_000  # kept of one run; a work that talks on does not fill the disk
+MOST_CHARACTERS = 10_000_000  # of all of them
 
 
 class Stopped(Exception):  # noqa: N818 - a person's wish, no error
@@ -85,7 +86,7 @@ class Run:
         self._news = News()
         self._steps: list[Step] = []
         self._next_step = first_step
-        self._lines_told = 0
+        self._lines_told = self._lines_kept = self._characters = 0
 
     @contextmanager
     def step(self, name: object) -> Iterator[None]:
@@ -121,6 +122,9 @@ class Run:
     def output(self, stream: str, chunk: bytes) -> None:
         """Write a piece of a command's output as it came; fits `Host.run(on_output=run.output)`."""
         with self._lock:
+            if self._full:  # masking costs time by the length: what is not kept needs none
+                self._lines_told += chunk.count(b"\n")
+                return
             if stream not in self._decoders:
                 self._decoders[stream] = codecs.getincrementaldecoder("utf-8")(errors="replace")
             self._keep(stream, self._maker(stream).feed(self._decoders[stream].decode(chunk)))
@@ -188,8 +192,8 @@ class Run:
         """Nothing more will be written: let go of what waits for its line end."""
         with self._lock:
             self._finish_lines()
-            if self._lines_told > MOST_LINES:
-                text = _("%d more lines were not kept.") % (self._lines_told - MOST_LINES)
+            if self._lines_told > self._lines_kept:
+                text = _("%d more lines were not kept.") % (self._lines_told - self._lines_kept)
                 self._news.lines.append(Line(timezone.now(), "info", text, None))
 
     def _maker(self, stream: str) -> LineMaker:
@@ -201,10 +205,16 @@ class Run:
         for stream, maker in self._makers.items():
             self._keep(stream, maker.finish())
 
+    @property
+    def _full(self) -> bool:
+        return self._lines_told > MOST_LINES or self._characters > MOST_CHARACTERS
+
     def _keep(self, stream: str, lines: list[str]) -> None:
         step = self._steps[-1] if self._steps else None
         now = timezone.now()
         for text in lines:
             self._lines_told += 1
-            if self._lines_told <= MOST_LINES:
+            self._characters += len(text)
+            if not self._full:
+                self._lines_kept += 1
                 self._news.lines.append(Line(now, stream, text, step))

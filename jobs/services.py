@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from accounts.actors import Actor
 from accounts.audit import record
-from jobs import hooks, works
+from jobs import hooks, rights, works
 from jobs.models import ENDED, Job, JobState
 from jobs.works import Retry
 
@@ -41,20 +41,20 @@ def start_job(
     delay: float = 0.0,
     secrets: Iterable[str] = (),
     once: bool = False,
+    askers: list[dict[str, int] | None] | None = None,
 ) -> Job:
     """Add a job to the queue; a worker gets it once the surrounding transaction is committed.
 
     `args` are ids and small JSON values. `delay` is in seconds. `secrets` are masked in all that the job
     logs. With `once`, a job of the same work and args that still waits is returned instead of a new one, and
-    it will not begin before this transaction is committed. Raises UnknownWorkError, and ValueError for a
+    it will not begin before this transaction is committed. `askers`: who may have it done, where that is not just
+    `actor`, because the wish is older than the job. Raises UnknownWorkError, and ValueError for a
     queue that no worker serves or a retry of a work that is not safe to repeat.
     """
     known = works.get(work)
-    if queue not in settings.JOBS_SLOTS:
-        raise ValueError(f"No worker serves the queue {queue}: see JOBS_SLOTS.")
-    if retry and not (known.safe_to_repeat and known.retry_on):
-        raise ValueError(f"{work} must be registered as safe_to_repeat, with retry_on, to be retried.")
+    _check(known, queue, retry)
     now = timezone.now()
+    servers = rights.touched(known, args or {})
     job = Job(
         work=work,
         title=str(title)[:200],
@@ -63,6 +63,8 @@ def start_job(
         owner=actor.user,
         actor_name=actor.name,
         address=actor.address,
+        reach=rights.reach_of(known, servers),
+        askers=askers or [actor.asker],
         subject_type=subject._meta.label_lower if subject else "",
         subject_id=str(subject.pk) if subject else "",
         created_at=now,
@@ -72,14 +74,24 @@ def start_job(
         secrets=_as_json(secrets),
         once_key=_once_key(work, job_args=args or {}) if once else "",
     )
-    if once:
-        job, fresh = _insert_once(job)
-        if not fresh:
-            return job
-    else:
-        job.save()
-    _send_on_commit(job, delay)
+    with transaction.atomic():
+        job, fresh = _insert_once(job) if once else _insert(job)
+        rights.note_touched(job, servers)
+    if fresh:
+        _send_on_commit(job, delay)
     return job
+
+
+def _check(known: works.Work, queue: str, retry: Retry | None) -> None:
+    if queue not in settings.JOBS_SLOTS:
+        raise ValueError(f"No worker serves the queue {queue}: see JOBS_SLOTS.")
+    if retry and not (known.safe_to_repeat and known.retry_on):
+        raise ValueError(f"{known.name} must be registered as safe_to_repeat, with retry_on, to be retried.")
+
+
+def _insert(job: Job) -> tuple[Job, bool]:
+    job.save()
+    return job, True
 
 
 def _as_json(secrets: Iterable[str]) -> str:
@@ -101,6 +113,8 @@ def _insert_once(job: Job) -> tuple[Job, bool]:
         if waiting.update(revision=F("revision") + 1):
             found = waiting.first()
             if found:
+                found.askers += [asker for asker in job.askers if asker not in found.askers]
+                found.save(update_fields=["askers"])
                 return found, False
         try:
             with transaction.atomic():
@@ -134,9 +148,14 @@ def send(job_id: int, queue: str, delay: float = 0.0) -> None:
 
 
 def hurry(job_id: int) -> bool:
-    """Let a job that waits for its time begin now; whether it did wait. What it waited for has come about."""
-    waiting = Job.objects.filter(pk=job_id, state=JobState.WAITING, not_before__gt=timezone.now())
-    if not waiting.update(not_before=timezone.now(), revision=F("revision") + 1):
+    """Let a job that waits for its time begin now; whether it did wait. What it waited for has come about.
+
+    One that still runs, and is about to wait for this, goes on as soon as it does.
+    """
+    now = timezone.now()
+    waiting = Job.objects.filter(pk=job_id, state=JobState.WAITING, not_before__gt=now)
+    if not waiting.update(not_before=now, revision=F("revision") + 1):
+        Job.objects.filter(pk=job_id, state=JobState.RUNNING).update(not_before=now)
         return False
     queue = Job.objects.values_list("queue", flat=True).get(pk=job_id)
     transaction.on_commit(lambda: send(job_id, queue))
@@ -165,7 +184,7 @@ def stop_job(actor: Actor, job: Job) -> None:
 
 def run_again(actor: Actor, job: Job) -> Job:
     """Start the same work with the same args anew. Raises JobRefusedError where this is not allowed."""
-    if actor.user is None or not works.may_run_again(actor.user, job):
+    if actor.user is None or not rights.may_run_again(actor.user, job):
         raise JobRefusedError(_("This job cannot be run again from here."))
     with transaction.atomic():
         fresh = start_job(actor, job.work, job.title, job.args, queue=job.queue)

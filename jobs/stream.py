@@ -8,16 +8,17 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from accounts.streams import in_reader
 from jobs.models import Job, JobLine, JobStep
 from pages.templatetags.pages_tags import colour_of
 
@@ -27,9 +28,7 @@ LOOK_EVERY = 0.5  # seconds
 COMMENT_EVERY = 15.0  # seconds: proxies close what is silent for longer
 LONGEST = 600.0  # seconds: then the watcher comes back, and is asked again whether he may
 MOST_LINES = 500  # of one event
-
-Result = TypeVar("Result")
-_reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="job-stream")
+MOST_STREAMS = 40  # that one person may have open in one web process
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Hub:
             # Who has not taken what he got is left out: nothing piles up for a slow one.
             ready = [watch for watch in self._watches if watch.news.empty()]
             try:
-                found = await _in_reader(partial(look, _known_by(ready))) if ready else {}
+                found = await in_reader(partial(look, _known_by(ready))) if ready else {}
             except DatabaseError:
                 log.warning("Could not look for news of jobs; trying again", exc_info=True)
                 found = {}
@@ -161,8 +160,32 @@ def current_step(steps: list[JobStep]) -> str:
     return next((step.name for step in reversed(steps) if step.state == "running"), "")
 
 
-async def events(job_id: int, after: int, zone: tzinfo) -> AsyncIterator[bytes]:
-    """The event stream of one job from the line after the given one until it ends; clocks are of `zone`."""
+_open: Counter[int] = Counter()
+
+
+def full(person: int) -> bool:
+    """Whether this person has as many streams open as anybody may."""
+    return _open[person] >= MOST_STREAMS
+
+
+async def events(job_id: int, after: int, zone: tzinfo, person: int = 0) -> AsyncIterator[bytes]:
+    """The event stream of one job from the line after the given one until it ends; clocks are of `zone`.
+
+    `person` is whose it is; of too many that were asked for at once, the rest ends without any event.
+    """
+    if full(person):
+        return
+    _open[person] += 1
+    try:
+        async for event in _events(job_id, after, zone):
+            yield event
+    finally:
+        _open[person] -= 1
+        if not _open[person]:
+            del _open[person]
+
+
+async def _events(job_id: int, after: int, zone: tzinfo) -> AsyncIterator[bytes]:
     watch = Watch(job_id, after)
     hub = _hubs.setdefault(asyncio.get_running_loop(), Hub())
     until = time.monotonic() + LONGEST
@@ -198,14 +221,3 @@ def _clock(line: dict[str, Any], zone: tzinfo) -> str:
 def _event(name: str, data: Any, number: int | None = None) -> bytes:
     head = f"id: {number}\n" if number else ""
     return f"{head}event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
-
-
-async def _in_reader(ask: Callable[[], Result]) -> Result:
-    def asked() -> Result:
-        close_old_connections()
-        try:
-            return ask()
-        finally:
-            close_old_connections()
-
-    return await asyncio.get_running_loop().run_in_executor(_reader, asked)

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from jobs.run import Run
-from jobs.works import register
+from jobs.works import NOTHING, register
 
 
 class WorkerCheckFailedError(Exception):
@@ -26,7 +26,7 @@ def tick() -> None:
     look_after()
 
 
-@register("jobs.check", safe_to_repeat=True, retry_on=(WorkerCheckFailedError,), again=True)
+@register("jobs.check", safe_to_repeat=True, retry_on=(WorkerCheckFailedError,), again=True, touches=NOTHING)
 def check(run: Run, *, seconds: float = 2.0, lines: int = 3, fail: bool = False) -> None:
     """Log some lines over some seconds, with steps and progress; fail at the end if told to."""
     with run.step("Say hello"):

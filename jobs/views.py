@@ -19,9 +19,10 @@ from accounts.actors import actor_of
 from accounts.models import User
 from accounts.permissions import admin_required, user_of
 from accounts.streams import while_allowed
-from jobs import health, services, works
+from accounts.token_scopes import never_by_token
+from jobs import health, rights, services
 from jobs.models import Job, JobState
-from jobs.stream import events, line_json, state_json
+from jobs.stream import events, full, line_json, state_json
 from pages.answers import done, refused, show_page
 from pages.lists import Filter, ListPage, render_list
 
@@ -90,7 +91,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
         "last_line": lines[-1].pk if lines else 0,
         "lines_left_out": total - len(lines),
         "subject": _subject(found) if user.is_admin else None,
-        "may_run_again": works.may_run_again(user, found),
+        "may_run_again": rights.may_run_again(user, found),
     }
     data = {"job": job_json(found), **state, "lines": [line_json(line) for line in lines]}
     return show_page(request, "jobs/job.html", context, data)
@@ -109,6 +110,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, message, url, {"state": found.state})
 
 
+@never_by_token
 @require_POST
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run an ended job's work anew."""
@@ -154,14 +156,18 @@ async def stream(request: HttpRequest, pk: int) -> HttpResponseBase:
     await sync_to_async(_let_go_of_connections)()
     if request.method == "HEAD":
         return HttpResponse(content_type="text/event-stream")
+    if full(user.pk):
+        words = _("You have too many pages open that follow jobs. Close some, and load this one again.")
+        return HttpResponse(words, status=429, headers={"Retry-After": "30"}, content_type="text/plain")
     text = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
-    after = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    after = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
     headers = {"X-Accel-Buffering": "no"}
     news = while_allowed(
         request,
         user,
-        events(pk, after, timezone.get_current_timezone()),
-        lambda person: Job.objects.visible_to(person).filter(pk=pk).exists(),
+        events(pk, after, timezone.get_current_timezone(), user.pk),
+        Job.objects.visible_to,
+        pk,
     )
     return StreamingHttpResponse(news, content_type="text/event-stream", headers=headers)
 

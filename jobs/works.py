@@ -4,7 +4,7 @@ A work is a function `work(run, **args)`; its args are ids and other small JSON 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 WorkFunction = Callable[..., Any]
 Function = TypeVar("Function", bound=WorkFunction)
 MayRunAgain = Callable[[Any, "Job"], bool]
+Touches = Callable[..., Iterable[int]] | str
+
+NOTHING = "nothing"  # touches no server: a mail, a test; for who asked, and admins
 
 
 LONGEST_WAIT = 3600.0  # seconds between two tries
@@ -47,6 +50,9 @@ class Work:
     safe_to_repeat: bool
     retry_on: tuple[type[BaseException], ...]
     again: MayRunAgain | None
+    touches: Touches | None = None
+    begun: Callable[..., bool] | None = None
+    by_rows: bool = False
 
 
 _works: dict[str, Work] = {}
@@ -63,19 +69,28 @@ def register(
     safe_to_repeat: bool = False,
     retry_on: tuple[type[BaseException], ...] = (),
     again: MayRunAgain | bool = False,
+    touches: Touches | None = None,
+    begun: Callable[..., bool] | None = None,
+    by_rows: bool = False,
 ) -> Callable[[Function], Function]:
     """Register the decorated function as the work `name`, such as "servers.check".
 
     `safe_to_repeat`: running it twice, or half and then again, does no harm; a job whose worker died is then
     run again, and a Retry is allowed for the errors in `retry_on`. `again`: whether a person may run an ended
     job again from its page: True for admins, or a function of (user, job).
+
+    `touches`: a function of the args that gives the primary keys of the servers whose owners may see, ask for and
+    stop such a job, all of them; or NOTHING. Without it, only admins may. Whether those who asked still may is asked
+    anew before a worker begins, unless `begun`, a function of the args, says that the work is under way somewhere
+    already and is only followed; and unless it is `by_rows`: then it brings about what the rows say, which is the
+    panel's own duty whoever changed them.
     """
 
     def keep(function: Function) -> Function:
         if name in _works and _works[name].function.__qualname__ != function.__qualname__:
             raise ValueError(f"Two works are called {name}.")
         allowed = _admins if again is True else again or None
-        _works[name] = Work(name, function, safe_to_repeat, retry_on, allowed)
+        _works[name] = Work(name, function, safe_to_repeat, retry_on, allowed, touches, begun, by_rows)
         return function
 
     return keep

@@ -3,6 +3,7 @@ cron entry.
 """
 
 import base64
+import re
 import shlex
 import zlib
 from collections.abc import Callable
@@ -11,16 +12,27 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.utils.translation import gettext as _
 from jinja2 import Environment
 
 from hosts.state import STAGED, Command, File, State
-from servers.configs import environment
+from keymanager import lines
+from keymanager.protocol import STALE_HOURS
+from servers.configs import NotWritable, environment
 
 KIND = "keys"
 SCRIPT = "/usr/local/sbin/gestion-keys"
 CONF = "/etc/gestion/keys.conf"
 SIGNERS = "/etc/gestion/keys.signers"
 CRON = "/etc/cron.d/gestion-keys"
+# What read_conf of gestion-keys takes, so that nothing is written that it would refuse.
+TAKEN = {
+    "url": r"https?://[A-Za-z0-9.:/_~%-]+|https?://\[[0-9a-fA-F:]+\][A-Za-z0-9.:/_~%-]*",
+    "name": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "token": r"[A-Za-z0-9_-]+",
+    "spread": r"[0-9]{1,3}",
+    "resolve": r"([A-Za-z0-9.-]+:[0-9]+:[0-9a-fA-F.:]+)?",
+}
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,13 @@ def minute_of(name: str) -> int:
 
 
 def files(fetch: Fetch) -> tuple[File, ...]:
-    """The four files."""
-    script = _render("gestion-keys.j2")
+    """The four files; raises NotWritable for a value that the script does not take."""
+    for name, taken in TAKEN.items():
+        value = str(getattr(fetch, name))
+        if not re.fullmatch(taken, value, re.ASCII):
+            words = {"name": name, "value": "…" if name == "token" else ascii(value)}
+            raise NotWritable(_("gestion-keys takes no %(name)s like %(value)s.") % words)
+    script = _render("gestion-keys.j2", lines=lines, stale_hours=STALE_HOURS)
     conf = _render(
         "keys.conf.j2",
         url=fetch.url,
@@ -94,7 +111,7 @@ def _one_line(value: str) -> str:
     ours.
     """
     if not value.isprintable():
-        raise ValueError(f"{value!r} does not fit on one line")
+        raise NotWritable(_("%s does not fit on one line.") % ascii(value))
     return value
 
 

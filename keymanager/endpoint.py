@@ -22,7 +22,7 @@ from django.http.request import split_domain_port, validate_host
 
 from keymanager.answers import FIXED, SAFE, Answer, NameAnswers
 from keymanager.live import LiveAnswers, Unavailable
-from keymanager.protocol import HOLDS, PATH, PROBLEM
+from keymanager.protocol import HOLDS, NONCE, PATH, PROBLEM, PROVED, nonce_of
 from keymanager.tokens import Holder
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,12 @@ class KeyEndpoint:
             headers.get(HOLDS),
             headers.get(PROBLEM),
             _address(scope, headers),
+            headers.get(PROVED),
         )
         if holder.replaces:
             live.reports.used_new_token.add(holder.server_id)
-        await send(answer.status_304 if fresh else answer.status_200)
+        start = answer.status_304 if fresh else answer.status_200
+        await send(entry.proved(user, answer, start, nonce_of(headers.get(NONCE))))
         if fresh or method == "HEAD":
             await send(_NO_BODY)
         else:

@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from keymanager.answers import contents
 from keymanager.models import FetchReport
+from keymanager.protocol import STALE_HOURS
 from servers.models import Server
 
-STALE_AFTER = timedelta(hours=2)  # two hourly fetches missed
+STALE_AFTER = timedelta(hours=STALE_HOURS)
 
 
 class Fetching(TextChoices):
@@ -23,7 +24,7 @@ class Fetching(TextChoices):
     UNMANAGED = "unmanaged", _("not set up")
     NEVER = "never", _("never fetched")
     PROBLEM = "problem", _("problem")
-    STALE = "stale", _("stale")  # no word from it for two hours
+    STALE = "stale", _("stale")  # no word from it, or nothing that it could prove, for STALE_AFTER
     BEHIND = "behind", _("behind")
     CURRENT = "current", _("current")
 
@@ -52,6 +53,7 @@ class FetchState:
         return {
             "fetching": self.state,
             "fetched_at": self.fetched_at,
+            "proved_at": self.report.proved_at if self.report else None,
             "problem": self.report.problem if self.report else "",
             "keys": self.keys,
         }
@@ -76,6 +78,8 @@ def _state(server: Server, report: FetchReport | None, etag: str) -> Fetching:
         return Fetching.UNMANAGED
     if report is None or report.fetched_at is None:
         return Fetching.NEVER
+    if report.proved_at is not None and report.proved_at < report.fetched_at - STALE_AFTER:
+        return Fetching.STALE
     if report.problem:
         return Fetching.PROBLEM
     if report.fetched_at < timezone.now() - STALE_AFTER:

@@ -111,8 +111,8 @@ def _resolve(server: Server) -> str:
     """Guests of the panel's own Proxmox host cannot reach its outside address: they go to its inside one."""
     url = urlsplit(settings.GESTION_URL)
     beside = server.vm_host is not None and server.vm_host.name == settings.GESTION_VM_NAME.lower()
-    if not (settings.GESTION_IP and beside and url.hostname):
-        return ""
+    if not (settings.GESTION_IP and beside and url.hostname) or ":" in url.hostname:
+        return ""  # nor is there a name to resolve in an IPv6 address
     return f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}:{settings.GESTION_IP}"
 
 

@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
+from pages.forms import CleanText
 
 
-class KeysForm(forms.Form):
+class KeysForm(CleanText, forms.Form):
     """One or many pasted public keys."""
 
     keys = forms.CharField(
@@ -43,7 +44,7 @@ class KeysForm(forms.Form):
             self.data = {"keys": "# private key"}
 
 
-class GroupForm(forms.ModelForm):
+class GroupForm(CleanText, forms.ModelForm):
     """A group's name, description, and whether the panel's own key is a member."""
 
     class Meta:
@@ -51,7 +52,7 @@ class GroupForm(forms.ModelForm):
         fields = ["name", "description", "includes_panel"]
 
 
-class StopFetchingForm(forms.Form):
+class StopFetchingForm(CleanText, forms.Form):
     """Whether the keys that a server holds are taken away when it stops fetching."""
 
     take_keys = forms.BooleanField(
@@ -64,7 +65,7 @@ class StopFetchingForm(forms.Form):
     )
 
 
-class RowsForm(forms.Form):
+class RowsForm(CleanText, forms.Form):
     """Rows chosen from a list, to be put into a group."""
 
     rows = forms.ModelMultipleChoiceField(queryset=Group.objects.none(), label=_("Add"))

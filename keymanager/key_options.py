@@ -117,6 +117,8 @@ def _rendered(name: str, value: str | None) -> str:
 
 
 def _check_value(name: str, value: str) -> None:
+    if any(character < " " or character == "\x7f" for character in value):
+        raise BadKey(_("There is a tab or another control character in the option “%s”.") % name)
     good = bool(value.strip())
     if name == "from":
         good = all(_good_source(part) for part in value.split(","))

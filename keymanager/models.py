@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
 from jobs.models import Job
+from keymanager.lines import is_key
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
 
@@ -70,6 +71,11 @@ class Key(models.Model):
     def line(self) -> str:
         """The key as a line of authorized_keys."""
         return " ".join(part for part in (self.options, self.type, self.blob, self.comment) if part)
+
+    @property
+    def sent(self) -> bool:
+        """Whether servers get it: not when an older version took a line that they would refuse."""
+        return is_key(self.line.encode(errors="replace"))
 
 
 class OfferedKey(models.Model):
@@ -184,6 +190,8 @@ class FetchReport(models.Model):
     holds = models.CharField(max_length=80, blank=True)  # the ETag of what it holds, without quotes
     problem = models.CharField(max_length=255, blank=True)  # the script's own word for what went wrong
     address = models.GenericIPAddressField(null=True)
+    # When the last answer that it could prove was given; None: it never said.
+    proved_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"fetch of {self.server}"

@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
 from keymanager.key_options import canonical_options, options_end
+from keymanager.lines import MOST_BYTES, is_key
 
 BITS = {
     "ssh-ed25519": 256,
@@ -32,7 +33,6 @@ BITS = {
 }
 RSA_GOOD_BITS = 3072
 MAX_COMMENT = 255
-MAX_LINE = 20_000  # the base64 of OpenSSH's longest key (16,384 bits) and room for options
 _LOOKS_LIKE_A_TYPE = re.compile(r"(ssh|ecdsa|sk|rsa|webauthn)-[a-z0-9@.-]+")
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, lone surrogates, line separators
 
@@ -91,7 +91,7 @@ def parse_key(line: str) -> PublicKey:
     _check_type(type_name)
     raw = _decoded(blob)
     bits = _check_blob(type_name, raw)
-    return PublicKey(
+    key = PublicKey(
         options=canonical_options(options),
         type=type_name,
         blob=base64.b64encode(raw).decode(),
@@ -99,6 +99,9 @@ def parse_key(line: str) -> PublicKey:
         bits=bits,
         fingerprint=fingerprint(raw),
     )
+    if not is_key(key.line.encode()):
+        raise BadKey(_("This is not a line that servers take. Leave out the options, or write them anew."))
+    return key
 
 
 def fingerprint(raw: bytes) -> str:
@@ -129,7 +132,7 @@ def _refuse_other_files(text: str) -> None:
 
 
 def _check_characters(line: str) -> None:
-    if len(line) > MAX_LINE:
+    if len(line.encode(errors="replace")) > MOST_BYTES:
         raise BadKey(_("This line is too long for a key."))
     for character in line:
         if character != "\t" and unicodedata.category(character) in _UNSEEN:

@@ -9,32 +9,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from keymanager.lines import is_key, is_user
+
 PATH = "/keymanager/servers/getKeys/"
 FIRST = b"### MISE A JOUR AUTOMATIQUES - NE PAS EDITER ###\n"
 LAST = b"### AUTOMATIC UPDATES - DON'T EDIT ###\n"
 NAMESPACE = "gestion-keys@gestion"
 USER_NAMESPACE = "gestion-user-keys@gestion"
+PROOF_NAMESPACE = "gestion-keys-proof@gestion"
+NAMESPACES = f"{NAMESPACE},{USER_NAMESPACE},{PROOF_NAMESPACE}"
 PRINCIPAL = "gestion"
 HOLDS = b"gestion-keys-holds"
 PROBLEM = b"gestion-keys-problem"
-
-# One line of authorized_keys as the hosts' script takes it (sshd(8), AUTHORIZED_KEYS FILE FORMAT). The same
-# pattern, as an extended regular expression, stands in configs/gestion-keys.j2; a test holds the two
-# together. In quotes, a run of backslashes before a quote hides the quote, as in sshd.
-_VALUE = rb'"([^"\\\x00-\x1f\x7f]|\\+[^\\\x00-\x1f\x7f])*"'
-_OPTION = rb"[A-Za-z0-9-]+(=" + _VALUE + rb")?"
-_TYPES = (
-    rb"(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
-)
-LINE = re.compile(
-    rb"("
-    + _OPTION
-    + rb"(,"
-    + _OPTION
-    + rb")* )?"
-    + _TYPES
-    + rb" AAAA[A-Za-z0-9+/]+={0,3}( [^\x00-\x1f\x7f]*)?"
-)
+NONCE = b"gestion-keys-nonce"
+PROVED = b"gestion-keys-proved"
+PROOF = b"Gestion-Keys-Proof"
+STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host and panel say so
+_NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")
 
 
 @dataclass(frozen=True)
@@ -53,16 +44,17 @@ class Content:
 def clean_line(line: str) -> bytes | None:
     """A key line as hosts take it; None for one that they would refuse, which then is in no answer."""
     raw = line.encode(errors="replace")
-    return raw + b"\n" if LINE.fullmatch(raw) else None
+    return raw + b"\n" if is_key(raw) else None
 
 
 def content_of(users: Mapping[str, tuple[bytes, ...]]) -> Content:
     """The content for these unix users and their clean lines, in this order.
 
-    Unix users with the same keys stand together, so that a large set is sent once.
+    Unix users with the same keys stand together, so that a large set is sent once. A name that hosts would
+    not take for a unix user's is left out, so that it costs the others nothing.
     """
     together: dict[tuple[bytes, ...], list[str]] = {}
-    for user in sorted(users):
+    for user in filter(is_user, sorted(users)):
         together.setdefault(users[user], []).append(user)
     parts: list[bytes] = []
     spans: dict[str, tuple[int, int]] = {}
@@ -89,3 +81,17 @@ def user_body(lines: Sequence[bytes]) -> tuple[bytes, ...]:
 def user_message(name: str, user: str, revision: int, body: bytes) -> bytes:
     """What is signed for one unix user: who and when, which the body does not say, and the body."""
     return f"# gestion-user-keys 1 {name} {user} {revision}\n".encode() + body
+
+
+def nonce_of(given: bytes | None) -> str:
+    """The number that a host made up for this request; "-" when it gave none, or something else."""
+    return given.decode() if given is not None and _NONCE.fullmatch(given) else "-"
+
+
+def proof_message(name: str, user: str, revision: int, etag: str, *, at: int, nonce: str) -> bytes:
+    """What is signed for one request: what holds now, when "now" was (seconds since 1970), and who asked.
+
+    `user` is "" for the whole server. A host that made up the nonce knows that the answer is not an old one,
+    whatever its own clock says.
+    """
+    return f"# gestion-keys-proof 1 {name} {user or '*'} {revision} {etag} {at} {nonce}\n".encode()

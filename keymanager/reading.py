@@ -18,14 +18,22 @@ WORK = "keymanager.read_server_keys"
 MOST_BYTES = 64 * 1024  # of one server's answer, so that no server fills the panel's memory
 # Names come on standard input, one a line; the answer is user, path and line, each ended by NUL, which no
 # file name can hold. No login shell is started, and no link followed: a .pub could point at another's file.
+# Each file is opened as its user, who may have put a link or a pipe there a moment ago.
 SCRIPT = r"""
+first_line() {
+  if [ "$uid" = "$(id -u)" ]; then set -- head -c 20000 -- "$1"
+  else set -- setpriv --reuid="$uid" --regid="$gid" --init-groups env -i PATH="$PATH" head -c 20000 -- "$1"; fi
+  timeout -k 1 10 "$@" </dev/null 2>/dev/null | head -n 1 | tr -d '\000\n'
+}
 while IFS= read -r user; do
-  home=$(getent passwd -- "$user" | cut -d: -f6)
+  IFS=: read -r _ _ uid gid _ home _ <<END
+$(getent passwd -- "$user")
+END
   [ -n "$home" ] || continue
   for file in "$home"/.ssh/id_*.pub; do
     [ -f "$file" ] && [ ! -L "$file" ] || continue
     printf '%s\0%s\0' "$user" "$file"
-    head -c 20000 -- "$file" | head -n 1 | tr -d '\000\n'
+    first_line "$file"
     printf '\0'
   done
 done

@@ -1,8 +1,10 @@
 """What hosts say when they fetch, collected in memory and written in one statement about every second."""
 
+import datetime
 import logging
 import re
 from ipaddress import ip_address
+from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
@@ -14,18 +16,22 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 500  # a flush; what is left waits for the next
 _ETAG = re.compile(r"[0-9a-f]{40}")
+_SECONDS = re.compile(rb"[1-9][0-9]{8,10}")  # since 1970
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
 # A request of the old kind says neither what it holds nor what was wrong; what is known of that then stays.
 _STATEMENT = """
-    INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address) VALUES ROWS
+    INSERT INTO keymanager_fetchreport (server_id, fetched_at, status, holds, problem, address, proved_at)
+    VALUES ROWS
     ON CONFLICT (server_id) DO UPDATE SET
         fetched_at = excluded.fetched_at, status = excluded.status, address = excluded.address,
         holds = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.holds ELSE excluded.holds END,
-        problem = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.problem ELSE excluded.problem END
+        problem = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.problem ELSE excluded.problem END,
+        proved_at = CASE excluded.holds WHEN '' THEN keymanager_fetchreport.proved_at ELSE excluded.proved_at END
 """
-# (status, holds, problem, address); holds and problem are None when the request did not say.
-Report = tuple[int, bytes | None, bytes | None, str]
+# (status, holds, problem, address, proved); all but the first and the address are None when the request did not
+# say.
+Report = tuple[int, bytes | None, bytes | None, str, bytes | None]
 
 
 class ReportBuffer:
@@ -69,28 +75,39 @@ def write(batch: dict[int, Report], used: list[int]) -> None:
 
 def _write(batch: dict[int, Report]) -> None:
     now = timezone.now()
-    adapt = connection.ops.adapt_datetimefield_value
     with transaction.atomic():
         known = set(Server.objects.filter(pk__in=batch).order_by().values_list("pk", flat=True))
-        rows = [(pk, adapt(now), *_row(report)) for pk, report in batch.items() if pk in known]
+        rows = [(pk, _adapted(now), *_row(report)) for pk, report in batch.items() if pk in known]
         if not rows:
             return
-        places = ", ".join(["(%s, %s, %s, %s, %s, %s)"] * len(rows))
+        places = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(rows))
         with connection.cursor() as cursor:
             cursor.execute(_STATEMENT.replace("ROWS", places), [value for row in rows for value in row])
 
 
-def _row(report: Report) -> tuple[int, str, str, str | None]:
+def _row(report: Report) -> tuple[int, str, str, str | None, Any]:
     """A report as columns: what a host says is not trusted to be what it should be."""
-    status, holds, problem, address = report
+    status, holds, problem, address, proved = report
     said = (holds or b"").decode("latin-1").strip().strip('"')
     held = said if _ETAG.fullmatch(said) else ("none" if holds is not None else "")
     text = _UNPRINTABLE.sub("?", (problem or b"").decode("latin-1"))[:255]
     text = "" if text == "none" else text  # an empty header would not travel
+    at = _adapted(_time(proved))
     try:
-        return status, held, text, str(ip_address(address))
+        return status, held, text, str(ip_address(address)), at
     except ValueError:
-        return status, held, text, None
+        return status, held, text, None, at
+
+
+def _time(seconds: bytes | None) -> datetime.datetime | None:
+    """When the host's last proved answer was given, as it says; None when it does not, or what cannot be."""
+    if seconds is None or not _SECONDS.fullmatch(seconds):
+        return None
+    return min(datetime.datetime.fromtimestamp(int(seconds), datetime.UTC), timezone.now())
+
+
+def _adapted(moment: datetime.datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(moment) if moment else None
 
 
 def flush_now(buffer: ReportBuffer) -> None:

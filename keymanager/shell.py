@@ -14,6 +14,7 @@ from keymanager.lockout import ways_in
 from keymanager.models import Group, Key, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
+from keymanager.unsent import unsent_keys, unsent_unix_users
 from pages.registry import Hit, NavItem, Notice, Panel, Section, Step
 from servers.models import Server
 from servers.registry import Panel as ServerPanel
@@ -42,6 +43,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
         )
         yield Notice("info", text % count, url)
     yield from _without_root_key()
+    yield from _unsent()
     weak = Key.objects.filter(type="ssh-rsa", bits__lt=RSA_GOOD_BITS).count()
     if weak:
         text = ngettext(
@@ -70,6 +72,21 @@ def _without_root_key() -> Iterable[Notice]:
             else reverse("keymanager:overview")
         )
         yield Notice("warning", text % count, url)
+
+
+def _unsent() -> Iterable[Notice]:
+    """Keys and unix users that servers would refuse, and so do not get."""
+    count = unsent_keys().count()
+    if count:
+        text = ngettext(
+            "%d SSH key reaches no server: its line is not one that servers take.",
+            "%d SSH keys reach no server: their lines are not ones that servers take.",
+            count,
+        )
+        yield Notice("warning", text % count, f"{reverse('keymanager:keys')}?sent=no")
+    for unit in unsent_unix_users().select_related("server").order_by("server__name", "name")[:5]:
+        text = _("%s gets no keys: its name is not one that servers take.") % unit
+        yield Notice("warning", text, reverse("keymanager:server", args=[unit.server_id]))
 
 
 def _search(request: HttpRequest, words: str) -> Iterable[Hit]:

@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts.actors import Actor
 from accounts.audit import record
 from keymanager.models import KeySetRevision, SigningKey
-from keymanager.protocol import NAMESPACE, PRINCIPAL, USER_NAMESPACE
+from keymanager.protocol import NAMESPACES, PRINCIPAL
 from keymanager.revisions import touch
 
 _MAGIC = b"SSHSIG"
@@ -93,7 +93,7 @@ def allowed_signers() -> str:
     """
     current_key()
     keys = SigningKey.objects.filter(retired_at__isnull=True).values_list("public_key", flat=True)
-    return "".join(f'{PRINCIPAL} namespaces="{NAMESPACE},{USER_NAMESPACE}" {key}\n' for key in keys)
+    return "".join(f'{PRINCIPAL} namespaces="{NAMESPACES}" {key}\n' for key in keys)
 
 
 def prepare_next_key(actor: Actor) -> SigningKey:

@@ -112,6 +112,22 @@ class Container:
                 raise LabError(f"The host {self.host.name} does not stop.")
             time.sleep(0.02)
 
+    def destroy(self) -> None:
+        """Stop it at once and remove all of it; harmless where there is nothing."""
+        if self.pid() is not None:
+            self.stop(0)
+        self.unmount_disk()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def replace_layer(self, copy: Path) -> None:
+        """Give it a copy of another layer for its own, while it does not run. Raises LabError."""
+        disk = self.folder / "disk"
+        # The file system's own scratch space belongs to the layer that was.
+        for folder in disk.iterdir():
+            shutil.rmtree(folder)
+        (disk / "work").mkdir()
+        run(["cp", "-a", "--reflink=auto", str(copy), str(self.upper)], timeout=600)
+
     def ask_reboot(self) -> None:
         """Ask its init to reboot, as Ctrl-Alt-Del does; returns at once."""
         run(["lxc-stop", *self._select(), "-r", "-W"])

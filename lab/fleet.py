@@ -141,6 +141,20 @@ class Fleet:
             ensure_api(self._lab)
         return [self._hosts[spec.name] for spec in specs]
 
+    def remove_hosts(self, names: Sequence[str]) -> None:
+        """Remove hosts for good, those behind them first. Raises LabError."""
+        with record.locked(self.name):
+            current = record.load(self.name) or self._lab
+            self._know(current)
+            for name in sorted(names, key=lambda name: not current.host(name).behind):
+                host = self._hosts.pop(name)
+                host.container.destroy()
+                if host.parent:
+                    host.parent.children.remove(host)
+            self._write(
+                replace(current, hosts=tuple(host for host in current.hosts if host.name not in names))
+            )
+
     def down(self, *, keep: bool = False) -> None:
         """Take the lab down and leave nothing; `keep` leaves its hosts' disks and keys for the next `up`."""
         take_down(self.name, keep=keep)
@@ -231,6 +245,7 @@ def _claim(name: str, network: str | None) -> LabRecord:
         record.require_no_overlap(name, chosen)
         require_free(chosen, name)
         lab = LabRecord(name, str(chosen), str(base), secrets.token_hex(8))
+        record.own(name)
         record.save(lab)
     return lab
 

@@ -146,6 +146,12 @@ class LabHost:
         """Undo `fill`."""
         self.exec(["rm", "-f", "/.lab-filler"])
 
+    @property
+    def cable(self) -> Path:
+        """The outer end of its network cable, as the kernel shows it; not there while an end of it is down."""
+        outer = f"/proc/{self.parent.container.pid()}/root" if self.parent else "/"
+        return Path(outer, "sys/class/net", veth_name(self.container.lab.name, self.name))
+
     def trust(self, keys: Sequence[str]) -> None:
         """Add public keys to root's authorized_keys, the administrator's own file."""
         lines = "".join(f"{key}\n" for key in keys).encode()

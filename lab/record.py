@@ -81,6 +81,21 @@ def save(record: LabRecord) -> None:
     new.rename(record.folder / "lab.json")
 
 
+def own(name: str) -> None:
+    """Note for whom a lab is made, before it is: the run of tests that `LAB_OWNER` names, if any."""
+    if owner := os.environ.get("LAB_OWNER"):
+        lab_folder(name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (lab_folder(name) / "owner").write_text(owner)
+
+
+def owner(name: str) -> str:
+    """Return for whom a lab was made; empty for one that stays until somebody takes it down."""
+    try:
+        return (lab_folder(name) / "owner").read_text()
+    except FileNotFoundError:
+        return ""
+
+
 def all_names() -> list[str]:
     """Return the names of all labs of this machine, also of half-made ones."""
     folder = state_folder()

@@ -6,11 +6,12 @@ import re
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from .errors import LabError
 from .network import remove_bridge
-from .record import lab_folder
+from .record import lab_folder, locked, owner
 from .system import run
 
 KILL_SECONDS = 10.0
@@ -19,6 +20,8 @@ KILL_SECONDS = 10.0
 def sweep(lab: str) -> None:
     """Remove every trace of a lab: processes, control groups, mounts, bridge, firewall rules, folder."""
     clear_machine(lab)
+    # The large part first: should we be killed in it, the lab's owner is still written down.
+    shutil.rmtree(lab_folder(lab) / "lxc", ignore_errors=True)
     shutil.rmtree(lab_folder(lab), ignore_errors=True)
     if lab_folder(lab).exists():
         shutil.rmtree(lab_folder(lab))
@@ -27,11 +30,20 @@ def sweep(lab: str) -> None:
 def clear_machine(lab: str) -> None:
     """Remove what a lab has in this machine's memory, and keep its folder: its hosts' disks and keys."""
     _kill_all(lab)
-    _unmount_all(lab_folder(lab))
+    unmount_below(lab_folder(lab))
     remove_bridge(lab)
     _remove_groups(lab)
     # LXC's own lock files are named after our folder.
     shutil.rmtree(Path("/run/lxc/lock") / str(lab_folder(lab)).lstrip("/"), ignore_errors=True)
+
+
+def sweep_if(lab: str, dead: Callable[[str], bool]) -> None:
+    """Sweep a lab if it has an owner who is dead; one without an owner stays."""
+    # Asked twice: whoever has the lock may be taking the lab down, or making it anew, and that may take a minute.
+    if owner(lab) and dead(owner(lab)):
+        with locked(lab):
+            if (found := owner(lab)) and dead(found):
+                sweep(lab)
 
 
 def _kill_all(lab: str) -> None:
@@ -48,15 +60,30 @@ def _kill_all(lab: str) -> None:
 def processes(lab: str) -> list[int]:
     """Return the processes in the lab's control groups, and LXC's on their way there."""
     group = re.compile(rf"/lxc\.(payload|monitor)\.{re.escape(lab)}\.")
+
+    def is_ours(process: Path) -> bool:
+        command = (process / "cmdline").read_bytes()
+        starting = b"lxc" in command and f"{lab_folder(lab)}/lxc\0".encode() in command
+        return starting or bool(group.search((process / "cgroup").read_text()))
+
+    return [pid for pid in _pids(is_ours) if not _is_zombie(pid)]
+
+
+def members(lab: str, host: str) -> list[int]:
+    """Return the processes in the control groups of one monitor of the lab, such as the Proxmox API's."""
+    group = re.compile(rf"/lxc\.monitor\.{re.escape(lab)}\.{re.escape(host)}$", re.MULTILINE)
+    return _pids(lambda process: bool(group.search((process / "cgroup").read_text())))
+
+
+def _pids(which: Callable[[Path], bool]) -> list[int]:
+    """Return the processes of whose folder in /proc `which` holds; one that ends meanwhile is none."""
     found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
             with contextlib.suppress(OSError):
-                command = (folder / "cmdline").read_bytes()
-                starting = b"lxc" in command and f"{lab_folder(lab)}/lxc\0".encode() in command
-                if starting or group.search((folder / "cgroup").read_text()):
-                    found.append(int(folder.name))
-    return [pid for pid in found if not _is_zombie(pid)]
+                if which(process):
+                    found.append(int(process.name))
+    return found
 
 
 def _is_zombie(pid: int) -> bool:
@@ -65,7 +92,8 @@ def _is_zombie(pid: int) -> bool:
     return True
 
 
-def _unmount_all(folder: Path) -> None:
+def unmount_below(folder: Path) -> None:
+    """Unmount all that is mounted below a folder. Raises LabError."""
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         point = line.split()[1]
         if point.startswith(f"{folder}/"):

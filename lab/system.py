@@ -22,13 +22,13 @@ INOTIFY_INSTANCES = 1024
 
 
 def run(
-    argv: Sequence[str], *, check: bool = True, timeout: float = 60.0
+    argv: Sequence[str], *, check: bool = True, timeout: float = 60.0, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool of this machine; its output is text. Raises LabError with the tool's words if it fails."""
     try:
         done = subprocess.run(
             argv,
-            stdin=subprocess.DEVNULL,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,

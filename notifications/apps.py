@@ -14,7 +14,7 @@ class NotificationsConfig(AppConfig):
         """Hear of jobs in trouble, and show the own choice in everybody's menu."""
         from accounts import registry as people
         from jobs import hooks, schedule
-        from notifications import registry, services, tasks
+        from notifications import checks, registry, services, tasks  # noqa: F401  # checks register themselves
         from pages.registry import NavItem, Section
         from pages.registry import register as register_section
 

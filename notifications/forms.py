@@ -7,8 +7,9 @@ from django import forms
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
-from notifications import registry
+from notifications import registry, targets
 from notifications.models import Webhook
+from pages.forms import CleanText
 
 
 class TopicsField(forms.MultipleChoiceField):
@@ -20,13 +21,13 @@ class TopicsField(forms.MultipleChoiceField):
         super().__init__(choices=registry.choices, required=False, **options)
 
 
-class TopicsForm(forms.Form):
+class TopicsForm(CleanText, forms.Form):
     """What a person wants to hear of by mail."""
 
     topics = TopicsField(label=_("Tell me by mail when"))
 
 
-class WebhookForm(forms.ModelForm):
+class WebhookForm(CleanText, forms.ModelForm):
     """A web hook. Its URL is shown to nobody again: empty means that it stays."""
 
     url = forms.CharField(label=_("URL"), required=False, max_length=2000, strip=True)
@@ -46,13 +47,17 @@ class WebhookForm(forms.ModelForm):
             self.fields["url"].help_text = _("Kept encrypted and not shown again: it may hold a password.")
 
     def clean_url(self) -> str:
-        """An http or https address; user names in it are refused, because they would end up in logs."""
+        """An http or https address that leads outside; user names in it would end up in logs, and are refused."""
         url: str = self.cleaned_data["url"]
         if not url:
             return ""
         URLValidator(schemes=["http", "https"])(url)
         if urlsplit(url).username or urlsplit(url).password:
             raise forms.ValidationError(_("Leave user name and password out of the address."))
+        try:
+            targets.check_target(urlsplit(url).hostname or "")
+        except targets.NotAllowed as error:
+            raise forms.ValidationError(str(error)) from error
         return url
 
     def _post_clean(self) -> None:

@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from notifications.models import Delivery, DeliveryState, waiting
+from pages.hidden import shown
 
 MOST_IN_ONE = 50
 
@@ -27,7 +28,7 @@ def mail_waiting(person: User) -> int:
             delivery.end(DeliveryState.FAILED, _("This person has no address, or no account any more."))
         return 0
     try:
-        EmailMessage(_subject(news), _body(news), to=[person.email], headers=_headers()).send()
+        EmailMessage(shown(_subject(news)), shown(_body(news)), to=[person.email], headers=_headers()).send()
     except (SMTPException, OSError) as error:
         Delivery.objects.filter(pk__in=[row.pk for row in news]).update(error=str(error)[:500])
         raise DeliveryFailed(_("The mail server did not take it: %s") % error) from error

@@ -2,6 +2,8 @@
 
 The body is JSON. `X-Gestion-Signature` is `sha256=` and the hexadecimal HMAC-SHA256, under the hook's secret, of the
 timestamp in `X-Gestion-Timestamp` (seconds since 1970), a full stop and the body: a receiver can refuse what is old.
+
+Of the answer only the status counts, and little of the rest is read. Where it goes is decided by `targets`.
 """
 
 import json
@@ -11,10 +13,16 @@ import requests
 from django.utils.translation import gettext as _
 
 from accounts.shared_secrets import signature
+from hosts.bounds import KIB
+from hosts.outgoing import BoundedAdapter, new_session
+from notifications import targets
 from notifications.mailing import DeliveryFailed
 from notifications.models import DeliveryState, Message, Webhook, waiting
 
-TIMEOUT = (5.0, 15.0)  # seconds to connect, and to answer
+TIMEOUT = (5.0, 15.0)  # seconds to connect, and between two pieces of the answer
+LONGEST = 30.0  # seconds for one message in all
+ANSWER_BYTES = 256 * KIB  # that are taken of an answer, its head included
+WORDS = 200  # characters of a refusal that are kept
 MOST_IN_ONE = 200
 
 
@@ -45,15 +53,29 @@ def _post(webhook: Webhook, message: Message) -> str:
         "X-Gestion-Timestamp": at,
         "X-Gestion-Signature": "sha256=" + signature(webhook.secret, body, at),
     }
+    adapter = BoundedAdapter(ANSWER_BYTES, LONGEST, targets.connect)
     try:
-        with requests.post(
-            webhook.url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
-        ) as answer:
+        with (
+            new_session(adapter) as session,
+            session.post(
+                webhook.url, data=body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
+            ) as answer,
+        ):
             ok, status = answer.ok and not answer.is_redirect, f"{answer.status_code} {answer.reason}"
     except requests.RequestException as error:
-        # Its text holds the URL, and with that perhaps a password.
-        return _("no connection (%s)") % type(error).__name__
-    return "" if ok else status
+        return _trouble(error, adapter)
+    return "" if ok else status[:WORDS]
+
+
+def _trouble(error: requests.RequestException, adapter: BoundedAdapter) -> str:
+    if isinstance(adapter.refused, targets.NotAllowed):
+        return str(adapter.refused)
+    if isinstance(error, requests.TooManyRedirects) and error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"[:WORDS]
+    if adapter.allowance.broken is not None:
+        return _("its answer was cut: %s") % adapter.allowance.broken
+    # Its text holds the URL, and with that perhaps a password.
+    return _("no connection (%s)") % type(error).__name__
 
 
 def as_json(message: Message) -> dict[str, object]:

@@ -4,7 +4,6 @@ A program sends `Accept: application/json` (and a JSON body where it sends data)
 `{"ok": true, …}`, or 422 with `{"ok": false, "errors": {field: [message, …]}}`.
 """
 
-import json
 from typing import Any
 
 from django.contrib import messages
@@ -15,35 +14,46 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
+from pages.limits import check_text, json_object
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the caller asked for JSON."""
+    """Whether the caller asked for JSON. A program with an API token always gets it: pages are for people."""
+    if getattr(request, "api_token", None):
+        return True
     return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def form_data(request: HttpRequest) -> QueryDict | None:
     """What was sent to be bound to a form: POST data or a JSON object; None unless the method is POST.
 
-    Raises BadRequest (400) for a body that is not a JSON object.
+    Raises BadRequest (400) for a body that is not a JSON object, is above a limit (`pages/limits.py`), or has text
+    that cannot be kept.
     """
     if request.method != "POST":
         return None
     if request.content_type != "application/json":
-        return request.POST
-    try:
-        body = json.loads(request.body or b"{}")
-    except ValueError as error:
-        raise BadRequest(_("The body is not valid JSON: %s") % error) from error
-    if not isinstance(body, dict):
-        raise BadRequest(_("The body must be a JSON object of field names and values."))
+        return check_text(request.POST)
     data = QueryDict(mutable=True)
-    for name, value in body.items():
+    for name, value in json_object(request.body).items():
         if isinstance(value, list):
-            data.setlist(name, [str(item) for item in value])
+            data.setlist(name, [_text(name, item) for item in value])
         elif value is not None and value is not False:  # a form knows an unticked box by its absence
-            data[name] = "on" if value is True else str(value)
-    return data
+            data[name] = "on" if value is True else _text(name, value)
+    return check_text(data)
+
+
+def sent_names(request: HttpRequest) -> set[str]:
+    """The fields that a body names, also those that are false or null in JSON. Raises BadRequest."""
+    if request.content_type == "application/json":
+        return set(json_object(request.body))
+    return set(request.POST)
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, dict | list):
+        raise BadRequest(_("“%s” must be a value or a list of values.") % name[:100])
+    return str(value)
 
 
 def show_form(

@@ -1,12 +1,16 @@
 """Tables as CSV files (RFC 4180), sent as they are read; spreadsheets must not take a cell for a formula."""
 
 import csv
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from pages.hidden import shown
+
+_FORMULA = "=+-@"
+_BREAKS = ("\t", "\r", "\n")
 
 
 class _Line:
@@ -26,13 +30,18 @@ def csv_answer(name: str, head: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
 
 
 def _lines(head: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow([str(cell) for cell in head])
+    # All cells in quotes: none can be cut in two by a program that takes ; or a tab for the separator.
+    writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
+    yield writer.writerow([cell_text(cell) for cell in head])
     for row in rows:
         yield writer.writerow([cell_text(value) for value in row])
 
 
 def cell_text(value: Any) -> str:
-    """A value as a cell: empty for None, with an apostrophe before what would be a formula (CWE-1236)."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """A value as a cell: empty for None, with an apostrophe before what would be a formula (CWE-1236).
+
+    Programs skip blanks before a formula, and take full-width and small forms for its sign (Unicode's NFKC).
+    """
+    text = "" if value is None else shown(str(value))
+    first = unicodedata.normalize("NFKC", text.lstrip()[:1])[:1]
+    return f"'{text}" if text.startswith(_BREAKS) or (first and first in _FORMULA) else text

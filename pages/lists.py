@@ -1,6 +1,7 @@
 """Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
 
-Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name.
+Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name. Of a
+search that is longer than `pages.limits` says, the beginning counts, and the page says so.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +10,13 @@ from functools import cached_property
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from pages.answers import wants_json
 from pages.json_values import jsonable
+from pages.limits import CANNOT_BE_KEPT, LONGEST_SEARCH, is_too_long, search_words
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class ListPage:
         self.sorts = sorts or {}
         self.filters = tuple(filters)
         self.per_page = per_page
-        self.query = typed(request, "q")
+        self.query = typed(request, "q")[:LONGEST_SEARCH]
+        self.cut = is_too_long(request.GET.get("q", ""))
         asked = request.GET.get("sort", "")
         self.sort = asked if asked.lstrip("-") in self.sorts else default_sort
         self.chosen = {
@@ -59,19 +62,24 @@ class ListPage:
     def matching(self) -> QuerySet[Any]:
         """The rows that search and filters leave, in order."""
         rows = self.all_rows
-        for word in self.query.split():
-            rows = rows.filter(self.match(word))
+        for word in search_words(self.query):
+            rows = rows.filter(self._found(word))
         for item in self.filters:
             if self.chosen.get(item.name):
                 rows = item.apply(rows, self.chosen[item.name])
-        if any("__" in name for name in self.searchable) and self.query:
-            rows = rows.distinct()
         if self.sort:
             fields = self.sorts[self.sort.lstrip("-")]
             names = (fields,) if isinstance(fields, str) else fields
             down = self.sort.startswith("-")
             rows = rows.order_by(*(_turned(name) if down else name for name in names), "pk")
         return rows
+
+    def _found(self, word: str) -> Q:
+        """Never a join with rows that there are many of: each word would multiply the rows that are looked at."""
+        model = self.all_rows.model
+        if not any(_is_to_many(model, name) for name in self.searchable):
+            return self.match(word)
+        return Q(pk__in=model._base_manager.filter(self.match(word)).order_by().values("pk"))
 
     def match(self, word: str) -> Q:
         """What a row must fit for one word of the search; a list that knows better ways says so here."""
@@ -127,8 +135,25 @@ class ListPage:
 
 
 def typed(request: HttpRequest, name: str) -> str:
-    """A parameter of the query string, without NUL, which PostgreSQL takes in no comparison."""
-    return request.GET.get(name, "").replace("\0", "").strip()
+    """A parameter of the query string, without what no row has: NUL, which PostgreSQL takes in no comparison."""
+    return CANNOT_BE_KEPT.sub("", request.GET.get(name, "")).strip()
+
+
+def asked_number(request: HttpRequest, name: str) -> int:
+    """A row's number in the query string; 0, which no row has, for anything else."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
+
+def _is_to_many(model: type[Model], path: str) -> bool:
+    """Whether this field's path leads over a relation of one row to many."""
+    options: Any = model._meta
+    for name in path.split("__")[:-1]:
+        field = options.get_field(name)
+        if field.one_to_many or field.many_to_many:
+            return True
+        options = field.related_model._meta
+    return False
 
 
 def _turned(name: str) -> str:

@@ -10,9 +10,9 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from pages.answers import form_data, wants_json
+from pages.targets import page_before
 
 FIELD = "confirm_lockout"
 _given: ContextVar[Callable[[], bool]] = ContextVar("second_word_given", default=lambda: False)
@@ -66,15 +66,13 @@ class SecondWordMiddleware:
             if name not in {FIELD, "csrfmiddlewaretoken"} and "password" not in name
             for value in values
         ]
-        context = {"sentences": exception.sentences, "sent": sent, "field": FIELD, "back": _back(request)}
+        context = {
+            "sentences": exception.sentences,
+            "sent": sent,
+            "field": FIELD,
+            "back": page_before(request) or "/",
+        }
         return render(request, "pages/second_word.html", context, status=409)
-
-
-def _back(request: HttpRequest) -> str:
-    """The page that the person came from, on this site."""
-    url = request.headers.get("Referer", "")
-    good = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if good else "/"
 
 
 def _word_of(request: HttpRequest) -> bool:

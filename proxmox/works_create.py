@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from jobs import schedule, works
 from jobs.models import ENDED, Job, JobState
+from jobs.rights import actor_of
 from jobs.run import Run, Stopped
 from jobs.services import start_job
 from proxmox import first_start
@@ -45,7 +46,7 @@ def create(run: Run, *, creation: int) -> None:
     """Create the container of this row, from wherever an earlier attempt has left off."""
     row = Creation.objects.select_related("host", "server").get(pk=creation)
     Creation.objects.filter(pk=row.pk).update(state=CreationState.RUNNING, why="", errors={})
-    actor = Actor(run.job.owner, run.job.actor_name, run.job.address)
+    actor = actor_of(run.job)
     password = vm_password(row.password_host, row.password_server)
     run.secrets.add(password)
     options = options_of(row, panel_key=panel_identity().public_key, password=password)

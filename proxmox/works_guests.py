@@ -14,7 +14,7 @@ from jobs import works
 from jobs.run import Run
 from proxmox import observing
 from proxmox.client import NodeApi, errors, names, open_api
-from proxmox.guests import GuestRef, identity_of, look_up
+from proxmox.guests import GuestRef, identity_of, look_up, server_of
 from proxmox.models import GuestReading
 from proxmox.once import ask_once, asked_before
 from proxmox.services.guests import CHANGE, DESTROY, POWER, READ, SHUTDOWN_SECONDS, SNAPSHOT
@@ -52,7 +52,12 @@ def _at(run: Run, guest: GuestRef) -> Iterator[NodeApi]:
         observing.look_soon(guest.host)
 
 
-@works.register(POWER, safe_to_repeat=True, again=True)
+def _server(host: int, kind: str, vmid: int, name: str, **_more: Any) -> list[int]:
+    server = server_of(GuestRef.of_args(host, kind, vmid, name))
+    return [server.pk] if server else []
+
+
+@works.register(POWER, safe_to_repeat=True, again=True, touches=_server)
 def power(run: Run, *, action: str, force: bool = False, **guest: Any) -> None:
     """Start, shut down, stop or reboot a guest; a guest that is as wanted already is left alone."""
     ref = GuestRef.of_args(**guest)

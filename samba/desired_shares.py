@@ -1,13 +1,16 @@
 """What a Samba server should hold: its shares, and the table that its users, passwords and folders follow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from django.utils.translation import gettext as _
+
 from hosts.state import STAGED, Command, File, State
-from samba.configs import FOLDER, configured
+from samba.configs import FOLDER, NotWritable, configured
 from samba.models import Share
 from samba.passwords import has_secret, nt_hash, secret_mark, share_password
 from servers.models import Server
+from servers.validators import is_smb_value
 
 KIND = "samba"
 SHARES = "/etc/smb.shares.conf"  # ⚓
@@ -56,6 +59,35 @@ def shares_on(server: Server) -> list[Wanted]:
     ]
 
 
+def writable(shares: list[Wanted]) -> tuple[list[Wanted], list[str]]:
+    """Those that the files can say, and sentences about the others; raises NotWritable for a base folder.
+
+    A share is written with all that keeps others out of it, or not at all: then its user goes, and its folder is
+    root's. A comment keeps nobody out, so the share goes on without it.
+    """
+    good: list[Wanted] = []
+    left_out: list[str] = []
+    for share in shares:
+        words = {"share": share.share}
+        if not is_smb_value(share.base):
+            raise NotWritable(
+                _("Samba cannot read the base folder %s, so no share was touched.") % ascii(share.base)
+            )
+        bare = replace(share, comment="")
+        try:
+            shares_text([bare])
+            table_text([bare])
+        except NotWritable as error:
+            left_out.append(_("The share %(share)s is not there: %(why)s") % {**words, "why": error})
+            continue
+        if is_smb_value(share.comment):
+            good.append(share)
+        else:
+            good.append(bare)
+            left_out.append(_("The share %(share)s is there without its comment: change that.") % words)
+    return good, left_out
+
+
 def shares_text(shares: list[Wanted]) -> str:
     """/etc/smb.shares.conf; NotWritable for what it cannot say."""
     return configured("smb.shares.conf.j2", shares=[share for share in shares if share.active])
@@ -74,11 +106,11 @@ def _script() -> str:
 
 def desired(server: Server) -> State:
     """What the server should hold of kind "samba"; nothing, and no user of ours, where it has no share."""
-    shares = shares_on(server)
+    shares, left_out = writable(shares_on(server))
     # By the text itself: before the first rollout and after the last one there is no script on the host.
     back = (Command(("sh", "-c", _script(), "samba-shares", "back"), timeout=600),)
     if not shares:
-        return State(kind=KIND, items=(), activate=back)
+        return State(kind=KIND, items=(), activate=back, left_out=tuple(left_out))
     patience = 60 + 2 * len(shares)
     return State(
         kind=KIND,
@@ -96,4 +128,5 @@ def desired(server: Server) -> State:
         looks=(Command((SCRIPT, "look"), timeout=patience),),
         proofs=(Command((SCRIPT, "prove"), timeout=patience),),
         put_back=back,
+        left_out=tuple(left_out),
     )

@@ -5,6 +5,8 @@ import re
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from servers.validators import is_smb_value
+
 LONGEST_USER = 32  # useradd(8)
 SHARE = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
@@ -14,8 +16,6 @@ PREFIX = r"[a-z_][a-z0-9_-]*"
 RESERVED = ("global", "homes", "printers", "print", "ipc", "admin", "netlogon", "sysvol")
 _SHARE, _FOLDER = re.compile(SHARE, re.ASCII), re.compile(FOLDER, re.ASCII)
 _USER = re.compile(PREFIX, re.ASCII)
-# Control characters and line ends of every kind; % begins a substitution, \ at the end of a line joins the next one.
-_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff%\\]")
 
 
 def is_share_name(value: str) -> bool:
@@ -31,11 +31,6 @@ def is_folder(value: str) -> bool:
 def is_user(value: str) -> bool:
     """Whether this can be the unix user of a share."""
     return bool(_USER.fullmatch(value)) and len(value) <= LONGEST_USER
-
-
-def is_value(value: str) -> bool:
-    """Whether Samba reads this text as it is."""
-    return not _BREAKS.search(value) and value == value.strip()
 
 
 def validate_share_name(value: str) -> None:
@@ -63,8 +58,10 @@ def validate_share_folder(value: str) -> None:
 
 def validate_comment(value: str) -> None:
     """One line that Samba shows as it is."""
-    if not is_value(value):
-        raise ValidationError(_("Enter one line of text without % and \\."))
+    if not is_smb_value(value):
+        raise ValidationError(
+            _("Enter one line of text without % and \\, two spaces together, or a quotation mark at an end.")
+        )
 
 
 def overlap(folder: str, other: str) -> bool:

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from samba.models import Share
-from samba.names import LONGEST_USER, is_user, is_value, overlap
+from samba.names import LONGEST_USER, is_user, overlap
+from servers.validators import is_smb_value
 
 Problem = tuple[str, str]
 
@@ -30,11 +31,12 @@ def _server_rules(share: Share) -> Iterator[Problem]:
     server = share.server
     if not server.samba_management:
         yield "server", _("Samba is not managed on %s. Tick “manage Samba” there first.") % server
-    elif not is_value(server.samba_base_folder):
+    elif not is_smb_value(server.samba_base_folder):
         yield (
             "server",
             _(
-                "Samba could not read the base folder of %s: it has % or \\ in it, or a space at an end."
+                "Samba could not read the base folder of %s: it has % or \\ in it, two spaces together, or a space or "
+                "quotation mark at its end."
             ).replace("%s", str(server), 1),
         )
 

@@ -13,12 +13,14 @@ class ServersConfig(AppConfig):
     def ready(self) -> None:
         """Put servers into the shell, and their upkeep on the schedule."""
         from accounts import registry as accounts
-        from jobs import hooks
+        from jobs import guarding, hooks
         from pages.registry import register
         from servers import people, rolling, upkeep
+        from servers.models import Server
         from servers.shell import section
 
         register(section)
         accounts.register_watcher(accounts.PersonPart("servers", holds=people.person_holds))
         upkeep.register()
+        guarding.guard(lambda user: Server.objects.visible_to(user).order_by().values("pk"))
         hooks.on_end(rolling.job_ended)

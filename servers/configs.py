@@ -7,10 +7,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
+class NotWritable(ValueError):  # noqa: N818 - what the rows should never hold
+    """A value that would change the structure of a file; the forms let none in. str() is a sentence for a person."""
+
+
 def environment(folder: Path, filters: Mapping[str, Callable[..., Any]], **options: Any) -> Environment:
     """The templates in a folder. A name that nobody gave is an error; no value gets in without a format's filter.
 
-    `filters` write a value as their format wants it, and raise ValueError for what it cannot hold. `options` are
+    `filters` write a value as their format wants it, and raise NotWritable for what it cannot hold. `options` are
     Jinja's own, for a room whose files want other marks.
     """
     marks: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True, **options}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from hosts.address import Address, parse_connection
+from hosts.address import Address, BadConnection, parse_connection
 from hosts.errors import HostError, HostKeyChanged, gettext_noop
 from hosts.host import Host
 from hosts.ssh import Target
@@ -19,6 +19,14 @@ class NoConnection(HostError):  # noqa: N818 - named like the other errors of ho
     sentence = gettext_noop(
         "Gestion does not know how to reach %(host)s. Fill in its SSH connection, or its internal IP and a "
         "host that has a connection."
+    )
+
+
+class UnreadableConnection(NoConnection):
+    """The connection string that is stored, perhaps by an earlier version, is none that can be used."""
+
+    sentence = gettext_noop(
+        "The SSH connection of %(host)s cannot be used. %(words)s Correct it on its page."
     )
 
 
@@ -69,7 +77,10 @@ def _gateway_target(server: Server, gateway: Server) -> Target:
 def way_to(server: Server) -> tuple[Address, Server | None]:
     """The server's address, and the host to jump through if it has none of its own; raises NoConnection."""
     if server.ssh_connection:
-        return parse_connection(server.ssh_connection), None
+        try:
+            return parse_connection(server.ssh_connection), None
+        except BadConnection as error:
+            raise UnreadableConnection(server.name, str(error)) from error
     host = server.vm_host
     if server.internal_ip and host is not None and reachable_by(host):
         return Address(server.internal_ip), host

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from pages.forms import CleanText
 from pages.widgets import CheckList
 from servers.connect import reachable_by, suggested_connection, way_to
 from servers.models import Server, Tag
@@ -86,7 +87,7 @@ class WordsField(forms.CharField):
         return value if isinstance(value, str) or value is None else ", ".join(str(word) for word in value)
 
 
-class ServerForm(forms.ModelForm):
+class ServerForm(CleanText, forms.ModelForm):
     """Every setting of a server. Without scripts all fields are shown; which fit is checked when saved."""
 
     tags = WordsField(
@@ -218,7 +219,7 @@ def way_in_words(server: Server) -> str:
     return _t("%(address)s through %(host)s") % {"address": address.text, "host": gateway}
 
 
-class UnixUserForm(forms.Form):
+class UnixUserForm(CleanText, forms.Form):
     """One more unix user."""
 
     name = forms.CharField(
@@ -229,7 +230,7 @@ class UnixUserForm(forms.Form):
     )
 
 
-class DeleteForm(forms.Form):
+class DeleteForm(CleanText, forms.Form):
     """The second word before a server is deleted."""
 
     name = forms.CharField(
@@ -239,7 +240,7 @@ class DeleteForm(forms.Form):
     )
 
 
-class AdoptForm(forms.Form):
+class AdoptForm(CleanText, forms.Form):
     """The paths that the person has seen and wants to be adopted."""
 
     paths = forms.MultipleChoiceField(label=_("Paths"))

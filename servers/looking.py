@@ -17,7 +17,7 @@ from servers.claims import claimed
 from servers.connect import target_of
 from servers.contact import SIDE_BY_SIDE, Reached, note
 from servers.models import Contact, Rollout, RolloutState, Server
-from servers.rolling import AWAY, desired, foreign_paths
+from servers.rolling import AWAY, desired, foreign_paths, tell_plan
 from servers.transport import transport
 from servers.words import sentence
 
@@ -117,7 +117,7 @@ def _write_plan(run: Run, rollout: Rollout, plan: engine.Plan) -> None:
         rows.filter(state=RolloutState.DRIFTED).update(state=RolloutState.IN_SYNC, since=now, why="")
         return
     run.log(_("%s differs:") % rollout)
-    run.log(plan.diff, "out")
+    tell_plan(run, rollout.kind, plan)
     paths = ", ".join(change.path for change in plan.changes) or plan.inactive.splitlines()[-1]
     rows.filter(state=RolloutState.IN_SYNC).update(
         state=RolloutState.DRIFTED, since=now, why=_("Changed on the host: %s") % paths

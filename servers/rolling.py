@@ -26,9 +26,11 @@ from hosts.errors import (
 from hosts.host import Host
 from hosts.state import State
 from jobs.models import Job, JobState
+from jobs.rights import may_operate
 from jobs.run import Run, Stopped
 from servers import registry
 from servers.claims import claim, release
+from servers.configs import NotWritable
 from servers.connect import GatewayBlocked, NoConnection, connect, reconnecting
 from servers.contact import Reached, check, note
 from servers.models import Contact, Outcome, Rollout, RolloutRecord, RolloutState, Server
@@ -74,7 +76,7 @@ def _roll_out_all(run: Run, server: Server) -> list[str]:
         trouble = None
         try:
             with run.step(rollout.title):
-                _roll_out_kind(run, server, rollout)
+                trouble = _roll_out_kind(run, server, rollout)
         except HostError as error:
             trouble = sentence(error)
             away = _is_away(server, error)
@@ -83,6 +85,9 @@ def _roll_out_all(run: Run, server: Server) -> list[str]:
                 _note_away(server, error)
         except Stopped:
             raise
+        except NotWritable as error:  # nothing of this kind can be said, so nothing of it was touched
+            trouble = f"{rollout.title}: {error}"
+            _settle(rollout, state=RolloutState.FAILED, why=str(error))
         except Exception as error:  # a fault of one kind's own code must not keep the others from their turn
             log.exception("Rolling out %s failed", rollout)
             trouble = _("%(kind)s: a fault in Gestion (%(error)s). See the log of the worker.") % {
@@ -102,7 +107,8 @@ def _next(server: Server) -> Rollout | None:
     return min(waiting, key=lambda r: order.index(r.kind) if r.kind in order else len(order), default=None)
 
 
-def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
+def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> str | None:
+    """Roll out one kind; what of it could not be written, in sentences."""
     # First the revision, then what it wants: a change in between asks again, and is rolled out again.
     Rollout.objects.filter(pk=rollout.pk).update(
         state=RolloutState.APPLYING,
@@ -115,7 +121,7 @@ def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
     with connect(server) as host:
         for attempt in range(1, DRIFT_TRIES + 1):
             plan = engine.plan(host, state)
-            _tell(run, plan)
+            tell_plan(run, rollout.kind, plan)
             _note_plan(rollout, plan)
             try:
                 outcome = _apply(host, server, rollout, plan)
@@ -130,7 +136,8 @@ def _roll_out_kind(run: Run, server: Server, rollout: Rollout) -> None:
                 run.log(outcome.said or _("Nothing to do."))
                 _note_success(run, rollout, plan, outcome)
                 note(Reached(server, None), wake=False)
-                return
+                return _note_left_out(rollout, state)
+    return None
 
 
 def desired(server: Server, kind_name: str) -> State:
@@ -162,19 +169,31 @@ def foreign_paths(plan: engine.Plan) -> list[str]:
 def _apply(host: Host, server: Server, rollout: Rollout, plan: engine.Plan) -> engine.Outcome:
     foreign = foreign_paths(plan)
     # Only what a person has seen is adopted: a path that came since then is asked about anew.
-    adopt = bool(foreign) and set(foreign) <= set(rollout.adopt)
+    adopt = bool(foreign) and set(foreign) <= set(rollout.adopt) and _may_still_adopt(rollout)
     with reconnecting(server) as again:
         return engine.apply(host, plan, adopt=adopt, reconnect=again)
 
 
-def _tell(run: Run, plan: engine.Plan) -> None:
+def _may_still_adopt(rollout: Rollout) -> bool:
+    """Whether who said to replace what lies there may (still) say so."""
+    person, kind = rollout.asked_by, registry.kinds().get(rollout.kind)
+    if kind is None or kind.needs_admin:
+        return may_operate(person, set())
+    return may_operate(person, {rollout.server_id})
+
+
+def tell_plan(run: Run, kind_name: str, plan: engine.Plan) -> None:
+    """Log what differs. The files of a kind that needs an admin name others' servers, and owners read the log."""
     for past in plan.recovered:
         run.log(
             _("An interrupted rollout of %(kind)s has ended in the %(state)s state. %(words)s")
             % {"kind": past.kind, "state": past.state, "words": past.words}
         )
-    if plan.diff:
+    kind = registry.kinds().get(kind_name)
+    if plan.diff and kind and not kind.needs_admin:
         run.log(plan.diff, "out")
+    elif plan.diff:
+        run.log(_("What differs is on the page of this rollout."))
 
 
 def _note_plan(rollout: Rollout, plan: engine.Plan) -> None:
@@ -193,6 +212,15 @@ def _note_success(run: Run, rollout: Rollout, plan: engine.Plan, outcome: engine
         applied=rollout.wanted, diff="", foreign=[], adopt=[], tries=0, checked_at=timezone.now()
     )
     _settle(rollout, state=RolloutState.IN_SYNC, why="")
+
+
+def _note_left_out(rollout: Rollout, state: State) -> str | None:
+    """What the rows say and no file can: it is not in sync, though all the rest is."""
+    if not state.left_out:
+        return None
+    why = " ".join((_("All the rest is rolled out."), *state.left_out))
+    _settle(rollout, state=RolloutState.FAILED, why=why)
+    return f"{rollout.title}: {why}"
 
 
 def _settle(rollout: Rollout, **fields: object) -> None:

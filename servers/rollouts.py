@@ -27,6 +27,9 @@ def ask(actor: Actor, server: Server, kinds: Iterable[str], why: str) -> None:
     with transaction.atomic():
         for kind in sorted(set(kinds)):  # one order for everybody, so that no two wait for each other
             Rollout.objects.get_or_create(server=server, kind=kind)
+            # Adoption is the word of the one who looked: it does not pass to who asks next.
+            theirs = Rollout.objects.filter(server=server, kind=kind).exclude(asked_by=actor.user)
+            theirs.update(adopt=[])
             Rollout.objects.filter(server=server, kind=kind).update(
                 wanted=F("wanted") + 1,
                 state=RolloutState.WAITING,

@@ -14,7 +14,11 @@ from servers.rollouts import WORK
 works.expect(HostError, rolling.RolloutFailed, Server.DoesNotExist)
 
 
-@works.register("servers.check", safe_to_repeat=True, again=True)
+def _this(server: int, **_more: object) -> list[int]:
+    return [server]
+
+
+@works.register("servers.check", safe_to_repeat=True, again=True, touches=_this)
 def check(run: Run, *, server: int) -> None:
     """Try to reach one server."""
     row = Server.objects.get(pk=server)
@@ -33,13 +37,13 @@ def check_all(run: Run, *, everyone: bool = False) -> None:
         run.check_stop()
 
 
-@works.register(WORK, safe_to_repeat=True)
+@works.register(WORK, safe_to_repeat=True, touches=_this, by_rows=True)
 def roll_out(run: Run, *, server: int) -> None:
     """Roll out all that waits on one server."""
     rolling.roll_out(run, Server.objects.get(pk=server))
 
 
-@works.register("servers.look", safe_to_repeat=True)
+@works.register("servers.look", safe_to_repeat=True, touches=_this)
 def look(run: Run, *, server: int, kinds: Sequence[str] | None = None) -> None:
     """Compare one server with what it should hold, and change nothing."""
     looking.look_at(run, Server.objects.get(pk=server), kinds)

@@ -7,7 +7,7 @@ import idna
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from hosts.address import BadConnection, parse_connection
+from hosts.address import BadConnection, ends_in_number, parse_connection
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
@@ -15,6 +15,8 @@ _NODE = re.compile(_LABEL, re.ASCII)
 _KEYMANAGER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}", re.ASCII)
 _UNIX_NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,30}[a-z0-9_$-]?", re.ASCII)
+# smb.conf(5): % begins a substitution, \ joins lines, and Samba makes one space of several (params.c of Samba).
+_NOT_IN_SMB_CONF = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff%\\]|  ")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -34,11 +36,11 @@ def normal_name(value: str) -> str:
 
 
 def validate_server_name(value: str) -> None:
-    """A domain name (RFC 1123, section 2.1) that cannot be read as an IP address."""
+    """A domain name (RFC 1123, section 2.1) that nothing reads as an IP address."""
     if not _DOMAIN.fullmatch(value) or len(value) > 253:
         raise ValidationError(_("Enter a domain name: letters, digits, hyphens and dots."))
-    if value.rpartition(".")[2].isdigit():
-        raise ValidationError(_("Enter a name, not an IP address: its last part is not all digits."))
+    if ends_in_number(value):
+        raise ValidationError(_("Enter a name, not an IP address: its last part is not a number."))
 
 
 def validate_node_name(value: str) -> None:
@@ -97,12 +99,23 @@ def normal_folder(value: str) -> str:
     return "/" + "/".join(part for part in value.split("/") if part not in {"", "."})
 
 
+def is_smb_value(value: str) -> bool:
+    """Whether Samba reads this text as it is; it takes quotation marks off the ends."""
+    return not _NOT_IN_SMB_CONF.search(value) and value == value.strip().strip('"')
+
+
 def validate_folder(value: str) -> None:
-    """An absolute folder below `/`, without `..` parts or control characters."""
+    """An absolute folder below `/`, without `..` parts or control characters, as smb.conf can say it."""
     if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
         raise ValidationError(_("Enter an absolute folder such as /srv/shares, without “..”."))
     if normal_folder(value) == "/":
         raise ValidationError(_("Enter a folder of its own, not “/”."))
+    if not is_smb_value(value):
+        raise ValidationError(
+            _(
+                "Samba reads no folder with % or \\, two spaces together, or a space or quotation mark at its end."
+            )
+        )
 
 
 def validate_text(value: str) -> None:

@@ -1,4 +1,4 @@
-// What scripts add to pages that work without them: copying, narrowing lists, closing menus.
+// What scripts add to pages that work without them: copying, narrowing lists, closing menus, clicks that are not lost.
 (function () {
   "use strict";
   document.documentElement.classList.add("scripts");
@@ -51,6 +51,36 @@
 
   document.addEventListener("keydown", function (event) {
     if (event.key === "Enter" && event.target.closest("[data-narrows]")) event.preventDefault();
+  });
+
+  // A click is a press and a release on one element. A part of the page that comes anew in between would take it away,
+  // so it waits for the release, and is then asked for again.
+  var pressed = null;
+  var waiting = new Map();
+
+  function release() {
+    if (!pressed) return;
+    setTimeout(function () { // the click itself comes behind the release
+      pressed = null;
+      waiting.forEach(function (again, part) { if (part.isConnected) again(); });
+      waiting.clear();
+    });
+  }
+
+  document.addEventListener("pointerdown", function (event) { pressed = event.target; }, true);
+  document.addEventListener("pointerup", release, true);
+  document.addEventListener("pointercancel", release, true);
+  document.addEventListener("pointermove", function (event) { if (!event.buttons) release(); }, true); // let go outside
+
+  document.addEventListener("htmx:beforeSwap", function (event) {
+    var swap = event.detail;
+    if (!pressed || !swap.shouldSwap || swap.requestConfig.verb !== "get" || !swap.target.contains(pressed)) return;
+    swap.shouldSwap = false;
+    waiting.set(swap.target, function () {
+      window.htmx.ajax("GET", swap.requestConfig.path, {
+        source: swap.requestConfig.elt, target: swap.target, select: swap.select, swap: swap.swapOverride
+      });
+    });
   });
 
   document.addEventListener("htmx:afterSettle", function (event) { unhide(event.target); });

@@ -1,18 +1,51 @@
 """Fixtures that every room's tests share."""
 
+import os
+from pathlib import Path
+
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User
+from tests.databases import copy_to, give, note_as_migrated, without_permissions
 
 pytest_plugins = ["tests.lab_fixtures"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what stands on real hosts and a real browser try twice more; `-rR` tells each time it had to."""
-    for item in items:
-        if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=3))
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings) -> None:
+    """pytest-django asks for it before it makes the database."""
+    without_permissions()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker) -> Path | None:
+    """pytest-django's, and a copy of it for panels that tests start; None on PostgreSQL."""
+    with django_db_blocker.unblock():
+        note_as_migrated()
+        if connection.vendor != "sqlite":
+            return None
+        ready = Path(os.environ["DATA_DIR"]) / "ready.sqlite3"
+        copy_to(ready)
+        connection.close()
+        return ready
+
+
+@pytest.fixture
+def ready_database(db, django_db_setup) -> Path | None:
+    """A migrated, empty database for a panel of a test's own, see `tests.databases.give`: migrating takes seconds.
+
+    `db`, because pytest-django makes no tables in a run in which no test asks for a database.
+    """
+    return django_db_setup
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, ready_database: Path | None) -> Path:
+    """A folder for a panel of the test's own, with a migrated, empty database in it."""
+    give(ready_database, tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

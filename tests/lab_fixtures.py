@@ -1,20 +1,43 @@
-"""The lab for tests: one fleet of real hosts for the whole run, and a key to log in to them with.
+"""The lab for tests: one fleet of real hosts for each process that runs tests, and a key to log in with.
 
-`LAB_NAME` and `LAB_NETWORK` let several runs share a machine; each needs its own of both.
+Side by side (`pytest -n N`, N at most 6) each worker has a lab of its own name and network. `LAB_NAME`, `LAB_NETWORK`
+and `LAB_SECOND_NETWORK` let several runs without workers share a machine; each needs its own of all three.
+
+What a test changes on a host is undone after it, by the lab itself: tests clear nothing up. With `--keep-lab` the run
+ends at the first failure, and leaves the lab as the failed test left it.
 """
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import Fleet, LabHost, LabUnavailable
+from lab.reset import Ground
 
-LAB_NAME = os.environ.get("LAB_NAME", "test")
-LAB_NETWORK = os.environ.get("LAB_NETWORK") or None
+# One place for each worker: 13 hosts for its fleet, and as many for the second lab that some tests of the lab make. The
+# first quarter of the guarded network is the demo's.
+_NETWORKS = tuple(f"198.51.100.{start}/28" for start in range(64, 160, 16))
+_SECOND_NETWORKS = tuple(f"198.51.100.{start}/28" for start in range(160, 256, 16))
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Which of several processes this is, as pytest-xdist calls it (gw0, gw1 …); empty without it."""
+
+LAB_NAME = "-".join(filter(None, [os.environ.get("LAB_NAME", "test"), WORKER]))
+
+
+def _network(name: str, of_workers: tuple[str, ...]) -> str:
+    return os.environ.get(name) or of_workers[int(WORKER.removeprefix("gw") or 0)]
+
+
+LAB_NETWORK = _network("LAB_NETWORK", _NETWORKS)
+SECOND_NETWORK = _network("LAB_SECOND_NETWORK", _SECOND_NETWORKS)
+
+_LEFT: dict[pytest.Session, bool] = {}
+"""Whether a failed test's lab is left to be looked into."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +52,12 @@ class LabKey:
         """The private key as OpenSSH writes it."""
         return self.path.read_text()
 
-    def ssh(self, host: LabHost, command: str, timeout: float = 30) -> subprocess.CompletedProcess[str]:
+    def ssh(self, host: LabHost, command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         """Run a command on a host by OpenSSH's own client, which accepts the host's key and no other."""
         address, port = host.ssh_endpoint
         known = self.path.with_name(f"known_hosts-{host.container.name}")
         known.write_text(f"[{address}]:{port} {host.host_key}\n{address} {host.host_key}\n")
-        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=2"]
+        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15"]
         options.append(f"UserKnownHostsFile={known}")
         argv = ["ssh", "-F", "none", "-i", str(self.path), "-p", str(port)]
         argv += [word for option in options for word in ("-o", option)]
@@ -54,7 +77,7 @@ def lab_key(tmp_path_factory: pytest.TempPathFactory) -> LabKey:
 
 
 @pytest.fixture(scope="session")
-def fleet(lab_key: LabKey) -> Iterator[Fleet]:
+def fleet(request: pytest.FixtureRequest, lab_key: LabKey) -> Iterator[Fleet]:
     """The lab's default fleet, new for this run; skips where there can be none, and fails under CI=true."""
     try:
         lab = Fleet.up(LAB_NAME, LAB_NETWORK, [lab_key.public], fresh=True)
@@ -62,5 +85,59 @@ def fleet(lab_key: LabKey) -> Iterator[Fleet]:
         if os.environ.get("CI") == "true":
             pytest.fail(f"No lab in CI: {unavailable}")
         pytest.skip(str(unavailable))
-    with lab:
-        yield lab
+    yield lab
+    if not _LEFT.get(request.session):
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def lab_ground(fleet: Fleet) -> Ground:
+    """The state of the fleet's hosts that each test finds, and they are set back to after it."""
+    return Ground(fleet)
+
+
+@pytest.fixture(autouse=True)
+def hosts_set_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The fleet is set back after each test on it; hosts that a wider fixture has added stay, as they are now."""
+    if not _is_on_fleet(request):
+        yield
+        return
+    ground: Ground = request.getfixturevalue("lab_ground")
+    ground.keep()
+    yield
+    if _LEFT.get(request.session):
+        return
+    done = ground.set_back()
+    # Names of files need not be text, and what goes from process to process must.
+    words = ascii("; ".join(f"{host}: {what}" for host, what in done.items()))
+    request.node.user_properties.append(("lab set back", f"{ground.seconds:.2f} s {words}"))
+
+
+def _is_on_fleet(request: pytest.FixtureRequest) -> bool:
+    on_hosts = any(map(request.node.get_closest_marker, ("lab", "browser")))
+    # Some rooms call rows of their own so.
+    return (
+        on_hosts and "fleet" in request.fixturenames and isinstance(request.getfixturevalue("fleet"), Fleet)
+    )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--keep-lab`."""
+    words = "end at the first failure of a test on the lab's hosts, and leave them as that test left them"
+    parser.getgroup("lab").addoption("--keep-lab", action="store_true", help=words)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """End the run at a failure if the lab is to be looked into."""
+    report = yield
+    if report.failed and item.config.getoption("--keep-lab") and "fleet" in getattr(item, "fixturenames", ()):
+        words = (
+            f"the lab {LAB_NAME} is left as this test left it. What there is: python -m lab status --lab {LAB_NAME}. "
+            f"A shell on a host: python -m lab run NAME --lab {LAB_NAME}. "
+            f"To take it down: python -m lab down --lab {LAB_NAME} (the next run does so too)"
+        )
+        report.sections.append(("the lab", words))
+        _LEFT[item.session] = True
+        item.session.shouldfail = words
+    return report

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -10,11 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.leftovers import ending_with_us
+
 ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 60
+START_SECONDS = 180  # a busy machine takes its time to migrate
 
 
 class Panel:
@@ -51,7 +55,7 @@ class Panel:
         binds = [word for address in self.addresses for word in ("--bind", f"{address}:{self.port}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "panel", *binds],
+                ending_with_us([sys.executable, "manage.py", "panel", *binds]),
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -93,14 +97,18 @@ class Panel:
             check=True,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             **kwargs,
         )
         return done.stdout
 
 
-def free_port() -> int:
-    """A port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(address: str = "127.0.0.1") -> int:
+    """A port of this address that is free now, and that the kernel gives to nobody who asks for any.
+
+    Those that it gives away (ip_local_port_range in ip(7), 32768 and above) may be taken before the test listens.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((address, secrets.choice(range(10_000, 32_000))))
+            return int(probe.getsockname()[1])

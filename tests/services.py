@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.leftovers import ending_with_us
 from tests.panel import free_port
 
 START_SECONDS = 30
@@ -41,7 +42,7 @@ class Service:
         """Start it; returns when it answers. Raises RuntimeError with its log."""
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                self.argv,
+                ending_with_us(self.argv, self.end),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=out,

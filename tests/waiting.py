@@ -1,13 +1,19 @@
-"""Waiting for something to come true, in tests of every room."""
+"""Waiting for something to come true, in tests of every room.
+
+A test waits for a state, never for a time. The time here is only what a machine that is busy with other things may
+need: a test that passes does not use it up.
+"""
 
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+PATIENCE_SECONDS = 60.0
+
 
 def wait_for(
-    what: Callable[[], Any], seconds: float = 15.0, log: Path | None = None, *, name: str = "it"
+    what: Callable[[], Any], seconds: float = PATIENCE_SECONDS, log: Path | None = None, *, name: str = "it"
 ) -> Any:
     """What `what` says once it says anything; fails after `seconds`, with the log, when it never does."""
     until = time.monotonic() + seconds

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor, actor_of
 from pages.answers import form_data
+from pages.forms import refuse_hidden
 from pages.json_values import jsonable
 from wizards.by_number import AnyWizard, NumberedWizard
 from wizards.declare import Data, Step, Wizard
@@ -111,6 +112,10 @@ def _ask_by_number(
         kept = {name: value for name, value in _kept(run, number).items() if name in form.fields}
         form.initial = {**(form.initial or {}), **kept}
     _relax_kept(form, run, number)
+    if (
+        form.is_bound and form.errors is not None
+    ):  # checked now: these forms are made by others, from Django's own
+        refuse_hidden(form)
     return Asked(form, text, script)
 
 

@@ -14,6 +14,7 @@ from django import forms
 from accounts.actors import Actor
 from jobs.models import Job
 from jobs.run import Run
+from pages.forms import CleanText
 
 Data = dict[str, Any]
 
@@ -43,7 +44,7 @@ class Line:
     url: str = ""
 
 
-class StepForm(forms.Form):
+class StepForm(CleanText, forms.Form):
     """A form that knows who is asked (`self.actor`) and what earlier steps were told (`self.data_so_far`)."""
 
     def __init__(self, *args: Any, actor: Actor, data_so_far: Data, **kwargs: Any) -> None:

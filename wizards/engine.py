@@ -17,6 +17,7 @@ from accounts.actors import Actor
 from hosts.meter import seconds_outside
 from jobs.execute import sentence_of
 from jobs.models import Job
+from jobs.rights import actor_of
 from jobs.run import Postponed, Run, Stopped
 from wizards import accounting, catalogue
 from wizards.asking import all_steps, secret_values
@@ -205,4 +206,4 @@ class _Course:
 
 def actor_of_job(job: Job) -> Actor:
     """Who had this job done."""
-    return Actor(job.owner, job.actor_name, job.address)
+    return actor_of(job)

@@ -53,7 +53,9 @@ def _revive(row: WizardRun, job: Job | None) -> None:
         return
     actor = actor_of_job(job) if job else Actor(fresh.owner, fresh.actor_name)
     fresh.revived += 1
-    fresh.job = start_job(actor, WORK, str(fresh), {"wizard_run": fresh.pk}, subject=fresh)
+    askers = job.askers if job else None
+    args = {"wizard_run": fresh.pk}
+    fresh.job = start_job(actor, WORK, str(fresh), args, subject=fresh, askers=askers)
     fresh.save()
     if job is not None:
         acknowledge(Actor.system("wizards"), [job])

@@ -3,8 +3,9 @@
 from accounts.models.audit import AuditEntry
 from accounts.models.second_factor import RecoveryCode, SecondFactor
 from accounts.models.sessions import Session
+from accounts.models.tokens import ApiToken, TokenUse, UseKind
 from accounts.models.tries import Try
-from accounts.models.users import ApiToken, User, UserManager
+from accounts.models.users import User, UserManager
 
 __all__ = [
     "ApiToken",
@@ -12,7 +13,9 @@ __all__ = [
     "RecoveryCode",
     "SecondFactor",
     "Session",
+    "TokenUse",
     "Try",
+    "UseKind",
     "User",
     "UserManager",
 ]

@@ -1,7 +1,5 @@
-"""Panel users and their API tokens."""
+"""Panel users."""
 
-import hashlib
-import secrets
 from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -46,6 +44,9 @@ class User(AbstractBaseUser):
         _("active"), default=True, help_text=_("Without this, no sign-in, and no key of this person counts.")
     )
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True)
+    # How many links that set a password this person was sent, of each kind: only the last one of a kind counts.
+    resets_sent = models.PositiveIntegerField(default=0, editable=False)
+    invites_sent = models.PositiveIntegerField(default=0, editable=False)
     date_joined = models.DateTimeField(_("since"), default=timezone.now, editable=False)
 
     USERNAME_FIELD = "username"
@@ -61,6 +62,13 @@ class User(AbstractBaseUser):
     def __str__(self) -> str:
         return self.full_name or self.username
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """API tokens end with a new password on any way, such as `manage.py changepassword`."""
+        new_password = self.pk is not None and getattr(self, "_password", None) is not None
+        super().save(*args, **kwargs)
+        if new_password:
+            self.api_tokens.all().delete()
+
     @property
     def initials(self) -> str:
         """One or two letters for the picture that stands for this person."""
@@ -70,38 +78,3 @@ class User(AbstractBaseUser):
     def get_absolute_url(self) -> str:
         """The page about this user."""
         return reverse("accounts:user", args=[self.pk])
-
-
-class ApiToken(models.Model):
-    """A program's way in, as its user: `Authorization: Bearer …`. Only a hash is kept."""
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
-    name = models.CharField(
-        _("name"), max_length=80, help_text=_("What uses it, so that you can find it again.")
-    )
-    digest = models.CharField(max_length=64, unique=True, editable=False)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    last_used_at = models.DateTimeField(null=True, editable=False)
-    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["user", "name"], name="token_name_once_a_user")]
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def expired(self) -> bool:
-        """Whether it has ended."""
-        return self.expires_at is not None and self.expires_at <= timezone.now()
-
-    @staticmethod
-    def digest_of(token: str) -> str:
-        """What is kept of a token. It has 256 random bits, so a fast hash is enough."""
-        return hashlib.sha256(token.encode()).hexdigest()
-
-    @staticmethod
-    def fresh() -> str:
-        """A new token's text."""
-        return f"gst_{secrets.token_urlsafe(32)}"

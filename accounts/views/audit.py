@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.models import AuditEntry
 from accounts.permissions import admin_required
+from accounts.token_scopes import only_read_by_token
 from accounts.verbs import kind_words, verb_words, verbs_like
 from pages.csv_answers import csv_answer
 from pages.json_values import jsonable
@@ -30,6 +31,7 @@ PERIODS = (
 FIELDS = (
     "at", "actor_name", "address", "verb", "object_type", "object_id", "object_name", "before", "after",
 )  # fmt: skip
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 CHUNK = 1000  # rows in memory at once while a file is sent
 
 
@@ -106,12 +108,13 @@ def _day(request: HttpRequest, name: str) -> datetime | None:
     try:
         day = parse_date(text) if text else None
     except ValueError as error:
-        raise BadRequest(_("“%s” is no day.") % text) from error
-    if text and day is None:
-        raise BadRequest(_("“%s” is no day; write it as 2026-01-31.") % text)
+        raise BadRequest(_("“%s” is no day.") % text[:40]) from error
+    if text and (day is None or not FIRST_YEAR <= day.year <= LAST_YEAR):  # outside, time zones have no room
+        raise BadRequest(_("“%s” is no day; write it as 2026-01-31.") % text[:40])
     return timezone.make_aware(datetime.combine(day, time.min)) if day else None
 
 
+@only_read_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD"])
 def audit(request: HttpRequest) -> HttpResponse:
@@ -126,6 +129,7 @@ def audit(request: HttpRequest) -> HttpResponse:
     return render_list(request, "accounts/audit.html", listing, context, entry_json)
 
 
+@only_read_by_token
 @admin_required
 @require_safe
 def download(request: HttpRequest) -> HttpResponseBase:

@@ -14,6 +14,7 @@ from accounts.models import AuditEntry, User
 from accounts.permissions import admin_required
 from accounts.services import NotAllowed
 from accounts.sessions import sessions_of
+from accounts.token_scopes import changes_by_token
 from pages.answers import done, refused, show_page
 
 
@@ -24,6 +25,7 @@ def was_offboarded(person: User) -> bool:
     return rows.exists()
 
 
+@changes_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def offboard(request: HttpRequest, pk: int) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import mailing, password_links, services
-from accounts.actors import Actor, actor_of, client_address
+from accounts.actors import actor_of, client_address
 from accounts.forms import AskLinkForm, PasswordPairForm
 from accounts.lockout import try_later
 from accounts.models import User
@@ -55,16 +55,20 @@ def new_password(request: HttpRequest, name: str, token: str) -> HttpResponse:
     """Set a password with a link. It signs nobody in: that takes the password, and the code where one is due."""
     user = password_links.person_of(name, token)
     if user is None:
-        words = _("This link was used, is too old, or was cut short. Ask for another one.")
-        if wants_json(request):
-            return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=404)
-        return render(request, "accounts/link_over.html", {"words": words}, status=404)
+        return _over(request)
     form = PasswordPairForm(form_data(request), user=user)
     if form.is_bound and form.is_valid():
-        actor = Actor(user, user.username, client_address(request))
-        services.set_password(actor, user, form.cleaned_data["password"])
+        if services.use_link(client_address(request), name, token, form.cleaned_data["password"]) is None:
+            return _over(request)
         return done(request, _("Your password is set. Sign in with it."), reverse("accounts:sign_in"))
     return show_form(request, "accounts/new_password.html", form, {"person": user})
+
+
+def _over(request: HttpRequest) -> HttpResponse:
+    words = _("This link was used, is too old, or was cut short. Ask for another one.")
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=404)
+    return render(request, "accounts/link_over.html", {"words": words}, status=404)
 
 
 @admin_required

@@ -14,9 +14,11 @@ from accounts import sessions as kept
 from accounts.actors import actor_of
 from accounts.models import Session, User
 from accounts.permissions import admin_required, for_people_only, user_of
+from accounts.token_scopes import only_read_by_token
 from pages.answers import done, refused, show_page
 
 
+@only_read_by_token
 @require_http_methods(["GET", "HEAD"])
 def sessions(request: HttpRequest) -> HttpResponse:
     """The own sessions."""

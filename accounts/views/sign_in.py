@@ -5,7 +5,7 @@ from django.contrib import auth
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect, resolve_url
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -20,6 +20,10 @@ from accounts.permissions import user_of, without_second_factor
 from accounts.tries import TryLater
 from pages.answers import done, form_data, refused, show_form, wants_json
 from pages.context import THEMES
+from pages.limits import CANNOT_BE_KEPT
+from pages.targets import page_at
+
+NOT_NEXT = ("accounts:sign_out", "accounts:theme")
 
 
 @login_not_required
@@ -57,7 +61,7 @@ def _password_user(request: HttpRequest, form: SignInForm) -> User | None:
     if not (typed.get("username") and typed.get("password")):
         form.is_valid()
         return None
-    attempt = guard.before_password(request, str(typed["username"]))
+    attempt = guard.before_password(request, CANNOT_BE_KEPT.sub("", str(typed["username"])))
     if not form.is_valid():
         return None
     attempt.was_right()
@@ -142,8 +146,10 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 def safe_next(request: HttpRequest) -> str:
-    """Where to go afterwards: `next` if it is a page of this panel, or the dashboard."""
+    """Where to go afterwards: `next` if it is a page of this panel that one sees signed in, or the dashboard."""
     wanted = request.POST.get("next") or request.GET.get("next") or ""
-    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+    page = page_at(wanted)
+    # Not signing out, and not signing in once more.
+    if page and page.view_name not in NOT_NEXT and getattr(page.func, "login_required", True):
         return wanted
     return resolve_url(settings.LOGIN_REDIRECT_URL)

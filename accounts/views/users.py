@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.contrib.auth import update_session_auth_hash
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -16,9 +15,11 @@ from accounts import mailing, registry, second_factor, services
 from accounts.actors import actor_of
 from accounts.forms import NewUserForm, PasswordPairForm, UserForm
 from accounts.models import SecondFactor, User
-from accounts.permissions import admin_required
+from accounts.permissions import admin_required, user_of
 from accounts.sessions import sessions_of
+from accounts.token_scopes import only_read_by_token
 from accounts.views.second_factor import state_of
+from accounts.views.tokens import with_words
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.lists import Filter, ListPage, render_list
 from pages.registry import Held
@@ -64,6 +65,7 @@ FILTERS = (
 )
 
 
+@only_read_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD"])
 def users(request: HttpRequest) -> HttpResponse:
@@ -89,6 +91,7 @@ def _row_json(person: Any) -> dict[str, Any]:
     return {**user_json(person), "two_factor": person.has_second_factor}
 
 
+@only_read_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD"])
 def user(request: HttpRequest, pk: int) -> HttpResponse:
@@ -97,7 +100,7 @@ def user(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "person": person,
         "panels": registry.panels_of(request, person),
-        "tokens": person.api_tokens.all(),
+        "tokens": with_words(list(person.api_tokens.all())),
         "sessions": [(row, row.session_key == request.session.session_key) for row in sessions_of(person)],
         "can_mail": mailing.configured(),
         **state_of(person),
@@ -122,7 +125,8 @@ def new_user(request: HttpRequest) -> HttpResponse:
 def edit_user(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a person's account."""
     person = get_object_or_404(User, pk=pk)
-    form = UserForm(form_data(request), instance=get_object_or_404(User, pk=pk))
+    own = person.pk == user_of(request).pk
+    form = UserForm(form_data(request), instance=get_object_or_404(User, pk=pk), own=own)
     if form.is_bound and form.is_valid():
         try:
             services.change_user(actor_of(request), person, **form.cleaned_data)
@@ -137,13 +141,14 @@ def edit_user(request: HttpRequest, pk: int) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def set_password(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give a person a new password; ends that person's sessions."""
+    """Give somebody else a new password; ends that person's sessions. One's own wants the current one."""
     person = get_object_or_404(User, pk=pk)
+    if person.pk == user_of(request).pk:
+        words = _("Your own password is changed in your profile, which asks for the current one.")
+        return refused(request, words, reverse("accounts:password"))
     form = PasswordPairForm(form_data(request), user=person)
     if form.is_bound and form.is_valid():
-        changed = services.set_password(actor_of(request), person, form.cleaned_data["password"])
-        if changed == request.user:
-            update_session_auth_hash(request, changed)
+        services.set_password(actor_of(request), person, form.cleaned_data["password"])
         message = _("%s has a new password and is signed out everywhere.") % person
         return done(request, message, person.get_absolute_url())
     context = {"person": person, "can_mail": mailing.configured()}

@@ -4,24 +4,24 @@ import re
 from functools import cache
 from pathlib import Path
 
+from django.utils.translation import gettext as _
 from jinja2 import Environment
 
-from servers.configs import environment
+from servers.configs import NotWritable, environment
+
+__all__ = ["NotWritable", "configured"]
 
 FOLDER = Path(__file__).parent
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_WORD = re.compile(r"[A-Za-z0-9_.:@-]+", re.ASCII)
-
-
-class NotWritable(ValueError):  # noqa: N818 - what the rows should never hold
-    """A value that would change the structure of the file; the forms and validators let none in."""
+# In known_hosts a mark begins with @, and a comment with #.
+_WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:@-]*", re.ASCII)
 
 
 def one_field(value: object) -> str:
     """A value as one field of rsnapshot.conf: fields end at tabs, lines at newlines, and nothing can be quoted."""
     text = str(value)
     if not text or _CONTROL.search(text) or text != text.strip():
-        raise NotWritable(f"{text!r} cannot be a field of rsnapshot.conf")
+        raise NotWritable(_("%s cannot stand in rsnapshot.conf.") % ascii(text))
     return text
 
 
@@ -29,15 +29,15 @@ def one_line(value: object) -> str:
     """A value as one line of a list."""
     text = str(value)
     if _CONTROL.search(text):
-        raise NotWritable(f"{text!r} cannot be a line")
+        raise NotWritable(_("%s is more than one line.") % ascii(text))
     return text
 
 
 def word(value: object) -> str:
     """A value of ssh_config: letters, digits and what names and addresses consist of."""
     text = str(value)
-    if not _WORD.fullmatch(text) or text.startswith("-"):
-        raise NotWritable(f"{text!r} cannot be a word of ssh_config")
+    if not _WORD.fullmatch(text):
+        raise NotWritable(_("%s cannot stand in ssh_config.") % ascii(text))
     return text
 
 

@@ -12,6 +12,11 @@ modes=$3 how=$4; shift 4
 export LC_ALL=C; umask 077; cd / || exit 97
 rest=${f#/} at= n=0
 refuse() { echo "gestion-restore: $1 $n" >&2; exit 97; }
+if [ "$1" = unshare ]; then
+  unshare -m true 2>/dev/null || refuse noview
+  # A view keeps nobody from giving a file of somebody else a second name here.
+  [ "$(cat /proc/sys/fs/protected_hardlinks)" = 1 ] || refuse hardlinks
+fi
 while [ -n "$rest" ]; do
   part=${rest%%/*} mode=${modes%%,*} made= n=$((n + 1)); modes=${modes#*,}
   case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
@@ -28,6 +33,8 @@ while [ -n "$rest" ]; do
   cd -P "./$part" 2>/dev/null || refuse nofolder
   at=$at/$part here=$(pwd -P; printf x)
   [ "${here%??}" = "$at" ] || refuse link
+  # Another folder may have come in the place of the one that was made just now.
+  [ -z "$made" ] || { [ -O . ] && [ -z "$(find . -mindepth 1 -print -quit)" ]; } || refuse link
   case $made$mode in yes[0-7]*) mode=${mode%,}; chown "${mode#*:}" . ; chmod "${mode%%:*}" . ;; esac
 done
 command -v rsync >/dev/null || refuse norsync
@@ -37,11 +44,29 @@ else [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] 
 [ -z "$there" ] || echo "gestion-restore: there 0" >&2
 exec "$@"'
 
+# Then, in a mount namespace of its own: a view of the folder that it stands in, in which the kernel follows no symbolic link
+# (nosymfollow, see mount(8)), and rsync in there. rsync goes by paths: whoever may write in the folder could otherwise swap
+# a part of one for a link meanwhile. Nobody else sees the view, and it goes with the last process in it.
+VIEW='refuse() { echo "gestion-restore: noview 0" >&2; exit 97; }
+v=/run/gestion-restore
+mkdir -p -m 700 $v && mount -n -c --rbind . $v || refuse
+mounts=$(cat /proc/self/mountinfo)
+while read -r id parent device root at rest; do
+  case $at in $v | $v/*) ;; *) continue ;; esac
+  at=$(printf %b "$(printf %s "$at" | sed "s/\\\\\([0-7]\)/\\\\0\1/g")")
+  mount -n -c -o remount,bind,nosymfollow -- "$at" || refuse
+done <<EOF
+$mounts
+EOF
+grep -q " $v [^ ]*nosymfollow" /proc/self/mountinfo || refuse
+cd $v || refuse
+exec "$@"'
+
 decoded() { printf %s "$1" | base64 -d; printf x; } # the x keeps newlines at the end; the caller takes it off
 
 find_copy() { # the copy that was made at w_at, whatever its name is by now, and hold it: nothing rotates meanwhile
   exec 6>>"$home/$w_uuid.copies"
-  flock -s -w 3600 6 || finish failed busy "The copies were being rotated for an hour."
+  flock -s -w 3600 6 || finish failed busy "The copies were being rotated for an hour, by $(holders "$home/$w_uuid.copies")."
   IFS= read -r whose 2>/dev/null <"$w_destination/.gestion-backup"
   [ "$whose" = "$w_uuid" ] || finish failed marker "$w_destination does not have the marker of this backup: is its disk mounted?"
   copy=
@@ -83,12 +108,16 @@ push() { # TARGET(base64) ITEM(base64 or -) HOW MODES OPTION…: rsync from here
     printf %s "$w_known_hosts" | base64 -d >"$dir/known_hosts"
     rsh="ssh -F $dir/ssh_config"
   fi
+  # What is verified lies in a folder that is root's alone.
+  view="unshare -m --propagation private sh -c '$VIEW' gestion-view"
+  [ "$w_kind" != verify ] || view=
   rm -f "$dir/rsync.code"
   {
     rsync -aHAXSx --numeric-ids --protect-args --outbuf=L --timeout="$w_stall" "$@" \
-      --rsync-path="sh -c '$TO' gestion-restore $to $what $words $how rsync" -e "$rsh" "./$name" source:./ >"$out"
+      --rsync-path="sh -c '$TO' gestion-restore $to $what $words $how $view rsync" -e "$rsh" "./$name" source:./ >"$out"
     echo $? >"$dir/rsync.code"
-  } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" | grep --line-buffered -v '^gestion-restore:' >>"$dir/output"
+  } 2>&1 | { head -n 5000; cat >/dev/null; } | sed -u 's|/run/gestion-restore/|./|g' | tee -a "$dir/errors" |
+    grep --line-buffered -v '^gestion-restore:' >>"$dir/output"
   read -r rsync_code <"$dir/rsync.code"
   note rsync_code "$rsync_code"
   note refused "$(sed -n 's/^gestion-restore: \([a-su-z][a-z]* [0-9]*\)$/\1/p' "$dir/errors" | tail -n 1)"
@@ -206,7 +235,7 @@ make_room() { # low space refuses before anything is written
 verify() {
   note phase looking
   exec 5>>"$home/$w_uuid.verify"
-  flock -n 5 || finish failed busy "Another verification of this backup is still on."
+  flock -n 5 || finish failed busy "Another verification of this backup is still on: $(holders "$home/$w_uuid.verify")."
   destination=$w_destination w_here=yes
   find_copy
   drop_scratch
@@ -217,7 +246,8 @@ verify() {
   out=$dir/progress
   set -- --info=progress2 --stats --no-human-readable
   [ ! -s "$dir/sample" ] || set -- "$@" --no-recursive --from0 "--files-from=$dir/sample"
-  push "$(printf %s "$(cd -P "$w_scratch" && pwd -P)" | base64 -w 0)" - go "-," "$@"
+  # One folder deeper: that gets the owner and mode that it has in the copy.
+  push "$(printf %s "$(cd -P "$w_scratch" && pwd -P)/data" | base64 -w 0)" - go "-," "$@"
   judge_push
   note files_transferred "$(figure 'Number of regular files transferred')"
   note bytes_transferred "$(figure 'Total transferred file size')"
@@ -233,7 +263,7 @@ compare_restored() {
   list_of >"$dir/list"
   sums_of copy
   facts_of >"$dir/copy.facts"
-  (cd "$w_scratch" && sums_of restored && facts_of >"$dir/restored.facts")
+  (cd "$w_scratch/data" && sums_of restored && facts_of >"$dir/restored.facts")
   cut -d ' ' -f 4 "$dir/copy" >"$dir/a"; cut -d ' ' -f 4 "$dir/restored" >"$dir/b"
   note verified "$(wc -l <"$dir/a")"
   if ! cmp -s "$dir/a" "$dir/b" || grep -qv '^[0-9a-f]\{64\}$' "$dir/a"; then

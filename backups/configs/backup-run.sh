@@ -31,6 +31,7 @@ best=
 [ ! -r /etc/fstab ] || while read -r d p rest; do
   case $d in "#"*) continue ;; esac
   case $p in /?*) ;; *) continue ;; esac
+  case $p in *\\0*) p=$(printf %b "$p") ;; esac # fstab(5) writes a space as \040
   case $f/ in "$p"/*) [ ${#p} -le ${#best} ] || best=$p ;; esac
 done </etc/fstab
 echo "state=$state"
@@ -98,6 +99,18 @@ $1
 EOF
 }
 
+holders() { # FILE: the processes that hold its lock, also those that only inherited it
+  held=
+  set +f
+  for fd in $(find /proc/[0-9]*/fd -lname "$1" 2>/dev/null); do
+    grep -qs '^lock:' "${fd%/fd/*}/fdinfo/${fd##*/}" || continue
+    pid=${fd#/proc/} pid=${pid%%/*}
+    held="$held${held:+, }process $pid ($(cat "/proc/$pid/comm" 2>/dev/null))"
+  done
+  set -f
+  echo "${held:-a process that cannot be seen}"
+}
+
 look_here() { look_at "$(printf '%s\n' "$destination" | sh -c "$PLACE")"; }
 
 close_connection() {
@@ -129,7 +142,17 @@ check_destination() {
     fi
     mark || finish failed destination_write "The marker could not be written into $destination."
   fi
+  close_destination
   note destination_place "$place"
+}
+
+close_destination() { # in the copies, files belong to the source's users: who has such a number here must not get at them
+  [ "$(stat -c '%u %a' "$destination")" != '0 700' ] || return 0
+  if (cd -P "$destination" && IFS= read -r whose <./.gestion-backup && [ "$whose" = "$w_uuid" ] && chown root: . && chmod 0700 . && chmod g-s .); then
+    say "$destination was open to others than root. It is root's alone now."
+  else
+    say "$destination is open to others than root, and could not be closed."
+  fi
 }
 
 mark() {
@@ -182,14 +205,21 @@ activity() { # PID: grows while rsync reads, from either side, or computes; what
   echo "$total"
 }
 
+uptime() { # NAME: whole seconds that have passed, whatever becomes of the clock meanwhile
+  read -r passed rest </proc/uptime
+  eval "$1=${passed%.*}"
+}
+
 watch() { # end what fills the disk, gets nowhere or takes far too long, before it does harm
-  until=$((started + w_longest)) seen_at=$started last=
+  uptime seen_at
+  until=$((seen_at + w_longest)) last=
   while sleep 2; do
     pid=
     [ ! -s "$dir/rsync.pid" ] || read -r pid <"$dir/rsync.pid"
     [ -n "$pid" ] || continue
     set -- $(space)
-    why= now=$(date +%s) active=$(activity "$pid")
+    uptime now
+    why= active=$(activity "$pid")
     [ "$active" = "$last" ] || { last=$active seen_at=$now; }
     if [ "$1" -lt "$3" ] || { [ "$2" != - ] && [ "$2" -lt 50 ]; }; then why=low_space; fi
     # rsync's own --timeout is content as long as it can send, and a stopped source still takes what is sent.
@@ -274,7 +304,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     exit 0
   fi
   check_source || exit 0
-  before=${to%%/.sync/*}/.before/${to#*/.sync/}
+  before=${to%/.sync/*}/.before/${to##*/.sync/}
   [ ! -d "$before" ] || set -- "--link-dest=$before" "$@"
   case $from in /*) ;; *) set -- "$@" "--rsh=$rsh" ;; esac
   {
@@ -365,7 +395,10 @@ rotate() { # the levels that are due, the highest first, as rsnapshot(1) says
   note phase rotating
   # Nothing is moved while somebody restores from a copy.
   exec 6>>"$home/$w_uuid.copies"
-  flock -n 6 || { say "Waiting until a restore or a verification has ended."; flock 6; }
+  if ! flock -n 6; then
+    say "Waiting until a restore or a verification has ended."
+    flock -w "$w_longest" 6 || finish failed busy "The copies were held for too long by $(holders "$home/$w_uuid.copies")."
+  fi
   still_ours || refuse destination_gone "$destination has gone away while this ran: is its disk still mounted?"
   for level in $w_levels; do
     below=
@@ -422,7 +455,7 @@ run() {
   note phase looking
   exec 7>>"$home/$w_uuid.lock"
   # The run before this one has it until its last process is gone.
-  flock -w 10 7 || finish failed busy "Another run of this backup is still on."
+  flock -w 10 7 || finish failed busy "Another run of this backup is still on: $(holders "$home/$w_uuid.lock")."
   check_destination
   case " $w_levels " in
     *" $w_lowest "*)
@@ -440,7 +473,8 @@ run() {
 }
 
 begin() {
-  mkdir -p "$dir" && exec 8>>"$dir/lock" && flock 8 || exit 1
+  mkdir -p "$dir" && exec 8>>"$dir/lock" || exit 1
+  flock -w 30 8 || { echo "$dir/lock is held by $(holders "$dir/lock")" >&2; exit 1; }
   cat >"$dir/spec.new"
   [ ! -e "$dir/began" ] || return 0
   mv "$dir/spec.new" "$dir/spec"

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from backups.models import Backup, Level
 from backups.services.plans import backup_server, suggested
 from pages.form_errors import RefusableForm
+from pages.forms import CleanText
 from servers.models import Server
 from servers.validators import normal_folder
 
@@ -24,7 +25,7 @@ class FolderField(forms.CharField):
         return normal_folder(super().to_python(value) or "")
 
 
-class BackupForm(RefusableForm, forms.ModelForm):
+class BackupForm(RefusableForm, CleanText, forms.ModelForm):
     """A backup; where its copies go is asked only when it is made."""
 
     source_folder = FolderField(
@@ -92,13 +93,13 @@ class BackupForm(RefusableForm, forms.ModelForm):
         """Nothing: the service checks the row, in the transaction that saves it."""
 
 
-class SwitchForm(forms.Form):
+class SwitchForm(CleanText, forms.Form):
     """On or off."""
 
     active = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
-class TypedNameForm(forms.Form):
+class TypedNameForm(CleanText, forms.Form):
     """The name of what is deleted, typed again."""
 
     typed = forms.CharField(label=_("Type it again"), max_length=1300)

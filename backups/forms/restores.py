@@ -9,12 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from backups.folders import RUNNING_SYSTEM, inside, validate_target
 from backups.forms.plans import FolderField
 from backups.models import Backup
+from pages.forms import CleanText
 from servers.models import Server
 
 ORIGIN, ELSEWHERE = "origin", "elsewhere"
 
 
-class RestoreForm(forms.Form):
+class RestoreForm(CleanText, forms.Form):
     """Where to, and how."""
 
     where = forms.ChoiceField(

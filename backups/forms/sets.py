@@ -7,9 +7,10 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.models import Backup, BackupSet
 from backups.services.sets import FIELDS
+from pages.forms import CleanText
 
 
-class BackupSetForm(forms.ModelForm):
+class BackupSetForm(CleanText, forms.ModelForm):
     """A set. The order of its backups is that of the numbers typed beside them."""
 
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)

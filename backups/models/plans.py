@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.permissions import narrowed
 from backups.folders import RUNNING_SYSTEM, excluded, validate_destination, validate_excludes, validate_source
 from servers.models import Server
 from servers.validators import normal_folder, validate_text
@@ -64,11 +65,11 @@ class BackupQuerySet(models.QuerySet["Backup"]):
     """Queries over backups."""
 
     def visible_to(self, user: "User") -> "BackupQuerySet":
-        """All for an admin; for an owner those from his servers, and those to them."""
-        if user.is_admin:
-            return self
-        own = Server.objects.visible_to(user).values("pk")
-        return self.filter(Q(source__in=own) | Q(destination__in=own))
+        """All for an admin; for an owner those of his own servers.
+
+        Who owns only the backup server learns how many copies of others lie there, not of whom, nor what is in them.
+        """
+        return narrowed(self, user, lambda owner: Q(source__in=Server.objects.visible_to(owner).values("pk")))
 
 
 class Backup(models.Model):

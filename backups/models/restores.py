@@ -73,6 +73,7 @@ class CopyTask(models.Model):
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    askers = models.JSONField(default=list)  # who asked for it, as Actor.asker
     asked_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=TaskState, default=TaskState.RUNNING)
     started_at = models.DateTimeField(null=True)
@@ -109,8 +110,9 @@ class RestoreQuerySet(models.QuerySet["Restore"]):
     """Queries over restores."""
 
     def visible_to(self, user: "User") -> "RestoreQuerySet":
-        """Those of the backups whose files the user may read."""
-        return self.filter(backup__in=readable_by(user).values("pk"))
+        """Those of the backups whose files the user may read, to servers that he may operate."""
+        targets = Server.objects.visible_to(user).values("pk")
+        return self.filter(backup__in=readable_by(user).values("pk"), target__in=targets)
 
 
 class Restore(CopyTask):
@@ -190,13 +192,8 @@ def target_folder(restore: Restore) -> bytes:
 
 
 def readable_by(user: "User") -> models.QuerySet[Backup]:
-    """The backups whose files the user may read: all for an admin, for an owner those of his own servers.
-
-    Who owns only the backup server sees that there are copies of others' servers, but not what is in them.
-    """
-    if user.is_admin:
-        return Backup.objects.all()
-    return Backup.objects.filter(source__in=Server.objects.visible_to(user).values("pk"))
+    """The backups whose files the user may read: all for an admin, for an owner those of his own servers."""
+    return Backup.objects.visible_to(user)
 
 
 def facts_of_task(task: CopyTask) -> dict[str, Any]:

@@ -72,8 +72,6 @@ class BackupRunQuerySet(models.QuerySet["BackupRun"]):
 
     def visible_to(self, user: "User") -> "BackupRunQuerySet":
         """Those of the backups that the user may see."""
-        if user.is_admin:
-            return self
         return self.filter(backup__in=Backup.objects.visible_to(user).values("pk"))
 
     def open(self) -> "BackupRunQuerySet":
@@ -93,9 +91,10 @@ class BackupRun(models.Model):
     name = models.CharField(max_length=32, unique=True, default=_name, editable=False)
     why = models.CharField(max_length=10, choices=Why, default=Why.HAND)
     asked_by = models.CharField(max_length=120, blank=True)
-    owner = models.ForeignKey(  # who may watch its job
+    owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
+    askers = models.JSONField(default=list)  # all who asked for it while it waited, as Actor.asker
     asked_at = models.DateTimeField(default=timezone.now)
     levels = models.JSONField(default=list)  # to rotate, the highest first; the lowest one copies as well
     accepts = models.JSONField(default=list)  # holds that a person said to pass

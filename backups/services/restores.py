@@ -10,14 +10,16 @@ from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record
+from backups import rights
 from backups.folders import inside, overlap
+from backups.following_restores import end_task
 from backups.inside_copies import path_of, shown
 from backups.models import Backup, CopyFolder, LeftData, Restore, TaskState, Verification
 from backups.models.restores import AT_WORK, target_folder
 from backups.reading_copies import NotInCopy, copies_of, copy_name
-from backups.services.runs import RunRefused
+from backups.services.runs import NO_RIGHT, RunRefused, check_right
 from backups.ways import NoWay, way_from
-from jobs.models import ENDED, JobState
+from jobs.models import ENDED, Job, JobState
 from jobs.services import JobRefusedError, start_job, stop_job
 from jobs.works import Retry
 from pages import second_word
@@ -55,8 +57,10 @@ def folder_of(actor: Actor, backup: Backup, at: int, path: str, *, again: bool =
 def ask_restore(actor: Actor, restore: Restore) -> Restore:
     """Save this (unsaved) restore and have a worker look what it would change. Raises RestoreRefused, NotInCopy."""
     restore.copy = copy_name(restore.backup, restore.at)
+    _check_right(actor, restore)
     _check(restore)
     restore.asked_by, restore.owner, restore.state = actor.name, actor.user, TaskState.LOOKING
+    restore.askers = [actor.asker]
     with transaction.atomic():
         restore.save(force_insert=True)
         record(actor, "backup.restore_preview", restore.backup, after=facts_of(restore))
@@ -78,13 +82,14 @@ def begin_restore(actor: Actor, restore: Restore) -> None:
             raise RestoreRefused(_("This restore has been begun already, or its preview did not work."))
         if row.looked_at is None or timezone.now() - row.looked_at > timedelta(hours=PREVIEW_HOURS):
             raise RestoreRefused(_("The preview is older than a day. Look again first."))
+        _check_right(actor, row)
         _check(row)
         if row.overwrites and not second_word.given():
             raise second_word.SecondWordNeeded(warnings(row))
         now = timezone.now()
         row.state, row.started_at, row.ended_at, row.begun = TaskState.RUNNING, now, None, False
         row.stop_asked_at, row.error, row.code, row.live = None, "", "", {}
-        row.asked_by, row.owner = actor.name, actor.user
+        row.asked_by, row.owner, row.askers = actor.name, actor.user, [actor.asker]
         try:
             with transaction.atomic():
                 row.save()
@@ -106,6 +111,13 @@ def warnings(restore: Restore) -> list[str]:
     if deleted := restore.counts.get("deleted", 0):
         said.append(ngettext("%d thing is deleted.", "%d things are deleted.", deleted) % deleted)
     return said
+
+
+def _check_right(actor: Actor, restore: Restore) -> None:
+    try:
+        rights.check(actor, restore)
+    except rights.MayNot as error:
+        raise RestoreRefused(str(error)) from error
 
 
 def _check(restore: Restore) -> None:
@@ -141,6 +153,7 @@ def _check(restore: Restore) -> None:
 
 def ask_verification(actor: Actor, backup: Backup, at: int | None = None) -> Verification:
     """Have the newest copy, or the one of `at`, verified. Raises RunRefused while that is being done, NotInCopy."""
+    check_right(actor, backup)
     copies = copies_of(backup)
     if not copies:
         raise NotInCopy(_("There is no copy yet."))
@@ -149,8 +162,9 @@ def ask_verification(actor: Actor, backup: Backup, at: int | None = None) -> Ver
     try:
         with transaction.atomic():
             row = Verification.objects.create(
-                backup=backup, at=at, copy=name, asked_by=actor.name, owner=actor.user, started_at=now
-            )
+                backup=backup, at=at, copy=name, asked_by=actor.name, owner=actor.user, askers=[actor.asker],
+                started_at=now,
+            )  # fmt: skip
             record(actor, "backup.verify", backup, after={"copy": name})
             _follow(row)
     except IntegrityError as error:
@@ -179,6 +193,7 @@ def verify_due() -> list[Verification]:
 def stop_task(actor: Actor, task: Restore | Verification) -> None:
     """Stop it, on the backup server too. Raises RunRefused."""
     with transaction.atomic():
+        check_right(actor, task)
         rows = type(task).objects.filter(pk=task.pk, state__in=AT_WORK)
         if not rows.update(stop_asked_at=timezone.now(), stop_asked_by=actor.name):
             raise RunRefused(_("This has ended already."))
@@ -200,9 +215,20 @@ def look_after(task: Restore | Verification) -> None:
             return
         job = fresh.job
         failed_at = job.ended_at if job and job.state == JobState.FAILED else None
+        if job and job.refused and not fresh.begun:
+            end_task(fresh, TaskState.FAILED, NO_RIGHT, job.error)
+            return
         if failed_at and timezone.now() - failed_at < timedelta(minutes=5):
             return  # a fault of ours must not become a flood of jobs
         _follow(fresh)
+
+
+def job_ended(job: Job) -> None:
+    """What was not begun, because who asked for it may no longer have it done, has failed with its job."""
+    if job.work in (RESTORE, VERIFY) and job.refused:
+        for model in (Restore, Verification):
+            for task in model.objects.filter(job=job, state__in=AT_WORK, begun=False):
+                look_after(task)
 
 
 def look_after_all() -> None:
@@ -223,7 +249,9 @@ def _follow(task: Restore | Verification) -> None:
         title = _("Look what restoring %s would change") % task
     else:
         work, args, title = RESTORE, {"restore": task.pk}, _("Restore %s") % task
-    task.job = start_job(actor, work, title, args, subject=task.backup, queue=QUEUE, retry=AGAIN)
+    task.job = start_job(
+        actor, work, title, args, subject=task.backup, queue=QUEUE, retry=AGAIN, askers=task.askers
+    )
     task.save(update_fields=["job"])
 
 

@@ -11,9 +11,18 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record
-from backups import rhythm
+from backups import rhythm, rights
 from backups.ending import end_run
-from backups.models import Backup, BackupRun, BackupState, Level, RunState, Why
+from backups.models import (
+    Backup,
+    BackupRun,
+    BackupState,
+    Level,
+    Restore,
+    RunState,
+    Verification,
+    Why,
+)
 from backups.models.runs import OPEN
 from backups.rhythm import Try
 from jobs.models import Job, JobState
@@ -26,6 +35,7 @@ QUEUE = "backups"
 # A backup server that cannot be reached is asked again; the run there goes on meanwhile.
 AGAIN = Retry(every=20, until_hours=48)
 LOOK_AGAIN_AFTER = timedelta(minutes=5)  # a fault of ours must not become a flood of jobs
+NO_RIGHT = "rights"  # who asked for it might not have it done any more when its turn came
 PASSING = frozenset({"connection", "shutdown", "died", "rebooted", "away", "no_config", "busy"})
 
 
@@ -51,6 +61,7 @@ def rotated_of(state: BackupState) -> dict[str, datetime]:
 def due_levels(backup: Backup, now: datetime) -> list[Level]:
     """The levels that are due now, the highest first; none while it is not its time."""
     recent = backup.runs.filter(asked_at__gt=now - rhythm.longest_slot(backup.lowest)).exclude(levels=[])
+    recent = recent.exclude(code=NO_RIGHT)  # that was no try: nothing was asked of any host
     tries = [
         Try(
             run.asked_at,
@@ -64,9 +75,18 @@ def due_levels(backup: Backup, now: datetime) -> list[Level]:
 
 
 def run_now(actor: Actor, backup: Backup) -> BackupRun:
-    """Run a backup by hand, active or not. If a run waits already, that one is returned."""
+    """Run a backup by hand, active or not. If a run waits already, that one is returned. Raises RunRefused."""
+    check_right(actor, backup)
     levels = rhythm.with_lowest(tuple(backup.keeps), rotated_of(state_of(backup)), here_and_now())
     return ask_run(actor, backup, Why.HAND, levels)
+
+
+def check_right(actor: Actor, thing: Backup | BackupRun | Restore | Verification) -> None:
+    """Raises RunRefused unless this actor may do something with it now."""
+    try:
+        rights.check(actor, thing)
+    except rights.MayNot as error:
+        raise RunRefused(str(error)) from error
 
 
 def ask_run(
@@ -86,6 +106,7 @@ def ask_run(
                     run = BackupRun(backup=backup, why=why, asked_by=actor.name, owner=actor.user)
                     record(actor, "backup.run", backup, after={"why": why.value, "levels": wanted})
                 run.levels = _in_order({*run.levels, *wanted})
+                run.askers += [asker for asker in [actor.asker] if asker not in run.askers]
                 run.accepts = sorted({*run.accepts, *accepts})
                 run.save()
                 transaction.on_commit(lambda: dispatch(backup.destination))
@@ -122,11 +143,13 @@ def watch(run: BackupRun) -> Job:
     """Start a job that begins the run or finds it again, and follows it to its end."""
     actor = Actor(run.owner, run.asked_by or "scheduler")
     title = _("Back up %s") % run.backup
-    return start_job(actor, WORK, title, {"backup_run": run.pk}, subject=run.backup, queue=QUEUE, retry=AGAIN)
+    args, askers = {"backup_run": run.pk}, run.askers
+    return start_job(actor, WORK, title, args, subject=run.backup, queue=QUEUE, retry=AGAIN, askers=askers)
 
 
 def stop_run(actor: Actor, run: BackupRun) -> None:
     """Stop it: at once while it waits; else its job ends what runs on the backup server. Raises RunRefused."""
+    check_right(actor, run)
     now = timezone.now()
     with transaction.atomic():
         asked = {"stop_asked_at": now, "stop_asked_by": actor.name}
@@ -151,7 +174,7 @@ def look_after(run: BackupRun) -> None:
             return
         failed = fresh.job if fresh.job and fresh.job.state == JobState.FAILED else None
         if failed and not fresh.begun:
-            end_run(fresh, RunState.FAILED, "begin", failed.error)
+            end_run(fresh, RunState.FAILED, NO_RIGHT if failed.refused else "begin", failed.error)
         elif not failed or failed.ended_at is None or timezone.now() - failed.ended_at > LOOK_AGAIN_AFTER:
             fresh.job = watch(fresh)
             fresh.save(update_fields=["job"])
@@ -180,10 +203,13 @@ def accept_run(actor: Actor, run: BackupRun) -> BackupRun:
 
 
 def job_ended(job: Job) -> None:
-    """When a run's job was stopped and the run has not ended, another one sees to it at once."""
+    """When a run's job was stopped, or failed before it began, and the run has not ended, that is seen to at once."""
+    if job.work == WORK and job.refused:
+        for refused in BackupRun.objects.filter(job=job, state=RunState.RUNNING, begun=False):
+            look_after(refused)
     if job.work == WORK and job.stop_asked_at:
-        run = BackupRun.objects.filter(job=job, state=RunState.RUNNING).first()
-        if run is not None:
+        running = BackupRun.objects.filter(job=job, state=RunState.RUNNING).first()
+        if running is not None:
             asked = {"stop_asked_at": job.stop_asked_at, "stop_asked_by": job.stop_asked_by}
-            BackupRun.objects.filter(pk=run.pk, stop_asked_at=None).update(**asked)
-            look_after(run)
+            BackupRun.objects.filter(pk=running.pk, stop_asked_at=None).update(**asked)
+            look_after(running)

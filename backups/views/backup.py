@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
-from backups.desired_plans import KIND
+from backups.desired_plans import KIND, why_left_out
 from backups.graphs import Graph, Point, graph
 from backups.letting_in import missing
 from backups.models import Backup
@@ -18,7 +18,8 @@ from backups.services import plans as services
 from backups.trying import STEPS, Answer, verdict
 from backups.verifying import verified
 from backups.views.common import backup_json, visible_backup
-from jobs.models import ENDED, Job, seconds_said
+from jobs.live import live
+from jobs.models import Job, seconds_said
 from pages.answers import done, show_page, wants_json
 from pages.templatetags.pages_tags import binary_size
 from servers.models import Rollout, Server
@@ -39,17 +40,19 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "tried_at": row.tried_at,
         "verified_at": checked.good_at,
         "verification_red": checked.red,
+        "left_out": why_left_out(row),
         "copies_there": [{"name": copy.name, "at": copy.seconds} for copy in summary.copies],
     }
     if wants_json(request):
         return show_page(request, "", {}, data)
-    jobs = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
+    jobs = Job.objects.visible_to(user_of(request)).of(row)
     context = {
         "backup": row,
         "summary": summary,
         "own": _own(request, row),
+        "left_out": data["left_out"],
         "rollout": Rollout.objects.filter(server=row.destination, kind=KIND).first(),
-        "trying": jobs.filter(work=services.TRY).exclude(state__in=ENDED).order_by("-pk").first(),
+        "trying": live(request, jobs.filter(work=services.TRY)),
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
         "verdict": verdict(answers) if answers else "",
         "graphs": graphs_of(row),

@@ -14,7 +14,8 @@ from accounts.permissions import admin_required
 from backups.forms.plans import TypedNameForm
 from backups.models import LeftData
 from backups.services import plans as services
-from jobs.models import ENDED, Job
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form
 from pages.lists import ListPage, render_list
 
@@ -54,8 +55,7 @@ def left(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_bound and form.is_valid():
         job = services.delete_left(actor_of(request), row)
         return done(request, _("The copies are being deleted."), job.get_absolute_url(), {"job": job.pk})
-    jobs = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
-    deleting = jobs.exclude(state__in=ENDED).order_by("-pk").first()
+    deleting = live(request, Job.objects.of(row))
     context = {"left": row, "deleting": deleting, "back": reverse("backups:left_list")}
     return show_form(request, "backups/left.html", form, context)
 

@@ -20,7 +20,7 @@ from backups.services import plans as services
 from backups.standing import Standing
 from backups.views.common import backup_json, visible_backup
 from pages.answers import done, form_data, refused, show_form
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, asked_number, render_list
 from servers.models import Server
 from servers.services import StaleEdit
 
@@ -97,8 +97,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _server(request: HttpRequest, name: str) -> Server | None:
-    text = request.GET.get(name, "")
-    return Server.objects.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 18 else None
+    return Server.objects.filter(pk=asked_number(request, name)).first()
 
 
 @admin_required

@@ -175,7 +175,8 @@ def _stop(request: HttpRequest, row: Restore | Verification) -> HttpResponse:
 def restores(request: HttpRequest, pk: int) -> HttpResponse:
     """The last restores and verifications of a backup."""
     backup = readable_backup(request, pk)
-    found = list(backup.restores.select_related("target").defer("output", "changes")[:MOST_ROWS])
+    mine = Restore.objects.visible_to(user_of(request)).filter(backup=backup)
+    found = list(mine.select_related("target").defer("output", "changes")[:MOST_ROWS])
     checks = list(backup.verifications.defer("output")[:MOST_ROWS])
     for row in found:
         row.backup = backup

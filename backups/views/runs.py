@@ -108,7 +108,10 @@ def run_backup(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a backup now; for everybody who may see it."""
     backups = Backup.objects.visible_to(user_of(request)).select_related("source", "destination")
     backup = get_object_or_404(backups, pk=pk)
-    row = services.run_now(actor_of(request), backup)
+    try:
+        row = services.run_now(actor_of(request), backup)
+    except RunRefused as error:
+        return refused(request, str(error), backup.get_absolute_url())
     return done(request, _("%s is being backed up.") % backup, row.get_absolute_url(), run_json(row))
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.audit import record
 from accounts.permissions import user_of
+from accounts.streams import while_allowed
 from backups.inside_copies import NoPath, file_name, parent_of, path_of, shown, token_of
 from backups.models import Backup
 from backups.models.restores import readable_by
@@ -146,14 +147,21 @@ def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseB
         "Cache-Control": "no-store",
         "X-Accel-Buffering": "no",
     }
-    chunks = _chunks(backup, at, where, size)
+    chunks = while_allowed(
+        request,
+        user_of(request),
+        _chunks(backup, at, where, size),
+        readable_by,
+        backup.pk,
+    )
     return StreamingHttpResponse(chunks, content_type="application/octet-stream", headers=headers)
 
 
 async def _chunks(backup: Backup, at: int, path: bytes, size: int) -> AsyncIterator[bytes]:
     """The file piece by piece, so that no more than a piece is held in memory.
 
-    An error ends the answer before its announced length, so that nobody takes a part for the whole.
+    An error ends the answer before its announced length, so that nobody takes a part for the whole; so does the end of
+    the right to read it.
     """
 
     def piece(start: int) -> bytes:

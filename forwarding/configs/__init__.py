@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from servers.configs import environment
+from servers.configs import NotWritable, environment
 
 FOLDER = Path(__file__).parent
 _NOT_IN_NGINX = re.compile(r"[\x00-\x1f\x7f$\ud800-\udfff]")
@@ -21,10 +21,10 @@ def _environment() -> Environment:
 def nginx_quote(value: str) -> str:
     """The value as one word of an nginx file.
 
-    ValueError for what nginx cannot be told literally: control characters, a variable, bytes that are no text.
+    NotWritable for what nginx cannot be told literally: control characters, a variable, bytes that are no text.
     """
     if not value or _NOT_IN_NGINX.search(value):
-        raise ValueError(f"{value!r} cannot be written into an nginx file")
+        raise NotWritable(f"{value!r} cannot be written into an nginx file")
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

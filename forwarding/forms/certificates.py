@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from forwarding.pairs import CHAIN_BYTES, KEY_BYTES
+from pages.forms import CleanText
 
 MOST = {"chain": CHAIN_BYTES, "key": KEY_BYTES}
 
@@ -20,7 +21,7 @@ class SecretArea(forms.Textarea):
         return None
 
 
-class UploadForm(forms.Form):
+class UploadForm(CleanText, forms.Form):
     """A chain and its key. A file counts before the text beside it."""
 
     chain = forms.CharField(

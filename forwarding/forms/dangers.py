@@ -7,11 +7,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from pages.forms import CleanText
 from pages.second_word import SecondWordNeeded
 from servers.services import StaleEdit
 
 
-class DangerForm(forms.Form):
+class DangerForm(CleanText, forms.Form):
     """A form that asks for a second word where what it does may cut something off."""
 
     confirm = forms.BooleanField(

@@ -21,6 +21,7 @@ from forwarding.models.hostnames import (
 )
 from forwarding.models.ports import LAST_PORT
 from forwarding.validators import validate_pem_path
+from pages.names import in_letters
 from servers.models import Server
 
 
@@ -130,7 +131,12 @@ class HostnameForm(DangerForm):
             for one in hostname.destinations.all()
         ]
         same = {name: getattr(hostname, name) for name in self.SAME}
-        return {**same, "domain": hostname.shown_domain, "destinations": rows, "version": hostname.version}
+        return {
+            **same,
+            "domain": in_letters(hostname.domain),
+            "destinations": rows,
+            "version": hostname.version,
+        }
 
     def clean(self) -> dict[str, Any]:
         """The host: the one that is fixed, the chosen one, or the one on which the first destination runs."""

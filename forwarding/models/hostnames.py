@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import idna
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from forwarding.models.ports import LAST_PORT
 from forwarding.validators import validate_domain, validate_pem_path
+from pages.names import both_spellings
 from servers.models import Server
 from servers.validators import validate_text
 
@@ -166,8 +166,8 @@ class HostnameForward(models.Model):
 
     @property
     def shown_domain(self) -> str:
-        """The domain in the letters of its language."""
-        return shown(self.domain)
+        """The domain in the letters of its language, with its spelling in DNS where that is another."""
+        return both_spellings(self.domain)
 
     @property
     def is_wildcard(self) -> bool:
@@ -185,16 +185,6 @@ class HostnameForward(models.Model):
     def wants_tls(self) -> bool:
         """Whether it is served by HTTPS as soon as its certificate is there."""
         return self.certificate_kind != CertificateKind.NONE
-
-
-def shown(domain: str) -> str:
-    """A stored domain in the letters of its language; as it is where that cannot be."""
-    try:
-        return ".".join(
-            idna.decode(label) if label.startswith("xn--") else label for label in domain.split(".")
-        )
-    except idna.IDNAError:
-        return domain
 
 
 class HostnameDestination(models.Model):

@@ -18,6 +18,7 @@ from forwarding.services.changing import second_word
 from jobs.models import Job
 from jobs.services import start_job
 from servers import rollouts
+from servers.configs import NotWritable
 from servers.models import Server
 from servers.services import StaleEdit
 
@@ -102,15 +103,23 @@ def difference(host: Server, change: Callable[[], object]) -> str:
 
     `change` is called in a transaction that is undone; what it raises is raised.
     """
-    before = script(nat_of(host))
+    before = _text(host)
     with transaction.atomic():
         change()
-        after = script(nat_of(host))
+        after = _text(host)
         transaction.set_rollback(True)
     lines = difflib.unified_diff(
         before.splitlines(), after.splitlines(), f"{SCRIPT}\t{host}", SCRIPT, lineterm="", n=2
     )
     return "\n".join(lines)
+
+
+def _text(host: Server) -> str:
+    """The script; nothing where it cannot be written, which the rollout says."""
+    try:
+        return script(nat_of(host))
+    except NotWritable:
+        return ""
 
 
 @transaction.atomic

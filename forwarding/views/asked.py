@@ -6,14 +6,28 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from accounts.permissions import user_of
+from jobs.live import live
+from jobs.models import Job
 from pages.lists import Filter
-from servers.models import Server
+from servers.models import Rollout, RolloutRecord, Server
+from servers.views.common import for_reader
 
 
-def number(request: HttpRequest, name: str) -> int:
-    """A parameter that is the number of a row; 0 where it is no number."""
-    text = request.GET.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else 0
+def rolled_on(request: HttpRequest, server: Server | None, kind: str) -> dict[str, Any]:
+    """How a kind stands on the server that has it: the state for all, the rest as far as it may be read.
+
+    It tells of the others whose ports and names that server has.
+    """
+    user = user_of(request)
+    rollouts = for_reader(user, Rollout.objects.filter(server=server, kind=kind))
+    records = RolloutRecord.objects.filter(server=server, kind=kind) if user.is_admin else None
+    jobs = Job.objects.visible_to(user).filter(work="servers.roll_out")
+    return {
+        "rollout": next(iter(rollouts), None),
+        "record": records.first() if records else None,
+        "rolling": live(request, jobs.of(server)) if server else None,
+    }
 
 
 def host_filter(rows: QuerySet[Any]) -> Filter:

@@ -18,6 +18,7 @@ from forwarding.forms.certificates import UploadForm
 from forwarding.models import CertificateKind, HostnameForward, with_certificates
 from forwarding.services import certificates as services
 from forwarding.services.certificates import ORDER, READ, OrderRefused
+from jobs.live import live
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page
 
@@ -41,7 +42,7 @@ def certificate(request: HttpRequest, pk: int) -> HttpResponse:
         facts = reading
     else:
         facts = stored if hostname.certificate_kind in services.KEPT else None
-    jobs = Job.objects.of(hostname).filter(work__in=[ORDER, READ])
+    jobs = Job.objects.visible_to(user_of(request)).of(hostname).filter(work__in=[ORDER, READ])
     context = {
         "hostname": hostname,
         "standing": shown,
@@ -51,7 +52,7 @@ def certificate(request: HttpRequest, pk: int) -> HttpResponse:
         "reading": reading,
         "kinds": CertificateKind,
         "directory": settings.ACME_DIRECTORY,
-        "job": jobs.exclude(state__in=ENDED).order_by("-pk").first(),
+        "job": live(request, jobs),
         "last_job": jobs.filter(state__in=ENDED).order_by("-pk").first(),
     }
     return show_page(request, "forwarding/certificate.html", context, certificate_json(hostname))

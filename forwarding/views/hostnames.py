@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -28,13 +28,14 @@ from forwarding.models import (
 from forwarding.services import hostnames as services
 from forwarding.services.hostname_answers import ANSWERS
 from forwarding.validators import normal_domain
-from forwarding.views.asked import host_filter, number
-from forwarding.views.hostname_answers import answers_of
-from jobs.models import ENDED, Job
+from forwarding.views.asked import host_filter, rolled_on
+from forwarding.views.hostname_answers import all_destinations, answers_of
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
-from servers.models import Rollout, RolloutRecord, Server
+from servers.models import Rollout, Server
 from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
@@ -56,12 +57,17 @@ class HostnameList(ListPage):
 def rows_to_show(request: HttpRequest) -> QuerySet[HostnameForward]:
     """The hostnames that the user may see, with all that a row of a list shows, in a constant number of queries."""
     state = Rollout.objects.filter(server=OuterRef("host__nginx_server"), kind=KIND).values("state")[:1]
-    destinations = HostnameDestination.objects.select_related("server")
+    own = Server.objects.visible_to(user_of(request)).values("pk")
+    # Who is led to from a name learns of the other destinations only that there are some.
+    shown = Q(server__in=own) | Q(hostname__host__in=own)
+    destinations = HostnameDestination.objects.filter(shown).select_related("server")
+    each = HostnameDestination.objects.filter(hostname=OuterRef("pk")).order_by().values("hostname")
+    count = each.annotate(count=Count("pk")).values("count")
     rows = (
         HostnameForward.objects.visible_to(user_of(request))
         .select_related("host__nginx_server")
         .prefetch_related(Prefetch("destinations", destinations))
-        .annotate(rolled=Subquery(state))
+        .annotate(rolled=Subquery(state), leads_to=Subquery(count))
     )
     return with_last_day(with_certificates(rows))
 
@@ -96,10 +102,11 @@ def _filters(rows: QuerySet[HostnameForward]) -> tuple[Filter, ...]:
 def hostname_list(request: HttpRequest) -> HttpResponse:
     """Every hostname that the user may see."""
     rows = rows_to_show(request)
+    by_destination = ["destinations__server__name"] if user_of(request).is_admin else []
     listing = HostnameList(
         request,
         rows,
-        search=("domain", "note", "host__name", "destinations__server__name"),
+        search=("domain", "note", "host__name", *by_destination),
         sorts={
             "domain": ("domain", "port"),
             "host": ("host__name", "domain"),
@@ -132,19 +139,21 @@ def hostname_json(hostname: HostnameForward) -> dict[str, Any]:
 def hostname(request: HttpRequest, pk: int) -> HttpResponse:
     """A hostname, and whether its nginx server has it."""
     row = _visible(request, pk)
+    inside = all_destinations(request).filter(pk=row.pk).exists()
+    if not inside:
+        row.answers, row.answers_at = None, None
     if wants_json(request):
         data = {**hostname_json(row), "answers": row.answers, "answers_at": row.answers_at}
         return show_page(request, "", {}, data)
     nginx = row.host.nginx_server
-    of_nginx = Job.objects.filter(subject_type="servers.server", subject_id=str(nginx.pk if nginx else 0))
-    of_row = Job.objects.filter(subject_type=row._meta.label_lower, subject_id=str(row.pk))
+    of_row = Job.objects.visible_to(user_of(request)).of(row)
     context = {
         "hostname": row,
         "nginx": nginx,
-        "rollout": Rollout.objects.filter(server=nginx, kind=KIND).first(),
-        "record": RolloutRecord.objects.filter(server=nginx, kind=KIND).first(),
-        "rolling": of_nginx.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
-        "asking": of_row.filter(work=ANSWERS).exclude(state__in=ENDED).order_by("-pk").first(),
+        "inside": inside,
+        "hidden": HostnameDestination.objects.filter(hostname=row).count() - len(row.destinations.all()),
+        **rolled_on(request, nginx, KIND),
+        "asking": live(request, of_row.filter(work=ANSWERS)),
         "ways": ways_in(row),
         **answers_of(row),
     }
@@ -160,9 +169,9 @@ def _visible(request: HttpRequest, pk: int) -> HostnameForward:
 def new(request: HttpRequest) -> HttpResponse:
     """Add a hostname; `host` and `destination` in the query string are filled in."""
     servers = Server.objects.select_related("vm_host__nginx_server")
-    guest = servers.filter(pk=number(request, "destination")).first()
+    guest = servers.filter(pk=asked_number(request, "destination")).first()
     hosts = Server.objects.filter(is_proxmox=True, nginx_server__isnull=False).select_related("nginx_server")
-    wanted = guest.vm_host_id if guest and guest.vm_host_id else number(request, "host")
+    wanted = guest.vm_host_id if guest and guest.vm_host_id else asked_number(request, "host")
     host = hosts.filter(pk=wanted).first()
     form = HostnameForm(form_data(request), host=host, guest=guest)
     context = {"host": host, "guest": guest, "can_add": hosts.exists()}

@@ -20,12 +20,13 @@ from forwarding.forms.ports import PortForwardForm
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.port_dangers import Way, dangers
 from forwarding.services import ports as services
-from forwarding.views.asked import host_filter, number
-from jobs.models import ENDED, Job
+from forwarding.views.asked import host_filter, rolled_on
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
-from servers.models import Rollout, RolloutRecord, RolloutState, Server
+from servers.models import Rollout, RolloutState, Server
 from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
@@ -92,24 +93,31 @@ def port_json(rule: PortForward) -> dict[str, Any]:
 def port(request: HttpRequest, pk: int) -> HttpResponse:
     """A rule, whether the host has it, and what answered."""
     rule = _visible(request, pk)
+    inside = _may_look_inside(request).filter(pk=rule.pk).exists()
+    if not inside:
+        rule.answers, rule.answers_at = None, None
     answers = [Answer(**answer) for answer in rule.answers or ()]
     if wants_json(request):
         data = {**port_json(rule), "answers": rule.answers, "answers_at": rule.answers_at}
         return show_page(request, "", {}, data)
-    of_rule = Job.objects.filter(subject_type=rule._meta.label_lower, subject_id=str(rule.pk))
-    of_host = Job.objects.filter(subject_type="servers.server", subject_id=str(rule.host_id))
+    of_rule = Job.objects.visible_to(user_of(request)).of(rule)
     context = {
         "rule": rule,
+        "inside": inside,
         "outside": outside_of(rule.host),
-        "rollout": Rollout.objects.filter(server=rule.host, kind=KIND).first(),
-        "record": RolloutRecord.objects.filter(server=rule.host, kind=KIND).first(),
-        "rolling": of_host.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
-        "asking": of_rule.exclude(state__in=ENDED).order_by("-pk").first(),
+        **rolled_on(request, rule.host, KIND),
+        "asking": live(request, of_rule),
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
         "verdict": verdict(answers) if answers else "",
         "broken": any(answer.ok is False for answer in answers),
     }
     return show_page(request, "forwarding/port.html", context)
+
+
+def _may_look_inside(request: HttpRequest) -> QuerySet[PortForward]:
+    """The rules of whose destination the user may know what runs there: who owns only the host may not."""
+    own = Server.objects.visible_to(user_of(request)).values("pk")
+    return PortForward.objects.filter(destination__in=own)
 
 
 def _visible(request: HttpRequest, pk: int) -> PortForward:
@@ -122,11 +130,11 @@ def _visible(request: HttpRequest, pk: int) -> PortForward:
 def new(request: HttpRequest) -> HttpResponse:
     """Add a rule; `host`, `destination` and `port` in the query string are filled in."""
     guests = Server.objects.filter(vm_host__is_proxmox=True, internal_ip__isnull=False)
-    guest = guests.select_related("vm_host").filter(pk=number(request, "destination")).first()
+    guest = guests.select_related("vm_host").filter(pk=asked_number(request, "destination")).first()
     hosts = Server.objects.filter(is_proxmox=True)
-    host = guest.vm_host if guest else hosts.filter(pk=number(request, "host")).first()
+    host = guest.vm_host if guest else hosts.filter(pk=asked_number(request, "host")).first()
     initial = {"destination": guest.pk} if guest else {}
-    if port := number(request, "port"):
+    if port := asked_number(request, "port"):
         initial["ports"] = port
     form = PortForwardForm(form_data(request), host=host, initial=initial)
     return _edit(request, form, "forwarding/new_port.html", {"host": host, "guest": guest})
@@ -215,8 +223,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
-    """Try what answers; for everybody who may see the rule."""
-    rule = _visible(request, pk)
+    """Try what answers; for everybody who may operate the destination: the trial looks inside it."""
+    rule = get_object_or_404(_may_look_inside(request), pk=pk)
     job = services.ask_what_answers(actor_of(request), rule)
     return done(request, _("Trying the way of this port."), rule.get_absolute_url(), {"job": job.pk})
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -20,14 +21,21 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.fields import EncryptedTextField
-from gestion.panel_backup import database
+from gestion.panel_backup import database, members, secrets_file
 
 FORMAT = 1
 NAME = "gestion-%Y%m%dT%H%M%SZ.tar"
 PATTERN = "gestion-????????T??????Z.tar"
-SECRETS = ("SECRET_KEY", "GESTION_ENCRYPTION_KEYS", "VM_PASS_SECRET", "SAMBA_SECRET_KEY")
 SEALED = "what the encryption keys of this backup can read"
-BLOCK = 1024 * 1024
+# What a manifest says in words: it is shown on terminals, and compared with names of our own.
+WORDS = {
+    "version": re.compile(r"[0-9A-Za-z.+-]{1,40}"),
+    "made_at": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"),
+    "url": re.compile(r"https?://\S{1,500}"),
+    "seal": re.compile(r"[!-~]{1,1000}"),
+}
+DIGEST = re.compile(r"[0-9a-f]{64}")
+MIGRATION = re.compile(r"\w{1,100}")
 
 
 class ArchiveError(Exception):
@@ -50,8 +58,7 @@ class Archive:
     def secrets(self) -> dict[str, str]:
         """The secrets by their settings' names; none if they were left out."""
         path = self.folder / "secrets.env"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return dict(line.split("=", 1) for line in lines)
+        return secrets_file.read(path.read_text()) if path.exists() else {}
 
     def fits_our_keys(self) -> bool:
         """Whether GESTION_ENCRYPTION_KEYS can read the secrets in this database."""
@@ -64,7 +71,7 @@ class Archive:
 def own_secrets() -> dict[str, str]:
     """The secrets that this panel works with, by their settings' names."""
     found = {}
-    for name in SECRETS:
+    for name in secrets_file.NAMES:
         value = getattr(settings, name, "")
         text = value if isinstance(value, str) else ",".join(value)
         if text:
@@ -122,44 +129,45 @@ def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mode = 0o600
+    entry.mtime = int(entry.mtime)
     return entry
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Archive]:
-    """The archive, every byte verified, for as long as the block runs. Raises ArchiveError."""
-    with tempfile.TemporaryDirectory(prefix=".gestion-restore-", dir=path.parent) as name:
+def opened(path: Path, room: Path | None = None) -> Iterator[Archive]:
+    """The archive, every byte verified, for as long as the block runs. Raises ArchiveError.
+
+    It is unpacked into a new folder in `room`, or beside it.
+    """
+    with tempfile.TemporaryDirectory(prefix=".gestion-restore-", dir=room or path.parent) as name:
         folder = Path(name)
         try:
-            with tarfile.open(path, mode="r:") as tar:
-                manifest = _unpack(tar, folder)
-        except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as error:
+            with path.open("rb") as file:
+                found = Archive(_manifest(folder, members.unpack(file, folder)), folder)
+                _ = found.secrets  # that they are secrets of ours
+        except (tarfile.TarError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ArchiveError(f"{path} is no backup of a panel, or it is damaged: {error}") from error
-        yield Archive(manifest, folder)
+        yield found
 
 
-def _unpack(tar: tarfile.TarFile, folder: Path) -> dict[str, Any]:
-    manifest: dict[str, Any] = json.loads(_content(tar, "manifest.json").read())
+def _manifest(folder: Path, names: set[str]) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / members.MANIFEST).read_text())
     if manifest["format"] != FORMAT:
-        raise ValueError(f"format {manifest['format']} is of another version of the panel")
+        raise ValueError("its format is of another version of the panel")
+    for name, word in WORDS.items():
+        if not word.fullmatch(manifest[name]) or not manifest[name].isprintable():
+            raise ValueError(f"its {name} is none")
+    for app, name in manifest["migrations"]:
+        if not (MIGRATION.fullmatch(app) and MIGRATION.fullmatch(name)):
+            raise ValueError("its migrations are none")
+    if {members.MANIFEST, *manifest["sha256"]} != names:
+        raise ValueError("it does not hold what its list says")
     for name, digest in manifest["sha256"].items():
-        if name not in {"database.sqlite3", "database.pgdump", "secrets.env", "settings.env"}:
-            raise ValueError(f"what is {name!r}?")
-        with _content(tar, name) as source, (folder / name).open("xb") as target:
-            while block := source.read(BLOCK):
-                target.write(block)
-        if _digest_of(folder / name) != digest:
+        if not DIGEST.fullmatch(digest) or _digest_of(folder / name) != digest:
             raise ValueError(f"{name} is not as it was written")
-    if manifest["database"] not in manifest["sha256"]:
+    if manifest["database"] not in names.intersection(members.DATABASES):
         raise ValueError("the database is missing")
     return manifest
-
-
-def _content(tar: tarfile.TarFile, name: str) -> IO[bytes]:
-    found = tar.extractfile(tar.getmember(name))
-    if found is None:
-        raise ValueError(f"{name} is no file")
-    return found
 
 
 def _digest_of(path: Path) -> str:

@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ PG_ENVIRONMENT = {
     "PASSWORD": "PGPASSWORD",
     "NAME": "PGDATABASE",
 }
+ASIDE = "gestion_before_restore"  # the schema in which a restore keeps what was there; see replacing.py
 SSL_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 
 
@@ -32,43 +32,25 @@ def file_name() -> str:
 def dump(target: Path) -> None:
     """Write a consistent copy while the panel works, and prove that it can be read. Raises DatabaseCopyError."""
     if connection.vendor == "postgresql":
-        _run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
-        _run("pg_restore", "--file=/dev/null", str(target))  # reads and unpacks every row
+        run("pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--exclude-schema={ASIDE}",
+            f"--file={target}")  # fmt: skip
+        run("pg_restore", "--file=/dev/null", str(target))  # reads and unpacks every row
         return
-    with _sqlite(_sqlite_path()) as source, _sqlite(target) as copy:
+    with sqlite(sqlite_path()) as source, sqlite(target) as copy:
         source.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, not three
-        found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
-        if found != ["ok"]:
-            raise DatabaseCopyError(f"The copy is damaged, and so is the database: {found[0]}")
+        check_whole(copy)
 
 
-def load(source: Path) -> None:
-    """Put the copy in the place of all that is there, in one step. Raises DatabaseCopyError, nothing changed."""
-    if connection.vendor == "postgresql":
-        _load_postgresql(source)
-    else:
-        connection.close()
-        with _sqlite(source) as copy, _sqlite(_sqlite_path()) as target:
-            try:
-                copy.backup(target)
-            except sqlite3.Error as error:
-                raise DatabaseCopyError(f"SQLite says: {error}") from error
+def check_whole(copy: sqlite3.Connection) -> None:
+    """Raises DatabaseCopyError where SQLite finds the database damaged."""
+    found = [row[0] for row in copy.execute("PRAGMA integrity_check")]
+    if found != ["ok"]:
+        raise DatabaseCopyError(f"The database is damaged: {found[0]}")
 
 
-def _load_postgresql(source: Path) -> None:
-    with connection.cursor() as cursor:
-        tables = [connection.ops.quote_name(name) for name in connection.introspection.table_names(cursor)]
-    connection.close()
-    with tempfile.TemporaryDirectory(dir=source.parent) as folder:
-        clear, fill = Path(folder) / "clear.sql", Path(folder) / "fill.sql"
-        clear.write_text(f"DROP TABLE {', '.join(tables)} CASCADE;\n" if tables else "")
-        _run("pg_restore", "--no-owner", "--no-privileges", f"--file={fill}", str(source))
-        _run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--single-transaction",
-             "--output=/dev/null", f"--file={clear}", f"--file={fill}")  # fmt: skip
-
-
-def _run(program: str, *arguments: str) -> None:
+def run(program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs on the panel's database, as its role. Raises DatabaseCopyError."""
     if not shutil.which(program):
         raise DatabaseCopyError(f"{program} is missing: install Debian's postgresql-client.")
     done = subprocess.run(
@@ -89,10 +71,12 @@ def _pg_environment() -> dict[str, str]:
     return {**os.environ, **reach}
 
 
-def _sqlite_path() -> Path:
+def sqlite_path() -> Path:
+    """The file of the database."""
     return Path(connection.settings_dict["NAME"])
 
 
-def _sqlite(path: Path) -> "closing[sqlite3.Connection]":
+def sqlite(path: Path) -> "closing[sqlite3.Connection]":
+    """A connection of its own to a file, closed at the end of a `with`."""
     # Django's own connection: constraints use functions that it adds to SQLite, such as REGEXP.
     return closing(connection.get_new_connection({**connection.get_connection_params(), "database": path}))

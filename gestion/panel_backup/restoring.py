@@ -1,6 +1,6 @@
 """What a restore checks before it changes anything, and what it puts in order afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from django.conf import settings
@@ -20,26 +20,9 @@ from jobs.pulse import DEAD_AFTER
 
 
 def refusals(found: Archive, *, replace: bool, secrets_go_somewhere: bool) -> Iterator[str]:
-    """Every reason not to restore this archive here, each as a sentence that says what to do."""
-    if found.manifest["database"] != database.file_name():
-        yield (
-            f"The backup holds a {found.manifest['database']}, and this panel's database is another kind. "
-            "Set DATABASE_URL as it was where the backup was made."
-        )
-    if unknown := _unknown_migrations(found):
-        yield (
-            f"The backup is of a newer panel, version {found.manifest['version']} (this is {settings.VERSION}; "
-            f"it knows nothing of {', '.join(unknown[:3])}). Install that version first."
-        )
-    tables = connection.introspection.table_names()
-    alive = timezone.now() - timedelta(seconds=DEAD_AFTER)
-    if WorkerState._meta.db_table in tables and WorkerState.objects.filter(heartbeat_at__gte=alive).exists():
-        yield (
-            "The panel runs. End it first (systemctl stop gestion.target); a worker that was killed "
-            f"counts as alive for {DEAD_AFTER:.0f} s."
-        )
-    if not replace and User._meta.db_table in tables and User.objects.exists():
-        yield "This panel has accounts already. Say --replace to put the backup in the place of all it holds."
+    """Every reason not to restore this archive here and now, each as a sentence that says what to do."""
+    yield from not_for_this_panel(found)
+    yield from _in_use(replace=replace)
     if not (found.fits_our_keys() or secrets_go_somewhere):
         yield (
             "The secrets in this backup were encrypted with other keys than this panel's. "
@@ -51,9 +34,36 @@ def refusals(found: Archive, *, replace: bool, secrets_go_somewhere: bool) -> It
         )
 
 
-def _unknown_migrations(found: Archive) -> list[str]:
-    known = MigrationLoader(connection).disk_migrations
-    return [f"{app}.{name}" for app, name in found.manifest["migrations"] if (app, name) not in known]
+def not_for_this_panel(found: Archive) -> Iterator[str]:
+    """Every reason that will not go away by ending the panel or giving an option."""
+    if found.manifest["database"] != database.file_name():
+        yield (
+            f"The backup holds a {found.manifest['database']}, and this panel's database is another kind. "
+            "Set DATABASE_URL as it was where the backup was made."
+        )
+    if unknown := unknown_migrations((app, name) for app, name in found.manifest["migrations"]):
+        yield (
+            f"The backup is of a newer panel, version {found.manifest['version']} (this is {settings.VERSION}; "
+            f"it knows nothing of {', '.join(unknown[:3])}). Install that version first."
+        )
+
+
+def _in_use(*, replace: bool) -> Iterator[str]:
+    tables = connection.introspection.table_names()
+    alive = timezone.now() - timedelta(seconds=DEAD_AFTER)
+    if WorkerState._meta.db_table in tables and WorkerState.objects.filter(heartbeat_at__gte=alive).exists():
+        yield (
+            "The panel runs. End it first (systemctl stop gestion.target); a worker that was killed "
+            f"counts as alive for {DEAD_AFTER:.0f} s."
+        )
+    if not replace and User._meta.db_table in tables and User.objects.exists():
+        yield "This panel has accounts already. Say --replace to put the backup in the place of all it holds."
+
+
+def unknown_migrations(applied: Iterable[tuple[str, str]]) -> list[str]:
+    """Which of these (app and name) this version of the panel does not have: a newer one does."""
+    known = MigrationLoader(None).disk_migrations
+    return [f"{app}.{name}" for app, name in applied if (app, name) not in known]
 
 
 def differing_secrets(found: Archive) -> dict[str, str]:

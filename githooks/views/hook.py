@@ -34,7 +34,7 @@ def hook(request: HttpRequest, key: str) -> JsonResponse:
         payload = json.loads(body)
     except Refused as error:
         return _refused(request, str(error), 403)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _refused(request, "the body is not JSON", 400)
     if not isinstance(payload, dict):
         return _refused(request, "the body is no JSON object", 400)

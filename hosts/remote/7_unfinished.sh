@@ -36,14 +36,14 @@ finish() {
   put_back "$2"
 }
 
-# Finish all that dead applies left. LEFT = a line for each that lives on, DONE = one for each that was finished
+# Finish all that dead applies left. LEFT = a line for each that lives on (RUN, how, words), DONE = one for each that was finished
 finish_all() {
   LEFT= DONE= locked=
   for journal in "$RUNS"/*.journal; do
     [ -e "$journal" ] || continue
     RUN=${journal##*/} RUN=${RUN%.journal}
     if [ -z "$locked" ] && ! lock 0; then
-      LEFT="$LEFT$RUN running$NL"
+      LEFT="$LEFT$RUN running $W$NL"
       return
     fi
     locked=1

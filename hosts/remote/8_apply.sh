@@ -183,7 +183,7 @@ apply() {
   read_job || { W='The connection ended before all had come.'; nothing_done transfer; }
   name_output
   [ -d "$G/last" ] || W=$(mkdir -p -- "$RUNS" "$G/owned" "$G/last" 2>&1) || nothing_done prepare
-  printf '' >>"$G/lock" || { W=$(df -Pk -- "$G" 2>&1); nothing_done prepare; }
+  { [ -e "$G/lock" ] && [ ! -f "$G/lock" ]; } || printf '' >>"$G/lock" || { W=$(df -Pk -- "$G" 2>&1); nothing_done prepare; }
   lock 0 || nothing_done busy
   finish_others
   read_manifest

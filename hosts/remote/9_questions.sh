@@ -119,7 +119,8 @@ ended() {
 undo() {
   line && RUN=$V && safe "$RUN" || exit 1
   UNDOING=1
-  lock 600 || exit 1
+  # Whoever holds the lock: as long as it is not undone, this goes on trying.
+  until lock 600; do [ -e "$RUNS/$RUN.journal" ] || exit 1; done
   finish 'It was not confirmed in time.' undone
 }
 

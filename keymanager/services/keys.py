@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import audit, mailing
 from accounts.actors import Actor
 from accounts.models import User
 from keymanager.bad_key import BadKey
@@ -27,6 +27,8 @@ def add_keys(actor: Actor, owner: User | UnixUser, text: str) -> tuple[list[Key]
         keys = [_add(actor, owner, key) for key in found]
         if owner.ssh_keys.count() > MOST_KEYS:
             raise BadKey(_("These would be more than %d keys. Delete old ones first.") % MOST_KEYS)
+        if isinstance(owner, User):
+            mailing.tell(actor, owner, "key_added")
     return keys, names
 
 

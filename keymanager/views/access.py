@@ -17,7 +17,8 @@ from keymanager.fetch_states import Fetching, fetch_states
 from keymanager.models import Group
 from keymanager.paths import Path, servers_open_to, where, why
 from pages.answers import show_page, wants_json
-from pages.lists import Filter, ListPage, render_list
+from pages.limits import LONGEST_SEARCH, search_words
+from pages.lists import Filter, ListPage, render_list, typed
 from servers.models import Server, UnixUser
 
 READ = ["GET", "HEAD"]
@@ -82,7 +83,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
     """Who can log in to a server, by unix user, and why; `q` finds people and keys."""
     rows = Server.objects.visible_to(user_of(request)).select_related("fetch_report", "fetch_token")
     row = get_object_or_404(rows.prefetch_related("unix_users"), pk=pk)
-    words = request.GET.get("q", "").lower().split()
+    words = search_words(typed(request, "q").lower())
     paths = [path for path in why(row) if all(word in _text_of(path) for word in words)]
     if wants_json(request):
         return show_page(request, "", {}, {"server": row.name, "paths": [path.as_json() for path in paths]})
@@ -93,7 +94,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "server": row,
         "state": state,
         "units": units,
-        "query": request.GET.get("q", ""),
+        "query": typed(request, "q")[:LONGEST_SEARCH],
         "fetches": state.state != Fetching.UNMANAGED,
         "sharing": others.visible_to(user_of(request)),
     }

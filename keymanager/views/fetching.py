@@ -9,11 +9,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
+from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager import fetching
 from keymanager.forms import StopFetchingForm
 from keymanager.models import FetchToken, SigningKey
 from keymanager.services.fetching import servers_without_next_key, show_install_script, sign_with_next_key
 from pages.answers import done, form_data, refused, show_form, show_page
+from servers.configs import NotWritable
 from servers.models import Server
 
 
@@ -51,13 +53,17 @@ def fetch_all_now(request: HttpRequest) -> HttpResponse:
     return done(request, _("All servers fetch their keys now."), job.get_absolute_url(), {"job": job.pk})
 
 
+@never_by_token
 @admin_required
 @never_cache
 @require_POST
 def script(request: HttpRequest, pk: int) -> HttpResponse:
     """The script to install by hand. It holds the server's token, so it takes a POST and is kept nowhere."""
     server = get_object_or_404(Server, pk=pk)
-    text = show_install_script(actor_of(request), server)
+    try:
+        text = show_install_script(actor_of(request), server)
+    except NotWritable as error:
+        return refused(request, str(error), _page(server))
     context = {"server": server, "script": text, "back": _page(server)}
     return show_page(request, "keymanager/install_script.html", context, {"script": text})
 
@@ -96,6 +102,7 @@ def uninstall(request: HttpRequest, pk: int) -> HttpResponse:
     return show_form(request, "keymanager/stop_fetching.html", form, {"server": server})
 
 
+@only_read_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def signing(request: HttpRequest) -> HttpResponse:

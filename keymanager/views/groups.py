@@ -19,7 +19,8 @@ from keymanager.services.recommended import RECOMMENDED, make_recommended_group,
 from keymanager.touched import names_of_groups
 from keymanager.words import after_change
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
-from pages.lists import ListPage, render_list
+from pages.limits import LONGEST_SEARCH
+from pages.lists import ListPage, render_list, typed
 from servers.models import Server
 
 READ = ["GET", "HEAD"]
@@ -84,7 +85,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     if wants_json(request):
         return render_list(request, "", listing, row_json=_row_json)
     others = part.rows().exclude(pk__in=getattr(row, part.name).order_by().values("pk"))
-    find = request.GET.get("add", "").strip()
+    find = typed(request, "add")[:LONGEST_SEARCH]
     narrowed = ListPage(request, others, search=part.search)
     narrowed.query = find
     candidates = list(narrowed.matching()[: MOST_CANDIDATES + 1])

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.models import User
 from accounts.permissions import admin_required, user_of
+from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager.bad_key import BadKey
 from keymanager.forms import KeysForm
 from keymanager.models import Key, OfferedKey
@@ -20,6 +21,7 @@ from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
 from keymanager.reading import read_server_keys
 from keymanager.services import keys as services
+from keymanager.unsent import unsent_keys
 from keymanager.words import after_change
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, render_list
@@ -29,12 +31,14 @@ READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
 
 
+@only_read_by_token
 @require_http_methods(BOTH)
 def my_keys(request: HttpRequest) -> HttpResponse:
     """Everybody's own keys: see, add by paste."""
     return _keys_of(request, user_of(request))
 
 
+@only_read_by_token
 @admin_required
 @require_http_methods(BOTH)
 def person_keys(request: HttpRequest, pk: int) -> HttpResponse:
@@ -80,6 +84,7 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
     return done(request, message, url, {"keys": [key_json(key) for key in keys]})
 
 
+@only_read_by_token
 @require_http_methods(BOTH)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a key; people their own, admins any."""
@@ -108,6 +113,10 @@ def _by_owner(rows: QuerySet[Key], kind: str) -> QuerySet[Key]:
 
 def _by_strength(rows: QuerySet[Key], _value: str) -> QuerySet[Key]:
     return rows.filter(type="ssh-rsa", bits__lt=RSA_GOOD_BITS)
+
+
+def _by_sent(rows: QuerySet[Key], _value: str) -> QuerySet[Key]:
+    return rows.filter(pk__in=unsent_keys())
 
 
 @admin_required
@@ -141,6 +150,7 @@ def all_keys(request: HttpRequest) -> HttpResponse:
                 _by_owner,
             ),
             Filter("strength", gettext_lazy("Strength"), [("weak", gettext_lazy("weak"))], _by_strength),
+            Filter("sent", gettext_lazy("Sent"), [("no", gettext_lazy("to no server"))], _by_sent),
         ),
     )
     return render_list(request, "keymanager/keys.html", listing, row_json=key_json)
@@ -165,6 +175,7 @@ def _server_keys(
     return show_page(request, "keymanager/server_keys.html", {"server": server, "rows": rows}, {"keys": data})
 
 
+@never_by_token
 @admin_required
 @require_POST
 def add_unix_user_keys(request: HttpRequest, pk: int) -> HttpResponse:
@@ -187,6 +198,7 @@ def read_keys(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("Reading the keys of %s.") % server, job.get_absolute_url(), {"job": job.pk})
 
 
+@never_by_token
 @admin_required
 @require_POST
 def offered(request: HttpRequest, pk: int) -> HttpResponse:
@@ -215,5 +227,6 @@ def key_json(key: Key) -> dict[str, Any]:
         "fingerprint": key.fingerprint,
         "comment": key.comment,
         "weak": key.weak,
+        "sent": key.sent,
         "added_at": key.added_at,
     }

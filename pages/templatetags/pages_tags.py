@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from pages import names
+
 register = template.Library()
 
 # A state is always a word and a colour; the words are the models' own labels.
@@ -64,6 +66,12 @@ def binary_size(count: float | None) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return ""
+
+
+@register.filter
+def both_spellings(name: Any) -> str:
+    """A name in its letters and in ASCII, so that none can be taken for another: see pages/names.py."""
+    return names.both_spellings(str(name))
 
 
 @register.simple_tag

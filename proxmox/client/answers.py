@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
+LARGEST = 2.0**63  # what a row can hold; JSON may say 1e999
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Version:
     def major(self) -> int:
         """7, 8, 9 …; 0 if it cannot be told."""
         head = self.text.partition(".")[0]
-        return int(head) if head.isdecimal() else 0
+        return int(head) if head.isascii() and head.isdecimal() and len(head) < 6 else 0
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class NodeStatus:
     @classmethod
     def of(cls, answer: Json) -> "NodeStatus":
         """From GET /nodes/{node}/status."""
-        memory, swap, disk = (answer.get(name) or {} for name in ("memory", "swap", "rootfs"))
+        memory, swap, disk = (_table(answer.get(name)) for name in ("memory", "swap", "rootfs"))
         return cls(
             uptime=_whole(answer.get("uptime")),
             cpu=_number(answer.get("cpu")),
-            cpus=_whole((answer.get("cpuinfo") or {}).get("cpus")),
+            cpus=_whole(_table(answer.get("cpuinfo")).get("cpus")),
             memory=_whole(memory.get("total")),
             memory_used=_whole(memory.get("used")),
             swap=_whole(swap.get("total")),
@@ -198,12 +199,17 @@ class TaskNow:
         )
 
 
+def _table(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
 def _whole(value: Any) -> int:
     return int(_number(value))
 
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
-    except (TypeError, ValueError):
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return 0.0
+    return number if abs(number) < LARGEST else 0.0

@@ -10,7 +10,7 @@ import urllib3
 from proxmoxer.backends.https import JsonSerializer
 from proxmoxer.core import ProxmoxResource, ResourceException
 
-from hosts import meter
+from hosts import bounds, meter
 from proxmox.client import errors
 from proxmox.client.certificate import fetch_certificate, fingerprint_of
 from proxmox.client.session import (
@@ -122,6 +122,7 @@ class Calls:
         self._sign_in()
         plain = {name: int(value) if isinstance(value, bool) else value for name, value in data.items()}
         self._session.auth.timeout = (CONNECT_SECONDS, seconds)
+        self._adapter.seconds = CONNECT_SECONDS + seconds
         resource = ProxmoxResource(
             base_url=f"{self.endpoint.base_url}/{'/'.join(path)}",
             session=self._session,
@@ -134,6 +135,8 @@ class Calls:
             raise self._refusal(error) from None
         except requests.exceptions.RequestException as error:
             raise self._no_answer(error, seconds) from None
+        except (LookupError, TypeError, AttributeError, RecursionError):  # JSON, but not as Proxmox answers
+            raise errors.Refused(self.host, 200, "this is not the Proxmox API") from None
 
     def _sign_in(self) -> None:
         if self._signed_in:
@@ -146,16 +149,18 @@ class Calls:
         self._signed_in = True
 
     def _ticket(self) -> tuple[str, str]:
-        login = self.endpoint.login
+        login, seconds = self.endpoint.login, max(self.read_seconds, READ_SECONDS)
+        self._adapter.seconds = CONNECT_SECONDS + seconds
         try:
             answer = self._session.request(
                 "POST",
                 f"{self.endpoint.base_url}/access/ticket",
                 data={"username": login.who, "password": login.secret},
-                timeout=(CONNECT_SECONDS, max(self.read_seconds, READ_SECONDS)),
+                timeout=(CONNECT_SECONDS, seconds),
             )
-            found = answer.json().get("data") or {} if answer.status_code == 200 else {}
-        except requests.exceptions.JSONDecodeError:
+            found = answer.json()["data"] or {} if answer.status_code == 200 else {}
+            found.get("ticket")
+        except (requests.exceptions.JSONDecodeError, RecursionError, LookupError, TypeError, AttributeError):
             raise errors.Refused(self.host, 200, "this is not the Proxmox API") from None
         except requests.exceptions.RequestException as error:
             raise self._no_answer(error, self.read_seconds) from None
@@ -200,6 +205,15 @@ class Calls:
             return self._bad_certificate(error)
         if isinstance(error, requests.exceptions.TooManyRedirects):
             return errors.Refused(self.host, 302, "this is not the Proxmox API: it leads elsewhere")
+        if isinstance(error, requests.exceptions.ContentDecodingError):
+            return errors.Refused(self.host, 200, str(error))
+        broken = self._adapter.allowance.broken
+        if broken is not None:
+            kind = errors.AnswerTooLong if isinstance(broken, bounds.TooMuch) else errors.NoAnswer
+            return kind(self.host, str(broken))
+        return self._silent(error, seconds)
+
+    def _silent(self, error: requests.exceptions.RequestException, seconds: float) -> errors.ProxmoxError:
         words = _unreachable(error)
         if words:
             return errors.Unreachable(self.host, words)

@@ -53,6 +53,12 @@ class NoAnswer(Unreachable):
         self.args = (said,)
 
 
+class AnswerTooLong(NoAnswer):
+    """It sent more than any answer has, and was cut off: a change may have been made, or not."""
+
+    code = "answer_too_long"
+
+
 class CertificateUnknown(ProxmoxError):  # noqa: N818
     """Its certificate is neither signed by a CA that this machine trusts nor accepted. Nothing was sent."""
 

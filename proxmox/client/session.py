@@ -2,19 +2,18 @@
 
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from proxmoxer.backends.https import ProxmoxHTTPApiTokenAuth, ProxmoxHTTPAuthBase, ProxmoxHttpSession
-from requests.adapters import HTTPAdapter
 from requests.cookies import cookiejar_from_dict
-from urllib3 import HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
 
+from hosts.bounds import MIB, tls_context
+from hosts.outgoing import BoundedAdapter
 from proxmox.client.names import token_parts
 
+ANSWER_BYTES = 3 * MIB  # of one answer: a thousand guests take a quarter of it; read as JSON it grows tenfold
 CONNECT_SECONDS = 4.0
 READ_SECONDS = 8.0  # of a reading call
 WRITE_SECONDS = 30.0  # a change waits up to 10 s for the guest's lock before Proxmox gives up itself
@@ -51,7 +50,7 @@ class Endpoint:
         return f"https://{place}:{self.port}/api2/json"
 
 
-class PinnedAdapter(HTTPAdapter):
+class PinnedAdapter(BoundedAdapter):
     """Speaks TLS with what shows the pinned certificate, whatever name it was made for; else by the CAs.
 
     Knows the sockets that are open, so that another thread can cut them.
@@ -60,20 +59,19 @@ class PinnedAdapter(HTTPAdapter):
     def __init__(self, fingerprint: str = "") -> None:
         self._fingerprint = fingerprint
         self._sockets: list[socket.socket] = []
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
-        """Give the pool our own rules of TLS."""
-        context = ssl.create_default_context()  # the system's CAs, not those that requests brings
-        more |= {"ssl_context": context}
-        if self._fingerprint:
+        context = tls_context()  # the system's CAs, not those that requests brings
+        if fingerprint:
             context.check_hostname = False
             context.verify_mode = (
                 ssl.CERT_NONE
             )  # its fingerprint is compared instead, before anything is sent
+        super().__init__(ANSWER_BYTES, READ_SECONDS, context=context)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
+        """Give the pool our own rules of TLS."""
+        if self._fingerprint:
             more |= {"assert_fingerprint": self._fingerprint, "assert_hostname": False}
         super().init_poolmanager(connections, maxsize, block, **more)
-        self.poolmanager.pool_classes_by_scheme = {"https": _pool_class(self._sockets.append)}
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
@@ -85,6 +83,10 @@ class PinnedAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave TLS to the context above."""
 
+    def note(self, opened: socket.socket) -> None:
+        """See BoundedAdapter.note."""
+        self._sockets.append(opened)
+
     def cut(self) -> None:
         """Shut every connection down, also one that a thread waits on."""
         for open_socket in self._sockets:
@@ -92,19 +94,6 @@ class PinnedAdapter(HTTPAdapter):
                 socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
             except OSError:
                 continue  # it is closed already
-
-
-def _pool_class(note: Callable[[socket.socket], None]) -> type[HTTPSConnectionPool]:
-    class NotedConnection(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            if self.sock is not None:
-                note(self.sock)
-
-    class NotedPool(HTTPSConnectionPool):
-        ConnectionCls = NotedConnection
-
-    return NotedPool
 
 
 class TicketAuth(ProxmoxHTTPAuthBase):

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from pages.forms import CleanText
 from proxmox.client import names
 from proxmox.models import ProxmoxAccess, default_address
 
@@ -19,7 +20,7 @@ _NAME = re.compile(
 PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 
 
-class AccessForm(forms.Form):
+class AccessForm(CleanText, forms.Form):
     """Where, and as whom. The secret is never shown; left empty, the kept one stays."""
 
     address = forms.CharField(
@@ -103,7 +104,7 @@ class AccessForm(forms.Form):
         }
 
 
-class FingerprintForm(forms.Form):
+class FingerprintForm(CleanText, forms.Form):
     """Which certificate was compared."""
 
     fingerprint = forms.CharField(max_length=95)

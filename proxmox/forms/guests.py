@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
+from pages.forms import CleanText
 from proxmox.client import names
 from proxmox.models import GuestReading
 
@@ -18,7 +19,7 @@ PLAIN = {"autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 LEAST_MEMORY, MOST_MEMORY = 16, 16 << 20  # MiB
 
 
-class GuestNameForm(forms.Form):
+class GuestNameForm(CleanText, forms.Form):
     """The name under which the person has seen the guest; the worker compares it."""
 
     name = forms.CharField(max_length=255, widget=forms.HiddenInput)
@@ -30,7 +31,7 @@ class PowerForm(GuestNameForm):
     force = forms.BooleanField(label=_("Stop it if it does not shut down in time"), required=False)
 
 
-class SettingsForm(forms.Form):
+class SettingsForm(CleanText, forms.Form):
     """A guest's settings that can be changed here; filled with what was last read."""
 
     memory = forms.IntegerField(label=_("Memory (MiB)"), min_value=LEAST_MEMORY, max_value=MOST_MEMORY)

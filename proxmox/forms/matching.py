@@ -7,13 +7,14 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from pages.form_errors import RefusableForm
+from pages.forms import CleanText
 from proxmox.matching import names_of
 from proxmox.models.seen import GuestSeen, Matched
 from servers.forms import DomainNameField
 from servers.models import Server
 
 
-class LinkForm(forms.Form):
+class LinkForm(CleanText, forms.Form):
     """To which server of its host a guest belongs."""
 
     server = forms.ModelChoiceField(
@@ -35,7 +36,7 @@ class LinkForm(forms.Form):
         )
 
 
-class AdoptForm(RefusableForm, forms.ModelForm):
+class AdoptForm(RefusableForm, CleanText, forms.ModelForm):
     """A new server of the inventory for a guest; what the guest tells is filled in."""
 
     name = DomainNameField(

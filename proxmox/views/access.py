@@ -10,7 +10,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
-from jobs.models import ENDED, Job
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page
 from proxmox import rights
 from proxmox.client.answers import Version
@@ -35,7 +36,7 @@ def access(request: HttpRequest, pk: int) -> HttpResponse:
     server = proxmox_host(request, pk)
     row = access_of(server)
     settings_login = login_of_settings()
-    trying = Job.objects.of(server).filter(work=services.TRY).exclude(state__in=ENDED).order_by("-pk").first()
+    trying = live(request, Job.objects.of(server).filter(work=services.TRY))
     found = rights.compare(server.proxmox_node, Version(row.pve_version).major, row.rights or {})
     context = {
         "server": server,

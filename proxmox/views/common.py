@@ -7,7 +7,8 @@ from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
 from accounts.permissions import user_of
-from jobs.models import ENDED, Job, JobState
+from jobs.live import is_over
+from jobs.models import Job, JobState
 from proxmox.models import GuestSeen
 from servers.models import Server
 
@@ -29,7 +30,7 @@ def live_job(request: HttpRequest, guest: GuestSeen) -> Job | None:
     """What is being done with a guest, or went wrong a moment ago, as far as the signed-in user may see it."""
     of_host = Job.objects.visible_to(user_of(request)).of(guest.host)
     job = of_host.filter(args__vmid=guest.vmid, args__kind=guest.kind).order_by("-pk").first()
-    if job is None or job.state not in ENDED:
+    if job is None or not is_over(job, request):
         return job
     lately = job.ended_at is not None and job.ended_at > timezone.now() - TOLD_FOR
     return job if lately and job.state in {JobState.FAILED, JobState.LOST} else None

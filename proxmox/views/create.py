@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
-from jobs.models import ENDED, Job
+from jobs.live import live
+from jobs.models import Job
 from keymanager.keysets import key_sets
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.lists import asked_number
 from proxmox.addresses import NoAddress, gateway_of, next_free, settings_of
 from proxmox.create_options import plain_options
 from proxmox.forms.create import CreateForm, data_of
@@ -33,8 +35,8 @@ BOTH = ["GET", "HEAD", "POST"]
 @require_http_methods(BOTH)
 def new(request: HttpRequest) -> HttpResponse:
     """Create a container; `host` (an id) says where, `server` fills in its name, `from` an earlier create."""
-    before = Creation.objects.select_related("host").filter(pk=_number(request, "from")).first()
-    server = Server.objects.select_related("vm_host").filter(pk=_number(request, "server")).first()
+    before = Creation.objects.select_related("host").filter(pk=asked_number(request, "from")).first()
+    server = Server.objects.select_related("vm_host").filter(pk=asked_number(request, "server")).first()
     host = _host(request, before, server)
     if host is None:
         return _choose_host(request)
@@ -43,7 +45,9 @@ def new(request: HttpRequest) -> HttpResponse:
     if data is None and before is not None:
         form = CreateForm(data_of(before), host=host, offer=offer)
         form.refuse(before.errors)
-        return show_page(request, "proxmox/new_container.html", {"form": form, **_context(host, offer)})
+        return show_page(
+            request, "proxmox/new_container.html", {"form": form, **_context(request, host, offer)}
+        )
     form = CreateForm(data, host=host, offer=offer, initial=_initial(host, server))
     if form.is_bound and form.is_valid():
         if "preview" in (data or {}):
@@ -57,12 +61,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             said = _("%s is being created.") % made
             return done(request, said, made.get_absolute_url(), creation_json(made))
-    return show_form(request, "proxmox/new_container.html", form, _context(host, offer))
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 18 else 0
+    return show_form(request, "proxmox/new_container.html", form, _context(request, host, offer))
 
 
 def _host(request: HttpRequest, before: Creation | None, server: Server | None) -> Server | None:
@@ -70,7 +69,7 @@ def _host(request: HttpRequest, before: Creation | None, server: Server | None) 
     if before is not None:
         return before.host
     hosts = Server.objects.filter(is_proxmox=True)
-    if wanted := _number(request, "host"):
+    if wanted := asked_number(request, "host"):
         return hosts.filter(pk=wanted).first()
     if server is not None and server.vm_host is not None and server.vm_host.is_proxmox:
         return server.vm_host
@@ -104,8 +103,8 @@ def _initial(host: Server, server: Server | None) -> dict[str, Any]:
     return initial
 
 
-def _context(host: Server, offer: Offer | None) -> dict[str, Any]:
-    reading = Job.objects.of(host).filter(work=READ_OFFER).exclude(state__in=ENDED).order_by("-pk").first()
+def _context(request: HttpRequest, host: Server, offer: Offer | None) -> dict[str, Any]:
+    reading = live(request, Job.objects.of(host).filter(work=READ_OFFER))
     names = Server.objects.filter(vm_host=host, created_by=None).values_list("name", flat=True)
     return {
         "host": host,
@@ -122,13 +121,13 @@ def _preview(request: HttpRequest, form: CreateForm, offer: Offer | None) -> Htt
         planned = services.plan_of(form.wanted())
     except ValidationError as error:
         form.refuse(error.message_dict)
-        return show_form(request, "proxmox/new_container.html", form, _context(form.host, offer))
+        return show_form(request, "proxmox/new_container.html", form, _context(request, form.host, offer))
     except NoPasswordSecret as error:
         form.add_error(None, str(error))
-        return show_form(request, "proxmox/new_container.html", form, _context(form.host, offer))
+        return show_form(request, "proxmox/new_container.html", form, _context(request, form.host, offer))
     if wants_json(request):
         return JsonResponse({"ok": True, "plan": planned})
-    context = {**_context(form.host, offer), "plan": planned}
+    context = {**_context(request, form.host, offer), "plan": planned}
     return show_form(request, "proxmox/new_container.html", form, context)
 
 

@@ -1,6 +1,5 @@
 """What people do with guests: power, settings, snapshots, destroying. A guest is named by host, kind, id, name."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,8 +15,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
+from jobs.live import live
 from jobs.models import ENDED, Job
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, sent_names, show_form, show_page, wants_json
 from proxmox.client import names
 from proxmox.client.errors import BadName
 from proxmox.forms.guests import DestroyForm, GuestNameForm, PowerForm, SettingsForm, SnapshotForm
@@ -94,7 +94,7 @@ def _context(request: HttpRequest, guest: GuestRef, reading: GuestReading | None
     return {
         "guest": guest,
         "reading": reading,
-        "job": jobs.exclude(state__in=ENDED).first(),
+        "job": live(request, jobs),
         "last": jobs.filter(state__in=ENDED).first(),
         "server": server_of(guest),
     }
@@ -134,7 +134,7 @@ def _with_the_rest(request: HttpRequest, reading: GuestReading) -> QueryDict | N
     data = form_data(request)
     if data is None or request.content_type != "application/json":
         return data
-    named = set(data) | set(json.loads(request.body or b"{}"))  # false and null are named too
+    named = set(data) | sent_names(request)  # false and null are named too
     for name, value in SettingsForm(reading=reading).initial.items():
         if name not in named and value not in (None, False, ""):
             data[name] = "on" if value is True else str(value)

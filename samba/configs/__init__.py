@@ -4,71 +4,64 @@ import re
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from django.utils.translation import gettext as _
+from jinja2 import Environment
 
-from samba.names import is_folder, is_share_name, is_user, is_value
+from samba.names import is_folder, is_share_name, is_user
+from servers.configs import NotWritable, environment
+from servers.validators import is_smb_value
 
+__all__ = ["NotWritable", "configured"]
 FOLDER = Path(__file__).parent
 _HASH = re.compile(r"[0-9A-F]{32}|-", re.ASCII)
 
 
-class NotWritable(ValueError):  # noqa: N818 - what the rows should never hold
-    """A value that would change the structure of the file; the forms and validators let none in."""
-
-
 def section(value: str) -> str:
     """The name of a section of smb.conf that is a share and nothing else."""
-    return _checked(value, is_share_name(value), "section")
+    return _checked(value, is_share_name(value))
 
 
 def one_value(value: str) -> str:
     """A value of smb.conf: one line, nothing substituted in it, not joined with the next one."""
-    return _checked(value, bool(value) and is_value(value), "value")
+    return _checked(value, bool(value) and is_smb_value(value))
 
 
 def path(value: str) -> str:
     """An absolute path as a value."""
     plain = value.startswith("/") and ".." not in value.split("/") and not value.endswith("/")
-    return _checked(value, plain and is_value(value), "path")
+    return _checked(value, plain and is_smb_value(value))
 
 
 def folder(value: str) -> str:
     """A path inside the base folder."""
-    return _checked(value, is_folder(value), "folder")
+    return _checked(value, is_folder(value))
 
 
 def user(value: str) -> str:
     """A unix user; no group, no list."""
-    return _checked(value, is_user(value), "user")
+    return _checked(value, is_user(value))
 
 
 def password_hash(value: str) -> str:
     """An NT hash, or "-"."""
     if not _HASH.fullmatch(value):
-        raise NotWritable("this is no hash")
+        raise NotWritable(_("A password of it is not in the form that Samba takes."))
     return value
 
 
-def _checked(value: str, good: bool, what: str) -> str:
+def _checked(value: str, good: bool) -> str:
     if not good:
-        raise NotWritable(f"{value!r} cannot be a {what} of Samba's configuration")
+        raise NotWritable(_("%s cannot stand in Samba's configuration.") % ascii(value))
     return value
 
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - no HTML; each value goes through its format's own filter
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(
-        section=section, value=one_value, path=path, folder=folder, user=user, hash=password_hash
-    )
-    return environment
+    filters = {
+        "section": section, "value": one_value, "path": path, "folder": folder, "user": user,
+        "hash": password_hash,
+    }  # fmt: skip
+    return environment(FOLDER, filters)
 
 
 def configured(template: str, **values: object) -> str:

@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from pages.form_errors import RefusableForm
+from pages.forms import CleanText
 from samba.models import Share
 from samba.services.shares import CHANGEABLE
 from servers.models import Server
@@ -19,7 +20,7 @@ class SambaServerField(forms.ModelChoiceField):
         return f"{obj.name} · {obj.samba_base_folder}"
 
 
-class ShareForm(RefusableForm, forms.ModelForm):
+class ShareForm(RefusableForm, CleanText, forms.ModelForm):
     """A share; server, name and folder are asked only when it is made."""
 
     server = SambaServerField(
@@ -72,11 +73,11 @@ class ShareForm(RefusableForm, forms.ModelForm):
         """Nothing: see clean."""
 
 
-class SwitchForm(forms.Form):
+class SwitchForm(CleanText, forms.Form):
     """On or off."""
 
     active = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
-class DeleteForm(forms.Form):
+class DeleteForm(CleanText, forms.Form):
     """Nothing to fill in: what is deleted comes back when it is made again and takes over its folder."""

@@ -10,11 +10,13 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record, record_change
 from hosts.changes import difference_of
+from hosts.state import State
 from samba.desired_shares import KIND, desired
 from samba.models import Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark, share_password
 from samba.rules import problems, user_name
 from servers import rollouts
+from servers.configs import NotWritable
 from servers.models import Server
 
 CHANGEABLE = ("adopt", "read_only", "comment")
@@ -153,12 +155,20 @@ def difference(server: Server, change: Callable[[], object]) -> str:
 
     `change` is called in a transaction that is undone; what it raises is raised.
     """
-    before = desired(server)
+    before = _desired(server)
     with transaction.atomic():
         change()
-        after = desired(server)
+        after = _desired(server)
         transaction.set_rollback(True)
     return difference_of(before, after)
+
+
+def _desired(server: Server) -> State:
+    """As desired; nothing where none of it can be written, which the rollout says."""
+    try:
+        return desired(server)
+    except NotWritable:
+        return State(kind=KIND, items=())
 
 
 def facts_of(share: Share) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
-from jobs.models import ENDED, Job
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, asked_number, render_list
 from samba.desired_shares import KIND
 from samba.forms.shares import DeleteForm, ShareForm, SwitchForm
 from samba.models import Share
@@ -93,13 +94,13 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
     rollout = Rollout.objects.filter(server=row.server, kind=KIND).first()
     if wants_json(request):
         return show_page(request, "", {}, {**share_json(row), "state": rollout.state if rollout else None})
-    of_server = Job.objects.filter(subject_type="servers.server", subject_id=str(row.server_id))
+    of_server = Job.objects.visible_to(user_of(request)).of(row.server)
     context = {
         "share": row,
         "ways": ways_to(row),
         "rollout": rollout,
         "record": RolloutRecord.objects.filter(server=row.server, kind=KIND).first(),
-        "rolling": of_server.filter(work="servers.roll_out").exclude(state__in=ENDED).order_by("-pk").first(),
+        "rolling": live(request, of_server.filter(work="servers.roll_out")),
         "has_secret": has_secret(),
         "old_secret": has_secret() and row.secret_mark != secret_mark(),
     }
@@ -110,9 +111,7 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(BOTH)
 def new(request: HttpRequest) -> HttpResponse:
     """Make a share; `server` in the query string is filled in."""
-    asked = request.GET.get("server", "")
-    number = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) < 18 else 0
-    server = Server.objects.filter(pk=number, samba_management=True).first()
+    server = Server.objects.filter(pk=asked_number(request, "server"), samba_management=True).first()
     form = ShareForm(form_data(request), initial={"server": server})
     context = {"server": server, "has_secret": has_secret()}
     return _edit(request, form, "samba/new_share.html", context)

@@ -1,17 +1,40 @@
 """What the pages of this room share: finding the server, and servers as JSON."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
+from accounts.models import User
 from accounts.permissions import user_of
-from servers.models import Rollout, Server
+from servers import registry
+from servers.models import Rollout, RolloutRecord, Server
+
+Shown = TypeVar("Shown", Rollout, RolloutRecord)
 
 
 def visible_server(request: HttpRequest, pk: int) -> Server:
     """The server, if the signed-in user may see it; else 404."""
     return get_object_or_404(Server.objects.visible_to(user_of(request)).select_related("vm_host"), pk=pk)
+
+
+def for_reader(user: User, rows: Iterable[Shown]) -> list[Shown]:
+    """Rollouts or records of them as this user may read them: what needs an admin tells others only how it stands.
+
+    Its files, its differences and why it was asked for name the servers of other people: whose copies lie on a backup
+    server, whom a host's ports and names lead to.
+    """
+    found = list(rows)
+    for row in found if not user.is_admin else []:
+        kind = registry.kinds().get(row.kind)
+        if kind is None or kind.needs_admin:
+            row.diff, row.asked_for = "", ""
+            if isinstance(row, Rollout):
+                row.why, row.foreign = "", []
+            else:
+                row.said = ""
+    return found
 
 
 def server_json(server: Server) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
-from jobs.models import ENDED, Job
+from jobs.live import live
+from jobs.models import Job
 from pages.answers import done, form_data, refused, show_page
 from pages.lists import Filter, ListPage, render_list
 from servers import registry, services
 from servers.forms import AdoptForm
 from servers.models import Rollout, RolloutState, Server
-from servers.views.common import rollout_json, visible_server
+from servers.views.common import for_reader, rollout_json, visible_server
 
 WORST_FIRST = (
     RolloutState.FAILED,
@@ -94,13 +95,16 @@ def _check_operate(request: HttpRequest, kind_name: str) -> None:
 def rollout(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """One kind on one server: what differs, what was applied, the buttons."""
     found = _rollout(request, pk, kind)
-    jobs = Job.objects.visible_to(user_of(request)).of(found.server).exclude(state__in=ENDED)
+    user = user_of(request)
+    for_reader(user, [found])
+    records = found.server.rollout_records.filter(kind=kind).select_related("job")[:HISTORY]
+    jobs = Job.objects.visible_to(user).of(found.server)
     context = {
         "rollout": found,
         "server": found.server,
         "may_operate": _may_operate(request, kind),
-        "live_job": jobs.filter(work__in=["servers.roll_out", "servers.look"]).first(),
-        "records": found.server.rollout_records.filter(kind=kind).select_related("job")[:HISTORY],
+        "live_job": live(request, jobs.filter(work__in=["servers.roll_out", "servers.look"])),
+        "records": for_reader(user, records),
     }
     return show_page(request, "servers/rollout.html", context, rollout_json(found))
 

@@ -1,6 +1,5 @@
 """One server: its page, and adding, changing and deleting it and its unix users."""
 
-import json
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -14,12 +13,13 @@ from django.views.decorators.http import require_http_methods
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from hosts.errors import HostError
-from jobs.models import ENDED, Job
-from pages.answers import done, form_data, refused, show_form, show_page
+from jobs.live import is_over
+from jobs.models import Job
+from pages.answers import done, form_data, refused, sent_names, show_form, show_page
 from servers import registry, services
 from servers.forms import DeleteForm, ServerForm, UnixUserForm, way_in_words
 from servers.models import Server, UnixUser
-from servers.views.common import rollout_json, server_json, visible_server
+from servers.views.common import for_reader, rollout_json, server_json, visible_server
 
 SHOWN = 10  # jobs and history entries on the page
 
@@ -29,7 +29,8 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything that touches one server."""
     row = visible_server(request, pk)
     keys = list(row.host_keys.all())
-    rollouts = list(row.rollouts.select_related("server", "job"))
+    user = user_of(request)
+    rollouts = for_reader(user, row.rollouts.select_related("server", "job"))
     jobs = list(Job.objects.visible_to(user_of(request)).of(row)[:SHOWN])
     context = {
         "server": row,
@@ -43,9 +44,9 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "pinned": [key for key in keys if key.pinned_at],
         "rollouts": rollouts,
         "to_roll_out": any(rollout.state != "in_sync" for rollout in rollouts),
-        "records": row.rollout_records.select_related("job")[:SHOWN],
+        "records": for_reader(user, row.rollout_records.select_related("job")[:SHOWN]),
         "jobs": jobs,
-        "live_job": next((job for job in jobs if job.state not in ENDED), None),
+        "live_job": next((job for job in jobs if not is_over(job, request)), None),
     }
     data = {
         **server_json(row),
@@ -116,9 +117,8 @@ def _with_the_rest(request: HttpRequest, row: Server) -> QueryDict | None:
     data = form_data(request)
     if data is None or request.content_type != "application/json":
         return data
-    named = set(data)
+    named = set(data) | sent_names(request)  # false and null are named too
     form = ServerForm(instance=row)
-    named |= set(json.loads(request.body or b"{}"))  # false and null are named too
     for name, field in form.fields.items():
         if name not in named and name != "version":
             value = field.prepare_value(form.initial.get(name))

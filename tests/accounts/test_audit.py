@@ -10,6 +10,7 @@ from django.template import Context, Template
 from accounts import audit, services
 from accounts.actors import Actor
 from accounts.models import AuditEntry
+from accounts.tokens import create_token
 from accounts.verbs import verb_words
 from pages.csv_answers import cell_text
 
@@ -20,7 +21,7 @@ JSON = {"Accept": "application/json"}
 def trail(admin, member):
     actor = Actor(admin, "ada", "203.0.113.5")
     services.change_user(actor, member, full_name="Mel <script>")
-    services.create_token(actor, member, name="export", days=None)
+    create_token(actor, member, name="export", days=None)
     audit.record(Actor.system("scheduler"), "servers.check")
 
 

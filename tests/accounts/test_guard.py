@@ -132,3 +132,52 @@ def test_a_try_counts_while_it_is_made(member, rf):
     guard.before_password(rf.post("/sign-in/", REMOTE_ADDR="203.0.113.9"), "mel")
     assert Try.objects.count() == 3
     assert Try.objects.filter(at__gt=timezone.now() - datetime.timedelta(seconds=60)).count() == 3
+
+
+@pytest.mark.parametrize("written", [" mel", "mel  ", "\uff4del", "\tmel"])
+def test_a_name_written_otherwise_is_the_same_count(member, written):
+    attack(written)
+    assert sign_in("203.0.113.9").status_code == 422
+    assert sign_in("203.0.113.9").status_code == 429
+
+
+def test_one_strange_address_gets_no_second_try_by_writing_the_name_otherwise(member):
+    attack()
+    assert sign_in("203.0.113.9").status_code == 422
+    for written in (" mel", "mel ", "\uff4del"):
+        assert sign_in("203.0.113.9", written, PASSWORD).status_code == 429
+
+
+def test_the_owner_comes_in_by_a_known_browser_while_a_whole_network_guesses(member):
+    mine = Client()
+    sign_in("203.0.113.9", password=PASSWORD, client=mine)
+    mine.post("/sign-out/")
+    for _round in range(3):
+        attack()
+        for _attempt in range(12):
+            sign_in("203.0.113.9")
+    assert sign_in("203.0.113.77", password=PASSWORD, client=mine).status_code == 302
+
+
+def test_guesses_from_the_same_address_do_not_keep_the_owner_from_a_new_password(member):
+    mine = Client(REMOTE_ADDR="203.0.113.9")
+    sign_in("203.0.113.9", password=PASSWORD, client=mine)
+    for _attempt in range(12):
+        sign_in("203.0.113.9")
+    form = {
+        "current": PASSWORD,
+        "password": "another long password",
+        "password_again": "another long password",
+    }
+    assert mine.post("/profile/password/", form).status_code == 302
+
+
+def test_an_open_session_guesses_the_password_ten_times(member):
+    stolen = Client(REMOTE_ADDR="203.0.113.9")
+    sign_in("203.0.113.9", password=PASSWORD, client=stolen)
+    form = {"password": "another long password", "password_again": "another long password"}
+    answers = [stolen.post("/profile/password/", {**form, "current": f"{WRONG} {n}"}) for n in range(25)]
+    assert {answer.status_code for answer in answers} <= {422, 429}
+    assert stolen.post("/profile/password/", {**form, "current": PASSWORD}).status_code in (422, 429)
+    member.refresh_from_db()
+    assert member.check_password(PASSWORD)

@@ -2,13 +2,17 @@
 
 import datetime
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
+from django.db import connections
 from django.test import Client
 
-from accounts import password_links
+from accounts import leaving, mailing, password_links, services
+from accounts.actors import Actor
 from accounts.models import AuditEntry, Session, User
-from accounts.password_links import LinkTokens, link_for
+from accounts.password_links import TOKENS, LinkTokens, link_for
 from jobs.models import Job
 from tests.jobs.working import work_off
 
@@ -125,6 +129,72 @@ def test_a_link_ends_with_what_it_was_made_for(client, member, admin, how):
     assert Client().post(path, PAIR).status_code == 404
 
 
+@pytest.mark.parametrize("why", ["reset", "invite"])
+@pytest.mark.parametrize("how", ["switched off and on", "left and came back", "address there and back"])
+def test_nothing_revives_a_link(member, admin, why, how):
+    path, actor = path_of(member, why), Actor(admin, "ada")
+    if how == "switched off and on":
+        services.change_user(actor, member, is_active=False)
+    elif how == "left and came back":
+        leaving.take_access(actor, member)
+    else:
+        services.change_user(actor, member, email="other@example.org")
+    services.change_user(actor, member, is_active=True, email="mel@example.org")
+    assert Client().get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "good"),
+    [("reset", "reset", False), ("invite", "invite", False), ("invite", "reset", True)],
+)
+def test_a_new_link_ends_the_earlier_one_of_its_kind(member, mailoutbox, first, second, good):
+    for why in (first, second):
+        mailing.mail_link(User.objects.get(pk=member.pk), why)
+    earlier, later = (path_in(mail.body) for mail in mailoutbox)
+    assert (Client().get(earlier).status_code == 200) is good
+    assert Client().get(later).status_code == 200
+
+
+def test_setting_the_password_ends_links_of_both_kinds(client, member):
+    reset, invite = path_of(member, "reset"), path_of(member, "invite")
+    assert client.post(reset, PAIR).status_code == 302
+    assert client.get(invite).status_code == 404
+
+
+def test_of_two_that_use_a_link_at_the_same_moment_one_sets_the_password(member):
+    name, token = path_of(member).split("/")[2:4]
+    assert password_links.person_of(name, token)  # as both forms found it before either saved
+    assert services.use_link(None, name, token, NEW)
+    assert services.use_link(None, name, token, "the password of a thief") is None
+    assert User.objects.get(pk=member.pk).check_password(NEW)
+    assert AuditEntry.objects.filter(verb="user.set_password").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_requests_at_once_use_a_link_once(member):
+    path, barrier = path_of(member), Barrier(2)
+
+    def use(password: str) -> int:
+        client = Client()
+        client.get(path)
+        barrier.wait(timeout=20)
+        try:
+            return client.post(path, {"password": password, "password_again": password}).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(use, [NEW, "the password of a thief"])) == [302, 404]
+    assert AuditEntry.objects.filter(verb="user.set_password").count() == 1
+
+
+def test_a_link_goes_to_no_other_site_as_the_page_before(client, member):
+    for path in (path_of(member), "/password/MQ/reset-x/"):
+        answer = client.get(path)
+        assert answer.headers["Referrer-Policy"] in ("same-origin", "no-referrer")
+        assert "no-store" in answer.headers["Cache-Control"]
+
+
 @pytest.mark.parametrize(("why", "hours"), [("reset", 1), ("invite", 72)])
 def test_a_link_ends_by_its_age(member, why, hours):
     class Earlier(LinkTokens):
@@ -135,7 +205,7 @@ def test_a_link_ends_by_its_age(member, why, hours):
         def _now(self) -> datetime.datetime:
             return datetime.datetime.now() - datetime.timedelta(minutes=self.minutes)  # noqa: DTZ005
 
-    made = Earlier(why, hours)
+    made = Earlier(why, hours, TOKENS[why].counted_by)
     for minutes, good in ((hours * 60 - 5, True), (hours * 60 + 5, False)):
         made.minutes = minutes
         token = f"{why}-{made.make_token(member)}"

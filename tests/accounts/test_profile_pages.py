@@ -4,37 +4,61 @@ import datetime
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from accounts.models import ApiToken, AuditEntry, User
+from tests.jobs.working import work_off
 
 JSON = {"Accept": "application/json"}
+EMAIL = "mel@example.org"
 PASSWORD = "correct horse battery"
 NEW = "another long password"
 
 
-def bearer(text: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {text}", **JSON}
-
-
-def make_token(client, name="export", days="90") -> str:
-    answer = client.post("/tokens/new/", {"name": name, "days": days}, headers=JSON)
-    assert answer.status_code == 200, answer.content
-    return answer.json()["token"]
-
-
 def test_a_member_changes_the_own_profile_and_nothing_more(member_client, member):
-    form = {"full_name": "Mel", "email": "m@example.org", "time_zone": "Europe/Berlin", "is_admin": "on"}
+    form = {"full_name": "Mel", "email": EMAIL, "time_zone": "Europe/Berlin", "is_admin": "on"}
     assert member_client.post("/profile/", form).status_code == 302
     member.refresh_from_db()
     assert (member.full_name, member.time_zone) == ("Mel", "Europe/Berlin")
     assert not member.is_admin
-    assert member_client.post("/profile/", {"time_zone": "Mars/Base"}).status_code == 422
+    assert member_client.post("/profile/", {"time_zone": "Mars/Base", "email": EMAIL}).status_code == 422
+
+
+@pytest.mark.parametrize("email", ["thief@example.org", ""])
+@pytest.mark.parametrize("current", ["", "wrong"])
+def test_another_mail_address_wants_the_password(member_client, member, mailoutbox, email, current):
+    answer = member_client.post("/profile/", {"email": email, "current": current}, headers=JSON)
+    assert answer.status_code == 422
+    assert "current" in answer.json()["errors"]
+    work_off()
+    assert User.objects.get(pk=member.pk).email == EMAIL
+    assert not mailoutbox
+
+
+@pytest.mark.parametrize("who", ["member", "admin"])
+def test_the_old_address_is_told_of_another_one_and_what_to_do(
+    member_client, admin_client, member, mailoutbox, who
+):
+    form = {"username": "mel", "email": "new@example.org", "is_active": "on"}
+    if who == "member":
+        assert member_client.post("/profile/", {**form, "current": PASSWORD}).status_code == 302
+    else:
+        assert admin_client.post(f"/users/{member.pk}/edit/", form).status_code == 302
+    work_off()
+    assert User.objects.get(pk=member.pk).email == "new@example.org"
+    assert [mail.to for mail in mailoutbox] == [[EMAIL]]
+    assert "tell an admin" in mailoutbox[0].body
+    assert "new@example.org" not in mailoutbox[0].body
+
+
+def test_other_changes_of_the_profile_tell_nobody_and_want_no_password(member_client, mailoutbox):
+    assert member_client.post("/profile/", {"full_name": "Mel", "email": EMAIL}).status_code == 302
+    work_off()
+    assert not mailoutbox
 
 
 def test_times_are_shown_in_the_own_zone(member_client, member):
     ApiToken.objects.create(
-        user=member, name="t", digest="d", created_at=datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+        user=member, name="t", digest="d", last_used_at=datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     )
     User.objects.filter(pk=member.pk).update(time_zone="Asia/Tokyo")
     assert "2026-01-01 21:00:00 JST" in member_client.get("/tokens/").content.decode()
@@ -73,70 +97,3 @@ def test_guessing_the_current_password_shuts_out_as_sign_in_does(member_client):
         assert member_client.post("/profile/password/", form).status_code == 422
     assert member_client.post("/profile/password/", form).status_code == 429
     assert member_client.post("/profile/password/", {**form, "current": PASSWORD}).status_code == 429
-
-
-def test_a_token_is_shown_once(member_client):
-    page = member_client.post("/tokens/new/", {"name": "export", "days": "90"})
-    assert "gst_" in page.content.decode()
-    assert "no-store" in page.headers["Cache-Control"]
-    assert "gst_" not in member_client.get("/tokens/").content.decode()
-    again = member_client.post("/tokens/new/", {"name": "export", "days": "90"})
-    assert "name" in again.context["form"].errors
-
-
-def test_a_token_acts_as_its_user_without_a_cookie_or_csrf(member_client, member):
-    text = make_token(member_client)
-    program = Client(enforce_csrf_checks=True)
-    assert program.get("/profile/", headers=bearer(text)).json()["initial"]["email"] == "mel@example.org"
-    changed = program.post(
-        "/profile/", {"full_name": "Program"}, content_type="application/json", headers=bearer(text)
-    )
-    assert changed.status_code == 200
-    assert User.objects.get(pk=member.pk).full_name == "Program"
-    assert program.get("/users/", headers=bearer(text)).status_code == 403
-    assert ApiToken.objects.get().last_used_at is not None
-
-
-def test_a_token_cannot_make_another_token(member_client):
-    answer = Client().post("/tokens/new/", {"name": "more"}, headers=bearer(make_token(member_client)))
-    assert answer.status_code == 403
-    assert ApiToken.objects.count() == 1
-
-
-@pytest.mark.parametrize("how", ["revoked", "expired", "user switched off", "unknown", "empty"])
-def test_a_token_that_does_not_count_gets_401(member_client, member, how):
-    text = make_token(member_client)
-    token = ApiToken.objects.get()
-    if how == "revoked":
-        assert member_client.post(f"/tokens/{token.pk}/revoke/").status_code == 302
-    elif how == "expired":
-        ApiToken.objects.update(expires_at=timezone.now() - datetime.timedelta(seconds=1))
-    elif how == "user switched off":
-        User.objects.update(is_active=False)
-    else:
-        text = {"unknown": "gst_unknown", "empty": ""}[how]
-    answer = Client().get("/profile/", headers=bearer(text))
-    assert answer.status_code == 401
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
-
-
-def test_a_bad_token_is_refused_even_with_a_good_session(member_client):
-    assert member_client.get("/profile/", headers=bearer("gst_wrong")).status_code == 401
-
-
-def test_the_days_of_a_token_count(member_client):
-    make_token(member_client, "month", "30")
-    make_token(member_client, "ever", "")
-    month, ever = ApiToken.objects.get(name="month"), ApiToken.objects.get(name="ever")
-    assert month.expires_at is not None
-    assert datetime.timedelta(days=29) < month.expires_at - timezone.now() < datetime.timedelta(days=31)
-    assert ever.expires_at is None
-    assert member_client.post("/tokens/new/", {"name": "x", "days": "-5"}).status_code == 422
-
-
-def test_nobody_reaches_another_persons_token_but_an_admin_may_revoke_it(member_client, admin_client, admin):
-    make_token(admin_client)
-    pk = ApiToken.objects.get().pk
-    assert member_client.get(f"/tokens/{pk}/revoke/").status_code == 404
-    assert member_client.post(f"/tokens/{pk}/revoke/").status_code == 404
-    assert admin_client.post(f"/tokens/{pk}/revoke/").status_code == 302

@@ -1,5 +1,7 @@
 """Signing in and out."""
 
+from urllib.parse import urlencode
+
 import pytest
 from asgiref.sync import async_to_sync
 from axes.models import AccessAttempt
@@ -121,3 +123,33 @@ def test_the_colours_are_kept_in_a_cookie(member_client):
     assert 'data-bs-theme="dark"' in member_client.get("/").content.decode()
     member_client.post("/theme/", {"theme": '"><script>'})
     assert "data-bs-theme" not in member_client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "http://testserver/profile/",
+        "javascript:alert(1)",
+        "/%5cevil.example",
+        "/nowhere/",
+        "/sign-out/",
+        "/sign-in/?next=/profile/",
+        "/setup/",
+        "/theme/",
+        "/password/MQ/reset-x/",
+    ],
+)
+@pytest.mark.parametrize("way", ["form", "address"])
+def test_next_takes_a_page_of_ours_only(member, wanted, way):
+    form = {"username": "mel", "password": PASSWORD}
+    client = Client()
+    if way == "form":
+        answer = client.post("/sign-in/", {**form, "next": wanted})
+    else:
+        answer = client.post(f"/sign-in/?{urlencode({'next': wanted})}", form)
+    assert answer.headers["Location"] == "/"
+    assert client.post("/theme/", {"next": wanted}).headers["Location"] == "/"
+    assert client.get("/sign-in/", {"next": wanted}).headers["Location"] == "/"

@@ -248,7 +248,8 @@ def test_set_up_opens_everything_and_then_it_cannot_be_turned_off(settings, memb
 
 
 def test_a_token_is_a_factor_of_its_own_but_changes_none(settings, member_client, member):
-    made = member_client.post("/tokens/new/", {"name": "x", "days": ""}, headers=JSON).json()["token"]
+    form = {"name": "x", "days": "90", "scopes": "read", "current": PASSWORD}
+    made = member_client.post("/tokens/new/", form, headers=JSON).json()["token"]
     settings.REQUIRE_TWO_FACTOR = "all"
     sent = {"Authorization": f"Bearer {made}", **JSON}
     assert Client().get("/profile/", headers=sent).status_code == 200

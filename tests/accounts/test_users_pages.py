@@ -147,3 +147,13 @@ def test_the_delete_page_says_what_every_room_and_this_one_lose(admin_client, me
     member.subscriptions.create(topic="jobs.failed")
     found = admin_client.get(f"/users/{member.pk}/delete/", headers=JSON).json()["holds"]
     assert found == ["1 choice of news by mail", "Ownership of web1.example.org", "1 session"]
+
+
+def test_an_admins_open_browser_does_not_change_how_that_admin_signs_in(admin_client, admin):
+    form = {"username": "ada", "email": "thief@example.org", "is_admin": "on", "is_active": "on"}
+    admin_client.post(f"/users/{admin.pk}/edit/", form)
+    new = {"password": "another long password", "password_again": "another long password"}
+    assert admin_client.post(f"/users/{admin.pk}/password/", new, headers=JSON).status_code == 409
+    admin.refresh_from_db()
+    assert admin.email == "ada@example.org"
+    assert admin.check_password("correct horse battery")

@@ -57,6 +57,10 @@ class Ground:
         run = run_now(SYSTEM, backup)
         if levels:
             BackupRun.objects.filter(pk=run.pk).update(**levels)
+        return self.carry_out(run)
+
+    def carry_out(self, run: BackupRun) -> BackupRun:
+        """Work a run off to its end, also where the host cannot be asked for a moment."""
         for _time in range(3):
             work_off()
             run.refresh_from_db()
@@ -68,18 +72,15 @@ class Ground:
 
 
 def ground(fleet: Fleet, key: LabKey, server: str = "backup1", source: str = "files1") -> Ground:
-    """The rows of two hosts; the backup server's own key is let in by the source, and nothing is left of before."""
+    """The rows of two hosts; the backup server's own key is let in by the source."""
     if not PanelIdentity.objects.exists():
         PanelIdentity.objects.create(pk=1, private_key=key.private, public_key=key.public)
     rows = {name: _row(fleet[name]) for name in (server, source)}
     there, here = fleet[server], fleet[source]
-    sh(there, "systemctl stop 'gestion-backup-*' 2>/dev/null")
-    # The programs as well: without the list of what is ours, older ones would count as somebody else's.
-    sh(there, "rm -rf /backups /var/lib/gestion /etc/gestion /usr/local/lib/gestion")
     sh(there, '[ -e ~/.ssh/id_ed25519 ] || ssh-keygen -q -t ed25519 -N "" -f ~/.ssh/id_ed25519')
     public = sh(there, "cat ~/.ssh/id_ed25519.pub")
     here.trust([public])
-    sh(here, f"rm -rf {SOURCE_FOLDER}; mkdir -p {SOURCE_FOLDER}")
+    sh(here, f"mkdir -p {SOURCE_FOLDER}")
     return Ground(fleet, rows[server], rows[source])
 
 

@@ -3,7 +3,7 @@
 from accounts.actors import Actor
 from backups.models import Backup
 from backups.services.plans import create_backup
-from lab import Fleet, LabHost
+from lab import LabHost
 from servers.models import Server
 
 SYSTEM = Actor.system("test")
@@ -26,10 +26,9 @@ def shut_out(source: LabHost, there: LabHost) -> None:
     source.exec(["sh", "-c", keep], stdin=public)
 
 
-def planned(rows: dict[str, Server], source: str, folder: str, fleet: Fleet, **fields: object) -> Backup:
-    """A backup of a lab host to backup1, whose destination is empty when the test begins."""
+def planned(rows: dict[str, Server], source: str, folder: str, **fields: object) -> Backup:
+    """A backup of a lab host to backup1."""
     destination = f"/backups/{source}"
-    fleet["backup1"].exec(["rm", "-rf", destination])
     backup = Backup(
         source=rows[source],
         source_folder=folder,

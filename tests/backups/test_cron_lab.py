@@ -40,7 +40,7 @@ def cron(*words: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 
@@ -99,7 +99,7 @@ def test_a_worker_that_is_killed_is_survived_by_the_run_and_another_one_reads_it
     log = tmp_path / "worker.log"
     with worker(log) as process:
         run = run_now(SYSTEM, backup)
-        wait_for(lambda: copying(run), 30, log)
+        wait_for(lambda: copying(run), log=log)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     assert run.job_id
@@ -111,7 +111,7 @@ def test_a_worker_that_is_killed_is_survived_by_the_run_and_another_one_reads_it
     # What a minute without a heartbeat would say.
     Job.objects.filter(pk=run.job_id).update(heartbeat_at=timezone.now() - timedelta(minutes=2))
     with worker(log):
-        wait_for(lambda: ended(run), 60, log)
+        wait_for(lambda: ended(run), 120, log)
     assert (run.state, run.error) == (RunState.DONE, "")
     assert backup.runs.count() == 1
     assert run.files == 21

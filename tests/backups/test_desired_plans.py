@@ -7,11 +7,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.configs import NotWritable
-from backups.desired_plans import Plan, desired, files, patterns_of, plan_of
+from backups.desired_plans import Plan, desired, files, patterns_of, plan_of, why_left_out
+from backups.folders import validate_excludes
 from backups.ways import Hop, NoWay
 from hosts import engine
 from hosts.address import Address
@@ -98,6 +100,13 @@ def test_a_host_name_that_could_be_read_as_more_is_never_written(host, key):
     assert made["known_hosts"].split("\n")[1:] == [f"web1 {key}", ""]
 
 
+@pytest.mark.parametrize("entry", ["x" * 2000, "/é" * 700, "*/" * 1500])
+def test_an_entry_that_rsync_would_drop_without_a_word_is_refused(entry):
+    with pytest.raises(ValidationError, match="longer than any path"):
+        validate_excludes(f"/a, {entry}, /b")
+    validate_excludes("/a/" + "x" * 1900)
+
+
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 @pytest.mark.parametrize(
     ("typed", "names", "left"),
@@ -174,7 +183,66 @@ def test_a_source_without_a_way_is_left_out_and_nothing_is_left_when_no_backup_i
     backup.refresh_from_db()
     with pytest.raises(NoWay):
         plan_of(backup)
+    state = desired(rows.backup1)
+    assert state
+    assert state.left_out == (
+        "The backup of web1:/ does not run: Nothing says how backup1 reaches pve1: correct its SSH connection.",
+    )
+    assert all("/etc/gestion/backups" not in item.path for item in state.items)
+    backup.delete()
     assert desired(rows.backup1) is None
+
+
+HOSTILE_ROWS = [
+    {"source_folder": "/srv\tx"},
+    {"source_folder": "/srv\nretain\tx\t1"},
+    {"destination_folder": "/backups/a\tb"},
+    {"excludes": "/a\x0bb"},
+]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("fields", HOSTILE_ROWS)
+def test_a_backup_that_cannot_be_written_is_told_and_the_others_are_written(rows, fields):
+    good = rows.backup(source=rows.web1)
+    before = desired(rows.backup1)
+    assert before
+    alone = {item.path for item in before.items}
+    bad = rows.backup(**fields)
+    state = desired(rows.backup1)
+    assert state
+    assert {item.path for item in state.items} == alone
+    assert f"/etc/gestion/backups/{good.uuid}.conf" in alone
+    (told,) = state.left_out
+    assert str(bad) in told
+    assert why_left_out(bad) == told
+    assert why_left_out(good) == ""
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("field", ["ssh_connection", "backup_ssh_connection"])
+def test_a_source_whose_stored_connection_cannot_be_used_keeps_no_other_backup_from_its_server(rows, field):
+    rows.backup(source=rows.web1)
+    bad = rows.backup()
+    Server.objects.filter(pk=rows.mail1.pk).update(**{field: "root@fe80::1%eth0"})
+    state = desired(rows.backup1)
+    assert state
+    assert len(state.checks) == 2
+    assert len(state.left_out) == 1
+    bad.refresh_from_db()
+    assert "mail1" in why_left_out(bad)
+
+
+@pytest.mark.django_db
+def test_the_page_of_a_backup_that_is_left_out_says_so(rows, client, admin):
+    bad = rows.backup(source_folder="/srv\tx")
+    client.force_login(admin)
+    page = client.get(bad.get_absolute_url())
+    assert b"The backup server has no configuration of this backup." in page.content
+    assert (
+        "cannot stand in rsnapshot.conf"
+        in client.get(bad.get_absolute_url(), headers={"accept": "application/json"}).json()["left_out"]
+    )
 
 
 @pytest.mark.django_db

@@ -6,9 +6,13 @@ from backups.models import BackupRun, RunState
 from backups.services.runs import RunRefused, accept_run
 from jobs.models import Job, JobState
 from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh, state
-from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+
+
+# By then it sends: it is ten seconds' worth of data.
+STOP_IN_THE_MIDDLE = """until pgrep -x rsync; do sleep 0.1; done
+sleep 1; for p in $(pgrep -x rsync); do kill -STOP $p; done"""
 
 
 @pytest.fixture
@@ -34,12 +38,9 @@ def copies(place) -> str:
     return sh(place.there, f"cd {DESTINATION} && ls -d hourly.* && ls hourly.0/data | sha256sum")
 
 
-def accept(run: BackupRun) -> BackupRun:
+def accept(place, run: BackupRun) -> BackupRun:
     """Release a held run, and what came of it."""
-    again = accept_run(SYSTEM, run)
-    work_off()
-    again.refresh_from_db()
-    return again
+    return place.carry_out(accept_run(SYSTEM, run))
 
 
 def held(place, backup, code: str) -> BackupRun:
@@ -62,7 +63,7 @@ def test_an_emptied_source_is_held_and_passes_once_it_is_accepted(place):
     assert place.run(backup).state == RunState.DONE
     sh(place.here, f"rm -rf {SOURCE_FOLDER}/*")
     run = held(place, backup, "source_empty")
-    again = accept(run)
+    again = accept(place, run)
     assert again.state == RunState.DONE, (again.error, again.output)
     assert sh(place.there, f"ls {DESTINATION}/hourly.1/data | wc -l") == "20"
     with pytest.raises(RunRefused):
@@ -81,7 +82,7 @@ def test_a_source_that_shrank_is_held_until_it_is_accepted_or_back(place):
     assert place.run(backup).state == RunState.DONE  # back again, it passes by itself
     sh(place.here, f"cd {SOURCE_FOLDER} && for f in *; do : >$f; done")  # as many files, no bytes
     run = held(place, backup, "source_shrunk")
-    assert accept(run).state == RunState.DONE
+    assert accept(place, run).state == RunState.DONE
     assert state(backup).good_bytes == 0
     assert place.run(backup).state == RunState.DONE  # the new normal
 
@@ -131,8 +132,10 @@ def test_a_destination_on_another_disk_is_held_even_with_its_marker(place):
         check=True,
     )
     run = held(place, backup, "destination_moved")
-    assert accept(run).state == RunState.DONE
-    assert place.run(backup).state == RunState.DONE
+    again = accept(place, run)
+    assert again.state == RunState.DONE, (again.code, again.error, again.output)
+    again = place.run(backup)
+    assert again.state == RunState.DONE, (again.code, again.error, again.output)
 
 
 def test_a_folder_that_holds_something_else_is_refused_until_it_is_adopted(place):
@@ -140,7 +143,7 @@ def test_a_folder_that_holds_something_else_is_refused_until_it_is_adopted(place
     sh(place.there, f"mkdir -p {DESTINATION}; echo precious >{DESTINATION}/precious")
     backup = place.backup()
     run = held(place, backup, "destination_foreign")
-    assert accept(run).state == RunState.DONE
+    assert accept(place, run).state == RunState.DONE
     assert sh(place.there, f"cat {DESTINATION}/precious") == "precious"
 
 
@@ -194,7 +197,7 @@ def test_a_source_that_hangs_is_ended_and_said(place, settings):
     sh(place.here, f"cd {SOURCE_FOLDER} && head -c 30000000 /dev/urandom >big")
     backup = place.backup()
     sh(place.there, f"sed -i 's/--stats/--stats --bwlimit=3000/' /etc/gestion/backups/{backup.uuid}.conf")
-    sh(place.here, "( sleep 3; for p in $(pgrep -x rsync); do kill -STOP $p; done ) >/dev/null 2>&1 &")
+    sh(place.here, f"( {STOP_IN_THE_MIDDLE} ) >/dev/null 2>&1 &")
     run = place.run(backup)
     assert (run.state, run.code) == (RunState.FAILED, "hung"), (run.error, run.output)
     sh(place.here, "for p in $(pgrep -x rsync); do kill -KILL $p; done")

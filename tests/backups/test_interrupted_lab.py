@@ -1,7 +1,6 @@
 """Runs that are cut off in the middle: nothing good is lost, it is said, and the next run succeeds."""
 
 import threading
-import time
 
 import pytest
 from django.db import connections
@@ -58,7 +57,7 @@ class Working:
         self.run = run
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
-        wait_for(self.copying, 30, name="the copying")
+        wait_for(self.copying, name="the copying")
 
     def _work(self) -> None:
         try:
@@ -73,7 +72,7 @@ class Working:
         self.run.refresh_from_db()
         return bool(self.run.live.get("bytes"))
 
-    def end(self, seconds: float = 60) -> BackupRun:
+    def end(self, seconds: float = 150) -> BackupRun:
         """Wait for the job's end."""
         self.thread.join(seconds)
         assert not self.thread.is_alive()
@@ -165,7 +164,6 @@ def test_a_run_whose_result_nobody_fetched_is_read_later(place, backup):
     )  # the worker was killed too often
     wait_for(
         lambda: sh(place.there, "ls /var/lib/gestion/backups/runs/*/result 2>/dev/null"),
-        60,
         name="the result",
     )
     look_after(working.run)
@@ -181,12 +179,11 @@ def test_stop_ends_rsync_on_both_sides(place, backup):
     working = Working(run_now(SYSTEM, backup))
     assert sh(place.here, "pgrep -xc rsync") != "0"
     stop_run(SYSTEM, working.run)
-    run = working.end(30)
+    run = working.end()
     assert run.state == RunState.STOPPED
     assert job_of(run).state == JobState.STOPPED
     assert sh(place.there, "pgrep -xc rsync") == "0"
-    time.sleep(1)
-    assert sh(place.here, "pgrep -xc rsync") == "0"
+    wait_for(lambda: sh(place.here, "pgrep -xc rsync") == "0", name="the end of rsync at the source")
     assert good(place) == before
     next_run_succeeds(place, backup, before)
 

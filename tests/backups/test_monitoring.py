@@ -49,7 +49,7 @@ def test_zabbix_discovers_active_backups_and_reads_their_figures(client, rows, g
     assert ask(client, f"/backups/zabbix/state/{good.pk}").content == b"ok"
     assert ask(client, "/backups/zabbix/last_hourly_duration/_").content == b"90"
     assert ask(client, f"/backups/zabbix/last_yearly/{good.pk}").status_code == 404
-    assert ask(client, "/backups/zabbix/last_size/99").status_code == 404
+    assert ask(client, f"/backups/zabbix/last_size/{good.pk + 99}").status_code == 404
 
 
 def test_health_is_503_while_something_is_not_right(client, rows, good, settings):

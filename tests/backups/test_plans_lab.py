@@ -16,7 +16,7 @@ from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 TREE = """
-rm -rf /srv/tree; mkdir -p '/srv/tree/in use' /srv/tree/cache '/srv/tree/[odd]' /srv/tree/o; cd /srv/tree
+mkdir -p '/srv/tree/in use' /srv/tree/cache '/srv/tree/[odd]' /srv/tree/o; cd /srv/tree
 echo one >'in use/a'; ln 'in use/a' b; echo c >cache/c; echo o >'[odd]/f'; echo o >o/f
 truncate -s 3M sparse; setfacl -m u:daemon:r b; chown 12345:54321 o/f
 """
@@ -24,10 +24,7 @@ truncate -s 3M sparse; setfacl -m u:daemon:r b; chown 12345:54321 o/f
 
 @pytest.fixture
 def rows(fleet: Fleet, lab_key):
-    """The lab in the inventory; backup1 has nothing of ours, and is let in at the sources."""
-    fleet["backup1"].exec(
-        ["rm", "-rf", "/var/lib/gestion", "/etc/gestion", "/usr/local/lib/gestion", "/backups"]
-    )
+    """The lab in the inventory; backup1 is let in at the sources."""
     let_in(fleet["backup1"], fleet["web1"], fleet["files1"])
     fleet["files1"].exec(["sh", "-c", TREE])
     return enlist(fleet, lab_key)
@@ -39,7 +36,7 @@ def state(server) -> str:
 
 def test_the_kind_is_rolled_out_once_and_survives_a_reboot(fleet, rows):
     backup1 = fleet["backup1"]
-    made = [planned(rows, "files1", "/srv/tree", fleet), planned(rows, "web1", "/", fleet)]
+    made = [planned(rows, "files1", "/srv/tree"), planned(rows, "web1", "/")]
     work_off()
     assert state(rows["backup1"]) == RolloutState.IN_SYNC
     listing = ["sh", "-c", "cd /etc/gestion/backups && ls -l --time-style=full-iso && cat *"]
@@ -63,7 +60,7 @@ def test_the_kind_is_rolled_out_once_and_survives_a_reboot(fleet, rows):
 
 def test_rsnapshot_copies_with_these_files_what_was_meant(fleet, rows):
     backup1 = fleet["backup1"]
-    backup = planned(rows, "files1", "/srv/tree", fleet, excludes="/cache, [odd]")
+    backup = planned(rows, "files1", "/srv/tree", excludes="/cache, [odd]")
     work_off()
     paths = Paths(backup.uuid, backup.destination_folder)
     assert backup1.exec(["rsnapshot", "-c", paths.config, "sync"]).returncode == 0
@@ -78,7 +75,7 @@ def test_rsnapshot_copies_with_these_files_what_was_meant(fleet, rows):
 
 def test_the_way_is_tried_and_told_where_it_breaks(fleet, rows):
     fleet["web1"].exec(["sh", "-c", "rm -rf /srv/void; mkdir /srv/void"])
-    backup = planned(rows, "web1", "/srv/void", fleet)
+    backup = planned(rows, "web1", "/srv/void")
     work_off()
 
     def told() -> dict[str, bool]:
@@ -132,7 +129,7 @@ def _with(backup, **fields):
 
 def test_copies_that_are_left_are_deleted_only_with_their_marker(fleet, rows):
     backup1 = fleet["backup1"]
-    left = delete_backup(SYSTEM, planned(rows, "files1", "/srv/tree", fleet))
+    left = delete_backup(SYSTEM, planned(rows, "files1", "/srv/tree"))
     work_off()
     backup1.exec(["sh", "-c", "mkdir -p /backups/files1/daily.0; echo dear >/backups/files1/daily.0/x"])
 

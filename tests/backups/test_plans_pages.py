@@ -19,7 +19,7 @@ from backups.services.plans import create_backup, delete_backup
 from jobs.models import Job
 from servers.models import Rollout, Server, Tag
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
 NEW = "/backups/new/"
 
@@ -52,6 +52,7 @@ def test_a_backup_is_added_by_the_form_and_rolled_out(admin_client, rows):
     assert "/the/game" in page
 
 
+@pytest.mark.services
 def test_a_program_adds_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, data(rows)).json()
     assert made["ok"]
@@ -114,6 +115,7 @@ def test_some_level_must_be_kept(admin_client, rows):
 @pytest.mark.parametrize(
     "folder", ["/backups/mail1", "/backups/mail1/deeper", "/backups", "/backups/./mail1//x/"]
 )
+@pytest.mark.services
 def test_two_backups_never_share_a_folder(admin_client, rows, folder):
     rows.backup(destination_folder="/backups/mail1")
     answer = post(admin_client, NEW, data(rows, source=rows.web1.pk, destination_folder=folder))
@@ -176,6 +178,7 @@ def test_the_list_asks_the_same_few_questions_however_long_it_is(
         assert admin_client.get("/backups/?q=mail1&state=red").status_code == 200
 
 
+@pytest.mark.services
 def test_the_dashboard_and_the_search_show_what_is_not_right(admin_client, rows):
     rows.backup(note="letters")
     page = admin_client.get("/").content.decode()

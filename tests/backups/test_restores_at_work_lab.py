@@ -64,7 +64,7 @@ def followed(row: Restore | Verification) -> threading.Thread:
         row.refresh_from_db()
         return bool(row.live.get("bytes"))
 
-    wait_for(transfers, 30, name="the transfer")
+    wait_for(transfers, name="the transfer")
     return thread
 
 
@@ -72,13 +72,13 @@ def test_a_stopped_restore_leaves_nothing_running_and_can_be_done_again(place, b
     row, thread = at_work(backup)
     services.stop_task(SYSTEM, row)
     work_off()
-    thread.join(60)
+    thread.join(150)
     row.refresh_from_db()
     assert (row.state, row.code) == (TaskState.STOPPED, "stopped")
     for host in (place.there, place.here):
         sh(
             host,
-            "for i in $(seq 100); do pgrep -x rsync >/dev/null || exit 0; sleep 0.1; done; exit 1",
+            "for i in $(seq 600); do pgrep -x rsync >/dev/null || exit 0; sleep 0.1; done; exit 1",
             check=True,
         )
     assert sh(place.there, "ls /var/lib/gestion/backups/runs") == ""
@@ -94,7 +94,7 @@ def test_nothing_rotates_while_somebody_restores(place, backup):
     run = place.run(backup)  # the source has lost more than half: let it pass
     assert run.state == RunState.HELD
     run = place.run(backup, accepts=["source_shrunk", "source_empty"])
-    thread.join(60)
+    thread.join(150)
     row.refresh_from_db()
     assert (row.state, row.error) == (TaskState.DONE, "")
     assert run.state == RunState.DONE, run.error
@@ -107,7 +107,7 @@ def test_the_scratch_folder_goes_even_when_a_verification_is_killed(place, backu
     thread = followed(row)
     assert ".verify" in sh(place.there, "ls -A /backups/tree")
     sh(place.there, f"systemctl kill -s KILL gestion-backup-{row.name}", check=True)
-    thread.join(60)
+    thread.join(150)
     row.refresh_from_db()
     assert (row.state, row.code) == (TaskState.FAILED, "died")
     assert ".verify" not in sh(place.there, "ls -A /backups/tree")

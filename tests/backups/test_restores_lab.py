@@ -162,6 +162,22 @@ def test_nothing_is_restored_through_a_symbolic_link(place):
             file_size(host, backup, at, b"link")
 
 
+def test_what_rsync_says_names_things_as_seen_from_the_folder_that_was_asked_for(place):
+    backup, at = backed_up(
+        place, "mkdir /srv/tree/sub; echo new >/srv/tree/sub/file; echo new >/srv/tree/file"
+    )
+    sh(place.here, "mkdir -p /restored/sub && mount -t tmpfs -o ro gestion-test /restored/sub", check=True)
+    try:
+        row = restored(backup, at, folder="/restored")
+        assert row.state == TaskState.INCOMPLETE
+        assert '"./sub' in row.output
+        assert "Read-only file system" in row.output
+        assert "gestion-restore" not in row.error + row.output
+        assert sh(place.here, "cat /restored/file; ls /restored/sub") == "new"
+    finally:
+        sh(place.here, "umount /restored/sub")
+
+
 def test_folders_are_read_and_files_come_byte_for_byte(place):
     backup, at = backed_up(place, SMALL)
     with connect(place.server) as host:

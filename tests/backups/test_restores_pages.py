@@ -20,7 +20,7 @@ from backups.verifying import verified
 from jobs.models import Job
 from servers.models import HostKey
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
 AT = 1795000000
 PARTS = st.lists(
@@ -136,7 +136,7 @@ def test_only_who_owns_the_source_may_look_into_its_copies(rows, backup, member,
     rows.backup1.owners.add(member)
     assert not readable_by(member).exists()
     client.force_login(member)
-    assert client.get(f"/backups/{backup.pk}/").status_code == 200
+    assert client.get(f"/backups/{backup.pk}/").status_code == 404
     assert client.get(f"/backups/{backup.pk}/copies/{AT}/").status_code == 404
     rows.mail1.owners.add(member)
     assert client.get(f"/backups/{backup.pk}/copies/{AT}/").status_code == 200
@@ -175,6 +175,7 @@ def test_a_restore_is_looked_at_first_and_needs_a_second_word(admin_client, rows
     assert admin_client.post(f"/backups/restores/{row.pk}/stop/", headers=JSON).json()["ok"]
 
 
+@pytest.mark.services
 def test_one_restore_a_target_at_a_time(admin_client, backup):
     first, second = ready(backup), ready(backup)
     services.begin_restore(services_actor(), first)
@@ -211,6 +212,7 @@ def test_what_cannot_go_well_is_refused(admin_client, rows, backup):
     assert "No host key" in ask(admin_client, backup, where="origin").content.decode()
 
 
+@pytest.mark.services
 def test_a_backup_says_when_it_was_verified(admin_client, rows, backup, settings):
     assert not verified([backup])[backup.pk].red
     Backup.objects.update(created_at=timezone.now() - timedelta(days=60))

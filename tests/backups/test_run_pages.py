@@ -10,7 +10,7 @@ from django.utils import timezone
 from backups.models import Backup, BackupRun, BackupSet, BackupSetRun, RunState, SetState
 from jobs.models import Job
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 def more(rows, set_: BackupSet, number: int) -> None:

@@ -44,6 +44,23 @@ def test_a_run_that_the_host_does_not_know():
     assert (seen.known, seen.alive, seen.ended) == (False, False, False)
 
 
+@given(st.lists(st.text(st.characters(exclude_characters="\n\0", codec="utf-8"), max_size=12), max_size=6))
+def test_whatever_stands_in_a_fact_it_is_one_fact(values):
+    lines = "".join(f"words={value}\n" for value in ["a", *values])
+    seen = read_look(f"known=yes\nstate=failed\n{lines}progress=\noutput:\n".encode())
+    assert seen.lists["words"] == ("a", *values)
+    assert set(seen.facts) == {"known", "state", "words", "progress"}
+
+
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_words_of_a_source_never_become_facts_of_the_runner(end):
+    said = f"rsync: cannot read{end}state=done{end}rotated=daily"
+    seen = read_look(f"known=yes\nstate=failed\nwhy=rsync\nwords={said}\nended=1\n\noutput:\n".encode())
+    assert seen.facts["state"] == "failed"
+    assert seen.facts["words"] == said
+    assert "rotated" not in seen.lists
+
+
 @given(st.binary(max_size=300))
 def test_any_answer_is_read_without_an_error(answer):
     read_look(answer)

@@ -4,6 +4,7 @@ import pytest
 
 from backups.models import Level, RunState
 from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, ground, sh, state
+from tests.process_lists import processes_meanwhile
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 
@@ -56,13 +57,16 @@ def place(fleet, lab_key, django_db_blocker):
     return ground(fleet, lab_key)
 
 
-def test_a_hard_tree_goes_through_all_four_levels_and_every_copy_stays_as_it_was(place):
+def test_a_hard_tree_goes_through_all_four_levels_and_every_copy_stays_as_it_was(place, lab_key):
     # rsync(1) takes times of one second for the same (--modify-window), so a copy made in the second of a change may
     # have other fractions of it: here nothing is copied in the second in which it was changed.
     sh(place.here, TREE + "\nsleep 1.1", check=True)
     backup = place.backup(keep_hourly=2, keep_daily=2, keep_weekly=2, keep_monthly=2)
-    first = place.run(backup)
+    with processes_meanwhile() as sampled:
+        first = place.run(backup)
     assert (first.state, first.error) == (RunState.DONE, "")
+    assert sampled.ran("rsync")
+    assert not sampled.telling(*lab_key.private.splitlines()[1:-1])
     assert first.files > 5000
     assert first.bytes_transferred
     assert first.rotated == ["hourly"]

@@ -6,11 +6,11 @@ from django.utils import timezone
 from backups.letting_in import missing
 from backups.models import LeftData
 from backups.services.plans import change_backup, create_backup, delete_backup, switch_backup
-from keymanager.models import Group, Key
+from keymanager.models import Group, Key, OfferedKey
 from servers.models import HostKey, Rollout
 from servers.services import accept_host_key, change_server, remove_host_key
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 def wanted(server) -> int:
@@ -79,6 +79,9 @@ def test_the_page_says_which_key_is_missing_where(rows, actor):
         HostKey.objects.create(server=server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x", pinned_at=now)
     assert "knows no SSH key of root on backup1" in words()
     root = rows.backup1.unix_users.get()
+    offered = OfferedKey.objects.create(unix_user=root, line="x", fingerprint="SHA256:k", path="/p")
+    assert "SSH key of root on backup1, with which it logs in to the sources, waits for your word" in words()
+    offered.delete()
     key = Key.objects.create(
         unix_user=root, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:k"
     )

@@ -1,18 +1,23 @@
 """Real Chromium, driven by Playwright. Without it, these tests are skipped; under CI that is a failure."""
 
 import os
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lab.screenshots import chromium
+from tests.browser import still_network
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium, as Debian packages it."""
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, as Debian packages it, on a network that stays as it is; what it waits for may take its time."""
     path = shutil.which("chromium")
     if path is None:
         missing = "Chromium is missing: apt install chromium"
@@ -21,14 +26,24 @@ def browser() -> Iterator[Browser]:
         pytest.skip(missing)
     # Playwright runs an event loop in this thread; what the tests ask of the database is still synchronous.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with chromium(path) as browser:
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    with chromium(str(still(path, tmp_path_factory.mktemp("chromium")))) as browser:
         yield browser
+
+
+def still(path: str, folder: Path) -> Path:
+    """A program that starts the one at `path` without a word of the machine's networks."""
+    made = folder / "chromium"
+    made.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, still_network.__file__, path])} "$@"\n')
+    made.chmod(0o755)
+    return made
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser window of its own, without cookies of other tests."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     yield context
     context.close()
 

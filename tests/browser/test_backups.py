@@ -27,11 +27,11 @@ rows = enlist(Fleet.find({lab!r}), LabKey(Path({key!r}), {public!r}))
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts; backup1 is the backup server, and is let in at web1."""
     fleet["backup1"].exec(["rm", "-rf", "/var/lib/gestion", "/etc/gestion", "/backups"])
     let_in(fleet["backup1"], fleet["web1"])
-    with Panel(tmp_path, DEMO="true", BACKUP_SERVER="backup1", BACKUP_SCHEDULE="false") as panel:
+    with Panel(data_folder, DEMO="true", BACKUP_SERVER="backup1", BACKUP_SCHEDULE="false") as panel:
         key = {"key": str(lab_key.path), "public": lab_key.public}
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
         yield panel
@@ -40,7 +40,6 @@ def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
 def test_a_server_is_backed_up_in_one_step_and_its_copies_are_deleted(
     page: Page, panel: Panel, fleet: Fleet
 ) -> None:
-    expect.set_options(timeout=60_000)
     backup1 = fleet["backup1"]
     page.goto(panel.url)
     page.get_by_label("User name").fill("ada")
@@ -85,7 +84,7 @@ def test_a_server_is_backed_up_in_one_step_and_its_copies_are_deleted(
     wait_for(page, lambda: backup1.exec(["ls", "-A", "/backups"]).stdout == b"")
 
 
-def wait_for(page: Page, true: Callable[[], bool], tries: int = 120) -> None:
+def wait_for(page: Page, true: Callable[[], bool], tries: int = 240) -> None:
     """Until it is true, looked at every half second."""
     for _try in range(tries):
         if true():

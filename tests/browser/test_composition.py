@@ -8,10 +8,11 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.enlisted import send
 from tests.containers.composition import NAME, Composition, composition
-from tests.containers.engine import require, sweep
+from tests.containers.engine import require
 from tests.containers.tunnel import tunnel_to
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.timeout(600)]
 URL = f"https://{NAME}"
@@ -24,7 +25,6 @@ ONCE = ("secrets", "migrate")
 def panel() -> Iterator[Composition]:
     """The panel, up on an engine of its own."""
     require()
-    sweep()
     with composition() as panel:
         yield panel
 
@@ -37,8 +37,7 @@ def page(browser: Browser, panel: Composition) -> Iterator[Page]:
             viewport={"width": 1280, "height": 900}, proxy={"server": proxy}, ignore_https_errors=True
         )
         page = context.new_page()
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
+        page.set_default_timeout(PATIENCE_SECONDS * 1000)
         yield page
         context.close()
 
@@ -114,7 +113,7 @@ def accept_its_host_key(page: Page) -> None:
     """Look at the server until it has been reached: the page does not show that by itself."""
     accept = page.get_by_role("button", name="Accept")
     wait_for(lambda: bool(page.reload()) and accept.count() > 0, 60, name="its host key")
-    accept.click()
+    send(page, accept)
     contact = page.locator("#contact")
     wait_for(lambda: bool(page.reload()) and "reachable" in contact.inner_text(), 60, name="the contact")
 

@@ -16,6 +16,7 @@ from lab.pve.real import limits
 from lab.pve.real.api import LabApi
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
+from tests.process_lists import processes_meanwhile
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
@@ -69,9 +70,9 @@ def lab_api(fleet: Fleet) -> Iterator[LabApi]:
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, lab_api: LabApi, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, lab_api: LabApi, data_folder: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts, and the API of one of them."""
-    with Panel(tmp_path, DEMO="true") as panel:
+    with Panel(data_folder, DEMO="true") as panel:
         key = {"key": str(lab_key.path), "public": lab_key.public}
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
         yield panel
@@ -108,9 +109,8 @@ def memory_limit(pid: int) -> int:
 
 
 def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
-    page: Page, panel: Panel, fleet: Fleet
+    page: Page, panel: Panel, fleet: Fleet, lab_api: LabApi
 ) -> None:
-    expect.set_options(timeout=60_000)
     sign_in(page, panel)
     page.goto(f"{panel.url}/proxmox/hosts/")
     page.get_by_role("link", name="pve1").first.click()
@@ -121,15 +121,18 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     page.get_by_label("Memory (MiB)").fill("256")
     page.get_by_role("button", name="Show what will be done").click()
     expect(page.locator("#plan")).to_contain_text("name=eth0,bridge=vmbr0,ip=10.0.0.2/24,gw=10.0.0.1")
-    page.get_by_role("button", name="Create", exact=True).click()
-    expect(page.locator("#creation")).to_contain_text("It runs, and the panel's key opens it.")  # by itself
+    with processes_meanwhile() as sampled:
+        page.get_by_role("button", name="Create", exact=True).click()
+        expect(page.locator("#creation")).to_contain_text(
+            "It runs, and the panel's key opens it."
+        )  # by itself
     told = re.search(r"container (\d+)", page.locator("#creation").inner_text())
     assert told
     vmid = int(told[1])
 
     now = current(panel, vmid)
     pid = int(now["pid"])
-    wait_for(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists(), 30)  # systemd, really
+    wait_for(lambda: Path(f"/proc/{pid}/root/run/systemd/units").exists())  # systemd, really
     said = panel.manage("shell", "-c", RUN_THERE.format(name=NAME)).split()
     assert said[-2:] == [NAME, "systemd"]
     assert memory_limit(pid) == 256 << 20
@@ -137,6 +140,9 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     password = panel.manage("vm_password", NAME).strip()
     assert password not in panel.log.read_text()
     assert password not in page.content()
+    _who, token = lab_api.token
+    assert sampled.ran("lxc-start")
+    assert not sampled.telling(password, token)
 
     page.get_by_role("link", name="The server").click()
     expect(page.locator("body")).to_contain_text("10.0.0.2")
@@ -146,19 +152,19 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     page.get_by_role("button", name=re.compile("^(Edit|Change)$")).click()
     page.get_by_label("Memory", exact=False).first.fill("384")
     page.get_by_role("button", name="Change it").click()
-    wait_for(lambda: memory_limit(pid) == 384 << 20, 30)  # of the running one: the same process
+    wait_for(lambda: memory_limit(pid) == 384 << 20)  # of the running one: the same process
     assert int(current(panel, vmid)["pid"]) == pid
 
     page.goto(f"{panel.url}/proxmox/guests/?q={NAME}")
     page.get_by_role("link", name=NAME).first.click()
     page.get_by_role("button", name="Stop", exact=True).first.click()
     expect(page.get_by_role("button", name="Start")).to_be_visible()  # by itself
-    assert not Path(f"/proc/{pid}").exists()
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())
 
     page.locator("button, a").get_by_text("Destroy", exact=True).first.click()
     page.get_by_label("name", exact=False).first.fill(NAME)
     page.get_by_role("button", name="Destroy it").click()
-    wait_for(lambda: current(panel, vmid) == {}, 30)
+    wait_for(lambda: current(panel, vmid) == {})
     assert not [one for one in fleet if one.name == f"pve1-ct{vmid}"]
 
 
@@ -167,7 +173,6 @@ def test_a_create_that_fails_says_why_leaves_nothing_and_works_the_second_time(
 ) -> None:
     from lab.pve import TaskFails
 
-    expect.set_options(timeout=60_000)
     sign_in(page, panel)
     lab_api.set_faults([TaskFails(type="vzcreate", message="thin pool is full", done=True, times=1)])
     page.goto(f"{panel.url}/proxmox/containers/new/?host=1")
@@ -176,7 +181,7 @@ def test_a_create_that_fails_says_why_leaves_nothing_and_works_the_second_time(
         "from proxmox.services.create import read_offer; from accounts.actors import Actor; "
         "from servers.models import Server; read_offer(Actor.system('t'), Server.objects.get(name='pve1'))",
     )  # fmt: skip
-    wait_for(lambda: (page.reload(), page.locator("#id_template option").count())[1], 30)
+    wait_for(lambda: (page.reload(), page.locator("#id_template option").count())[1])
     page.get_by_label("Name", exact=False).first.fill("late.example.org")
     page.get_by_role("button", name="Create", exact=True).click()
     expect(page.locator("#creation")).to_contain_text("thin pool is full")

@@ -10,7 +10,6 @@ from tests.browser.test_story import make_the_admin_account
 from tests.panel import Panel
 
 pytestmark = [pytest.mark.browser]
-PATIENCE_MS = 30_000
 NAME = "shop.example.org"
 ROWS = """
 from keymanager.services.groups import create_group
@@ -35,15 +34,13 @@ PLAN = (
 
 
 @pytest.fixture
-def panel(tmp_path: Path) -> Iterator[Panel]:
-    with Panel(tmp_path) as panel:
+def panel(data_folder: Path) -> Iterator[Panel]:
+    with Panel(data_folder) as panel:
         panel.manage("shell", "-c", ROWS)
         yield panel
 
 
 def test_two_fields_and_the_plan_is_there_and_open_to_change(page: Page, panel: Panel) -> None:
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
     make_the_admin_account(page, panel)
     main = page.locator("main")
 

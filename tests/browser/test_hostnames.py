@@ -2,7 +2,6 @@
 
 import http.client
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab import Fleet
-from tests.browser.enlisted import WITHIN, enlisted_panel, sign_in, until
+from tests.browser.enlisted import Clock, enlisted_panel, sign_in
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 CLEAN = (
@@ -23,10 +23,10 @@ CLEAN = (
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts; pve1 has proxy as its nginx server, which nobody has managed yet."""
     fleet["proxy"].exec(["sh", "-c", CLEAN])
-    with enlisted_panel(fleet, lab_key, tmp_path) as panel:
+    with enlisted_panel(fleet, lab_key, data_folder) as panel:
         yield panel
     fleet["proxy"].exec(["sh", "-c", CLEAN])
 
@@ -56,13 +56,13 @@ def talks(address: str, port: int) -> bool:
         return False
 
 
-def forward(page: Page, ports: str, inside: str = "") -> float:
-    """Fill in and send the form of a port; gives the moment of the click."""
+def forward(page: Page, ports: str, inside: str = "") -> Clock:
+    """Fill in and send the form of a port; gives a clock that runs from the click on."""
     page.get_by_label("Port of the host").fill(ports)
     page.get_by_label("Port of the destination").fill(inside)
-    clicked = time.monotonic()
+    clock = Clock()
     page.get_by_role("button", name="Save and roll out").click(no_wait_after=True)
-    return clicked
+    return clock
 
 
 def test_a_port_and_a_hostname_reach_the_right_container(page: Page, panel: Panel, fleet: Fleet) -> None:
@@ -72,8 +72,8 @@ def test_a_port_and_a_hostname_reach_the_right_container(page: Page, panel: Pane
     page.goto(f"{panel.url}/servers/?q=web1")
     page.get_by_role("link", name="web1").first.click()
     page.get_by_role("link", name="Forward a port").click()
-    clicked = forward(page, "8080", "80")
-    assert until(lambda: talks(address, 8080), WITHIN - (time.monotonic() - clicked)), "port not live in time"
+    clock = forward(page, "8080", "80")
+    assert clock.in_time(lambda: talks(address, 8080)), "port not live in time"
     expect(page.locator("#port")).to_contain_text("active")
 
     # The hostname says itself what is missing: a port of the host that leads to its nginx server.
@@ -85,7 +85,7 @@ def test_a_port_and_a_hostname_reach_the_right_container(page: Page, panel: Pane
     page.get_by_role("link", name="Forward port 80").click()
     forward(page, "80")
     expect(page.locator("#port")).to_contain_text("active")
-    assert until(lambda: "This is web1" in get(address, 80, "first.example.org"), 20)
+    wait_for(lambda: "This is web1" in get(address, 80, "first.example.org"))
 
     page.goto(f"{panel.url}/servers/?q=web1")
     page.get_by_role("link", name="web1").first.click()
@@ -95,18 +95,20 @@ def test_a_port_and_a_hostname_reach_the_right_container(page: Page, panel: Pane
     expect(page.locator("#difference")).to_contain_text("xn--bcher-kva.example.org")
     name = "xn--bcher-kva.example.org"
     assert "web1" not in get(address, 80, name)
+    clock = Clock()
     page.get_by_role("button", name="Save and roll out").click(no_wait_after=True)
-    assert until(lambda: "This is web1" in get(address, 80, name), WITHIN), "hostname not live in time"
+    assert clock.in_time(lambda: "This is web1" in get(address, 80, name)), "hostname not live in time"
     expect(page.get_by_role("heading", name="bücher.example.org")).to_be_visible()
     expect(page.locator("#hostname")).to_contain_text("active")  # by itself: nobody reloads
     expect(page.locator("#hostname")).to_contain_text("What changed on the host")
     assert "web1" not in get(address, 80, "nobody.example.org")
 
     fleet["pve1"].reboot()  # and with it, every container on it
-    assert until(lambda: talks(address, 8080), 20), "the port did not survive"
-    assert until(lambda: "This is web1" in get(address, 80, name), 20), "the hostname did not survive"
+    wait_for(lambda: talks(address, 8080), name="the port after a reboot")
+    wait_for(lambda: "This is web1" in get(address, 80, name), name="the hostname after a reboot")
 
     page.get_by_role("link", name="Delete").click()
+    clock = Clock()
     page.get_by_role("button", name="Delete").click(no_wait_after=True)
-    assert until(lambda: "web1" not in get(address, 80, name), WITHIN), "hostname not gone in time"
-    assert "This is web1" in get(address, 80, "first.example.org")
+    assert clock.in_time(lambda: "proxy" in get(address, 80, name)), "hostname not gone in time"
+    wait_for(lambda: "This is web1" in get(address, 80, "first.example.org"))

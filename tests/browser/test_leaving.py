@@ -8,14 +8,14 @@ from playwright.sync_api import Page, expect
 
 from lab import Fleet
 from tests.browser.enlisted import PASSWORD, sign_in
-from tests.browser.test_story import comes_true, lets_in, make_key
+from tests.browser.test_story import lets_in, make_key
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 CLEAN = "rm -rf /var/lib/gestion/keys /etc/gestion /etc/cron.d/gestion-keys /root/.ssh/authorized_keys2*"
 HOSTS = ("backup1", "files1")
-LONG_MS = 60_000
 
 # Rows that other tests make by clicks: an admin, the hosts, Dora who may log in to both as root.
 ROWS = """
@@ -50,13 +50,11 @@ def doras_key(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, doras_key: Path, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, doras_key: Path, data_folder: Path) -> Iterator[Panel]:
     """A panel from which two hosts fetch their keys."""
     for name in HOSTS:
         fleet[name].exec(["sh", "-c", CLEAN])
-    folder = tmp_path / "panel"
-    folder.mkdir()
-    with Panel(folder, also_at=[fleet.panel_address], DEMO="true") as panel:
+    with Panel(data_folder, also_at=[fleet.panel_address], DEMO="true") as panel:
         given = {"key": str(lab_key.path), "public": lab_key.public, "lab": fleet.name, "hosts": HOSTS}
         doras = doras_key.with_suffix(".pub").read_text()
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, doras=doras, **given))
@@ -70,7 +68,7 @@ def test_who_leaves_gets_in_nowhere_and_a_host_that_is_down_confirms_when_it_is_
     page: Page, panel: Panel, fleet: Fleet, doras_key: Path
 ) -> None:
     up, down = (fleet[name] for name in HOSTS)
-    assert comes_true(lambda: lets_in(up, doras_key) and lets_in(down, doras_key), 60), "Dora never got in"
+    wait_for(lambda: lets_in(up, doras_key) and lets_in(down, doras_key), name="Dora's way in")
     sign_in(page, panel)
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
     down.cut()
@@ -79,9 +77,7 @@ def test_who_leaves_gets_in_nowhere_and_a_host_that_is_down_confirms_when_it_is_
     expect(page.locator("main")).to_contain_text("2 servers hold, or may hold, keys")
     page.get_by_role("button", name="Take all access away").click()
     rows = page.locator("#leaving table tbody")
-    expect(rows.locator("tr", has_text="backup1")).to_contain_text(
-        "Gone: the server says so.", timeout=LONG_MS
-    )
+    expect(rows.locator("tr", has_text="backup1")).to_contain_text("Gone: the server says so.")
     expect(rows.locator("tr", has_text="files1")).to_contain_text("not yet confirmed")
     expect(page.locator(".page-subtitle")).to_contain_text("not gone everywhere yet")
     assert not lets_in(up, doras_key)
@@ -92,9 +88,9 @@ def test_who_leaves_gets_in_nowhere_and_a_host_that_is_down_confirms_when_it_is_
     assert "backup1" not in table
 
     down.mend()
-    assert comes_true(lambda: lets_in(down, doras_key)), "the host that was cut off should still hold her key"
+    wait_for(lambda: lets_in(down, doras_key), name="her key, which the host that was cut off holds still")
     page.get_by_role("button", name="Ask again now").click()
-    expect(page.locator(".page-subtitle")).to_contain_text("gone everywhere", timeout=LONG_MS)
+    expect(page.locator(".page-subtitle")).to_contain_text("gone everywhere")
     expect(page.locator("#leaving")).to_contain_text("Gone from all 2 servers.")
     assert not lets_in(down, doras_key)
     page.goto(f"{panel.url}/audit/")

@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.gestion.test_every_url import EVERY_URL, Url
 from tests.gestion.url_arguments import World, make_world
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 AXE = (settings.BASE_DIR / "node_modules/axe-core/axe.min.js").read_text()
@@ -32,6 +33,7 @@ def test_every_page_can_be_read_by_everybody_on_any_screen(
     # The content security policy keeps scripts of others out, and axe is one.
     context = browser.new_context(**LOOKS[look], bypass_csp=True)
     context.add_cookies([session_of(world, live_server.url)])
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)

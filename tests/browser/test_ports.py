@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab import Fleet
-from tests.browser.enlisted import WITHIN, enlisted_panel, sign_in, until
+from tests.browser.enlisted import Clock, enlisted_panel, sign_in
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
 
@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.browser]
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts."""
-    with enlisted_panel(fleet, lab_key, tmp_path) as panel:
+    with enlisted_panel(fleet, lab_key, data_folder) as panel:
         yield panel
 
 
@@ -48,8 +48,9 @@ def test_a_port_is_added_reached_tried_and_deleted(page: Page, panel: Panel, fle
     expect(page.locator(".diff-add")).to_contain_text("tcp 8080 10.0.0.102 80")
     assert not talks(address, 8080)
 
+    clock = Clock()
     page.get_by_role("button", name="Save and roll out").click(no_wait_after=True)
-    assert until(lambda: talks(address, 8080), WITHIN), "not live in time"
+    assert clock.in_time(lambda: talks(address, 8080)), "not live in time"
     expect(page.get_by_role("heading", name="TCP 8080 → web1:80")).to_be_visible()
     expect(page.locator("#port")).to_contain_text("active")  # by itself: nobody reloads
     expect(page.locator("#port")).to_contain_text("What changed on the host")
@@ -58,8 +59,9 @@ def test_a_port_is_added_reached_tried_and_deleted(page: Page, panel: Panel, fle
     expect(page.locator("#port")).to_contain_text("It answers all the way.")
 
     page.get_by_role("link", name="Delete").click()
+    clock = Clock()
     page.get_by_role("button", name="Delete").click(no_wait_after=True)
-    assert until(lambda: not talks(address, 8080), WITHIN), "not gone in time"
+    assert clock.in_time(lambda: not talks(address, 8080)), "not gone in time"
 
 
 def test_a_dangerous_port_wants_a_second_word(page: Page, panel: Panel, fleet: Fleet) -> None:

@@ -39,11 +39,11 @@ for name in ("pve1", "pve2"):
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that knows the lab's hosts, and has a token for their APIs."""
     if not fleet["web1"].running:
         fleet["web1"].start()
-    with Panel(tmp_path, DEMO="true") as panel:
+    with Panel(data_folder, DEMO="true") as panel:
         key = {"key": str(lab_key.path), "public": lab_key.public}
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
         yield panel
@@ -51,7 +51,6 @@ def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
 
 
 def sign_in(page: Page, panel: Panel) -> None:
-    expect.set_options(timeout=25_000)
     page.goto(panel.url)
     page.locator("[name=username]").fill("ada")
     page.locator("[name=password]").fill(PASSWORD)

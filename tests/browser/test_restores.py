@@ -34,23 +34,22 @@ run_now(Actor.system("test"), backup)
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that has backed up /srv/site of web1."""
     there, here = fleet["backup1"], fleet["web1"]
     there.exec(["rm", "-rf", "/var/lib/gestion", "/etc/gestion", "/backups"])
     let_in(there, here)
     assert here.exec(["sh", "-c", TREE]).returncode == 0
-    with Panel(tmp_path, DEMO="true", BACKUP_SCHEDULE="false") as panel:
+    with Panel(data_folder, DEMO="true", BACKUP_SCHEDULE="false") as panel:
         key = {"key": str(lab_key.path), "public": lab_key.public}
         panel.manage("shell", "-c", ROWS.format(password=PASSWORD, lab=fleet.name, **key))
         panel.manage("shell", "-c", BACKUP)
         asked = "from backups.models import BackupRun; print(BackupRun.objects.filter(state='done').count())"
-        wait_for(lambda: panel.manage("shell", "-c", asked).strip().endswith("1"), 60, panel.log)
+        wait_for(lambda: panel.manage("shell", "-c", asked).strip().endswith("1"), 120, panel.log)
         yield panel
 
 
 def test_a_copy_is_looked_into_a_file_downloaded_and_restored(page: Page, panel: Panel, fleet: Fleet) -> None:
-    expect.set_options(timeout=60_000)
     web1 = fleet["web1"]
     page.goto(f"{panel.url}/backups/")
     page.get_by_label("User name").fill("ada")

@@ -10,7 +10,7 @@ from lab import Fleet
 from tests.browser.enlisted import enlisted_panel, sign_in
 from tests.lab_fixtures import LabKey
 from tests.panel import Panel
-from tests.samba.lab_rows import BASE, CLEAN
+from tests.samba.lab_rows import BASE
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser]
 MANAGED = (
@@ -20,10 +20,10 @@ MANAGED = (
 
 
 @pytest.fixture
-def panel(fleet: Fleet, lab_key: LabKey, tmp_path: Path) -> Iterator[Panel]:
+def panel(fleet: Fleet, lab_key: LabKey, data_folder: Path) -> Iterator[Panel]:
     """A panel that manages Samba on files1, where no share is yet."""
-    fleet["files1"].exec(["sh", "-c", CLEAN], timeout=60).check_returncode()
-    with enlisted_panel(fleet, lab_key, tmp_path) as panel:
+    fleet["files1"].exec(["mkdir", "-p", BASE]).check_returncode()
+    with enlisted_panel(fleet, lab_key, data_folder) as panel:
         panel.manage("shell", "-c", MANAGED)
         yield panel
 

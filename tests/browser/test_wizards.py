@@ -12,23 +12,20 @@ from tests.panel import Panel
 from tests.wizards.conftest import SAMPLES
 
 pytestmark = [pytest.mark.browser]
-PATIENCE_MS = 30_000
 
 
 @pytest.fixture
-def panel(tmp_path: Path) -> Iterator[Panel]:
+def panel(data_folder: Path) -> Iterator[Panel]:
     """A panel with the wizards of the tests in a folder of its own."""
-    folder = tmp_path / "own"
+    folder = data_folder / "own"
     folder.mkdir()
     for name in ("walk.py", "greeting.py"):
         shutil.copy(SAMPLES / name, folder / name)
-    with Panel(tmp_path, WIZARDS_FOLDER=str(folder)) as panel:
+    with Panel(data_folder, WIZARDS_FOLDER=str(folder)) as panel:
         yield panel
 
 
 def test_wizards_of_ones_own(page: Page, panel: Panel, tmp_path: Path) -> None:
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
     make_the_admin_account(page, panel)
 
     by_number(page, panel, tmp_path)

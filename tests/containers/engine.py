@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.leftovers import RUN, remove_groups
+
 START_SECONDS = 60
-CGROUPS = Path("/sys/fs/cgroup")
 # Images in memory (some three gigabytes): quicker, and with the namespace's end they are gone.
 INSIDE = 'read -r go; mount -t tmpfs -o size=12g tmpfs "$0"; exec "$@"'
 NEEDED = {
@@ -34,9 +35,10 @@ class Engine:
 
     def __init__(self) -> None:
         number = os.getpid() % 60
-        self.name = f"gestion-docker-{os.getpid()}"
+        run = Path(os.environ[RUN]).name  # by which tests.leftovers finds its control groups
+        self.name = f"gestion-docker-{run}-{os.getpid()}"
         self.near, self.address = f"198.18.0.{number * 4 + 1}", f"198.18.0.{number * 4 + 2}"
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="docker-"))  # short: sockets are below
         self.socket = self.folder / "docker.sock"
         self._outside: subprocess.Popen[bytes] | None = None
 
@@ -52,7 +54,7 @@ class Engine:
         if self._outside:
             self._outside.kill()
             self._outside.wait()
-        _remove_groups(self.name)
+        remove_groups(self.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -144,27 +146,6 @@ def _first_child(pid: int) -> int:
             return int(words[0])
         time.sleep(0.02)
     raise RuntimeError("unshare started nothing")
-
-
-def sweep() -> None:
-    """Take away what a run that was killed has left: folders and control groups of processes that are gone."""
-    for group in CGROUPS.glob("*/gestion-docker-*"):
-        if not Path("/proc", group.name.rpartition("-")[2]).exists():
-            _remove_groups(group.name)
-    for folder in Path(tempfile.gettempdir()).glob("gestion-docker-*"):
-        if not Path("/proc", folder.name.split("-")[2]).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_groups(name: str) -> None:
-    until = time.monotonic() + 10
-    for root in {*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)}:
-        for folder, _folders, _files in sorted(os.walk(root), reverse=True):
-            while Path(folder).exists() and time.monotonic() < until:
-                try:
-                    Path(folder).rmdir()
-                except OSError:  # its last process is still ending
-                    time.sleep(0.05)
 
 
 def require() -> None:

@@ -121,7 +121,7 @@ class Front:
     def browser(self, address: str = "127.0.0.1", name: str = "caddy") -> requests.Session:
         """A client on this address of loopback that trusts the authority of this Caddy alone."""
         root = self.folder / name / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        wait_for(root.exists, 20, self.folder / name / "log", name="Caddy's authority")
+        wait_for(root.exists, log=self.folder / name / "log", name="Caddy's authority")
         session = requests.Session()
         session.trust_env = False
         session.verify = str(root)
@@ -132,7 +132,7 @@ class Front:
         """Wait until every web process answers, by way of Caddy and by itself."""
         for web in self.webs:
             wait_for(partial(is_well, f"http://127.0.0.1:{web.port}/health/"), 60, name="a web process")
-        wait_for(lambda: is_well(f"{self.url}/health/", session), 30, name="Caddy")
+        wait_for(lambda: is_well(f"{self.url}/health/", session), name="Caddy")
 
 
 class From(HTTPAdapter):

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import secrets
 import shutil
 import ssl
 import subprocess
@@ -20,6 +21,12 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 PASSWORD = "correct horse battery"
+# What a caller may write to seem to be another, at another name, or to have come by HTTPS.
+FORGED = {
+    "X-Forwarded-For": "203.0.113.9", "X_Forwarded_For": "203.0.113.9", "Forwarded": "for=203.0.113.9;proto=http",
+    "X-Real-IP": "203.0.113.9", "X-Forwarded-Proto": "http", "X_Forwarded_Proto": "http",
+    "X-Forwarded-Host": "elsewhere.example.org", "Client-IP": "203.0.113.9", "True-Client-IP": "203.0.113.9",
+}  # fmt: skip
 SECRETS = ("query-secret", "token-secret", "bearer-secret", "spoken-secret", "hub-secret")
 CADDYFILES = ["Caddyfile", "deploy/docker/Caddyfile", "deploy/two-servers/public.Caddyfile",
               "deploy/two-servers/app.Caddyfile"]  # fmt: skip
@@ -98,24 +105,64 @@ def test_pages_carry_django_s_own_policy(panel: Front) -> None:
 
 
 def test_a_client_stays_with_its_server_and_clients_spread(panel: Front) -> None:
+    wait_for(lambda: both_answer(panel), name="both servers, also one that another test had killed")
     servers = {}
-    for number in range(2, 12):
+    this_time = secrets.token_hex(4)  # what an earlier round left in the logs is not counted
+    for number in range(2, 22):
         session = panel.browser(f"127.0.0.{number}")
-        path = f"/sign-in/?client={number}"
+        path = f"/sign-in/?client={number}&time={this_time}"
         for _time in range(3):
             session.get(panel.url + path, timeout=20)
-        counts = [web.served(path) for web in panel.webs]
+        wait_for(lambda: sum(served(panel, path)) >= 3, name="the requests in the logs")  # noqa: B023
+        counts = served(panel, path)
         assert sorted(counts) == [0, 3], "one client went to both"
         servers[number] = counts.index(3)
     assert set(servers.values()) == {0, 1}
 
 
+def both_answer(panel: Front) -> bool:
+    """Whether Caddy sends clients to both servers: some now go to the one, some to the other."""
+    path = f"/sign-in/?both={secrets.token_hex(4)}"
+    for number in range(2, 12):
+        panel.browser(f"127.0.0.{number}").get(panel.url + path, timeout=20)
+    wait_for(lambda: sum(served(panel, path)) >= 10, name="the requests in the logs")
+    return min(served(panel, path)) > 0
+
+
+def served(panel: Front, path: str) -> list[int]:
+    """How many requests for this path each web process has had."""
+    return [web.served(path) for web in panel.webs]
+
+
 def test_the_callers_address_is_right_and_cannot_be_chosen(panel: Front) -> None:
     session = panel.browser("127.0.0.77")
-    sign_in(panel.url, session, **{"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"})
+    answer = sign_in(panel.url, session, **FORGED)
+    assert answer.url.startswith(panel.url)
+    assert "elsewhere" not in answer.text
     seen = addresses_of_sign_ins(panel.url, session)
     assert "127.0.0.77" in seen
     assert "203.0.113.9" not in seen
+
+
+def guess(url: str, session: requests.Session, username: str, number: int) -> requests.Response:
+    """A wrong password, each time with another address in every header that could carry one."""
+    token = session.cookies["csrftoken"]
+    data = {"username": username, "password": f"wrong {number}", "csrfmiddlewaretoken": token}
+    claimed = {name: value.replace("203.0.113.9", f"203.0.113.{number}") for name, value in FORGED.items()}
+    headers = {**claimed, "Referer": f"{url}/sign-in/"}
+    return session.post(f"{url}/sign-in/", data=data, headers=headers, timeout=20)
+
+
+def check_guesses_are_counted(url: str, session: requests.Session, username: str) -> None:
+    """That wrong passwords are those of the address they come from, whatever they claim."""
+    session.get(f"{url}/sign-in/", timeout=20)
+    codes = [guess(url, session, username, number).status_code for number in range(1, 13)]
+    assert codes[0] == 422, codes
+    assert codes[-1] == 429, codes
+
+
+def test_guesses_are_counted_whatever_address_they_claim(panel: Front) -> None:
+    check_guesses_are_counted(panel.url, panel.browser("127.80.0.80"), "nobody")
 
 
 def test_a_stream_arrives_line_by_line(panel: Front) -> None:
@@ -176,7 +223,7 @@ def test_the_log_tells_of_requests_and_gives_nothing_away(panel: Front) -> None:
     )
     session.get(f"{panel.url}/password/{long}/", timeout=20)
     log = panel.folder / "caddy" / "log"
-    wait_for(lambda: "/password/" in log.read_text(), 10, log, name="the log line")
+    wait_for(lambda: "/password/" in log.read_text(), log=log, name="the log line")
     text = log.read_text()
     for secret in (*SECRETS, *cookies, long, PASSWORD):
         assert secret not in text, secret
@@ -224,12 +271,24 @@ def test_a_public_caddy_before_two_application_servers(panel: Front) -> None:
     )
     url = f"https://{NAME}:{outside}"
     session = panel.browser("127.0.0.78", "public")
-    wait_for(lambda: is_well(f"{url}/health/", session), 30, name="the public Caddy")
+    wait_for(lambda: is_well(f"{url}/health/", session), name="the public Caddy")
 
-    sign_in(url, session, **{"X-Forwarded-For": "203.0.113.10"})
+    sign_in(url, session, **FORGED)
     assert "127.0.0.78" in addresses_of_sign_ins(url, session)
-    assert "203.0.113.10" not in addresses_of_sign_ins(url, session)
+    assert "203.0.113.9" not in addresses_of_sign_ins(url, session)
+    check_guesses_are_counted(url, panel.browser("127.81.0.81", "public"), "somebody")
     assert session.get(f"{url}/static/panel.css", timeout=20).status_code == 200
+
+    # What the public proxy got without TLS is not called HTTPS behind it: no keys, no form, only the way to HTTPS.
+    inner = f"http://127.0.0.5:{inside}"
+    for told in ({"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "http"}, {}):
+        headers = {"Host": NAME, **told}
+        page = requests.get(f"{inner}/sign-in/", headers=headers, timeout=20, allow_redirects=False)
+        assert (page.status_code, page.headers["Location"][:8]) == (301, "https://")
+        assert (
+            requests.get(f"{inner}/keymanager/servers/getKeys/web1/", headers=headers, timeout=20).status_code
+            == 403
+        )
 
     # Who is in the private network, but is not the public proxy, gets no word.
     stranger = requests.Session()
@@ -240,6 +299,6 @@ def test_a_public_caddy_before_two_application_servers(panel: Front) -> None:
 
     for web in panel.webs:
         web.kill()
-        wait_for(lambda: is_well(f"{url}/sign-in/", session), 30, name="the other application server")
+        wait_for(lambda: is_well(f"{url}/sign-in/", session), name="the other application server")
         web.start()
         panel.ready(panel.browser())

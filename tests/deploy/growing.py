@@ -155,7 +155,7 @@ def grown_panel(folder: Path) -> Iterator[Grown]:
             for name in names[:4]:
                 panel.wait_ready(name)
             root = folder / "caddy/caddy/pki/authorities/local/root.crt"
-            wait_for(lambda: root.exists() and answers_by_https(panel, root), 30, folder / "caddy.log")
+            wait_for(lambda: root.exists() and answers_by_https(panel, root), log=folder / "caddy.log")
             yield panel
         finally:
             for name in list(panel.running):

@@ -22,6 +22,27 @@ print("job", start_job(Actor.system("test"), "jobs.check", "A check", {"seconds"
 """
 FORGET = "from jobs.models import Job; Job.objects.all().delete()"
 STATE = "from jobs.models import Job; print('state', Job.objects.get(title='A check').state)"
+CHANGED = """
+import sys
+whole = bytearray(open(sys.argv[1], "rb").read())
+whole[len(whole) // 2] ^= 1
+open(sys.argv[2], "wb").write(whole)
+"""
+UNSIGNED = "import sys; open(sys.argv[2], 'wb').write(open(sys.argv[1], 'rb').read()[:-512])"
+HOSTILE = """
+import hashlib, io, json, sys, tarfile
+with tarfile.open(sys.argv[1]) as tar:
+    parts = {entry.name: tar.extractfile(entry).read() for entry in tar}
+parts["secrets.env"] += b"X/e touch /root/owned;=x\\n"
+manifest = json.loads(parts["manifest.json"])
+manifest["sha256"]["secrets.env"] = hashlib.sha256(parts["secrets.env"]).hexdigest()
+parts["manifest.json"] = json.dumps(manifest).encode()
+with tarfile.open(sys.argv[2], "w") as tar:
+    for name, content in parts.items():
+        entry = tarfile.TarInfo(name)
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+"""
 MOST_EXPOSED = 2.0  # of 10, by systemd-analyze's count
 
 
@@ -110,10 +131,11 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     assert "Sign out" in page, page
 
     site.run("/usr/local/sbin/gestion", "shell", "--no-imports", "-c", JOB)
-    wait_for(lambda: "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE), 30)
+    wait_for(lambda: "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE))
 
     check_the_hardening(site)
     archive = check_the_backup(site)
+    check_what_is_not_restored(site, install, archive)
     site.run("gestion", "shell", "--no-imports", "-c", FORGET)
     assert "restored" in site.run(install, "--restore", archive)
     assert "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE)
@@ -143,7 +165,7 @@ def check_the_hardening(site: Site) -> None:
     assert len(exposed) >= 6, told
     assert {name: level for name, level in exposed.items() if float(level) > MOST_EXPOSED} == {}
     assert site.run("stat", "-c", "%a %U:%G", "/etc/gestion/gestion.env").strip() == "640 root:gestion"
-    assert site.run("stat", "-c", "%a %U", "/var/backups/gestion").strip() == "700 gestion"
+    assert site.run("stat", "-c", "%a %U", "/var/backups/gestion").strip() == "710 root"
     listening = site.run("ss", "-Hltn")
     outside = {
         line.split()[3]
@@ -154,8 +176,35 @@ def check_the_hardening(site: Site) -> None:
 
 
 def check_the_backup(site: Site) -> str:
-    """That the daily backup works with no more rights than its unit has; the file it wrote."""
+    """That the daily backup works with no more rights than its unit has; the file it wrote, which is root's."""
     assert "gestion-backup.timer" in site.run("systemctl", "list-timers", "--no-pager")
     site.run("systemctl", "start", "gestion-backup.service")
-    (name,) = site.run("ls", "/var/backups/gestion").split()
-    return f"/var/backups/gestion/{name}"
+    name, new = site.run("ls", "/var/backups/gestion").split()
+    assert new == "new"
+    archive = f"/var/backups/gestion/{name}"
+    assert site.run("stat", "-c", "%a %U:%G", archive).strip() == "600 root:root"
+    assert site.run("stat", "-c", "%a %U:%G", "/etc/gestion/backup.key").strip() == "600 root:root"
+    for theirs in (
+        f"echo x >>{archive}",
+        f"rm {archive}",
+        "echo x >/var/backups/gestion/x",
+        "cat /etc/gestion/backup.key",
+    ):
+        site.run(
+            "setpriv", "--reuid=gestion", "--regid=gestion", "--clear-groups", "sh", "-c", theirs, good=False
+        )
+    return archive
+
+
+def check_what_is_not_restored(site: Site, install: str, archive: str) -> None:
+    """That what the panel's user could write becomes no command of root's, and that the panel runs on."""
+    before = site.processes()
+    for script, options, words in (
+        (CHANGED, (), "changed after it was signed"),
+        (UNSIGNED, (), "is not signed"),
+        (HOSTILE, ("--unsigned",), "is no secret of a panel"),
+    ):
+        site.run("/opt/gestion/current/.venv/bin/python", "-c", script, archive, "/tmp/hostile.tar")
+        assert words in site.run(install, "--restore", "/tmp/hostile.tar", *options, good=False)
+    site.run("test", "-e", "/root/owned", good=False)
+    assert site.processes() == before

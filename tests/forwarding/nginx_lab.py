@@ -22,22 +22,10 @@ from tests.jobs.working import work_off
 from tests.lab_fixtures import LabKey
 
 SYSTEM = Actor.system("test")
-CLEAN = (
-    "systemctl stop gestion-nginx-again.timer; rm -rf /etc/nginx/gestion /etc/nginx/sites-*/ngnix.conf"
-    " /var/lib/gestion* /etc/systemd/system/gestion-nginx* /etc/systemd/system/*.wants/gestion-nginx*"
-    " /usr/local/sbin/gestion-nginx; sed -i '/example/d' /etc/hosts; systemctl daemon-reload; systemctl restart nginx"
-)
-
-
-def clean(fleet: Fleet) -> None:
-    """The lab's proxy as if Gestion had never been there."""
-    fleet["pve1"].exec(["sh", "-c", "/etc/init.d/nat-vz stop; rm -rf /var/lib/gestion /etc/init.d/nat-vz"])
-    fleet["proxy"].exec(["sh", "-c", CLEAN]).check_returncode()
 
 
 def furnish(fleet: Fleet, key: LabKey, ports: tuple[int, ...] = (80, 443)) -> dict[str, Server]:
     """The lab in the inventory; these ports of pve1 lead to its nginx server, proxy."""
-    clean(fleet)
     rows = enlist(fleet, key)
     rows["pve1"].nginx_server = rows["proxy"]
     rows["pve1"].save()
@@ -70,12 +58,12 @@ def add(
 
 def get(host: LabHost, domain: str, port: int = 80, path: str = "/", *, tls: bool = False) -> tuple[int, str]:
     """Status and page (of a redirect: where to) that a client of this machine gets; 0 and why if none."""
-    connection = http.client.HTTPConnection(host.address, port, timeout=10)
+    connection = http.client.HTTPConnection(host.address, port, timeout=30)
     try:
         if tls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            raw = socket.create_connection((host.address, port), timeout=10)
+            raw = socket.create_connection((host.address, port), timeout=30)
             connection.sock = context.wrap_socket(raw, server_hostname=domain)
         usual = port == (443 if tls else 80)
         connection.request("GET", path, headers={"Host": domain if usual else f"{domain}:{port}"})

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from forwarding.desired_acme import desired as acme_desired
 from forwarding.desired_hostnames import AVAILABLE, ENABLED, KIND, LEFT_OUT, SCRIPT, desired, sites_of
-from forwarding.models import HostnameForward
+from forwarding.models import AcmeChallenge, HostnameForward
 from forwarding.nginx_reading import read
 from forwarding.nginx_sites import FOLDER, Upstream
 from hosts import engine
@@ -59,6 +60,31 @@ def test_a_row_that_cannot_be_served_does_not_keep_the_others_from_it(rows, ngin
     assert [site.pk for site in sites.good] == [good.pk]
     assert set(sites.refused) == {bad.pk, evil.pk}
     assert "evil" not in "".join(str(item.content) for item in desired(nginx).items if isinstance(item, File))
+
+
+@pytest.mark.parametrize("path", ["/etc/ssl/$host.pem", "/etc/ssl/a\n.pem", "/etc/ssl/a\x7f.pem"])
+def test_a_row_whose_file_cannot_be_written_is_told_and_the_others_are_served(rows, nginx, path):
+    good = hostname(rows.pve1, "good.example.org", rows.web1)
+    bad = hostname(
+        rows.pve1, "bad.example.org", rows.web1, certificate_kind="paths", certificate_path=path, key_path=path,
+        is_default=True,
+    )  # fmt: skip
+    state = desired(nginx)
+    assert [site.pk for site in sites_of(nginx).good] == [good.pk]
+    assert len(state.left_out) == 1
+    assert str(bad) in state.left_out[0]
+    assert all(f"/sites/{bad.pk}.conf" not in item.path for item in state.items)
+
+
+def test_a_challenge_that_cannot_be_written_keeps_no_other_from_its_authority(rows, nginx):
+    row = hostname(rows.pve1, "good.example.org", rows.web1)
+    token, content = "t" * 20, f"{'t' * 20}.{'k' * 20}"
+    for one in (token, "../../../etc/cron.d/x"):
+        AcmeChallenge.objects.create(nginx=nginx, hostname=row, token=one, content=content)
+    state = acme_desired(nginx)
+    assert state
+    assert [item.path.rpartition("/")[2] for item in state.items] == [token]
+    assert len(state.left_out) == 1
 
 
 def test_spare_servers_answer_where_no_other_has_an_address(rows, nginx):

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forwarding.desired_ports import KIND, SCRIPT, Forward, Nat, desired, nat_of, script
@@ -14,6 +14,7 @@ from forwarding.services.ports import create_port_forward, switch_port_forward
 from hosts import engine
 from hosts.memory import MemoryHost
 from hosts.state import File, Link
+from servers.configs import NotWritable
 from servers.models import Server
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "nat"
@@ -45,12 +46,18 @@ def test_the_script_is_a_posix_shell_script(name):
     subprocess.run(["sh", "-n"], input=script(FLEETS[name]), text=True, check=True)
 
 
-ports = st.integers(1, 65535)
+ports = st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted)
 forwards = st.builds(
-    Forward, st.sampled_from(["tcp", "udp"]), ports, ports, st.ip_addresses(v=4), ports, ports, st.integers(1)
+    lambda protocol, here, to, there, pk: Forward(protocol, here[0], here[1], to, there[0], there[1], pk),
+    st.sampled_from(["tcp", "udp"]),
+    ports,
+    st.ip_addresses(v=4),
+    ports,
+    st.integers(1),
 )
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[a-z][a-z0-9._-]{0,14}", fullmatch=True), st.lists(forwards, max_size=20))
 def test_whatever_the_numbers_are_only_data_lines_differ(name, rules):
     text = script(Nat(name, None, (), tuple(rules)))
@@ -75,8 +82,16 @@ def before_case(text: str) -> str:
     return text[: text.index("\ncase ${1-} in")]
 
 
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (2, 1), (1, 65536), (-1, 1)])
+def test_what_is_no_port_is_never_written(first, last):
+    with pytest.raises(NotWritable, match="no ports"):
+        Forward("tcp", first, last, WEB, 1, 1, 1)
+    with pytest.raises(NotWritable, match="no ports"):
+        Forward("tcp", 1, 1, WEB, first, last, 1)
+
+
 def test_a_protocol_that_is_none_is_never_written():
-    with pytest.raises(ValueError, match="no protocol"):
+    with pytest.raises(NotWritable, match="no protocol"):
         script(Nat("eth0", None, (), (Forward("tcp -j DROP", 1, 1, WEB, 1, 1, 1),)))
 
 

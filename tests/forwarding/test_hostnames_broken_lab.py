@@ -9,7 +9,7 @@ from forwarding.services.hostnames import delete_hostname
 from lab import Fleet, LabHost
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
 from servers.services import roll_out
-from tests.forwarding.nginx_lab import SYSTEM, add, clean, furnish, get, lay, self_signed, who
+from tests.forwarding.nginx_lab import SYSTEM, add, furnish, get, lay, self_signed, who
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 PATHS: Any = {"certificate_kind": "paths", "certificate_path": "/etc/ssl/b.pem", "key_path": "/etc/ssl/b.key"}
 LISTEN = (
     "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalPort => 8090, Listen => 5, ReuseAddr => 1) or die; "
-    "exit 0 if fork; $SIG{ALRM} = sub { exit 0 }; alarm 60; close STDOUT; close STDERR; close STDIN; sleep 60"
+    "exit 0 if fork; $SIG{ALRM} = sub { exit 0 }; alarm 200; close STDOUT; close STDERR; close STDIN; sleep 200"
 )
 
 
@@ -27,8 +27,7 @@ def rows(fleet: Fleet, lab_key):
     rows = furnish(fleet, lab_key, (80, 443, 8090))
     add(rows, "a.example.org", "web1")
     work_off()
-    yield rows
-    clean(fleet)
+    return rows
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_a_certificate_that_vanished_does_not_keep_nginx_from_starting_again(fle
     restart = ["sh", "-c", "systemctl reset-failed nginx; systemctl restart nginx"]
     for start_anew in (lambda: fleet["proxy"].exec(restart).check_returncode(), pve1.reboot):
         start_anew()
-        wait_for(lambda: who(pve1, "a.example.org") == "web1", 20)
+        wait_for(lambda: who(pve1, "a.example.org") == "web1")
         assert get(pve1, "b.example.org", 443, tls=True)[0] == 0
     roll_out(SYSTEM, rows["proxy"], ["nginx"])
     work_off()
@@ -93,7 +92,7 @@ def test_a_name_that_does_not_resolve_leaves_out_that_hostname_alone(fleet, rows
     assert left_out(broken) == "db.example.net does not resolve."
     assert who(pve1, "a.example.org") == "web1"
     pve1.reboot()
-    wait_for(lambda: who(pve1, "a.example.org") == "web1", 20)
+    wait_for(lambda: who(pve1, "a.example.org") == "web1")
     script = f"echo {fleet['web1'].address} db.example.net >>/etc/hosts; systemctl start gestion-nginx-again.service"
     fleet["proxy"].exec(["sh", "-c", script]).check_returncode()
     assert who(pve1, "b.example.org") == "web1"

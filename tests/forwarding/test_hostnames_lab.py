@@ -14,6 +14,7 @@ from servers.models import Rollout, RolloutRecord, RolloutState
 from servers.services import look_closer, roll_out
 from tests.forwarding.nginx_lab import SYSTEM, add, furnish, get, lay, self_signed, stopped, who
 from tests.jobs.working import work_off
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 WEBS = ("web1", "web2", "web3")
@@ -60,7 +61,7 @@ def test_each_name_leads_to_its_server_also_after_a_reboot_and_no_more_when_dele
     assert who(pve1, f"{'x' * 60}.{'y' * 60}.{'z' * 60}.example.org") == "web1"
     assert who(pve1, "other.example.org") == "proxy"
     pve1.reboot()
-    assert who(pve1, "a.example.org") == "web1"
+    wait_for(lambda: who(pve1, "a.example.org") == "web1", name="the hostname after a reboot")
     delete_hostname(SYSTEM, one, confirmed=True)
     switch_hostname(SYSTEM, two, active=False, confirmed=True)
     work_off()
@@ -126,7 +127,7 @@ def test_the_least_busy_one_answers_and_a_spare_one_only_when_no_other_does(flee
 
 ECHO = (
     "use IO::Socket::INET; my $l = IO::Socket::INET->new(LocalPort => 8099, Listen => 5, ReuseAddr => 1) or die; "
-    "exit 0 if fork; $SIG{ALRM} = sub { exit 0 }; alarm 20; close STDOUT; close STDERR; close STDIN; "
+    "exit 0 if fork; $SIG{ALRM} = sub { exit 0 }; alarm 120; close STDOUT; close STDERR; close STDIN; "
     'my $c = $l->accept; my $h = ""; while (<$c>) { $h .= $_; last if $_ eq "\\r\\n" } '
     'print $c "HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n\\r\\n"; '
     "$c->flush; print $c $h; $c->flush; while (sysread($c, my $b, 100)) { syswrite($c, $b) }"
@@ -137,7 +138,7 @@ def test_a_websocket_goes_through_and_the_server_learns_who_asks(fleet, rows, pv
     add(rows, "a.example.org", "web1", destination_port=8099)
     work_off()
     assert fleet["web1"].exec(["perl", "-e", ECHO]).returncode == 0
-    with socket.create_connection((pve1.address, 80), timeout=5) as client:
+    with socket.create_connection((pve1.address, 80), timeout=30) as client:
         asked = ["GET /chat HTTP/1.1", "Host: a.example.org", "Upgrade: websocket", "Connection: Upgrade"]
         client.sendall("\r\n".join([*asked, "Sec-WebSocket-Key: x", "", ""]).encode())
         seen = b""

@@ -17,7 +17,7 @@ from forwarding.services.hostnames import create_hostname
 from servers.models import Rollout, Server
 from tests.forwarding.conftest import HostnameRows
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
 NEW = "/forwarding/hostnames/new/"
 
@@ -56,6 +56,7 @@ def test_a_hostname_is_added_by_the_form(admin_client, web):
     assert "xn--bcher-kva.example.org" in page
 
 
+@pytest.mark.services
 def test_a_program_adds_changes_switches_and_deletes(admin_client, web):
     answer = post(admin_client, NEW, data(web)).json()
     assert answer["ok"]
@@ -224,6 +225,7 @@ def test_what_nginx_left_out_is_said_on_the_page_the_list_and_the_dashboard(admi
     assert found["total"] == 1
 
 
+@pytest.mark.services
 def test_the_list_searches_names_destinations_and_ports(admin_client, web):
     made(web, web.web1, web.web2)
     made(web, domain="xn--bcher-kva.example.org", port=8080, note="books")
@@ -261,6 +263,7 @@ def test_owners_see_the_hostnames_of_their_servers_and_change_none(member_client
     assert member_client.post(NEW, data(web)).status_code == 403
 
 
+@pytest.mark.services
 def test_of_two_admins_the_second_is_told(admin_client, web):
     hostname = made(web)
     url = reverse("forwarding:edit_hostname", args=[hostname.pk])

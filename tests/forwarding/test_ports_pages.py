@@ -17,7 +17,7 @@ from forwarding.services.ports import create_port_forward
 from jobs.models import Job
 from servers.models import Rollout, Server
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
 
 
@@ -51,6 +51,7 @@ def test_a_port_is_forwarded_by_the_form(admin_client, rows):
     assert admin_client.get(rule.get_absolute_url()).status_code == 200
 
 
+@pytest.mark.services
 def test_a_program_forwards_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, data(rows)).json()
     assert made["ok"]
@@ -143,6 +144,7 @@ def test_the_server_pages_show_its_ports(admin_client, rows):
     assert NEW not in admin_client.get(rows.backup1.get_absolute_url()).content.decode()
 
 
+@pytest.mark.services
 def test_the_list_searches_names_and_ports_within_ranges(admin_client, rows):
     create_port_forward(Actor.system("x"), rows.rule("9000-9010"))
     create_port_forward(Actor.system("x"), rows.rule("7000", to=rows.proxy, note="mail"))

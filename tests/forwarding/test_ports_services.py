@@ -154,6 +154,17 @@ def test_udp_22_is_nobodys(rows, actor):
     create_port_forward(actor, rows.rule("22", protocol="udp"))
 
 
+def test_what_listens_by_udp_on_a_port_of_ours_is_told_as_what_it_is(rows, actor):
+    PortReading.objects.create(host=rows.pve1, listening=[["udp", 22, 22, ""]], foreign=[])
+    told = dangers_of(lambda: create_port_forward(actor, rows.rule("22", protocol="udp")))
+    assert "pve1 itself listens on UDP 22 (?)." in told
+
+
+def test_how_many_ports_are_wanted_inside_is_told(rows, actor):
+    with pytest.raises(ValidationError, match=r"as many ports as on the host \(3\)"):
+        create_port_forward(actor, rows.rule("9000-9002", inside="80-81"))
+
+
 def test_what_the_host_was_seen_to_use_wants_a_second_word(rows, actor):
     PortReading.objects.create(
         host=rows.pve1,

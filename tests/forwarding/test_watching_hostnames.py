@@ -12,7 +12,7 @@ from servers.registry import held_by
 from servers.services import change_server, delete_server
 from tests.forwarding.conftest import HostnameRows
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from servers.models import Rollout, Server
 from servers.registry import held_by
 from servers.services import change_server, delete_server
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

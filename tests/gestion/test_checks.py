@@ -61,6 +61,8 @@ def test_the_embedded_default_is_quiet(good):
         ("GESTION_URL", "gestion.example.org/", "gestion.E001"),
         ("GESTION_URL", "ftp://gestion.example.org/", "gestion.E001"),
         ("GESTION_URL", "https:///", "gestion.E001"),
+        ("GESTION_URL", "https://bücher.example/", "gestion.E001"),
+        ("GESTION_URL", "https://gestion.example.org'/", "gestion.E001"),
         ("GESTION_URL", "https://me:pw@gestion.example.org/", "gestion.E001"),
         ("GESTION_URL", "https://gestion.example.org/panel/", "gestion.E002"),
         ("ALLOWED_HOSTS", ["*"], "gestion.W003"),

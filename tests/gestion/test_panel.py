@@ -15,8 +15,8 @@ pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def panel(tmp_path):
-    with Panel(tmp_path) as started:
+def panel(data_folder):
+    with Panel(data_folder) as started:
         yield started
 
 
@@ -29,13 +29,14 @@ def children(panel: Panel) -> dict[str, psutil.Process]:
     return found
 
 
-def test_web_worker_and_scheduler_come_up_and_go_down_together(panel):
-    assert panel.answers()
-    running = children(panel)
-    assert set(running) == {"web", "worker"}
-    wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text(), 30)
-    assert panel.manage("setup_code", "--plain").strip() in panel.log.read_text()
-    panel.stop()
+def test_web_worker_and_scheduler_come_up_and_go_down_together(tmp_path):
+    with Panel(tmp_path) as panel:
+        assert panel.answers()
+        running = children(panel)
+        assert set(running) == {"web", "worker"}
+        wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text(), 30)
+        assert panel.manage("setup_code", "--plain").strip() in panel.log.read_text()
+    assert panel._process
     assert panel._process.returncode == 0
     assert not any(process.is_running() for process in running.values())
 
@@ -70,8 +71,8 @@ def test_no_orphan_stays_when_the_launcher_is_killed(panel):
     assert panel.answers()
 
 
-def test_several_addresses_can_be_named(tmp_path):
-    with Panel(tmp_path, also_at=["127.0.0.2"]) as panel:
+def test_several_addresses_can_be_named(data_folder):
+    with Panel(data_folder, also_at=["127.0.0.2"]) as panel:
         listening = {
             item.laddr[:2] for item in children(panel)["web"].net_connections() if item.status == "LISTEN"
         }

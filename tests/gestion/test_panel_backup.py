@@ -18,8 +18,9 @@ import psycopg2
 import pytest
 from django.core.management import call_command
 
-from gestion.panel_backup import archive
+from gestion.panel_backup import archive, secrets_file
 from gestion.panel_backup.restoring import refusals
+from tests.databases import give
 from tests.panel import ROOT, Panel
 
 pytestmark = pytest.mark.services
@@ -40,7 +41,7 @@ LOOK = """
 from pathlib import Path
 from accounts.models import AuditEntry, User
 from django.contrib.sessions.models import Session
-from gestion.panel_backup import archive
+from gestion.panel_backup import archive, secrets_file
 from jobs.models import Job
 import json
 with archive.opened(Path("{file}")) as found:
@@ -112,8 +113,11 @@ def sign_in(panel: Panel) -> str:
     return browser.open(f"{panel.url}/sign-in/", urllib.parse.urlencode(form).encode()).read().decode()
 
 
-def test_a_backup_restored_into_a_fresh_panel_signs_in_and_reads_its_secrets(databases, tmp_path):
+def test_a_backup_restored_into_a_fresh_panel_signs_in_and_reads_its_secrets(
+    databases, tmp_path, ready_database
+):
     old, fresh = (Data(tmp_path / name, **databases[name]) for name in ("old", "fresh"))
+    give(ready_database, old.folder)
     file, secrets = tmp_path / "panel.tar", tmp_path / "secrets"
     old.do(FILL.format(file=file))
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -220,4 +224,4 @@ def _rewrite(file: Path, harm: str) -> None:
 def test_all_secrets_of_the_settings_are_known_to_the_backup(settings):
     source = (settings.BASE_DIR / "gestion/settings.py").read_text()
     made = set(re.findall(r'own_secret\(\s*"([A-Z_]+)"', source))
-    assert made <= set(archive.SECRETS)
+    assert made <= set(secrets_file.NAMES)

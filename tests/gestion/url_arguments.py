@@ -2,7 +2,8 @@
 
 A new URL with a parameter of a new kind needs one line in `MAKERS`. Its key is the beginning of the route and
 the parameter's name; the longest beginning that fits counts. The objects belong to somebody else: neither to
-the member nor to the owner of another server.
+the member nor to the owner of another server. All free text in them holds the world's `mark`, which is looked for
+in what others get to read; what only admins may read holds `ADMINS`.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from accounts.models import ApiToken, Session, User
 from accounts.password_links import link_for
+from backups.inside_copies import token_of
 from backups.models import (
     Backup,
     BackupRun,
@@ -29,7 +31,7 @@ from backups.models import (
 from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
-from jobs.models import Job
+from jobs.models import Job, JobLine, JobTouch
 from keymanager.models import Departure, DepartureHost, FetchToken, Group, Key, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
@@ -37,6 +39,8 @@ from samba.models import Share
 from samba.passwords import secret_mark
 from servers.models import HostKey, Rollout, Server, UnixUser
 from wizards.models import WizardRun
+
+ADMINS = "admins-mark"  # marks are long enough for no random token to hold one
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class World:
     member: User
     owner: User
     server: Server
+    mark: str = "alpha-mark"
 
 
 def make_world() -> World:
@@ -64,34 +69,55 @@ def make_world() -> World:
     )
 
 
+def _as_saved(person: User) -> User:
+    """The account without what a sign-in of another test, which was taken back, has left in memory."""
+    return User.objects.get(pk=person.pk)
+
+
 def _unix_user(world: World) -> UnixUser:
     return UnixUser.objects.get_or_create(server=world.server, name="root")[0]
 
 
 def _host_key(world: World) -> HostKey:
-    return HostKey.objects.get_or_create(server=world.server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x")[
+    key = {"key": f"ssh-ed25519 {world.mark}", "fingerprint": f"SHA256:{world.mark}"}
+    return HostKey.objects.get_or_create(server=world.server, key=key["key"], fingerprint=key["fingerprint"])[
         0
     ]
 
 
 def _rollout(world: World) -> Rollout:
-    return Rollout.objects.get_or_create(server=world.server, kind="keys")[0]
+    said = {
+        "diff": f"+{world.mark}",
+        "why": world.mark,
+        "asked_for": world.mark,
+        "foreign": [f"/{world.mark}"],
+    }
+    return Rollout.objects.get_or_create(server=world.server, kind="samba", defaults=said)[0]
 
 
 def _job(world: World) -> Job:
-    return Job.objects.get_or_create(
-        work="servers.check", title="Check", owner=world.admin, actor_name="ada"
-    )[0]
+    known = {
+        "work": "servers.check",
+        "title": f"Check {world.mark}",
+        "owner": world.admin,
+        "actor_name": "ada",
+    }
+    about = {"subject_type": "servers.server", "subject_id": str(world.server.pk), "reach": "servers"}
+    found, new = Job.objects.get_or_create(**known, defaults={**about, "state": "running"})
+    if new:
+        JobTouch.objects.create(job=found, server=world.server.pk)
+        JobLine.objects.create(job=found, text=f"said {world.mark}")
+    return found
 
 
 def _key(world: World) -> Key:
     return Key.objects.get_or_create(
-        person=world.admin, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:x", comment="ada@x"
+        person=world.admin, type="ssh-ed25519", blob="AAAA", bits=256, fingerprint="SHA256:x", comment=ADMINS
     )[0]
 
 
 def _token(world: World) -> ApiToken:
-    return ApiToken.objects.get_or_create(user=world.admin, name="export", digest="0" * 64)[0]
+    return ApiToken.objects.get_or_create(user=world.admin, name=ADMINS, digest="0" * 64)[0]
 
 
 def _session(world: World) -> Session:
@@ -107,33 +133,36 @@ def _departed(world: World) -> DepartureHost:
 
 
 def _fetching(world: World) -> Server:
-    FetchToken.objects.get_or_create(server=world.server, defaults={"digest": "0" * 64})
+    FetchToken.objects.get_or_create(server=world.server, defaults={"digest": f"{world.server.pk:064}"})
     return world.server
 
 
 def _group(world: World) -> Group:
-    return Group.objects.get_or_create(name="Admins")[0]
+    return Group.objects.get_or_create(name=ADMINS)[0]
 
 
 def _offered_key(world: World) -> OfferedKey:
     return OfferedKey.objects.get_or_create(
-        unix_user=_unix_user(world), line="ssh-ed25519 AAAA x", fingerprint="SHA256:x", path="/root/x"
+        unix_user=_unix_user(world),
+        line=f"ssh-ed25519 AAAA {world.mark}",
+        fingerprint=f"SHA256:{world.mark}",
+        path="/root/x",
     )[0]
 
 
 def _webhook(_world: World) -> Webhook:
-    return Webhook.objects.get_or_create(name="chat", defaults={"url": "https://chat.example.org/"})[0]
+    return Webhook.objects.get_or_create(name=ADMINS, defaults={"url": "https://chat.example.org/"})[0]
 
 
 def _wizard_run(world: World) -> WizardRun:
     return WizardRun.objects.get_or_create(
-        slug="create_user", name="New user", owner=world.admin, actor_name="ada"
+        slug="create_user", name="New user", about=ADMINS, owner=world.admin, actor_name="ada"
     )[0]
 
 
 def _script_run(_world: World) -> ScriptRun:
     return ScriptRun.objects.get_or_create(
-        script="server.setup", defaults={"seconds": 60, "actor_name": "ada"}
+        script="server.setup", defaults={"seconds": 60, "actor_name": "ada", "arguments": {"what": ADMINS}}
     )[0]
 
 
@@ -148,14 +177,17 @@ def _host() -> Server:
 
 def _port(world: World) -> PortForward:
     host = _host()
-    Server.objects.filter(pk=world.server.pk).update(is_vm=True, vm_host=host, internal_ip="10.0.0.2")
-    ports: dict[str, Any] = {
-        "first_port": 8080,
-        "last_port": 8080,
-        "destination_first": 80,
-        "destination_last": 80,
-    }
-    return PortForward.objects.get_or_create(host=host, destination=world.server, **ports)[0]
+    Server.objects.filter(pk=world.server.pk).update(
+        is_vm=True, vm_host=host, internal_ip=f"10.0.1.{world.server.pk % 250}"
+    )
+    port = 20_000 + world.server.pk % 40_000
+    ports = {"first_port": port, "last_port": port, "destination_first": 80, "destination_last": 80}
+    said = {"note": world.mark, "answers": [_answer(world)]}
+    return PortForward.objects.get_or_create(host=host, destination=world.server, **ports, defaults=said)[0]
+
+
+def _answer(world: World, step: str = "guest") -> dict[str, Any]:
+    return {"step": step, "ok": True, "words": f"answered {world.mark}"}
 
 
 def _hostname(world: World) -> HostnameForward:
@@ -163,7 +195,10 @@ def _hostname(world: World) -> HostnameForward:
     guest = {"keymanager_name": "proxy1", "is_vm": True, "vm_host": host, "internal_ip": "10.0.0.3"}
     host.nginx_server = Server.objects.get_or_create(name="proxy1", defaults=guest)[0]
     host.save()
-    found = HostnameForward.objects.get_or_create(host=host, domain="www.example.org")[0]
+    said = {"note": world.mark, "answers": [_answer(world)]}
+    found = HostnameForward.objects.get_or_create(
+        host=host, domain=f"{world.mark}.example.org", defaults=said
+    )[0]
     for server in (world.server, host):
         HostnameDestination.objects.get_or_create(hostname=found, server=server)
     return found
@@ -172,15 +207,19 @@ def _hostname(world: World) -> HostnameForward:
 def _share(world: World) -> Share:
     samba = {"samba_management": True, "samba_base_folder": "/srv/shares"}
     Server.objects.filter(pk=world.server.pk).update(**samba)
-    fields = {"user": "smb-photos", "folder": "photos", "secret_mark": secret_mark()}
+    fields = {"user": "smb-photos", "folder": "photos", "secret_mark": secret_mark(), "comment": world.mark}
     return Share.objects.get_or_create(server=world.server, name="photos", defaults=fields)[0]
 
 
-def _guest(_world: World) -> GuestSeen:
-    facts = {"name": "ct101", "config": {"memory": 512}, "addresses": ["10.0.0.9"]}
-    found = GuestSeen.objects.get_or_create(host=_host(), vmid=101, defaults=facts)[0]
-    reading = {"name": "ct101", "config": {"digest": "0"}}
-    GuestReading.objects.get_or_create(host=found.host, kind="lxc", vmid=101, defaults=reading)
+def _guest(world: World) -> GuestSeen:
+    vmid = 100 + world.server.pk
+    name = {"name": f"{world.mark}-ct"}
+    facts = {**name, "config": {"memory": 512, "description": world.mark}, "addresses": ["10.0.0.9"]}
+    found = GuestSeen.objects.get_or_create(
+        host=_host(), vmid=vmid, defaults={**facts, "server": world.server}
+    )[0]
+    reading = {**name, "config": {"digest": "0", "description": world.mark}}
+    GuestReading.objects.get_or_create(host=found.host, kind="lxc", vmid=vmid, defaults=reading)
     return found
 
 
@@ -193,8 +232,14 @@ def _creation(world: World) -> Creation:
 
 def _backup(world: World) -> Backup:
     destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
-    there = {"destination": destination, "destination_folder": "/backups/web1"}
-    return Backup.objects.get_or_create(**there, defaults={"source": world.server})[0]
+    there = {"destination": destination, "destination_folder": f"/backups/{world.server.pk}"}
+    what = {"source": world.server, "excludes": f"/{world.mark}-excluded", "note": world.mark}
+    return Backup.objects.get_or_create(**there, defaults=what)[0]
+
+
+def _run(world: World) -> BackupRun:
+    said = {"state": "failed", "error": f"error {world.mark}", "output": f"rsync: {world.mark}/file"}
+    return BackupRun.objects.get_or_create(backup=_backup(world), defaults={**said, "code": "rsync"})[0]
 
 
 def _copy(world: World) -> Backup:
@@ -202,32 +247,39 @@ def _copy(world: World) -> Backup:
     backup = _backup(world)
     BackupState.objects.get_or_create(backup=backup, defaults={"copies": [["hourly.0", 1795000000]]})
     copy = {"backup": backup, "at": 1795000000}
+    entry = {"kind": "f", "mode": "0644", "user": 0, "group": 0, "size": 1, "modified": 1795000000}
+    entries = {"entries": [{**entry, "path": token_of(f"{world.mark}-file".encode())}], "total": 1}
     for path in ("", "ZXRj"):
-        CopyFolder.objects.get_or_create(**copy, path=path, defaults={"read_at": timezone.now()})
+        CopyFolder.objects.get_or_create(**copy, path=path, defaults={"read_at": timezone.now(), **entries})
     return backup
 
 
 def _restore(world: World) -> Restore:
     facts = {"at": 1795000000, "copy": "hourly.0", "target": world.server, "state": "done"}
-    return Restore.objects.get_or_create(backup=_copy(world), defaults=facts)[0]
+    facts |= {"changes": [[">f+++++++++", f"{world.mark}-changed"]], "output": f"rsync: {world.mark}"}
+    return Restore.objects.get_or_create(backup=_copy(world), target=world.server, defaults=facts)[0]
 
 
 def _verification(world: World) -> Verification:
-    facts = {"at": 1795000000, "copy": "hourly.0", "state": "done"}
+    facts = {"at": 1795000000, "copy": "hourly.0", "state": "done", "output": f"verified {world.mark}"}
     return Verification.objects.get_or_create(backup=_copy(world), defaults=facts)[0]
 
 
 def _left(world: World) -> LeftData:
     destination = Server.objects.get_or_create(name="backup1", keymanager_name="backup1")[0]
-    facts = {"destination": destination, "folder": "/backups/gone", "of": f"{world.server}:/"}
-    return LeftData.objects.get_or_create(uuid=UUID(int=1), defaults=facts)[0]
+    facts = {
+        "destination": destination,
+        "folder": f"/backups/gone{world.server.pk}",
+        "of": f"{world.server}:/",
+    }
+    return LeftData.objects.get_or_create(uuid=UUID(int=world.server.pk), defaults=facts)[0]
 
 
 Maker = Callable[[World], Any]
 MAKERS: dict[tuple[str, str], Maker] = {
     ("users/", "pk"): lambda world: world.admin.pk,
     ("password/", "name"): lambda world: urlsafe_base64_encode(str(world.owner.pk).encode()),
-    ("password/", "token"): lambda world: link_for(world.owner, "reset").split("/")[-2],
+    ("password/", "token"): lambda world: link_for(_as_saved(world.owner), "reset").split("/")[-2],
     ("profile/sessions/", "number"): lambda world: _session(world).number,
     ("keymanager/people/<int:pk>/departure/", "pk"): lambda world: _departed(world).departure.person_id,
     ("keymanager/departures/hosts/", "pk"): lambda world: _departed(world).pk,
@@ -246,12 +298,12 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("servers/<int:pk>/unix-users/", "unix_user_pk"): lambda world: _unix_user(world).pk,
     ("servers/<int:pk>/rollouts/", "kind"): lambda world: _rollout(world).kind,
     ("backups/", "pk"): lambda world: _backup(world).pk,
-    ("backups/runs/", "pk"): lambda world: BackupRun.objects.get_or_create(backup=_backup(world))[0].pk,
+    ("backups/runs/", "pk"): lambda world: _run(world).pk,
     ("backups/<int:pk>/copies/", "at"): lambda world: _copy(world).state.copies[0][1],
     ("backups/<int:pk>/copies/", "path"): lambda _world: "ZXRj",
     ("backups/restores/", "pk"): lambda world: _restore(world).pk,
     ("backups/verifications/", "pk"): lambda world: _verification(world).pk,
-    ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name="nightly")[0].pk,
+    ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name=ADMINS)[0].pk,
     ("backups/zabbix/", "measure"): lambda world: "size",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from accounts.models import AuditEntry
 from fabrun.catalogue import catalogue
 from githooks.models import Call, Pull, Repository
+from githooks.pulling import PullFailed, alone
 from jobs.models import Job
 from tests.githooks.conftest import git
 from tests.jobs.working import work_off
@@ -78,6 +80,17 @@ def test_a_proven_push_is_pulled(origin, repository, sender):
     assert origin.pulled == pushed
     assert Pull.objects.get().changed
     assert AuditEntry.objects.get().verb == "repository.hook"
+
+
+def test_what_is_pulled_may_be_read_by_a_web_server_though_the_panels_own_files_may_not(origin, repository):
+    origin.push("new.py", "x = 1\n")
+    before = os.umask(0o077)
+    try:
+        call(body_of(), SENDERS[0](repository.secret, body_of()))
+        work_off()
+    finally:
+        os.umask(before)
+    assert (origin.clone / "new.py").stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("sender", SENDERS)
@@ -244,3 +257,10 @@ def test_a_pushed_script_appears_and_the_next_run_uses_it(origin, repository, se
     call(body, gitea(repository.secret, body))
     work_off()
     assert catalogue().scripts["more.hello"].doc == "Two."
+
+
+def test_a_folder_that_another_program_keeps_locked_is_told_and_not_waited_for_for_ever(tmp_path):
+    with alone(tmp_path), pytest.raises(PullFailed, match="locked"), alone(tmp_path, 0.2):
+        pass
+    with alone(tmp_path, 0.2):
+        pass

@@ -26,7 +26,7 @@ def target_of(lab_key: LabKey) -> Callable[..., Target]:
         fields: dict = {
             "known_keys": (host.host_key,),
             "private_key": lab_key.private,
-            "connect_timeout": 5.0,
+            "connect_timeout": 20.0,
         }
         return Target(parse_connection(host.connection), **{**fields, **more})
 

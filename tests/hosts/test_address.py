@@ -1,9 +1,11 @@
 """Connection strings: what a person types after `ssh`, and nothing else."""
 
 import ipaddress
+import shutil
+import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hosts.address import Address, BadConnection, parse_connection
@@ -33,6 +35,16 @@ def test_what_a_person_would_type_after_ssh_is_read(text: str, address: Address)
         "root@",
         "@h",
         "root@h:22",
+        "root@[2001:db8::1]:22",
+        "root@fe80::1%eth0",
+        "root@[fe80::1%eth0]",
+        "root@2001:db8::1%eth0",
+        "root@2001:db8::1%a;b$(x)",
+        "root@fe80::1",
+        "root@0x7f000001",
+        "root@127.0x1",
+        "root@127.1.",
+        "-p " + "9" * 5000 + " h",
         "-p 0 h",
         "-p 65536 h",
         "-p x h",
@@ -62,7 +74,8 @@ def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
 
 users = st.from_regex(r"\A[a-z_][a-z0-9_.-]{0,30}\Z")
 names = st.from_regex(r"\A[a-z][a-z0-9]{0,9}(\.[a-z][a-z0-9-]{0,9}[a-z]){0,3}\Z")
-addresses = st.ip_addresses().map(str)
+several_machines = st.ip_addresses().filter(lambda one: one.version == 4 or not one.is_link_local)
+addresses = several_machines.map(str)
 
 
 @given(st.builds(Address, st.one_of(names, addresses), users, st.integers(1, 65535)))
@@ -82,6 +95,65 @@ def test_no_text_gives_anything_but_an_address_or_a_refusal(text: str) -> None:
     assert 1 <= address.port <= 65535
 
 
-@given(st.ip_addresses(v=6))
+@given(st.ip_addresses(v=6).filter(lambda one: not one.is_link_local))
 def test_an_ipv6_address_reads_with_and_without_brackets(address: ipaddress.IPv6Address) -> None:
     assert parse_connection(f"root@{address}") == parse_connection(f"[{address.exploded}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("root@h:222", "-p 222 root@h"),
+        ("h.example.org:2201", "-p 2201 root@h.example.org"),
+        ("root@[2001:db8::1]:222", "-p 222 root@[2001:db8::1]"),
+    ],
+)
+def test_a_port_behind_the_host_is_refused_with_what_to_write(text: str, told: str) -> None:
+    with pytest.raises(BadConnection) as refused:
+        parse_connection(text)
+    assert f'"{told}"' in str(refused.value)
+    assert parse_connection(told).port in {222, 2201}
+
+
+typed = st.one_of(
+    st.text(max_size=40),
+    st.text("abz09._-:[]%@ p/0xX\t\u2028\u0661ü", max_size=40),
+    st.builds(
+        lambda user, host: f"{user}@{host}", st.text(max_size=6), st.one_of(names, st.ip_addresses().map(str))
+    ),
+    st.builds(Address, st.one_of(names, addresses), users, st.integers(1, 65535)).map(str),
+)
+
+
+@pytest.mark.skipif(shutil.which("ssh") is None, reason="OpenSSH is not installed")
+@settings(max_examples=150, deadline=None)
+@example("root@2001:db8::1%eth0")
+@example("-p 222 root@[2001:db8::1]")
+@example("a.b-@x_y.example.org.")
+@given(typed)
+def test_openssh_reads_what_is_taken_as_it_was_meant(text: str) -> None:
+    try:
+        address = parse_connection(text)
+    except BadConnection:
+        return
+    said = told_by_ssh(*address.text.split(" "))
+    assert (said["user"], said["port"]) == (address.user, str(address.port))
+    assert one_spelling(said["hostname"]) == one_spelling(address.host)
+    user, _at, rest = told_by_ssh("-J", address.jump, "other")["proxyjump"].partition("@")
+    host, _colon, port = rest.rpartition(":")
+    assert (user, one_spelling(host), port) == (address.user, one_spelling(address.host), str(address.port))
+
+
+def one_spelling(host: str) -> str:
+    """A host as it can be compared: OpenSSH writes some IPv6 addresses otherwise, and puts brackets around hosts."""
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        return ipaddress.ip_address(host).exploded
+    except ValueError:
+        return host.lower()
+
+
+def told_by_ssh(*argv: str) -> dict[str, str]:
+    """What OpenSSH understands of its arguments; it connects to nobody."""
+    done = subprocess.run(["ssh", "-F", "none", "-G", *argv], capture_output=True, text=True, check=True)
+    return dict(line.partition(" ")[::2] for line in done.stdout.split("\n"))

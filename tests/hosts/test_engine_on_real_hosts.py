@@ -37,7 +37,9 @@ def put(host: SSHHost, wanted: State, adopt: bool = False) -> engine.Outcome:
 
 def serves(machine: LabHost, answer: str) -> bool:
     """Whether this is what nginx really answers, once its old workers are gone."""
-    script = 'for i in $(seq 30); do [ "$(curl -sf localhost:8080)" = "$1" ] && exit; sleep 0.1; done; exit 1'
+    script = (
+        'for i in $(seq 300); do [ "$(curl -sf localhost:8080)" = "$1" ] && exit; sleep 0.1; done; exit 1'
+    )
     return machine.exec(["sh", "-c", script, "sh", answer]).returncode == 0
 
 
@@ -132,7 +134,7 @@ def test_an_activation_that_hangs_is_ended_and_put_back(host: SSHHost, machine: 
     with pytest.raises(ActivationFailed, match="after 1 seconds"):
         put(host, site("new", activate=(hangs,)))
     assert serves(machine, "old")
-    assert machine.exec(["pgrep", "-x", "sleep"]).returncode != 0
+    assert machine.exec(["pgrep", "-xf", "sleep 300"]).returncode != 0
 
 
 @pytest.mark.usefixtures("held")
@@ -145,8 +147,8 @@ def test_a_proof_on_the_host_that_fails_ends_in_the_old_state(host: SSHHost, mac
 @pytest.mark.usefixtures("held")
 def test_a_proof_from_outside_that_fails_ends_in_the_old_state(host: SSHHost, machine: LabHost) -> None:
     url = f"http://{machine.address}:8080/"
-    right = HttpProbe(url, expect_body=b"new", timeout=3)
-    assert put(host, site("new", probes=(right, TcpProbe(machine.address, 8080, timeout=3)))).changed
+    right = HttpProbe(url, expect_body=b"new", timeout=30)
+    assert put(host, site("new", probes=(right, TcpProbe(machine.address, 8080, timeout=30)))).changed
     with pytest.raises(ProofFailed, match="another one"):
         put(host, site("third", probes=(HttpProbe(url, expect_body=b"fourth", timeout=0.5),)))
     assert serves(machine, "new")
@@ -220,7 +222,7 @@ def test_a_state_that_could_cut_off_but_does_not_is_confirmed_over_a_new_connect
     host: SSHHost, machine: LabHost
 ) -> None:
     harmless = State(
-        "firewall", (File("/etc/gestion-firewall", b"open\n"),), can_cut_off=True, undo_seconds=5
+        "firewall", (File("/etc/gestion-firewall", b"open\n"),), can_cut_off=True, undo_seconds=60
     )
     before = host.run(["sh", "-c", "echo $SSH_CONNECTION"]).text
     assert put(host, harmless).changed

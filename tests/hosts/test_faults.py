@@ -9,6 +9,7 @@ from hosts import engine
 from hosts.errors import HostError, Interrupted, RollbackFailed
 from hosts.memory import MemoryHost
 from hosts.state import STAGED, Absent, Command, File, Link, State
+from tests.waiting import wait_for
 
 TOOLS = (
     "mkdir",
@@ -123,6 +124,18 @@ def until_no_fault(
         yield host, plan, error, at
 
 
+def recovered(host: MemoryHost) -> dict[str, engine.Recovered]:
+    """What the next look finds, by its run, once every process of a run that was killed is gone."""
+    found: dict[str, engine.Recovered] = {}
+
+    def nobody_works() -> bool:
+        found.update({one.run: one for one in engine.recover(host)})
+        return all(one.state != "running" for one in found.values())
+
+    wait_for(nobody_works, name="the end of what was killed")
+    return found
+
+
 @pytest.mark.parametrize(
     ("fault", "after"), [("kill -9 0", ":"), (":", "kill -9 0")], ids=["before", "after"]
 )
@@ -133,7 +146,7 @@ def test_killed_before_or_after_any_tool_the_next_look_finishes_it_and_says_whic
     ends = set()
     for host, plan, error, at in until_no_fault(fault, after):
         assert error is None or isinstance(error, Interrupted), (at, error)
-        found = {one.run: one for one in engine.recover(host)}
+        found = recovered(host)
         state = found[plan.run].state if plan.run in found else "old"
         assert tree(host) == {"old": old, "new": new}[state], at
         assert engine.recover(host)[-1].now is False

@@ -1,6 +1,5 @@
 """Warm connections are reused, checked, and not kept for ever."""
 
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from hosts.pool import Pool
 from hosts.ssh import SSHHost, Target
 from lab import LabHost
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -47,8 +47,7 @@ def test_a_connection_that_died_is_replaced_unseen(
 ) -> None:
     with pool.connect(target_of(machine)) as host:
         first = session(host)
-    machine.exec(["pkill", "-f", "^sshd: root@notty"])
-    time.sleep(0.2)
+    machine.exec(["pkill", "-f", "^sshd: root@notty"])  # and we may not have heard of it yet
     with pool.connect(target_of(machine)) as host:
         assert session(host) != first
 
@@ -71,8 +70,7 @@ def test_what_is_not_used_is_closed_after_a_while(machine: LabHost, target_of: C
     pool = Pool(idle_seconds=0.3)
     with pool.connect(target_of(machine)) as host:
         session(host)
-    time.sleep(1)
-    assert not host.alive()
+    wait_for(lambda: not host.alive())
     with pool.connect(target_of(machine)) as again:
         session(again)
         assert again is not host

@@ -1,14 +1,20 @@
 """Probes from the panel, against servers on loopback."""
 
 import socket
+import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 
 from hosts.probes import failing
 from hosts.state import HttpProbe, TcpProbe
+from tests.hostile_http import ENDLESS_LINES, TOO_MUCH, TOO_SLOW, Answer, answering
+from tests.hosts.hostile import memory_growth
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -30,6 +36,69 @@ def port() -> Iterator[int]:
     yield server.server_port
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def secure_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A web server whose certificate nobody vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            "key",
+            "-out",
+            "cert",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=www.example.org",
+            "-addext",
+            "subjectAltName=DNS:www.example.org",
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert", folder / "key")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_no_proof_unless_the_probe_says_so(secure_port: int) -> None:
+    url = f"https://www.example.org:{secure_port}/"
+    probe = HttpProbe(url, connect_to="127.0.0.1", timeout=0.3)
+    assert "certificate" in failing((probe,), 5)
+    assert failing((replace(probe, verify=False, timeout=5),), 5) == ""
+
+
+def test_a_certificate_of_another_name_is_taken_where_any_certificate_is(secure_port: int) -> None:
+    url = f"https://other.example.org:{secure_port}/"
+    assert failing((HttpProbe(url, connect_to="127.0.0.1", verify=False, timeout=5),), 5) == ""
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http:///", "file:///etc/passwd"])
+def test_only_web_pages_are_asked_for(url: str) -> None:
+    assert "not an http(s) URL" in failing((HttpProbe(url, timeout=0.1),), 5)
+
+
+def test_the_first_probe_that_fails_is_told_and_each_must_hold(port: int) -> None:
+    good, bad = TcpProbe("127.0.0.1", port), TcpProbe("127.0.0.1", 1, timeout=0.1)
+    assert "port 1" in failing((good, bad), 5)
+    assert "port 1" in failing((bad, good), 5)
+    assert failing((), 5) == ""
 
 
 def test_a_port_that_answers_is_proof(port: int) -> None:
@@ -61,3 +130,19 @@ def test_a_page_can_be_asked_of_another_address_under_its_own_name(port: int) ->
         f"http://www.example.org:{port}/", expect_body=b"www.example.org", connect_to="127.0.0.1"
     )
     assert failing((probe,), 5) == ""
+
+
+@pytest.mark.parametrize("answer", [*TOO_MUCH.values(), *ENDLESS_LINES.values()])
+def test_a_page_without_end_is_looked_at_in_part(answer: Answer) -> None:
+    with answering(answer) as hostile, memory_growth() as grown:
+        probe = HttpProbe(f"http://127.0.0.1:{hostile}/", expect_body=b"nothing", timeout=1)
+        assert failing((probe,), 2)
+    assert grown() < 32
+
+
+@pytest.mark.parametrize("answer", TOO_SLOW.values(), ids=TOO_SLOW.keys())
+def test_a_page_that_drips_fails_in_its_time(answer: Answer) -> None:
+    began = time.monotonic()
+    with answering(answer) as hostile:
+        assert failing((HttpProbe(f"http://127.0.0.1:{hostile}/", timeout=1),), 2)
+    assert time.monotonic() - began < 6

@@ -1,6 +1,5 @@
 """SSH to real hosts: whom we trust, what arrives, and how things end."""
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,8 +18,14 @@ from hosts.errors import (
 )
 from hosts.ssh import SSHHost, Target, read_host_key
 from lab import Fleet, LabHost
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
+SLOW_GREP = b"""#!/bin/sh
+sleep 7
+/usr/bin/grep.real "$@"
+touch /run/has-looked
+"""
 ODD = [
     "",
     " ",
@@ -47,12 +52,9 @@ def processes(machine: LabHost, words: str) -> bool:
     return machine.exec(["pgrep", "-xf", words]).returncode == 0
 
 
-def ends(machine: LabHost, words: str, seconds: float = 3.0) -> bool:
-    """Whether no process with this command line is left after a moment."""
-    deadline = time.monotonic() + seconds
-    while processes(machine, words) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not processes(machine, words)
+def ends(machine: LabHost, words: str) -> None:
+    """Until no process with this command line is left."""
+    wait_for(lambda: not processes(machine, words), name=f"the end of {words}")
 
 
 def test_at_first_contact_the_key_is_shown_and_once_pinned_we_get_in(
@@ -110,7 +112,7 @@ def test_a_key_that_the_host_does_not_know_is_refused(
 
 
 def test_where_no_server_listens_the_words_say_so(machine: LabHost, target_of: Callable[..., Target]) -> None:
-    target = target_of(machine, connect_timeout=1.0)
+    target = target_of(machine)
     with pytest.raises(Unreachable, match="refused"):
         SSHHost(replace(target, address=Address(machine.address, port=2299))).run(["true"])
     with pytest.raises(Unreachable, match=r"banner|SSH|protocol"):
@@ -149,14 +151,18 @@ def test_files_are_read_as_they_are_and_absent_ones_are_none(host: SSHHost, mach
         host.read("/root")
 
 
-def test_output_is_given_as_it_comes(host: SSHHost) -> None:
-    came: list[tuple[str, bytes, float]] = []
+def test_output_is_given_as_it_comes(host: SSHHost, machine: LabHost) -> None:
+    came: list[tuple[str, bytes]] = []
+
+    def heard(stream: str, data: bytes) -> None:
+        came.append((stream, data))
+        machine.exec(["touch", "/run/heard"])
+
+    machine.exec(["rm", "-f", "/run/heard"])
     host.run(
-        ["sh", "-c", "echo one; sleep 0.5; echo two >&2"],
-        on_output=lambda stream, data: came.append((stream, data, time.monotonic())),
+        ["sh", "-c", "echo one; until [ -e /run/heard ]; do sleep 0.1; done; echo two >&2"], on_output=heard
     )
-    assert [(stream, data) for stream, data, _at in came] == [("out", b"one\n"), ("err", b"two\n")]
-    assert came[1][2] - came[0][2] > 0.2
+    assert came == [("out", b"one\n"), ("err", b"two\n")]
 
 
 def test_a_stop_from_the_output_ends_the_process_on_the_host(host: SSHHost, machine: LabHost) -> None:
@@ -168,40 +174,66 @@ def test_a_stop_from_the_output_ends_the_process_on_the_host(host: SSHHost, mach
 
     with pytest.raises(Stop):
         host.run(["sh", "-c", "echo go; sleep 321; true"], on_output=stop)
-    assert ends(machine, "sleep 321")
+    ends(machine, "sleep 321")
     assert host.run(["true"]).code == 0
+
+
+def test_a_host_that_is_slow_to_take_a_stop_ends_the_process_all_the_same(
+    host: SSHHost, machine: LabHost
+) -> None:
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def stop(_stream: str, _data: bytes) -> None:
+        machine.exec(
+            ["sh", "-c", "rm -f /run/has-looked; mv /usr/bin/grep /usr/bin/grep.real; cat >/usr/bin/grep"],
+            stdin=SLOW_GREP,
+        )
+        machine.exec(["chmod", "755", "/usr/bin/grep"])
+        raise Stop
+
+    try:
+        with pytest.raises(Stop):
+            host.run(["sh", "-c", "echo go; sleep 324; true"], on_output=stop)
+        assert machine.exec(["test", "-e", "/run/has-looked"]).returncode == 0, "nobody waited for the end"
+        ends(machine, "sleep 324")
+    finally:
+        machine.exec(["mv", "/usr/bin/grep.real", "/usr/bin/grep"])
+        machine.exec(["pkill", "-xf", "sleep 324"])
 
 
 def test_a_command_that_takes_too_long_is_ended_on_the_host(host: SSHHost, machine: LabHost) -> None:
     with pytest.raises(TimedOut, match=r"0\.5 seconds"):
         host.run(["sh", "-c", "sleep 322; true"], timeout=0.5)
-    assert ends(machine, "sleep 322")
+    ends(machine, "sleep 322")
 
 
-def test_a_process_that_keeps_the_output_open_does_not_hold_us_up(host: SSHHost) -> None:
+def test_a_process_that_keeps_the_output_open_does_not_hold_us_up(host: SSHHost, machine: LabHost) -> None:
     begun = time.monotonic()
-    assert host.run(["sh", "-c", "sleep 6 & echo started"]).out == b"started\n"
-    assert time.monotonic() - begun < 5
+    assert host.run(["sh", "-c", "sleep 326 & echo started"]).out == b"started\n"
+    assert time.monotonic() - begun < 50
+    assert machine.exec(["pkill", "-xf", "sleep 326"]).returncode == 0
 
 
 def test_what_shall_survive_is_left_to_finish(host: SSHHost, machine: LabHost) -> None:
+    machine.exec(["sh", "-c", "rm -f /run/survivor /run/go-on /root/survived"])
+    script = "touch /run/survivor; until [ -e /run/go-on ]; do sleep 0.1; done; touch /root/survived"
     with pytest.raises(TimedOut):
-        host.run(
-            ["sh", "-c", "trap '' HUP PIPE; sleep 1.23; touch /root/survived"], timeout=0.3, survive=True
-        )
-    assert processes(machine, "sleep 1.23")
-    assert ends(machine, "sleep 1.23")
-    assert host.read("/root/survived") == b""
+        host.run(["sh", "-c", f"trap '' HUP PIPE; {script}"], timeout=0.3, survive=True)
+    wait_for(lambda: host.read("/run/survivor") is not None)
+    assert host.read("/root/survived") is None
+    machine.exec(["touch", "/run/go-on"])
+    wait_for(lambda: host.read("/root/survived") is not None)
 
 
 def test_a_connection_that_dies_in_the_middle_is_an_interrupted_and_the_next_use_connects_anew(
     host: SSHHost, machine: LabHost
 ) -> None:
-    host.run(["true"])
-    killer = threading.Timer(0.4, machine.exec, (["pkill", "-f", "^sshd: root@notty"],))
-    killer.start()
+    def kill(_stream: str, _data: bytes) -> None:
+        machine.exec(["pkill", "-f", "^sshd: root@notty"])
+
     with pytest.raises(Interrupted):
-        host.run(["sleep", "5"])
+        host.run(["sh", "-c", "echo on; exec sleep 60"], on_output=kill)
     assert host.run(["hostname"]).text == machine.name
 
 

@@ -51,7 +51,7 @@ def worker(log: Path, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """A worker that is ready."""
     before = WorkerState.objects.count()
     with running(WORKER, log, **more) as process:
-        wait_for(lambda: WorkerState.objects.count() > before, 30, log)
+        wait_for(lambda: WorkerState.objects.count() > before, log=log)
         yield process
 
 
@@ -70,5 +70,5 @@ def web(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         return True
 
     with running(["daphne", "-b", "127.0.0.1", "-p", str(port), "gestion.asgi:application"], log) as process:
-        wait_for(answers, 30, log)
+        wait_for(answers, log=log)
         yield process, port

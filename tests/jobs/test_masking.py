@@ -103,3 +103,22 @@ def test_an_endless_line_is_cut_and_a_secret_at_the_cut_stays_masked():
     [line] = lines_of(Masker(["hunter22"]), cut(text, list(range(0, len(text), 999))))
     assert len(line) < LONGEST_LINE + 50
     assert "hunt" not in line
+
+
+def test_what_was_cut_is_told_also_where_the_mask_makes_it_short():
+    secret = "s" * 60
+    text = secret * (LONGEST_LINE // 60 + 2)
+    [line] = lines_of(Masker([secret]), [text, text])
+    assert len(line) < LONGEST_LINE
+    assert line.endswith("(line cut)")
+
+
+def test_a_short_secret_of_one_line_is_masked_and_a_short_line_of_a_longer_one_is_not():
+    assert Masker(["ab"]).mask("x ab y") == f"x {MASK} y"
+    assert Masker(["long enough\nab"]).mask("x ab y long enough") == f"x ab y {MASK}"
+
+
+def test_a_line_that_ends_at_a_carriage_return_is_whole():
+    maker = LineMaker(Masker())
+    assert maker.feed("abc\r") == []
+    assert maker.feed("\n") == ["abc"]

@@ -11,7 +11,7 @@ from jobs.services import hurry, start_job, stop_job
 from tests.jobs.working import work_off
 from tests.jobs.works import bench
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 def once(job: Job) -> Job:
@@ -40,6 +40,19 @@ def test_it_can_be_woken_early(actor):
     assert hurry(job.pk)
     assert not hurry(job.pk)
     assert once(job).state == "done"
+
+
+def test_one_that_is_woken_while_it_still_runs_does_not_wait(actor):
+    job = start_job(actor, "tests.postponed", "x", {"times": 2, "seconds": 3600})
+    running = execute.claim(job.pk)
+    assert running
+    assert not hurry(job.pk)  # what it waits for comes about before it does
+    execute.carry_out(running)
+    running.refresh_from_db()
+    assert running.state == "waiting"
+    assert running.not_before <= timezone.now()
+    waiting = once(job)  # at once, and then as long as it wants
+    assert waiting.not_before > timezone.now() + timedelta(minutes=50)
 
 
 def test_stop_ends_it_while_it_waits(actor):

@@ -10,11 +10,12 @@ from jobs.works import Retry
 pytestmark = [pytest.mark.django_db, pytest.mark.services]
 
 
-def test_a_job_waits_for_its_worker(actor, admin):
+def test_a_job_waits_for_its_worker(actor, admin, member):
     job = start_job(actor, "tests.note", "Note", {"number": 1}, subject=admin, delay=30)
     job.refresh_from_db()
     assert (job.state, job.owner, job.args, job.address) == ("waiting", admin, {"number": 1}, "192.0.2.7")
     assert (job.not_before - job.created_at).total_seconds() == 30
+    start_job(actor, "tests.note", "Another", {"number": 2}, subject=member)
     assert list(Job.objects.of(admin)) == [job]
 
 

@@ -107,7 +107,7 @@ def test_others_cannot_watch(actor, member_client, log):
 def test_one_can_watch_ones_own(member, member_client, log):
     from accounts.actors import Actor
 
-    job = start_job(Actor(member, "mel"), "tests.note", "x")
+    job = start_job(Actor(member, "mel"), "tests.own", "x")
     with web(log) as (_process, port):
         watcher = Watcher(port, member_client, job)
         assert watcher.answer.status == 200
@@ -122,10 +122,32 @@ def test_those_who_wait_hold_no_database_connection(actor, admin_client, log):
         for watcher in watchers:
             assert next(watcher.events())[0] == "state"
         counts = []
-        for _ in range(20):
+        for _ in range(50):
             counts.append(open_connections(process.pid))
             time.sleep(0.1)
-        assert max(counts) <= 1, "the looks have one between them, nobody else has any"
+        assert max(counts) <= 1, "all looks have one between them, for a moment"
+
+
+def test_one_person_cannot_open_streams_without_end_and_others_still_can(
+    actor, admin_client, member, member_client, log
+):
+    from accounts.actors import Actor
+
+    job, theirs = start_job(actor, "tests.note", "x"), start_job(Actor(member, "mel"), "tests.own", "y")
+    with web(log) as (_process, port):
+        watchers = [Watcher(port, admin_client, job) for _ in range(stream.MOST_STREAMS)]
+        for watcher in watchers:
+            assert next(watcher.events())[0] == "state"
+        late = Watcher(port, admin_client, job).answer
+        assert (late.status, late.getheader("Retry-After")) == (429, "30")
+        assert Watcher(port, member_client, theirs).answer.status == 200
+        for watcher in watchers:
+            watcher.answer.close()
+            watcher.connection.close()
+        deadline = time.monotonic() + 15
+        while Watcher(port, admin_client, job).answer.status == 429:
+            assert time.monotonic() < deadline, "a stream that ended still counts"
+            time.sleep(0.5)
 
 
 def open_connections(pid: int) -> int:

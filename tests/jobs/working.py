@@ -9,7 +9,7 @@ from jobs import execute
 from jobs.models import Job, JobState
 
 
-def work_off(seconds: float = 60) -> list[Job]:
+def work_off(seconds: float = 240) -> list[Job]:
     """Every job that waits to begin soon, one after the other; returns them as they ended."""
     end = time.monotonic() + seconds
     done: list[Job] = []

@@ -30,6 +30,11 @@ def note(run: Run, *, number: int = 0) -> None:
     run.log(f"noted {number}")
 
 
+@works.register("tests.own", safe_to_repeat=True, touches=works.NOTHING)
+def own(run: Run) -> None:
+    run.log("for who asked")
+
+
 @works.register("tests.careful", safe_to_repeat=True, retry_on=(HostAwayError,), again=True)
 def careful(run: Run) -> None:
     with run.step("Reach the host"):

@@ -14,6 +14,9 @@ from urllib.parse import quote
 
 from django.db import connection
 
+from tests.panel import free_port
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -66,16 +69,14 @@ def database_url() -> str:
 @contextmanager
 def running_panel(address: str = "127.0.0.1", **environment: str) -> Iterator[Panel]:
     """A panel on a free port until the block ends."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        port = probe.getsockname()[1]
+    port = free_port(address)
     given = {"DATABASE_URL": database_url(), "ALLOW_PLAIN_HTTP_KEYS": "1", "ALLOWED_HOSTS": address}
     argv = [sys.executable, "-m", "daphne", "-b", address, "-p", str(port), "--verbosity", "0"]
     process = subprocess.Popen(
         [*argv, "gestion.asgi:application"], cwd=ROOT, env={**os.environ, **given, **environment}
     )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex((address, port)) == 0:
@@ -87,7 +88,7 @@ def running_panel(address: str = "127.0.0.1", **environment: str) -> Iterator[Pa
         process.wait(20)
 
 
-def wait_until(true, seconds: float = 10.0):
+def wait_until(true, seconds: float = PATIENCE_SECONDS):
     """Wait for something to become true; returns it."""
     deadline = time.monotonic() + seconds
     while not (found := true()) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts import leaving, services
 from accounts.actors import Actor
 from accounts.models import ApiToken, AuditEntry, User
+from accounts.tokens import create_token
 from keymanager import departures
 from keymanager.answers import contents
 from keymanager.models import Departure, DepartureHost, FetchReport
@@ -63,7 +64,7 @@ def test_everything_ends_at_once_and_the_trail_says_what(admin, fleet):
     dora.save()
     client = Client()
     client.force_login(dora)
-    services.create_token(Actor(dora, "dora"), dora, name="x", days=None)
+    create_token(Actor(dora, "dora"), dora, name="x", days=None)
     take(admin, dora)
     dora.refresh_from_db()
     assert not dora.is_active

@@ -7,13 +7,23 @@ import time
 import pytest
 from django.db import connection
 
+from accounts.models import User
 from keymanager import signing, tokens
 from keymanager.models import FetchReport, FetchToken, KeySetRevision
-from keymanager.protocol import FIRST, LAST, NAMESPACE, USER_NAMESPACE, user_message
+from keymanager.protocol import (
+    FIRST,
+    LAST,
+    NAMESPACE,
+    PROOF_NAMESPACE,
+    USER_NAMESPACE,
+    proof_message,
+    user_message,
+)
 from keymanager.revisions import touch
 from keymanager.signing import armoured
 from servers.models import Server
 from tests.keymanager.fetchers import ACTOR, fetching_server, let_in, shut_out
+from tests.keymanager.fleets import make_key
 from tests.keymanager.panel import running_panel, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
@@ -78,6 +88,57 @@ def test_one_unix_users_lines_stand_alone_between_the_markers(panel, tmp_path) -
     assert verify(tmp_path, USER_NAMESPACE, user_message("web1", "deploy", revision, reply.body), signature)
     assert panel.keys("web1", token, "deploy", If_None_Match=reply.headers["etag"]).status == 304
     assert panel.keys("web1", token, "nobody").status == 404
+
+
+def proved(folder, reply, name: str, user: str, nonce: str) -> int:
+    """The time that a reply proves; 0 when its proof is not one for this nonce."""
+    form, revision, at, signature = reply.headers["gestion-keys-proof"].split()
+    etag = reply.headers["etag"].strip('"')
+    message = proof_message(name, user, int(revision), etag, at=int(at), nonce=nonce)
+    raw = base64.b64decode(signature)
+    return int(at) if form == "1" and verify(folder, PROOF_NAMESPACE, message, armoured(raw)) else 0
+
+
+@pytest.mark.parametrize("user", ["", "root"])
+def test_every_answer_proves_when_and_to_whom_it_was_given_also_when_nothing_is_new(
+    panel, tmp_path, user
+) -> None:
+    server, token = fetching_server("web1")
+    let_in(server, "ada")
+    before = int(time.time())
+    whole = panel.keys("web1", token, user, Gestion_Keys_Nonce="a" * 32)
+    nothing = panel.keys(
+        "web1", token, user, Gestion_Keys_Nonce="b" * 32, If_None_Match=whole.headers["etag"]
+    )
+    assert (whole.status, nothing.status) == (200, 304)
+    assert before <= proved(tmp_path, whole, "web1", user, "a" * 32) <= time.time()
+    assert before <= proved(tmp_path, nothing, "web1", user, "b" * 32) <= time.time()
+    assert not proved(tmp_path, nothing, "web1", user, "a" * 32)
+    assert not proved(tmp_path, nothing, "web2", user, "b" * 32)
+    assert not proved(tmp_path, nothing, "web1", "deploy", "b" * 32)
+
+
+def test_a_request_of_the_older_kind_is_answered_as_ever(panel, tmp_path) -> None:
+    server, token = fetching_server("web1")
+    let_in(server, "ada")
+    reply = panel.keys("web1", token)
+    message, mark, signature = reply.body.partition(LAST)
+    assert verify(tmp_path, NAMESPACE, message + mark, signature)
+    assert proved(tmp_path, reply, "web1", "", "-")
+    for odd in ("short", "x" * 65, "a b" * 10, "a" * 20 + "\u00e9"):
+        assert proved(tmp_path, panel.keys("web1", token, Gestion_Keys_Nonce=odd), "web1", "", "-"), odd
+
+
+def test_a_row_that_no_host_would_take_costs_nobody_else_a_key(panel) -> None:
+    server, token = fetching_server("web1", "root", "Bad Name")
+    let_in(server, "ada")
+    for number, options in enumerate(['command="a\tb"', 'command="open', "x\ny"]):
+        make_key(User.objects.get(username="ada"), f"bad{number}", options=options)
+    touch(["web1"])
+    reply = panel.keys("web1", token)
+    assert reply.status == 200
+    assert reply.body.splitlines()[2] == b"# users root 1"
+    assert reply.body.count(b"ssh-ed25519") == 1
 
 
 def test_what_is_held_already_is_not_sent_again(panel) -> None:

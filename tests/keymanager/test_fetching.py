@@ -1,7 +1,7 @@
 """Setting servers up to fetch, telling them to, and what follows from other changes."""
 
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -19,6 +19,7 @@ from keymanager.answers import contents
 from keymanager.desired import CONF, KIND, SCRIPT
 from keymanager.fetch_states import Fetching, fetch_states
 from keymanager.models import FetchReport, FetchToken, KeySetRevision, SigningKey
+from keymanager.protocol import STALE_HOURS
 from keymanager.registration_fetch import server_changed
 from keymanager.revisions import touch
 from servers.facts import facts_of
@@ -197,25 +198,50 @@ def test_reports_of_servers_that_are_gone_do_not_hold_up_the_others(django_asser
     server, _token = fetching_server("web1")
     etag = "a" * 40
     batch: dict[int, reports.Report] = {
-        server.pk: (200, etag.encode(), b"none", "192.0.2.1"),
-        server.pk + 999: (200, b"", None, ""),
+        server.pk: (200, etag.encode(), b"none", "192.0.2.1", b"1790000000"),
+        server.pk + 999: (200, b"", None, "", None),
     }
     reports.write(batch, [])
     report = FetchReport.objects.get()
     assert (report.holds, report.problem, report.address) == (etag, "", "192.0.2.1")
     # A request of the old kind says nothing of what the host holds.
-    reports.write({server.pk: (200, None, None, "nonsense")}, [])
+    reports.write({server.pk: (200, None, None, "nonsense", None)}, [])
     report.refresh_from_db()
     assert (report.holds, report.address) == (etag, None)
+    assert report.proved_at == datetime.fromtimestamp(1790000000, UTC)
     with django_assert_num_queries(4):  # one to find the servers, one to write, and the savepoint's two
-        reports.write({server.pk: (304, etag.encode(), b"", "::1")}, [])
+        reports.write({server.pk: (304, etag.encode(), b"", "::1", b"none")}, [])
+    report.refresh_from_db()
+    assert report.proved_at is None
 
 
 def test_a_report_that_could_not_be_written_waits_behind_a_newer_one() -> None:
     buffer = reports.ReportBuffer()
-    buffer.waiting = {1: (200, b"old", None, ""), 2: (200, b"two", None, "")}
+    old: reports.Report = (200, b"old", None, "", None)
+    two: reports.Report = (200, b"two", None, "", None)
+    new: reports.Report = (304, b"new", None, "", None)
+    buffer.waiting = {1: old, 2: two}
     batch, used = buffer.take()
     assert buffer.waiting == {}
-    buffer.waiting[1] = (304, b"new", None, "")
+    buffer.waiting[1] = new
     buffer.put_back(batch, used)
-    assert buffer.waiting == {1: (304, b"new", None, ""), 2: (200, b"two", None, "")}
+    assert buffer.waiting == {1: new, 2: two}
+
+
+@pytest.mark.parametrize("odd", [b"-1", b"0", b"999999999999999", b"1e9", b"1790000000 x", b"\xff", b""])
+def test_a_time_that_cannot_be_is_none(odd) -> None:
+    server, _token = fetching_server("web1")
+    reports.write({server.pk: (200, b"none", None, "", odd)}, [])
+    assert FetchReport.objects.get().proved_at is None
+
+
+def test_a_server_that_fetches_but_proves_nothing_for_hours_is_stale() -> None:
+    server, _token = fetching_server("web1")
+    now = timezone.now()
+    for hours, state in ((1, Fetching.PROBLEM), (STALE_HOURS + 1, Fetching.STALE)):
+        at = int((now - timedelta(hours=hours)).timestamp())
+        reports.write({server.pk: (304, b"none", b"proof: no", "", b"%d" % at)}, [])
+        row = Server.objects.get()
+        found = fetch_states([row])[row.pk]
+        assert found.state == state
+        assert found.as_json()["proved_at"] is not None

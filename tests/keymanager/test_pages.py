@@ -14,7 +14,7 @@ from keymanager.tokens import give_token
 from servers.identity import panel_identity
 from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key, make_server, unit
 
-pytestmark = [pytest.mark.django_db, pytest.mark.services]
+pytestmark = pytest.mark.django_db
 JSON = {"HTTP_ACCEPT": "application/json"}
 
 
@@ -188,6 +188,7 @@ class TestGroups:
         admin_client.post(url("delete_group", fleet[3].pk))
         assert not Group.objects.exists()
 
+    @pytest.mark.services
     def test_every_list_of_a_group_shows_as_page_and_json(self, admin_client, carol):
         backup, web = make_server("backup"), make_server("web")
         group = Group.objects.create(name="g", includes_panel=True)

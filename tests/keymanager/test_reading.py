@@ -1,6 +1,8 @@
 """Public keys are read from a server's unix users, and offered: whatever lies there."""
 
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from hosts.host import Result
 from keymanager.models import Key, OfferedKey
 from keymanager.reading import read_from
+from tests.attackers import needs_root
 from tests.keymanager.fleets import ed25519_blob, make_key, make_server, unit
 
 pytestmark = [pytest.mark.django_db, pytest.mark.services]
@@ -18,13 +21,16 @@ class Shell:
 
     name = "shell"
 
-    def __init__(self, homes: Path) -> None:
+    def __init__(self, homes: Path, uid: int | None = None) -> None:
+        uid = os.getuid() if uid is None else uid
         self.homes = homes
         tools = homes / "tools"
         tools.mkdir()
         getent = tools / "getent"
         # As getent(1): asked for `passwd -- NAME`, it says a line of /etc/passwd.
-        getent.write_text(f'#!/bin/sh\n[ -d "{homes}/$3" ] && echo "$3:x:1:1::{homes}/$3:/bin/false"\n')
+        getent.write_text(
+            f'#!/bin/sh\n[ -d "{homes}/$3" ] && echo "$3:x:{uid}:{uid}::{homes}/$3:/bin/false"\n'
+        )
         getent.chmod(0o755)
         self.path = f"{tools}:/usr/bin:/bin"
 
@@ -65,6 +71,21 @@ def test_keys_of_each_unix_user_are_offered_once_and_those_known_are_not(tmp_pat
     offered = {(row.unix_user.name, row.line.split()[-1]) for row in OfferedKey.objects.all()}
     assert offered == {("root", "root-key"), ("deploy", "deploy-key")}
     assert Key.objects.count() == 1
+
+
+def test_a_file_is_read_as_its_unix_user_and_a_pipe_holds_nobody_up():
+    needs_root()
+    server = make_server("s", "daemon", "other")
+    with tempfile.TemporaryDirectory(prefix="gestion-homes-", dir="/run") as name:
+        homes = Path(name)
+        homes.chmod(0o755)
+        folder = ssh_folder(homes, "daemon")
+        (folder / "id_own.pub").write_text(line("own"))
+        (folder / "id_of_root.pub").write_text(line("of-root"))
+        (folder / "id_of_root.pub").chmod(0o600)
+        os.mkfifo(folder / "id_pipe.pub")
+        assert read_from(Shell(homes, uid=1), server)[0] == 1
+    assert OfferedKey.objects.get().line.endswith(" own")
 
 
 def test_nobody_can_have_a_key_offered_for_somebody_else_by_the_name_of_a_file_or_by_a_link(tmp_path):

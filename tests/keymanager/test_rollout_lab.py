@@ -44,11 +44,7 @@ def panel(fleet):
 
 @pytest.fixture
 def host(fleet):
-    host = Direct(fleet["files1"])
-    script = "rm -rf /var/lib/gestion/keys /root/.ssh/authorized_keys2*"
-    assert host.run(["sh", "-c", script]).code == 0
-    roll_out(host, State(KIND, ()))
-    return host
+    return Direct(fleet["files1"])
 
 
 def state_for(panel: FakePanel, **more) -> State:

@@ -9,9 +9,10 @@ from accounts.models import User
 from keymanager import shell
 from keymanager.models import Group, Key, OfferedKey
 from keymanager.tokens import give_token
+from servers.models import UnixUser
 from tests.keymanager.fleets import make_key, make_server, unit
 
-pytestmark = [pytest.mark.django_db, pytest.mark.services]
+pytestmark = pytest.mark.django_db
 
 
 def request_of(user):
@@ -50,6 +51,25 @@ def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, me
         "Keys read from web wait for your word.",
     ]
     assert notices(member) == []
+
+
+def test_a_stored_line_that_servers_would_refuse_is_shown_to_admins(admin, member, admin_client):
+    good = make_key(admin, "good")
+    bad = make_key(member, "bad", options='command="a\tb"')
+    UnixUser.objects.create(server=make_server("web"), name="Bad Name")
+    assert notices(admin)[-2:] == [
+        "1 SSH key reaches no server: its line is not one that servers take.",
+        "Bad Name@web gets no keys: its name is not one that servers take.",
+    ]
+    page = admin_client.get("/keymanager/keys/?sent=no").content.decode()
+    assert bad.fingerprint in page
+    assert "Servers would refuse this line." in page
+    assert good.fingerprint not in page
+    rows = admin_client.get("/keymanager/keys/", headers={"Accept": "application/json"}).json()
+    assert {row["fingerprint"]: row["sent"] for row in rows["rows"]} == {
+        bad.fingerprint: False,
+        good.fingerprint: True,
+    }
 
 
 def test_search_finds_groups_and_keys_by_comment_and_fingerprint_for_admins(admin, member):

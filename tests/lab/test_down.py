@@ -14,12 +14,12 @@ from lab import Fleet, HostSpec, LabError
 from lab.__main__ import main
 from lab.record import lab_folder
 from tests.lab.traces import traces
-from tests.lab_fixtures import LAB_NAME, LabKey
+from tests.lab_fixtures import LAB_NAME, SECOND_NETWORK, LabKey
 
 pytestmark = pytest.mark.lab
 
 SECOND = f"{LAB_NAME[:10]}-b"
-NETWORK = os.environ.get("LAB_SECOND_NETWORK", "198.51.100.64/27")
+NETWORK = SECOND_NETWORK
 SMALL = (HostSpec("pve1", "proxmox"), HostSpec("web1", behind="pve1"), HostSpec("n1", disk_mb=16))
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pages.answers import form_data, show_form, wants_json
+from tests.fuzz.examples import tried
 
 JSON = "application/json"
 
@@ -60,11 +61,67 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(body):
         form_data(posted(body))
 
 
+@tried(20)
 @given(
     st.dictionaries(st.text(), st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 )
 def test_no_json_object_breaks_a_form(body):
-    ThingForm(form_data(posted(body))).is_valid()
+    try:
+        data = form_data(posted(body))
+    except BadRequest:
+        return
+    ThingForm(data).is_valid()
+
+
+@given(st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(), max_size=9))
+def test_every_text_of_a_json_object_reaches_the_form_as_it_was(body):
+    kept = {name: text for name, text in body.items() if isinstance(text, str) and "\0" not in name + text}
+    data = form_data(posted(kept))
+    assert data is not None
+    assert {name: data[name] for name in kept} == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        (b'{"a": 1, "a": 2}', "twice"),
+        (b'{"a": NaN}', "NaN is no number"),
+        (b'{"a": -Infinity}', "is no number"),
+        (b'{"\\u0000": "a"}', "has a character"),
+        (b'{"a": "\\ud800"}', "“a” has a character"),
+        (b'{"a": ["x", "\\udc00"]}', "“a” has a character"),
+        (b'{"a": {"b": 1}}', "“a” must be a value"),
+        (b'{"a": [{"b": 1}]}', "nested too deeply"),
+        (b"[" * 99999, "values"),
+        (b"{" + b",".join(b'"k%d":1' % number for number in range(2000)) + b"}", "at most 1000"),
+        (b'{"a": "' + b"x" * 2_700_000 + b'"}', "too long"),
+        ('{"a": "x"}'.encode("utf-16"), "not valid JSON"),
+    ],
+)
+def test_a_json_body_above_a_limit_is_a_bad_request_that_says_so(body, word):
+    request = posted(body)
+    request._body = body  # Django's own limit for a body stands before ours
+    with pytest.raises(BadRequest, match=word):
+        form_data(request)
+
+
+def test_numbers_of_json_are_taken_as_they_are_written():
+    data = form_data(posted(b'{"a": 1.50, "b": 1e999, "c": ' + b"9" * 5000 + b"}"))
+    assert data is not None
+    assert (data["a"], data["b"], data["c"]) == ("1.50", "1e999", "9" * 5000)
+
+
+def test_brackets_and_commas_inside_texts_are_no_nesting():
+    text = '[[[{{{,,,\\"[[' * 500
+    data = form_data(posted({"a": text}))
+    assert data is not None
+    assert data["a"] == text
+
+
+@pytest.mark.parametrize("body", ["%00=a", "a=1&a%00b=2"])
+def test_a_form_with_nul_in_a_name_is_a_bad_request_too(body):
+    with pytest.raises(BadRequest, match="has a character"):
+        form_data(posted(body, "application/x-www-form-urlencoded"))
 
 
 def test_errors_come_by_the_field_with_422():

@@ -20,7 +20,6 @@ from servers.models import Server
 from tests.proxmox.nodes import add_server, guest_of, many_hosts, see
 
 JSON = {"Accept": "application/json"}
-pytestmark = pytest.mark.services
 
 
 def make_host(name: str = "pve1", state: str = NodeState.ANSWERS) -> Server:
@@ -49,6 +48,7 @@ def hosts(db) -> tuple[Server, Server]:
     return make_host("pve1"), make_host("pve2")
 
 
+@pytest.mark.services
 def test_the_list_is_searched_sorted_and_filtered(hosts, admin_client):
     one, two = hosts
     web = add_server(one, "shop.example.org")
@@ -72,6 +72,7 @@ def test_the_list_is_searched_sorted_and_filtered(hosts, admin_client):
 
 
 @pytest.mark.parametrize("column", ["name", "id", "host", "state", "cpu", "memory", "swap", "disk", "uptime"])
+@pytest.mark.services
 def test_every_column_sorts_both_ways_also_where_nothing_is_known(hosts, admin_client, column):
     make_guest(hosts[0], 101, swap=0, swap_used=0, disk=0)
     make_guest(hosts[0], 102, memory=None, memory_used=None)
@@ -284,6 +285,7 @@ def test_servers_without_a_guest_are_listed_on_their_host(hosts, admin_client):
     assert "missing.example.org" in page
 
 
+@pytest.mark.services
 def test_the_shell_finds_guests_and_counts_them(hosts, admin_client, member_client):
     make_guest(hosts[0], 101, "needle", status="stopped", onboot=True)
     assert "needle" in admin_client.get("/search/?q=needle").content.decode()
@@ -295,6 +297,7 @@ def test_the_shell_finds_guests_and_counts_them(hosts, admin_client, member_clie
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(120)
+@pytest.mark.services
 def test_twenty_hosts_of_a_hundred_containers_are_listed_while_one_hangs(admin_client):
     with many_hosts(20, 100) as all_of_them:
         see(*(host for _server, host in all_of_them))

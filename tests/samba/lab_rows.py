@@ -19,17 +19,6 @@ from tests.lab_fixtures import LabKey
 
 SYSTEM = Actor.system("test")
 BASE = "/srv/shares"
-# Back to a host that Gestion never saw, with Debian's own smb.conf
-CLEAN = r"""
-for user in $(getent passwd | awk -F: 'index($5, "Gestion share ") == 1 || $1 ~ /^smb-/ { print $1 }'); do
-  pdbedit -x -u "$user" >/dev/null 2>&1; userdel -f "$user" 2>/dev/null
-done
-[ -e /root/smb.conf ] || cp -a /etc/samba/smb.conf /root/smb.conf
-cp -a /root/smb.conf /etc/samba/smb.conf
-rm -rf /srv/shares /etc/gestion/samba /etc/smb.shares.conf /var/lib/gestion /var/lib/gestion-* /usr/local/lib/gestion
-mkdir -p /srv/shares
-systemctl restart smbd
-"""
 
 
 @dataclass
@@ -84,9 +73,10 @@ def password_of(share: Share) -> str:
 
 
 def ground(fleet: Fleet, key: LabKey) -> Ground:
-    """files1 as if Gestion had never seen it, enlisted."""
+    """files1, which Gestion has never seen, enlisted."""
     host = fleet["files1"]
-    host.exec(["sh", "-c", CLEAN], timeout=60).check_returncode()
+    made = f"mkdir -p {BASE}; cp -a /etc/samba/smb.conf /root/smb.conf"  # Debian's own, to go back to
+    host.exec(["sh", "-c", made]).check_returncode()
     PanelIdentity.objects.get_or_create(pk=1, defaults={"private_key": key.private, "public_key": key.public})
     server = Server.objects.create(
         name="files1", keymanager_name="files1", ssh_connection=host.connection, external_ip=host.address,

@@ -24,7 +24,20 @@ BAD_FOLDERS = [
     "", "/", "/etc", "..", "../x", "a/..", "a/../b", ".", "./a", ".hidden", "a/.b", "a//b", "a/", "-a", "a/-b",
     "%u", "a%Sb", "a b", "a\nb", "a\n", "a\tb", "a\\", "a;b", 'a"b', "ä", "a\0b", "x" * 256,
 ]  # fmt: skip
-BAD_COMMENTS = ["%u", "a\nb", "a\\", "a\rpath = /", "a\0", " a", "a\u2028b", "a\x85b"]
+BAD_COMMENTS = [
+    "%u",
+    "a\nb",
+    "a\\",
+    "a\rpath = /",
+    "a\0",
+    " a",
+    "a\u2028b",
+    "a\x85b",
+    "a  b",
+    '"a"',
+    '"a',
+    'a"',
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)

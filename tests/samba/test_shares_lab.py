@@ -4,9 +4,11 @@ import pytest
 
 from lab import Fleet
 from samba.models import Share
+from samba.passwords import nt_hash
 from samba.services.shares import delete_share, renew_password, switch_share
 from servers.models import RolloutRecord, RolloutState
 from tests.lab_fixtures import LabKey
+from tests.process_lists import processes_meanwhile
 from tests.samba.lab_rows import BASE, SYSTEM, Ground, ground, password_of
 from tests.waiting import wait_for
 
@@ -59,7 +61,7 @@ def test_the_right_password_reads_and_writes_and_no_other_does(samba: Ground):
     assert next(record.outcome for record in RolloutRecord.objects.all()) == "nothing"
     assert samba.sh(sums) == was
     samba.host.reboot()
-    wait_for(lambda: not refused(samba.as_user(photos, "ls")), 30)
+    wait_for(lambda: not refused(samba.as_user(photos, "ls")))
 
 
 def test_nobody_gets_out_of_the_folder(samba: Ground):
@@ -100,14 +102,18 @@ def test_a_new_password_locks_the_old_one_out_also_who_is_connected(samba: Groun
     old = password_of(photos)
     samba.sh(
         f"printf 'username = smb-photos\\npassword = {old}\\n' > /run/login; "
-        "setsid sh -c 'sleep 50 | smbclient //127.0.0.1/photos -A /run/login' </dev/null >/dev/null 2>&1 & sleep 1"
+        "setsid sh -c 'sleep 200 | smbclient //127.0.0.1/photos -A /run/login' </dev/null >/dev/null 2>&1 &"
     )
-    assert "smb-photos" in samba.sh("smbstatus -p")
+    wait_for(lambda: "smb-photos" in samba.sh("smbstatus -p"), name="the connection with the old password")
     renew_password(SYSTEM, photos)
-    samba.in_sync()
+    secrets = (password_of(photos), nt_hash(password_of(photos)))
+    with processes_meanwhile() as sampled:
+        samba.in_sync()
+    assert sampled.ran("samba-shares")
+    assert not sampled.telling(*secrets)
     assert refused(samba.smb("photos", "ls", photos.user, old))
     assert not refused(samba.as_user(photos, "ls"))
-    assert "smb-photos" not in samba.sh("sleep 0.5; smbstatus -p")
+    wait_for(lambda: "smb-photos" not in samba.sh("smbstatus -p"), 30, name="the end of that connection")
 
 
 def test_deleting_takes_user_and_access_and_leaves_data_and_samba_as_it_was(samba: Ground):

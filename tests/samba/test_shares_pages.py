@@ -10,7 +10,7 @@ from samba.models import Share
 from samba.passwords import share_password
 from servers.models import Rollout
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
 NEW = "/samba/shares/new/"
 LIST = "/samba/shares/"
@@ -31,6 +31,7 @@ def test_a_share_is_made_by_the_form(admin_client, rows):
     assert "mount -t cifs //files1/photos" in page
 
 
+@pytest.mark.services
 def test_a_program_makes_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, {"server": rows.files1.pk, "name": "photos"}).json()
     assert made["ok"]
@@ -145,6 +146,7 @@ def test_owners_operate_the_shares_of_their_servers_and_see_no_others(member_cli
         assert member_client.get(theirs).status_code == 404
 
 
+@pytest.mark.services
 def test_the_list_searches_sorts_and_filters(admin_client, rows):
     rows.share("photos", comment="Family")
     rows.share("music", read_only=True, server=rows.files2)

@@ -29,7 +29,7 @@ cp -a {KEYS} /root/keys.before
 cp -a /etc/shadow /root/shadow.before
 printf 'ssh-ed25519 AAAA other' >{KEYS}
 echo PermitRootLogin yes >{BY_PASSWORD}
-systemctl reload ssh
+systemctl restart ssh
 chpasswd
 """
 UNLOCK = f"""
@@ -37,7 +37,7 @@ mv -f /root/keys.before {KEYS}
 [ ! -e /root/keys2.before ] || mv -f /root/keys2.before {KEYS}2
 mv -f /root/shadow.before /etc/shadow
 rm {BY_PASSWORD}
-systemctl reload ssh
+systemctl restart ssh
 """
 
 

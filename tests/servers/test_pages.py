@@ -15,7 +15,7 @@ from servers.models import Contact, HostKey, Rollout, RolloutState, Server, Tag,
 from tests.servers.conftest import work_off
 from tests.servers.fleet import host_key
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db]
+pytestmark = pytest.mark.django_db
 JSON: dict[str, Any] = {"headers": {"accept": "application/json"}}
 
 
@@ -65,6 +65,7 @@ def test_a_bad_name_is_refused_with_its_field(admin_client, name):
     assert "name" in post_json(admin_client, reverse("servers:new"), form_of(name=name), 422)["errors"]
 
 
+@pytest.mark.services
 def test_a_program_changes_only_what_it_names(admin_client, make_server, owner):
     server = make_server("web.example.org", notes="keep", tags=["a"], owners=[owner], external_ip="192.0.2.1")
     post_json(admin_client, reverse("servers:edit", args=[server.pk]), {"keymanager_name": "webs"})
@@ -78,6 +79,7 @@ def test_a_program_changes_only_what_it_names(admin_client, make_server, owner):
     assert not server.tags.exists()
 
 
+@pytest.mark.services
 def test_two_admins_editing_at_once_lose_nothing(admin_client, make_server):
     server = make_server("web.example.org")
     url = reverse("servers:edit", args=[server.pk])
@@ -213,6 +215,7 @@ def test_a_list_takes_as_many_queries_for_300_servers_as_for_3(
         ("host=x&q=%00", None),
     ],
 )
+@pytest.mark.services
 def test_the_list_finds_filters_and_sorts(admin_client, make_server, query, found):
     host = make_server("pve1.example.org", is_proxmox=True, notes="where the money is")
     web = make_server(
@@ -386,6 +389,7 @@ def test_the_panel_of_another_room_is_on_the_page(admin_client, make_server):
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.services
 def test_drift_is_shown_with_its_difference_and_two_buttons(admin_client, make_reached, motd, actor):
     server, machine = make_reached("a.example.org", notes="hello")
     rollouts.ask(actor, server, ["motd"], "on")
@@ -432,6 +436,7 @@ def test_the_panels_key_is_made_by_a_button_and_shown_to_paste(admin_client):
     assert AuditEntry.objects.filter(verb="panel_identity.create").count() == 1
 
 
+@pytest.mark.services
 def test_search_finds_servers_that_one_may_see(admin_client, owner_client, owned, make_server):
     make_server("other.example.org", notes="needle")
     url = reverse("search") + "?q=needle"

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.actors import Actor
 from hosts.errors import CommandFailed
 from hosts.host import Result
 from hosts.state import File, State
@@ -253,7 +254,7 @@ def test_a_changed_host_key_stops_rollouts_until_it_is_accepted(make_reached, mo
     assert the_rollout().state == RolloutState.IN_SYNC
 
 
-def test_a_foreign_file_is_shown_and_adopted_only_when_told(make_reached, motd, actor):
+def test_a_foreign_file_is_shown_and_adopted_only_when_told(make_reached, motd, actor, admin):
     server, machine = make_reached("a.example.org", notes="hello")
     machine.host.write("/etc/motd", b"debian\n")
     rollouts.ask(actor, server, ["motd"], "on")
@@ -262,7 +263,7 @@ def test_a_foreign_file_is_shown_and_adopted_only_when_told(make_reached, motd, 
     assert (row.state, row.foreign) == (RolloutState.FAILED, ["/etc/motd"])
     assert "-debian" in row.diff
     assert machine.host.read("/etc/motd") == b"debian\n"
-    services.adopt(actor, row, ["/etc/motd"])
+    services.adopt(Actor(admin, "ada"), row, ["/etc/motd"])
     work_off()
     row = the_rollout()
     assert (row.state, row.foreign, row.adopt) == (RolloutState.IN_SYNC, [], [])

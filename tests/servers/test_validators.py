@@ -186,3 +186,13 @@ def test_addresses_of_machines_are_accepted(text):
 @pytest.mark.parametrize("text", ["127.0.0.1", "::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "fe80::1"])
 def test_addresses_with_another_purpose_are_refused(text):
     assert not accepts(validate_ip, text)
+
+
+@pytest.mark.parametrize("name", ["127", "a.1", "0x7f000001", "a.0X1f", "127.0.0.0x1", "0x"])
+def test_a_name_that_is_read_as_an_address_is_none(name):
+    assert not accepts(validate_server_name, normal_name(name))
+
+
+@pytest.mark.parametrize("name", ["0x7g", "a.x1", "1a", "0.example"])
+def test_a_name_that_only_begins_like_a_number_is_one(name):
+    assert accepts(validate_server_name, name)

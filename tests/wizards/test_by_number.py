@@ -60,6 +60,14 @@ def test_a_file_beside_the_panels_own_is_found_and_followed(admin_client):
     assert not [found for found in catalogue.catalogue().wizards if found.startswith(slug)]
 
 
+def test_its_forms_refuse_what_cannot_be_seen_as_all_others_do(admin_client, tmp_path):
+    body = {"name": "Ann\u202e", "folder": str(tmp_path), "secret": "pass-phrase"}
+    answer = admin_client.post("/wizards/new/greeting/", body)
+    assert answer.status_code == 422
+    assert "U+202E" in answer.content.decode()
+    assert not WizardRun.objects.exists()
+
+
 def test_its_script_comes_as_a_file_of_the_panel(admin_client, member_client):
     answer = admin_client.get("/wizards/new/greeting/script.js")
     assert answer["Content-Type"] == "text/javascript; charset=utf-8"

@@ -15,6 +15,7 @@ from wizards.models import WizardRun
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 PASSWORD = "horse: battery 'staple' é"
+PATIENCE = {"timeout": 60.0, "banner_timeout": 60.0, "auth_timeout": 60.0}
 WATCH = "while [ -e /tmp/watching ]; do cat /proc/[0-9]*/cmdline; done >/tmp/seen 2>/dev/null"
 
 
@@ -42,7 +43,7 @@ def logged_in(host, name: str, password: str) -> str:
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507  # the lab is ours
     address, port = host.ssh_endpoint
-    client.connect(address, port, name, password, look_for_keys=False, allow_agent=False, timeout=10)
+    client.connect(address, port, name, password, look_for_keys=False, allow_agent=False, **PATIENCE)  # type: ignore[arg-type]
     try:
         return str(client.exec_command("id -un; ls -A")[1].read().decode())
     finally:
@@ -65,7 +66,7 @@ def test_a_user_logs_in_by_its_password_which_is_nowhere_else(files1, admin_clie
     run = ask(admin_client, server, access)
     work_off()
     host.exec(["rm", "-f", "/tmp/watching"])
-    watcher.wait(20)
+    watcher.wait(60)
     run.refresh_from_db()
     assert (run.state, run.why) == ("done", "")
     said = logged_in(host, "nina", PASSWORD)

@@ -129,7 +129,7 @@ def ground(fleet: Fleet, lab_key: LabKey, settings, admin_client, tmp_path: Path
     web = ["daphne", "-b", address, "-p", str(port), "gestion.asgi:application"]
     with ExitStack() as stack:
         stack.enter_context(running(web, log, **env))
-        wait_for(lambda: _answers(f"http://{address}:{port}/health/"), 30, log)
+        wait_for(lambda: _answers(f"http://{address}:{port}/health/"), log=log)
         yield Ground(fleet, rows, actor, admin_client, lab_key, tmp_path / "worker.log", env)
         clean_up(fleet, pve)
 
@@ -207,17 +207,17 @@ def check_the_end(ground: Ground, run: WizardRun) -> None:
         "BatchMode=yes",
         "StrictHostKeyChecking=yes",
         f"UserKnownHostsFile={known}",
-        "ConnectTimeout=5",
+        "ConnectTimeout=20",
     ]
     argv = [command[0], "-F", "none", "-i", str(ground.key.path), *(w for o in options for w in ("-o", o))]
     said = subprocess.run(
-        [*argv, *command[1:], "hostname"], capture_output=True, text=True, timeout=20, check=False
+        [*argv, *command[1:], "hostname"], capture_output=True, text=True, timeout=60, check=False
     )
     assert said.stdout == f"{NAME}\n", said.stderr
     assert (
         b"AUTOMATIC"
         in subprocess.run(
-            [*argv, *command[1:], "cat .ssh/authorized_keys2"], capture_output=True, timeout=20, check=False
+            [*argv, *command[1:], "cat .ssh/authorized_keys2"], capture_output=True, timeout=60, check=False
         ).stdout
     )
     address = ground.fleet["pve1"].address
@@ -232,7 +232,7 @@ def check_the_end(ground: Ground, run: WizardRun) -> None:
         f"{NAME}:80:{address}",
         told["Web"],
     ]
-    code = subprocess.run(curl, capture_output=True, text=True, timeout=20, check=False)
+    code = subprocess.run(curl, capture_output=True, text=True, timeout=60, check=False)
     assert code.stdout == "200", (code, told)
     folder = told["Backup"].partition(":")[2]
     assert ground.sh("backup1", f"cat {folder}/hourly.0/*/etc/hostname") == f"{NAME}\n"

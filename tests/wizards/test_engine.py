@@ -14,7 +14,7 @@ from wizards import waking
 from wizards.models import WizardRun
 from wizards.services import runs as services
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 
 def job_of(run: WizardRun) -> Job:

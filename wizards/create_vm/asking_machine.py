@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.actors import Actor
+from pages.forms import CleanText
 from proxmox.addresses import NoAddress, gateway_of, next_free, problem_with, settings_of
 from proxmox.forms.create import CreateForm
 from proxmox.models import Offer
@@ -30,7 +31,7 @@ def known_server(data: Data) -> Server | None:
     return Server.objects.filter(name=data["name"]).first()
 
 
-class NameForm(forms.Form):
+class NameForm(CleanText, forms.Form):
     """The two fields that nothing can compute."""
 
     name = DomainNameField(

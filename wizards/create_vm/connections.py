@@ -1,6 +1,7 @@
 """How a new guest is reached ⚓: the port of its host that leads to its sshd, and the connection strings."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 
 from forwarding.models import PortClaim, PortForward, PortReading, Protocol
@@ -99,6 +100,6 @@ def command_for(server: Server) -> str:
     if server.ssh_connection:
         return f"ssh {server.ssh_connection}"
     if host is not None and host.ssh_connection and server.internal_ip:
-        way = parse_connection(host.ssh_connection)
-        return f"ssh -J {way.user}@{way.host}:{way.port} root@{server.internal_ip}"
+        with suppress(BadConnection):  # stored by an earlier version
+            return f"ssh -J {parse_connection(host.ssh_connection).jump} root@{server.internal_ip}"
     return ""

@@ -10,9 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from gestion.management.commands.panel import take_lock
-from gestion.panel_backup import archive, database, restoring
+from gestion.panel_backup import archive, database, replacing, restoring, secrets_file
 from gestion.panel_backup.archive import Archive, ArchiveError
 
 NEXT = """Restored: the panel of {url}, as it was at {made_at}.
@@ -23,7 +25,7 @@ Next:
 
 
 class Command(BaseCommand):
-    """Checks everything, then replaces the database in one step."""
+    """Checks everything, then replaces the database; what was there comes back if anything fails."""
 
     help = "Restore the panel from a file of backup_panel. The panel must not run."
 
@@ -37,45 +39,61 @@ class Command(BaseCommand):
             "--secrets-to", type=Path, metavar="FILE",
             help="write the backup's secrets that differ from the settings into this new file, to put them there",
         )  # fmt: skip
+        parser.add_argument(
+            "--check", action="store_true", help="only say whether it could be restored; the panel may run"
+        )
+        parser.add_argument("--secrets-fd", type=int, help=argparse.SUPPRESS)  # for install.sh
         parser.add_argument("--put-in-order", metavar="MADE_AT", help=argparse.SUPPRESS)  # our second half
 
     def handle(self, *_args: Any, file: Path | None, **options: Any) -> None:
         """Restore."""
         if options["put_in_order"]:
-            call_command("migrate", interactive=False, verbosity=0)
-            if given_up := restoring.put_in_order(options["put_in_order"]):
-                self.stdout.write(
-                    f"{given_up} jobs that waited or ran then were given up; see the list of jobs."
-                )
+            self._second_half(options["put_in_order"])
             return
         if file is None:
             raise CommandError("Which file?")
-        lock = take_lock(Path(settings.DATA_DIR) / "panel.lock")
+        data = Path(settings.DATA_DIR)
+        lock = None if options["check"] else take_lock(data / "panel.lock")
         try:
-            with archive.opened(file.absolute()) as found:
-                self._restore(found, options["secrets_to"], replace=options["replace"])
-        except (ArchiveError, database.DatabaseCopyError, OSError) as error:
+            with archive.opened(file.absolute(), data) as found:
+                if options["check"]:
+                    self._check(found)
+                else:
+                    self._restore(found, options)
+        except (ArchiveError, database.DatabaseCopyError, OSError, ValueError) as error:
             raise CommandError(f"Not restored. {error}") from error
         finally:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
 
-    def _restore(self, found: Archive, secrets_to: Path | None, *, replace: bool) -> None:
-        secrets = restoring.differing_secrets(found)
-        into_data = settings.EMBEDDED and not any(os.environ.get(name) for name in secrets)
-        somewhere = bool(found.secrets) and (into_data or secrets_to is not None)
-        reasons = list(restoring.refusals(found, replace=replace, secrets_go_somewhere=somewhere))
+    def _check(self, found: Archive) -> None:
+        if reasons := list(restoring.not_for_this_panel(found)):
+            raise CommandError("\n".join(["It cannot be restored.", *reasons]))
+        self.stdout.write(
+            f"It can be restored: the panel of {found.manifest['url']}, {found.manifest['made_at']}"
+        )
+
+    def _restore(self, found: Archive, options: dict[str, Any]) -> None:
+        secrets, secrets_to, secrets_fd = (
+            restoring.differing_secrets(found),
+            options["secrets_to"],
+            options["secrets_fd"],
+        )
+        told = secrets_to is not None or secrets_fd is not None
+        into_data = settings.EMBEDDED and not told and not any(os.environ.get(name) for name in secrets)
+        goes = bool(found.secrets) and (told or into_data)
+        reasons = list(restoring.refusals(found, replace=options["replace"], secrets_go_somewhere=goes))
         if reasons:
             raise CommandError("\n".join(["Not restored.", *reasons]))
-        if secrets_to:
-            _write_new(secrets_to, "".join(f"{name}={value}\n" for name, value in secrets.items()))
-        database.load(found.database)
-        if into_data and not secrets_to:
-            for name, value in secrets.items():
-                path = settings.DATA_DIR / name.lower()
-                if path.exists():
-                    path.replace(path.with_suffix(".before-restore"))
-                _write_new(path, value)
-        self._put_in_order(found, secrets)
+        lines = "".join(secrets_file.line(name, value) for name, value in secrets.items()) if told else ""
+        with replacing.replaced(found.database):
+            self._put_in_order(found, secrets)
+            if secrets_to:
+                _write_new(secrets_to, lines)
+            elif secrets_fd is not None:
+                os.write(secrets_fd, lines.encode())
+            elif into_data:
+                _put_into_data(secrets)
         self.stdout.write(NEXT.format(**found.manifest))
         if secrets_to and secrets:
             self.stdout.write(
@@ -84,15 +102,9 @@ class Command(BaseCommand):
 
     def _put_in_order(self, found: Archive, secrets: dict[str, str]) -> None:
         """In a process of its own, which has the backup's secrets from its start."""
-        argv = [
-            sys.executable,
-            "manage.py",
-            "restore_panel",
-            "--put-in-order",
-            str(found.manifest["made_at"]),
-        ]
+        made_at = str(found.manifest["made_at"])
         done = subprocess.run(
-            argv,
+            [sys.executable, "manage.py", "restore_panel", "--put-in-order", made_at],
             cwd=settings.BASE_DIR,
             env={**os.environ, **secrets},
             capture_output=True,
@@ -102,9 +114,24 @@ class Command(BaseCommand):
         self.stdout.write(done.stdout, ending="")
         if done.returncode:
             raise CommandError(
-                f"The database is restored, but bringing it up to date failed:\n{done.stderr[-2000:]}\n"
-                "Run manage.py migrate once that is mended."
+                f"Not restored: what is in the backup could not be brought up to date.\n{done.stderr[-2000:]}\n"
+                "What was there is there again."
             )
+
+    def _second_half(self, made_at: str) -> None:
+        if unknown := restoring.unknown_migrations(MigrationRecorder(connection).applied_migrations()):
+            raise CommandError(f"Its database is of a newer panel: {', '.join(unknown[:3])}.")
+        call_command("migrate", interactive=False, verbosity=0)
+        if given_up := restoring.put_in_order(made_at):
+            self.stdout.write(f"{given_up} jobs that waited or ran then were given up; see the list of jobs.")
+
+
+def _put_into_data(secrets: dict[str, str]) -> None:
+    for name, value in secrets.items():
+        path = settings.DATA_DIR / name.lower()
+        if path.exists():
+            path.replace(path.with_suffix(".before-restore"))
+        _write_new(path, value)
 
 
 def _write_new(path: Path, text: str) -> None:

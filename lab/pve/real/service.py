@@ -31,7 +31,7 @@ from .containers import Real
 from .state import State, state_folder
 
 PORT = 8006
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0  # a busy machine takes its time to start a process
 LOOK_SECONDS = 0.2
 CLONE_NEWNET = 0x40000000
 
@@ -43,7 +43,7 @@ def ensure(lab: LabRecord) -> None:
     if not running:
         return
     deadline = time.monotonic() + READY_SECONDS
-    if not _is_up(lab.name):
+    if not is_up(lab.name):
         _launch(lab.name)
     while not all(_answers(host.address) for host in running):
         if time.monotonic() > deadline:
@@ -78,7 +78,7 @@ class Service:
             save=self.state.save,
             refresh=self.state.refresh,
         )
-        self._watched: set[str] = set()
+        self._watches: dict[str, threading.Thread] = {}
         self._limited: dict[str, int | None] = {}
 
     def run(self) -> None:
@@ -90,11 +90,17 @@ class Service:
             except LabError:
                 return
             for host in lab.hosts:
-                if host.role == PROXMOX and host.name not in self._watched:
-                    self._watched.add(host.name)
-                    threading.Thread(target=self._watch, args=(host,), daemon=True).start()
+                if host.role == PROXMOX:
+                    self._see_that_it_is_watched(host)
                 self._limit(lab, host)
             time.sleep(LOOK_SECONDS)
+
+    def _see_that_it_is_watched(self, host: HostRecord) -> None:
+        """Start the watch on a node, also anew: one that ended by an error, which the log has, is for ever silent."""
+        watch = self._watches.get(host.name)
+        if watch is None or not watch.is_alive():
+            self._watches[host.name] = threading.Thread(target=self._watch, args=(host,), daemon=True)
+            self._watches[host.name].start()
 
     def _limit(self, lab: LabRecord, host: HostRecord) -> None:
         """Hold a container that the lab has started, and not we, to what its configuration says."""
@@ -213,7 +219,7 @@ def _launch(name: str) -> None:
     checkout = str(Path(__file__).parents[3])
     environment = {**ENVIRONMENT, "PYTHONPATH": checkout, "LAB_STATE": str(record.state_folder())}
     argv = [sys.executable, "-m", "lab.pve", "serve", "--lab", name]
-    with (folder / "log").open("w") as log:
+    with (folder / "log").open("a") as log:
         subprocess.run(
             ["setsid", "--fork", *argv],
             stdin=subprocess.DEVNULL,
@@ -235,7 +241,8 @@ def _join_group(name: str) -> None:
     (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def _is_up(name: str) -> bool:
+def is_up(name: str) -> bool:
+    """Return whether a lab's API has a process."""
     try:
         with (state_folder(name) / "running").open() as mark:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)

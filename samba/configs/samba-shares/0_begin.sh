@@ -34,8 +34,8 @@ work_folder() {
 }
 
 need() {
-  for tool in testparm pdbedit smbpasswd smbcontrol smbstatus useradd; do
-    command -v "$tool" >/dev/null || die "Samba is not there: $tool is missing. Install the packages samba and passwd."
+  for tool in testparm pdbedit smbpasswd smbcontrol smbstatus useradd perl; do
+    command -v "$tool" >/dev/null || die "Samba is not there: $tool is missing. Install the packages samba, passwd and perl-base."
   done
   [ -f "$MAIN" ] || die "There is no $MAIN. Install the package samba, or make that file."
 }

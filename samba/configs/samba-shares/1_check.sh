@@ -5,7 +5,7 @@ check() {
   check_sections "$1"
   while next_share; do
     check_user
-    check_folder
+    (check_folder) || exit 1
   done 3<"$2"
 }
 
@@ -42,13 +42,11 @@ check_user() {
 }
 
 check_folder() {
-  [ "$(realpath -m -- "$path")" = "$(realpath -m -- "$base")/$folder" ] ||
-    die "$path leads through a symbolic link, which a share's folder must not."
-  if [ -d "$path" ]; then
-    [ "$adopt" = adopt ] || [ "$(stat -c %U -- "$path")" = "$user" ] ||
+  if enter; then
+    [ "$adopt" = adopt ] || [ "$(stat -c %U .)" = "$user" ] ||
       die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
-  elif [ -e "$path" ]; then
-    die "$path is there and is no folder."
+    [ "$(stat -c %U .)" = "$user" ] || (cd -P .. && roots_alone) ||
+      die "Others than root may write in ${path%/*}, and could lay another folder in the place of $path: it is not taken over."
   elif grep -sqxF "$user${TAB}made$TAB$path" "$MADE" || grep -sqxF "$user${TAB}adopted$TAB$path" "$MADE"; then
     die "The folder $path of the share $share has gone. Is its disk mounted? If it shall begin empty, make the folder by hand and let the share have it."
   fi

@@ -10,7 +10,7 @@ apply() {
   done 3<"$(table)"
   while next_share; do
     have_user || die "The unix user $user could not be made."
-    have_folder || die "The folder $path could not be given to $user."
+    (have_folder) || die "The folder $path could not be given to $user."
   done 3<"$WORK/table"
   pdbedit -L -w >"$WORK/pdb" 2>/dev/null
   while next_share; do have_password; done 3<"$WORK/table"
@@ -29,17 +29,18 @@ have_user() {
   [ "$(passwd --status "$user" | cut -d' ' -f2)" = L ] || usermod --lock -- "$user"
 }
 
+# Its owner changes last: what is cut off in the middle is taken over anew
 have_folder() {
   how=made
-  if [ ! -d "$path" ]; then
-    (umask 022 && mkdir -p -- "${path%/*}" && mkdir -m 0700 -- "$path") || return 1
-  elif [ "$(stat -c %U -- "$path")" != "$user" ]; then
+  enter_or_make || return 1
+  if [ -n "$MADE_NOW" ]; then
+    [ "$(stat -c %U .)" = root ] && [ -z "$(find . -mindepth 1 -print -quit)" ] || return 1
+  elif [ "$(stat -c %U .)" != "$user" ]; then
     how=adopted
-    # a file with a second name elsewhere is not ours to give
-    find "$path" -xdev \( -type d -o -links 1 \) -exec chown -h -- "$user:$user" {} + || return 1
+    [ "$adopt" = adopt ] && (cd -P .. && roots_alone) && give_all "$user" || return 1
   fi
-  [ "$(stat -c '%U %G' -- "$path")" = "$user $user" ] || chown -- "$user:$user" "$path" || return 1
-  [ "$(stat -c %a -- "$path")" = 2770 ] || chmod 2770 -- "$path" || return 1
+  [ "$(stat -c '%U %G' .)" = "$user $user" ] || chown -- "$user:$user" . || return 1
+  [ "$(stat -c %a .)" = 2770 ] || chmod 2770 . || return 1
   if ! grep -sq "^$user${TAB}[a-z]*$TAB" "$MADE" || ! cut -f 1,3- "$MADE" | grep -qxF "$user$TAB$path"; then
     printf '%s\t%s\t%s\n' "$user" "$how" "$path" >>"$MADE"
   fi

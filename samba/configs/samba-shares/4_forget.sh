@@ -22,7 +22,7 @@ forget() {
       if grep -qxF "$user$TAB$path" "$WORK/folders"; then
         printf '%s\t%s\t%s\n' "$user" "$how" "$path"
       else
-        set_aside
+        (set_aside)
       fi
     done <"$MADE" >"$MADE.new"
     mv -f "$MADE.new" "$MADE"
@@ -35,9 +35,9 @@ forget() {
 }
 
 set_aside() {
-  [ -d "$path" ] && [ ! -L "$path" ] && [ "$(stat -c %U -- "$path")" = "$user" ] || return 0
-  if [ "$how" = made ] && rmdir -- "$path" 2>/dev/null; then return 0; fi
-  chown root:root -- "$path" && chmod 0700 -- "$path" && chmod g-s -- "$path"
+  cd / && walk "$path" links && [ "$(stat -c %U .)" = "$user" ] || return 0
+  if [ "$how" = made ] && (cd -P .. && rmdir -- "./${path##*/}") 2>/dev/null; then return 0; fi
+  chown root:root . && chmod 0700 . && chmod g-s .
 }
 
 # End the connections of users whose password or access has changed

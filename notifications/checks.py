@@ -1,0 +1,29 @@
+"""System checks of this room's settings."""
+
+import ipaddress
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+
+@register(Tags.security)
+def check_webhook_networks(**_kwargs: Any) -> list[CheckMessage]:
+    """WEBHOOK_NETWORKS: one that cannot be read would silently allow nothing."""
+    return [
+        Error(
+            f"WEBHOOK_NETWORKS has “{text}”, which is no network.",
+            hint="Write networks as 10.0.0.0/24 or fd00:1::/64, separated by commas.",
+            id="notifications.E001",
+        )
+        for text in settings.WEBHOOK_NETWORKS
+        if not _is_network(text)
+    ]
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text.strip())
+    except ValueError:
+        return False
+    return True

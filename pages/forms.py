@@ -1,0 +1,43 @@
+"""What every form of the panel does."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+
+from pages.hidden import hidden_in, name_of
+
+
+class CleanText(forms.BaseForm):
+    """A form whose texts have no character that a reader cannot see; passwords, which nobody reads, may have any."""
+
+    def full_clean(self) -> None:
+        """Check all, then refuse hidden characters by their fields."""
+        super().full_clean()
+        refuse_hidden(self)
+
+
+def refuse_hidden(form: forms.BaseForm) -> None:
+    """Refuse hidden characters in a form that was checked already, by their fields."""
+    if not form.is_bound or (form.empty_permitted and not form.has_changed()):
+        return
+    for name, field in form.fields.items():
+        if field.disabled or isinstance(field.widget, forms.PasswordInput) or form.has_error(name):
+            continue
+        value = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+        lines = isinstance(field.widget, forms.Textarea)
+        found = next(filter(None, (hidden_in(text, lines=lines) for text in _texts(value))), "")
+        if found:
+            words = _("It has the character %s, which cannot be seen. Take it out.")
+            form.add_error(name, words % name_of(found))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value.strip()
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)

@@ -1,0 +1,33 @@
+"""Deleting what a backup left, where somebody else may write above that folder."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from backups.works_plans import DELETE
+from tests.attackers import MALLORY, needs_root, swapping
+
+UUID = "11111111-2222-4333-8444-555555555555"
+
+
+def test_no_swap_of_a_folder_for_a_link_has_anything_else_deleted(tmp_path: Path):
+    needs_root()
+    secrets = tmp_path / "secrets/copies"
+    secrets.mkdir(parents=True)
+    (tmp_path / "link").symlink_to("secrets")
+    for _time in range(15):
+        copies = tmp_path / "disk/copies"
+        copies.mkdir(parents=True, exist_ok=True)
+        for folder in (copies, secrets):
+            (folder / ".gestion-backup").write_text(f"{UUID}\n")
+            for number in range(20):
+                (folder / f"{number}").touch()
+        os.chown(tmp_path, MALLORY, MALLORY)
+        with swapping(tmp_path, "disk", "link"):
+            argv = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere"]
+            subprocess.run(argv, check=False, timeout=30, capture_output=True)
+        if (tmp_path / "disk").is_symlink():
+            (tmp_path / "disk").rename(tmp_path / "other")
+            (tmp_path / "link").rename(tmp_path / "disk")
+            (tmp_path / "other").rename(tmp_path / "link")
+        assert len(list(secrets.iterdir())) == 21

@@ -1,0 +1,79 @@
+"""backup-run where others live: locks that others hold, copies that others could enter, and the clock."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.attackers import MALLORY, holding_lock, needs_root
+
+SCRIPT = Path("backups/configs/backup-run.sh")
+UUID = "11111111-2222-4333-8444-555555555555"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where it keeps what it knows of runs."""
+    (tmp_path / "runs/r1").mkdir(parents=True)
+    return tmp_path
+
+
+def script(home: Path) -> str:
+    """The very script, but for where it keeps things and how long it waits for somebody else to begin a run."""
+    text = SCRIPT.read_text()
+    for was, now in (("home=/var/lib/gestion/backups", f"home={home}"), ("flock -w 30 8", "flock -w 1 8")):
+        assert was in text
+        text = text.replace(was, now)
+    return text
+
+
+def test_a_run_that_cannot_be_begun_says_which_process_has_its_lock(home: Path):
+    with holding_lock(home / "runs/r1/lock") as number:
+        done = subprocess.run(
+            ["sh", "-c", script(home), "backup-run", "start", "r1"],
+            capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert f"process {number} (sleep)" in done.stderr
+
+
+def test_a_rotation_does_not_wait_for_ever_for_somebody_who_holds_the_copies(home: Path):
+    functions, _mark, _rest = script(home).partition("\ncase $command in\n  start)")
+    words = f"{functions}\nw_uuid={UUID} w_longest=1 w_kind= monitor= destination=/nowhere; rotate"
+    with holding_lock(home / f"{UUID}.copies") as number:
+        subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
+    facts = (home / "runs/r1/result").read_text()
+    assert "state=failed\nwhy=busy\n" in facts
+    assert f"process {number} (sleep)" in facts
+
+
+@pytest.mark.parametrize(("marker", "mode"), [(UUID, 0o700), ("another", 0o2775)])
+def test_copies_are_closed_to_others_and_no_folder_without_their_marker_is(
+    home: Path, marker: str, mode: int
+):
+    needs_root()
+    copies = home / "copies"
+    copies.mkdir()
+    (copies / ".gestion-backup").write_text(f"{marker}\n")
+    os.chown(copies, MALLORY, MALLORY)
+    copies.chmod(0o2775)
+    functions, _mark, _rest = script(home).partition("\ncase $command in\n  start)")
+    words = f"{functions}\nw_uuid={UUID} destination={copies}; close_destination"
+    subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
+    assert copies.stat().st_mode & 0o7777 == mode
+    assert copies.stat().st_uid == (0 if mode == 0o700 else MALLORY)
+    assert "open to others" in (home / "runs/r1/output").read_text()
+
+
+def test_a_clock_that_is_set_in_the_middle_of_a_run_does_not_end_it(home: Path):
+    functions, _mark, _rest = script(home).partition("\ncase $command in\n  start)")
+    later = f"date() {{ echo 1 >>{home}/asked; echo $(($(wc -l <{home}/asked) * 1000000)); }}"
+    facts = f"destination={home} w_stall=600 w_longest=600 w_accept=; started=$(date +%s)"
+    with subprocess.Popen(["sleep", "60"]) as copying:
+        (home / "runs/r1/rsync.pid").write_text(f"{copying.pid}\n")
+        words = f"{functions}\n{later}\n{facts}\nwatch & sleep 5; kill $!"
+        subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
+        assert copying.poll() is None
+        copying.kill()
+    assert not (home / "runs/r1/ended").exists()

@@ -1,0 +1,66 @@
+"""The process of a script: what its host prints cannot fill this machine's memory."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+
+from django.conf import settings
+
+from fabrun.catalogue import clean_environment
+from tests.hosts.hostile import hostile
+
+SCRIPT = '''
+from fabric import task
+
+@task
+def fill(c):
+    """Holds more than a script may."""
+    bytearray(2 * 1024**3)
+
+@task
+def ask(c):
+    """Asks its host."""
+    print(c.run("true", hide=True).stdout.strip()[-9:])
+'''
+
+
+def run_script(name: str, target, tmp_path) -> "subprocess.CompletedProcess[bytes]":
+    (tmp_path / "some.py").write_text(SCRIPT)
+    order = {
+        "folder": str(tmp_path),
+        "script": f"some.{name}",
+        "arguments": {},
+        "values": {},
+        "server": "evil1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "fabrun.child"],
+        input=json.dumps({**order, "target": asdict(target)}).encode(),
+        cwd=settings.BASE_DIR,
+        env=clean_environment(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_script_that_takes_too_much_memory_fails_alone(tmp_path) -> None:
+    with hostile(lambda _channel: None) as target:
+        done = run_script("fill", target, tmp_path)
+    assert done.returncode == 1
+    assert b"MemoryError" in done.stderr
+
+
+def test_a_script_may_read_more_than_the_panel_itself_would(tmp_path) -> None:
+    def act(channel) -> None:
+        for _ in range(132):
+            channel.sendall(b"y" * 32767 + b"\n")
+        channel.sendall(b"the end\n")
+        channel.send_exit_status(0)
+        channel.close()
+
+    with hostile(act) as target:
+        done = run_script("ask", target, tmp_path)
+    assert done.stderr == b""
+    assert b"the end" in done.stdout

@@ -1,0 +1,185 @@
+"""What a unix user of a host can do to the run that writes their keys: nothing that lasts longer than the run."""
+
+import ctypes
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.keymanager.script_host import ADA, ANNA, BEN, BOB, needs_root
+
+pytestmark = needs_root
+PIDFD_GETFD = 438  # the same on every architecture (pidfd_getfd(2))
+
+
+@contextmanager
+def somebody(uid: int, act: Callable[[], object]) -> Iterator[None]:
+    """A process of this uid that does something and then lives on, with all it holds, until the block ends."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            act()
+            time.sleep(300)
+        finally:
+            os._exit(0)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def taken_from(pid: int, notes: int) -> list[int]:
+    """Take all descriptors of a process, note what they are and what else it has. Raises OSError if it may not."""
+    libc, place, kept = ctypes.CDLL(None, use_errno=True), Path(f"/proc/{pid}"), []
+    environment = (place / "environ").read_bytes().replace(b"\0", b" ")
+    pidfd = os.pidfd_open(pid)
+    for number in range(256):
+        if (taken := libc.syscall(PIDFD_GETFD, pidfd, number, 0)) >= 0:
+            kept.append(taken)
+            os.write(notes, f"{number} {Path(f'/proc/self/fd/{taken}').readlink()}\n".encode())
+            with suppress(OSError):
+                fcntl.flock(taken, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    about = (place / "stat").read_text().rpartition(") ")[2].split()
+    os.write(notes, b"environment %s\n" % environment)
+    os.write(notes, f"folder {(place / 'cwd').readlink()}\n".encode())
+    os.write(notes, f"session {about[3]} terminal {about[4]} pid {pid}\n".encode())
+    os.write(notes, (place / "status").read_bytes())
+    return kept
+
+
+def seize(uid: int, notes: int) -> None:
+    """Stop the first process of one's own that comes up, take all its descriptors, say what they are, and let it
+    go on.
+    """
+    mine = os.getpid()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for place in Path("/proc").glob("[0-9]*"):
+            pid = int(place.name)
+            with suppress(OSError):
+                if pid == mine or place.stat().st_uid != uid:
+                    continue
+                os.kill(pid, signal.SIGSTOP)
+                try:
+                    kept = taken_from(pid, notes)
+                finally:  # one that has just become ours lets nobody look until it runs its program
+                    os.kill(pid, signal.SIGCONT)
+                time.sleep(3)  # until the run has gone on to others
+                for taken in kept:
+                    with suppress(OSError):
+                        os.write(notes, b"later %s\n" % os.pread(taken, 4000, 0).replace(b"\n", b"|"))
+                os.write(notes, b"later: end\n")
+                return
+
+
+def facts(text: str) -> dict[str, str]:
+    """What was noted, by its first word."""
+    return dict(line.split(maxsplit=1) for line in text.splitlines() if len(line.split(maxsplit=1)) == 2)
+
+
+def test_a_unix_user_who_takes_the_descriptors_of_a_run_has_nothing_that_stops_the_next(
+    host, panel, tmp_path
+) -> None:
+    notes = os.open(tmp_path / "notes", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    panel.give({"anna": [ADA], "ben": [BOB], "root": [BOB]})
+    # Descriptors that a caller left open, below and above the ten that sh can name.
+    careless = "exec 5</etc/passwd 77</etc/passwd; trap '' INT PIPE; export SECRET=gsk_test; exec sh $0"
+    with somebody(ANNA, lambda: seize(ANNA, notes)):
+        run = host.start("bash", "-c", careless, "/etc/gestion/gestion-keys", cwd="/root")
+        ours = {f"pipe:[{os.fstat(run.stdout.fileno()).st_ino}]", "/etc/passwd"}
+        words = run.communicate(timeout=120)[0]
+        code = run.returncode
+        assert code == 0, words
+        seen = facts((tmp_path / "notes").read_text())
+        taken = {word: what for word, what in seen.items() if word.isdigit()}
+        assert taken.keys() >= {"0", "1", "2"}
+        assert not ours & set(taken.values())
+        assert seen["0"] == "/dev/null" or seen["0"].endswith("/keys/work/new")
+        assert seen["1"] == seen["2"] == "/dev/null"
+        opened = (what for word, what in taken.items() if int(word) > 2)  # by the writer itself
+        assert all(what.startswith(("pipe:", "/home/anna/", "/usr/")) for what in opened), taken
+        panel.give({"anna": [], "ben": [ADA], "root": [ADA]})
+        code, words = host.run()
+        assert code == 0, words
+        assert (host.keys("anna"), host.keys("ben"), host.keys()) == ("", f"{ADA}\n", f"{ADA}\n")
+        while "later: end" not in (noted := (tmp_path / "notes").read_text()):
+            time.sleep(0.1)
+        assert "bob@desk" not in noted
+    assert "SECRET" not in seen["environment"]
+    assert {part.split("=")[0] for part in seen["environment"].split()} <= {
+        "PATH",
+        "LC_ALL",
+        "HOME",
+        "PWD",
+        "SHLVL",
+        "_",
+    }
+    assert seen["folder"] in {"/", str(host.folder / "home/anna"), "/home/anna"}
+    assert seen["session"].split()[0] != str(os.getsid(0))
+    assert " terminal 0 " in seen["session"]
+    of_glibc = (
+        0b11 << 31
+    )  # 32 and 33: posix_spawn(3), by which make starts us, ignores them for what it starts
+    assert int(seen["SigIgn:"], 16) & ~of_glibc == 0
+    assert seen["Umask:"] == "0077"
+
+
+def test_a_lock_of_the_older_script_that_a_unix_user_kept_is_taken_from_them_and_told(host, panel) -> None:
+    panel.give({"root": [ADA]})
+    assert host.run()[0] == 0
+    lock = os.open(host.state("lock"), os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    with somebody(ANNA, bool):
+        os.close(lock)
+        panel.give({"root": [BOB]})
+        code, words = host.run()
+        assert (code, host.keys()) == (0, f"{BOB}\n"), words
+        assert "lock: held by no run of ours, but by process" in panel.problem
+        assert f"of uid {ANNA}" in panel.problem
+        assert host.run()[0] == 0
+        assert panel.problem == "none"
+
+
+@pytest.mark.parametrize(
+    "home",
+    ["ln -s /root", "mkfifo", "ln -s /proc/self/fd", "touch", "ln -s loop"],
+    ids=lambda text: text.replace("/", "_"),
+)
+def test_a_home_that_is_no_folder_or_leads_elsewhere_leads_root_nowhere(host, panel, home) -> None:
+    (host.folder / "home/anna").rmdir()
+    host.start(
+        "sh", "-c", f"cd /home && {home} {'anna' if home != 'ln -s loop' else 'anna; ln -s anna loop'}"
+    ).wait()
+    before = sorted(host.folder.glob("root/**/*"))
+    panel.give({"anna": [ADA], "ben": [BOB]})
+    code, words = host.run()
+    assert code == 1, words
+    assert "write: anna: " in panel.problem
+    assert host.keys("ben") == f"{BOB}\n"
+    assert sorted(host.folder.glob("root/**/*")) == before
+
+
+def test_a_writer_that_is_killed_by_its_user_keeps_nobody_elses_keys_away(host, panel) -> None:
+    def kill() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for place in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if int(place.name) != os.getpid() and place.stat().st_uid == BEN:
+                        os.kill(int(place.name), signal.SIGKILL)
+
+    panel.give({"ben": [ADA], "root": [BOB]})
+    with somebody(BEN, kill):
+        host.run()
+    assert host.keys() == f"{BOB}\n"
+    assert host.run()[0] == 0
+    assert host.keys("ben") == f"{ADA}\n"

@@ -1,0 +1,166 @@
+"""Folders of shares while somebody else works in them, too: root gives away what lies there, and nothing else."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from samba.configs import FOLDER
+from tests.attackers import MALLORY, needs_root, swapping
+
+USER = "daemon"  # in the place of a share's user: everybody's Debian has it, and its group
+TRIES = 12
+
+
+@pytest.fixture(autouse=True)
+def as_root() -> None:
+    needs_root()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A base folder with mallory's folder `photos` in it, and root's folder `secrets` beside them."""
+    for folder in ("base/photos/album", "secrets"):
+        (tmp_path / folder).mkdir(parents=True)
+    for number in range(40):
+        (tmp_path / f"base/photos/album/{number}").write_text("a photo")
+        (tmp_path / f"secrets/{number}").write_text("a secret")
+    (tmp_path / "base/photos/link").symlink_to(tmp_path / "secrets")
+    _give(tmp_path / "base/photos", MALLORY)
+    return tmp_path
+
+
+def _give(top: Path, uid: int) -> None:
+    for path in (top, *top.rglob("*")):
+        os.chown(path, uid, uid, follow_symlinks=False)
+
+
+def owners(folder: Path) -> set[int]:
+    """Whose a folder and what lies in it is."""
+    return {path.lstat().st_uid for path in (folder, *folder.iterdir())}
+
+
+def script(place: Path, words: str, *, adopt: str = "adopt", folder: str = "photos", first: str = "") -> str:
+    """Run the host's own script but its last line, then these words; what it complained of."""
+    parts = [part.read_text() for part in sorted((FOLDER / "samba-shares").glob("[0-8]*.sh"))]
+    facts = f"share=photos user={USER} adopt={adopt} base={place}/base folder={folder} path=$base/$folder"
+    text = "\n".join([*parts, f"MADE={place}/made", facts, words])
+    argv = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        f"{first}\n{text}",
+        "samba-shares",
+        "apply",
+    ]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False).stderr
+
+
+HAVE_FOLDER = '(have_folder) || echo "not given" >&2'
+
+
+def test_a_folder_is_taken_over_whole_with_its_modes(place: Path):
+    photos = place / "base/photos"
+    os.mkfifo(photos / "pipe")
+    os.mknod(photos / "disk", 0o600 | 0o060000, os.makedev(7, 0))
+    (photos / "album").chmod(0o751)
+    (photos / "-rf new\nline").touch()
+    os.link(photos / "album/0", place / "elsewhere")
+    assert script(place, HAVE_FOLDER) == ""
+    uid = photos.stat().st_uid
+    assert uid not in {0, MALLORY}
+    assert photos.stat().st_mode & 0o7777 == 0o2770
+    assert (photos / "album").stat().st_mode & 0o7777 == 0o751
+    others = {path.name for path in photos.rglob("*") if path.lstat().st_uid != uid}
+    assert others == {"0", "disk"}  # a file with a second name, and a device
+    assert owners(place / "secrets") == {0}
+
+
+def test_nothing_that_a_link_leads_to_is_given_though_its_folder_is_swapped_for_one(place: Path):
+    photos = place / "base/photos"
+    for _time in range(TRIES):
+        with swapping(photos, "album", "link"):
+            script(place, HAVE_FOLDER)
+        assert owners(place / "secrets") == {0}
+        _give(photos, MALLORY)
+
+
+def test_nothing_is_given_though_its_owner_swaps_the_folder_itself(place: Path):
+    """Who may write in the base folder: a link in its place, or another folder of root's that lies there."""
+    (place / "base/other").symlink_to(place / "secrets")
+    os.chown(place / "base", MALLORY, MALLORY)
+    with swapping(place / "base", "photos", "other"):
+        for _time in range(TRIES):
+            script(place, HAVE_FOLDER)
+            script(place, f"(set_aside) ; how=adopted user={USER}; (set_aside)")
+            assert owners(place / "secrets") == {0}
+
+
+def test_a_file_that_gets_a_second_name_in_just_that_moment_is_not_given(place: Path):
+    """As where the kernel lets everybody make names of others' files (fs.protected_hardlinks = 0)."""
+    album = place / "base/photos/album"
+    os.link(place / "secrets/0", album / "second")
+    for _time in range(TRIES):
+        with swapping(album, "1", "second"):
+            script(place, HAVE_FOLDER)
+        assert owners(place / "secrets") == {0}
+        for path in (place / "base/photos", album):
+            os.chown(path, MALLORY, MALLORY)
+
+
+def test_what_is_mounted_in_the_folder_is_not_given_though_it_is_of_the_same_file_system(place: Path):
+    mount = f"mount --bind {place}/secrets {place}/base/photos/album"
+    assert script(place, HAVE_FOLDER, first=mount) == ""
+    assert owners(place / "secrets") == {0}
+    assert (place / "base/photos").stat().st_uid != MALLORY
+
+
+def _root_made(place: Path) -> None:
+    (place / "base").rename(place / "disk")
+    (place / "base").symlink_to("disk")
+
+
+def _mallory_made(place: Path) -> None:
+    _root_made(place)
+    place.chmod(0o777)
+
+
+@pytest.mark.parametrize(("lay", "given"), [(_root_made, True), (_mallory_made, False)])
+def test_a_link_on_the_way_counts_only_where_nobody_but_root_can_have_laid_it(
+    place: Path, lay: Callable[[Path], None], given: bool
+):
+    lay(place)
+    assert ("symbolic link" not in script(place, HAVE_FOLDER)) == given
+    assert ((place / "disk/photos").stat().st_uid != MALLORY) == given
+
+
+def test_a_folder_that_is_not_there_is_made_and_one_that_came_in_its_place_is_not_taken(place: Path):
+    assert script(place, HAVE_FOLDER, adopt="new", folder="team/music") == ""
+    music = place / "base/team/music"
+    assert (music.stat().st_uid, (place / "base/team").stat().st_uid) == (
+        (place / "base/team/music").stat().st_uid,
+        0,
+    )
+    assert music.stat().st_mode & 0o7777 == 0o2770
+    assert "not given" in script(place, HAVE_FOLDER, adopt="new")  # mallory's, and nobody said that it may go
+    assert owners(place / "base/photos") == {MALLORY}
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_a_folder_that_others_could_have_laid_there_is_not_taken_over(place: Path, mode: int):
+    (place / "base").chmod(mode)
+    assert "not taken over" in script(place, "(check_folder)")
+    assert script(place, HAVE_FOLDER) == "not given\n"
+    assert owners(place / "base/photos") == {MALLORY}
+
+
+def test_a_share_that_goes_leaves_its_data_to_root_alone(place: Path):
+    assert script(place, HAVE_FOLDER) == ""
+    script(place, "how=adopted; (set_aside)")
+    photos = (place / "base/photos").stat()
+    assert (photos.st_uid, photos.st_mode & 0o7777) == (0, 0o700)
