@@ -135,31 +135,3 @@ def tls_context(*, system: bool = True) -> ssl.SSLContext:
     context = ssl.create_default_context() if system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.sslsocket_class = CountingTls
     return context
-
-
-class CountingChannel:
-    """A way through another server: a paramiko channel that keeps an allowance of its own.
-
-    The connection beneath carries what comes through it, and is allowed as much.
-    """
-
-    def __init__(self, channel: Any, beneath: Allowance) -> None:
-        self.channel = channel
-        self.beneath = beneath
-        self.allowance = Allowance()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.channel, name)
-
-    def recv(self, size: int) -> bytes:
-        """See socket.recv. Raises Exceeded."""
-        self.allowance.check()
-        self.beneath.renew(QUIET_BYTES, None)
-        data: bytes = self.channel.recv(size)
-        self.allowance.took(len(data))
-        return data
-
-    def send(self, data: bytes) -> int:
-        """See socket.send. Raises Exceeded."""
-        self.allowance.check()
-        return int(self.channel.send(data))

@@ -16,6 +16,7 @@ from paramiko.packet import Packetizer
 from hosts import bounds
 from hosts.address import Address
 from hosts.bounds import Allowance
+from hosts.channels import CountingChannel
 from hosts.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class PromptSocket(bounds.CountingSocket):
         super().close()
 
 
-Way = PromptSocket | bounds.CountingChannel
+Way = PromptSocket | CountingChannel
 
 
 class BoundedPackets(Packetizer):
@@ -149,7 +150,7 @@ def open_socket(address: Address, name: str, timeout: float) -> PromptSocket:
 
 def open_tunnel(
     transport: paramiko.Transport, name: str, address: Address, timeout: float
-) -> bounds.CountingChannel:
+) -> CountingChannel:
     """A TCP connection to `address` made by the server `name` that we are logged in to. Raises Unreachable."""
     try:
         channel = transport.open_channel(
@@ -159,7 +160,7 @@ def open_tunnel(
         raise Unreachable(address.host, f"through {name}: {_words(error, timeout)}") from error
     channel.set_combine_stderr(True)  # "errors" on a way through would else pile up where nobody reads
     beneath: Any = transport.sock
-    return bounds.CountingChannel(channel, beneath.allowance)
+    return CountingChannel(channel, beneath.allowance)
 
 
 def shown_key(address: Address, sock: Way | None, timeout: float) -> paramiko.PKey:

@@ -12,7 +12,8 @@ import paramiko
 
 from hosts import bounds, connecting, meter
 from hosts.address import Address
-from hosts.bounds import Allowance, CountingChannel
+from hosts.bounds import Allowance
+from hosts.channels import CountingChannel, close_channel
 from hosts.conversation import END_SECONDS, Conversation
 from hosts.errors import AnswerTooLong, CommandFailed, HostError, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
@@ -98,7 +99,7 @@ class SSHHost:
             self._end(channel, mark)
             raise
         finally:
-            channel.close()
+            close_channel(channel)
         self._allow(bounds.QUIET_BYTES, None)
         return Result(code, bytes(conversation.out), bytes(conversation.err), tuple(argv), self.name)
 
@@ -115,7 +116,7 @@ class SSHHost:
 
     def _end(self, channel: paramiko.Channel, mark: str) -> None:
         """End what was started with this mark. By a command, because sshd does not pass signals on to root's."""
-        channel.close()
+        close_channel(channel)
         connection = self._connection
         if not mark or connection is None or not connection.is_connected:
             return

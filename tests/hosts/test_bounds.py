@@ -9,8 +9,9 @@ from typing import Any
 import paramiko
 import pytest
 
-from hosts import bounds, wire
+from hosts import bounds, connecting, wire
 from hosts.changes import read_manifest
+from hosts.channels import CountingChannel
 from hosts.engine import plan, recover
 from hosts.errors import AnswerTooLong, CommandFailed, HostError, Interrupted, TimedOut, Unreachable
 from hosts.host import Result
@@ -85,6 +86,29 @@ def test_output_that_is_handed_on_may_be_long_but_ends_in_its_time_and_is_not_ke
     with hostile(endless_output) as target, within(10), pytest.raises(TimedOut):
         SSHHost(target).run(["true"], timeout=2, on_output=take)
     assert came > bounds.LAST_BYTES
+
+
+def test_a_connection_that_is_lost_at_the_end_of_the_time_does_not_hide_that_the_time_was_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hosts.conversation.END_SECONDS", 0.0)
+
+    def take(_stream: str, _data: bytes) -> None:
+        time.sleep(0.7)  # longer than all that the host is allowed: nothing can be sent to it any more
+
+    with hostile(drip) as target, within(8), pytest.raises(TimedOut):
+        SSHHost(target).run(["true"], timeout=0.5, on_output=take)
+
+
+def test_a_way_through_another_server_is_closed_also_when_that_one_is_lost() -> None:
+    with hostile(drip) as target:
+        connection = connecting.open_connection(target, "gateway")
+        allowance = connecting.allowance_of(connection)
+        way = CountingChannel(connection.transport.open_session(), allowance)
+        allowance.broken = bounds.TooSlow("it took too long")
+        way.close()
+        connection.close()
+    assert way.closed
 
 
 def test_of_long_output_that_is_handed_on_the_end_is_kept() -> None:

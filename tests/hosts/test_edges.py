@@ -8,8 +8,9 @@ import paramiko
 import pytest
 
 from hosts import answers, bounds, engine, wire
-from hosts.bounds import MIB, Allowance, CountingChannel, CountingSocket, TooSlow, shown
+from hosts.bounds import MIB, Allowance, CountingSocket, TooSlow, shown
 from hosts.changes import difference_of
+from hosts.channels import CountingChannel
 from hosts.connecting import _errors, fingerprint_of_line
 from hosts.errors import CommandFailed, ForeignFile, HostKeyChanged, Interrupted, Unreachable
 from hosts.host import Host, Result
