@@ -17,8 +17,9 @@ from django.urls import reverse
 from backups.models import Restore
 from proxmox.models import GuestSeen
 from servers.models import Server
+from tests.gestion.browsers import Sessions
 from tests.gestion.fleet import EVERY_MARK, Fleet, Visitor, populate
-from tests.gestion.test_every_url import EVERY_URL, HIDDEN, OWN, PUBLIC, QUICK, Url, ask, signed_in
+from tests.gestion.test_every_url import EVERY_URL, HIDDEN, OWN, PUBLIC, QUICK, Url, ask
 from tests.gestion.url_arguments import World
 from tests.gestion.write_watcher import watched
 
@@ -86,6 +87,13 @@ def whole_fleet(django_db_setup, django_db_blocker) -> Iterator[Fleet]:
         transaction.set_rollback(True)
 
 
+@pytest.fixture(scope="module")
+def sessions(whole_fleet, django_db_blocker) -> Sessions:
+    """Of all visitors."""
+    with django_db_blocker.unblock():
+        return Sessions(*(visitor.user for visitor in whole_fleet.visitors.values()))
+
+
 @pytest.fixture
 def db(whole_fleet, django_db_blocker) -> Iterator[None]:
     """In place of a fresh database for each test."""
@@ -129,13 +137,15 @@ def test_the_list_above_names_only_urls_that_there_are():
 
 
 @pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
-def test_owners_reach_and_change_what_is_theirs_and_read_nothing_of_others(fleet: Fleet, url: Url):
+def test_owners_reach_and_change_what_is_theirs_and_read_nothing_of_others(
+    fleet: Fleet, sessions: Sessions, url: Url
+):
     paths = {"a": url.path(fleet.a), "b": url.path(fleet.b)}
     reached = False
     for who, which in ROUNDS if url.parameters else [(who, "a") for who in VISITORS]:
         visitor, world, path = fleet.visitors[who], getattr(fleet, which), paths[which]
         for method, as_json in STEPS:
-            client = signed_in(visitor.user)
+            client = sessions.browser(visitor.user)
             with watched() as changed, transaction.atomic():
                 answer = ask(client, method, path, as_json=as_json)
                 said = leaks(answer, visitor)
@@ -166,10 +176,10 @@ LISTS = (
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_no_search_sort_or_filter_of_a_list_tells_of_others(fleet: Fleet, name: str):
+def test_no_search_sort_or_filter_of_a_list_tells_of_others(fleet: Fleet, sessions: Sessions, name: str):
     path = reverse(name)
     for who, visitor in fleet.visitors.items():
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         for query in QUERIES:
             answer = ask(client, "GET", path + query)
             assert answer.status_code == 200
@@ -177,11 +187,11 @@ def test_no_search_sort_or_filter_of_a_list_tells_of_others(fleet: Fleet, name: 
 
 
 @pytest.mark.parametrize("typed", ["alpha-mark", "beta-mark", "alpha-mark-web", "between-mark"])
-def test_nothing_is_found_by_the_name_of_what_is_somebody_elses(fleet: Fleet, typed: str):
+def test_nothing_is_found_by_the_name_of_what_is_somebody_elses(fleet: Fleet, sessions: Sessions, typed: str):
     for who, visitor in fleet.visitors.items():
         if typed.removesuffix("-web") in visitor.reads:
             continue
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         for name in LISTS:
             answer = client.get(f"{reverse(name)}?q={typed}", headers={"Accept": "application/json"})
             assert answer.json()["rows"] == [], f"{name} by the {who}"
@@ -201,10 +211,12 @@ OF_JOBS = {
 
 
 @pytest.mark.parametrize("which", OF_JOBS)
-def test_a_job_is_seen_and_stopped_by_who_operates_all_that_it_touches(fleet: Fleet, which: str):
+def test_a_job_is_seen_and_stopped_by_who_operates_all_that_it_touches(
+    fleet: Fleet, sessions: Sessions, which: str
+):
     job = fleet.jobs[which]
     for who, visitor in fleet.visitors.items():
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         open_to_them = who in OF_JOBS[which]
         for step in ("", "stream", "stop/", "again/", "acknowledge/"):
             method = "GET" if step in {"", "stream"} else "POST"
@@ -225,10 +237,12 @@ RESTORE_STEPS = (("GET", ""), ("POST", "begin/"), ("POST", "again/"), ("POST", "
 
 
 @pytest.mark.parametrize("state", ["looking", "ready", "running", "done", "failed"])
-def test_no_owner_of_one_end_sees_begins_repeats_or_stops_a_restore_to_another(fleet: Fleet, state: str):
+def test_no_owner_of_one_end_sees_begins_repeats_or_stops_a_restore_to_another(
+    fleet: Fleet, sessions: Sessions, state: str
+):
     Restore.objects.filter(pk=fleet.restore.pk).update(state=state)
     for who, visitor in fleet.visitors.items():
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         for method, step in RESTORE_STEPS:
             for as_json in (False, True):
                 with watched() as changed:
@@ -239,9 +253,9 @@ def test_no_owner_of_one_end_sees_begins_repeats_or_stops_a_restore_to_another(f
                 assert changed == [], f"{step} by the {who}"
 
 
-def test_a_restore_to_a_server_that_is_not_ones_own_is_refused_by_the_field(fleet: Fleet):
+def test_a_restore_to_a_server_that_is_not_ones_own_is_refused_by_the_field(fleet: Fleet, sessions: Sessions):
     backup = fleet.restore.backup
-    client = signed_in(fleet.visitors["owner of this server"].user)
+    client = sessions.browser(fleet.visitors["owner of this server"].user)
     wanted = {"where": "elsewhere", "target": fleet.b.server.pk, "folder": "/x"}
     with watched() as changed:
         answer = client.post(
@@ -254,24 +268,28 @@ def test_a_restore_to_a_server_that_is_not_ones_own_is_refused_by_the_field(flee
     assert changed == []
 
 
-def test_who_owns_both_ends_sees_and_stops_the_restore_and_its_job(fleet: Fleet):
+def test_who_owns_both_ends_sees_and_stops_the_restore_and_its_job(fleet: Fleet, sessions: Sessions):
     person = fleet.visitors["owner of this server"].user
     fleet.b.server.owners.add(person)
-    client = signed_in(person)
+    client = sessions.browser(person)
     assert client.get(f"/backups/restores/{fleet.restore.pk}/").status_code == 200
     assert client.get(f"/jobs/{fleet.restore.job_id}/").status_code == 200
     assert client.get(f"/jobs/{fleet.jobs['of both servers'].pk}/").status_code == 200
 
 
-def test_the_owner_of_the_backup_server_is_told_how_many_copies_of_others_lie_there(fleet: Fleet):
+def test_the_owner_of_the_backup_server_is_told_how_many_copies_of_others_lie_there(
+    fleet: Fleet, sessions: Sessions
+):
     visitor = fleet.visitors["destination's owner"]
-    answer = signed_in(visitor.user).get(Server.objects.get(name="backup1").get_absolute_url())
+    answer = sessions.browser(visitor.user).get(Server.objects.get(name="backup1").get_absolute_url())
     assert "The copies of 2 backups of other servers lie here." in answer.content.decode()
 
 
-def test_the_owner_of_the_backup_server_does_not_read_its_files_which_name_the_others(fleet: Fleet):
+def test_the_owner_of_the_backup_server_does_not_read_its_files_which_name_the_others(
+    fleet: Fleet, sessions: Sessions
+):
     visitor = fleet.visitors["destination's owner"]
-    client = signed_in(visitor.user)
+    client = sessions.browser(visitor.user)
     page = fleet.store.get_absolute_url()
     for path in (page, f"{page}rollouts/rsnapshot/"):
         for as_json in (False, True):
@@ -280,11 +298,11 @@ def test_the_owner_of_the_backup_server_does_not_read_its_files_which_name_the_o
             assert leaks(answer, visitor) == [], path
 
 
-def test_a_name_that_leads_to_several_servers_tells_nobody_of_the_others(fleet: Fleet):
+def test_a_name_that_leads_to_several_servers_tells_nobody_of_the_others(fleet: Fleet, sessions: Sessions):
     page = f"/forwarding/hostnames/{fleet.shared.pk}/"
     for who in ("owner of this server", "owner of another"):
         visitor = fleet.visitors[who]
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         for path in (page, f"{page}certificate/", "/forwarding/hostnames/?q=shared", "/search/?q=shared"):
             for as_json in (False, True):
                 answer = ask(client, "GET", path, as_json=as_json)
@@ -296,11 +314,11 @@ def test_a_name_that_leads_to_several_servers_tells_nobody_of_the_others(fleet: 
         assert changed == []
 
 
-def test_only_the_owner_of_a_guest_starts_and_stops_it(fleet: Fleet):
+def test_only_the_owner_of_a_guest_starts_and_stops_it(fleet: Fleet, sessions: Sessions):
     guest = GuestSeen.objects.get(server=fleet.a.server)
     path = reverse("proxmox:power_guest", args=[guest.host_id, guest.kind, guest.vmid, "start"])
     for who, visitor in fleet.visitors.items():
-        client = signed_in(visitor.user)
+        client = sessions.browser(visitor.user)
         with watched() as changed, transaction.atomic():
             answer = client.post(path, {"name": guest.name})
             transaction.set_rollback(True)
