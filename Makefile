@@ -5,10 +5,10 @@ PIN := $(BIN)/pip-compile -q --upgrade --generate-hashes --strip-extras --allow-
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 # Processes that run tests side by side, a file each: the tests of one file share costly fixtures, and each process has a
-# database and a fleet of its own. LANES=2 runs two of the three lanes at once; each says what it has to say at its end.
+# database and a fleet of its own. Of the three lanes two run at once; each says what it has to say at its end.
 WORKERS ?= 2
 LAB_WORKERS ?= 3
-LANES ?= 1
+LANES ?= 2
 PYTEST := $(BIN)/python -m pytest --dist loadfile
 
 # Also where the environment wants no bytecode: every process of the tests starts sooner, and asserts are rewritten once.
