@@ -141,7 +141,7 @@ def test_a_container_is_created_boots_is_reached_changed_stopped_and_destroyed(
     assert password not in panel.log.read_text()
     assert password not in page.content()
     _who, token = lab_api.token
-    assert sampled.ran("lxc-start")
+    assert sampled.ran(f"{fleet.name}.pve1-ct{vmid}")  # LXC's, which stays as long as the container
     assert not sampled.telling(password, token)
 
     page.get_by_role("link", name="The server").click()
