@@ -153,9 +153,11 @@ def hurry(job_id: int) -> bool:
     One that still runs, and is about to wait for this, goes on as soon as it does.
     """
     now = timezone.now()
+    # First as one that runs: it may begin to wait in between, while one that is claimed meanwhile sees what came about.
+    if Job.objects.filter(pk=job_id, state=JobState.RUNNING).update(not_before=now):
+        return False
     waiting = Job.objects.filter(pk=job_id, state=JobState.WAITING, not_before__gt=now)
     if not waiting.update(not_before=now, revision=F("revision") + 1):
-        Job.objects.filter(pk=job_id, state=JobState.RUNNING).update(not_before=now)
         return False
     queue = Job.objects.values_list("queue", flat=True).get(pk=job_id)
     transaction.on_commit(lambda: send(job_id, queue))

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from jobs import execute
@@ -53,6 +54,27 @@ def test_one_that_is_woken_while_it_still_runs_does_not_wait(actor):
     assert running.not_before <= timezone.now()
     waiting = once(job)  # at once, and then as long as it wants
     assert waiting.not_before > timezone.now() + timedelta(minutes=50)
+
+
+def test_one_that_begins_to_wait_while_it_is_woken_does_not_wait(actor):
+    job = start_job(actor, "tests.postponed", "x", {"times": 2, "seconds": 3600})
+    running = execute.claim(job.pk)
+    assert running
+
+    def between(do, sql, *rest):
+        """Let it begin to wait after the first statement of those who wake it."""
+        nonlocal running
+        done = do(sql, *rest)
+        if running and sql.startswith("UPDATE"):
+            mine, running = running, None
+            execute.carry_out(mine)
+        return done
+
+    with connection.execute_wrapper(between):
+        hurry(job.pk)
+    job.refresh_from_db()
+    assert job.state == "waiting"
+    assert job.not_before <= timezone.now()
 
 
 def test_stop_ends_it_while_it_waits(actor):
