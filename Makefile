@@ -6,7 +6,7 @@ PIN := $(BIN)/pip-compile -q --upgrade --generate-hashes --strip-extras --allow-
 
 # Processes that run tests side by side, a file each: the tests of one file share costly fixtures, and each process has a
 # database and a fleet of its own. Of the three lanes two run at once; each says what it has to say at its end.
-WORKERS ?= 3
+WORKERS ?= 2
 LAB_WORKERS ?= 3
 LANES ?= 2
 PYTEST := $(BIN)/python -m pytest --dist loadfile
