@@ -83,7 +83,7 @@ def test_web_processes_and_workers_restart_in_turn_and_nothing_is_lost(panel: Gr
 def test_database_and_broker_restart_under_load_and_the_panel_recovers_by_itself(panel: Grown) -> None:
     before, browser = count(panel), panel.browser()
     with Load(panel, 30) as load:
-        wait_for(lambda: load.started > 2, 20)
+        wait_for(lambda: load.started > 2)
         panel.broker.stop(signal.SIGKILL)
         # Nobody's page fails for want of a broker: the job is in the database.
         answer = browser.post(f"{panel.url}/jobs/test/", token(browser), timeout=40)

@@ -107,7 +107,7 @@ def test_nothing_that_lets_anybody_in_is_logged_at_the_level_debug(
     secrets |= {"password": PASSWORD, "wrong password": WRONG}
     with panel:
         visit(panel, secrets)
-        wait_for(lambda: "was refused" in panel.log.read_text(), 20, panel.log, name="the log")
+        wait_for(lambda: "was refused" in panel.log.read_text(), log=panel.log, name="the log")
     log = panel.log.read_text()
     assert "DEBUG" in log
     found = {name: line for name, secret in secrets.items() for line in log.splitlines() if secret in line}

@@ -34,7 +34,7 @@ def test_web_worker_and_scheduler_come_up_and_go_down_together(tmp_path):
         assert panel.answers()
         running = children(panel)
         assert set(running) == {"web", "worker"}
-        wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text(), 30)
+        wait_for(lambda: f"Gestion answers at http://127.0.0.1:{panel.port}/" in panel.log.read_text())
         assert panel.manage("setup_code", "--plain").strip() in panel.log.read_text()
     assert panel._process
     assert panel._process.returncode == 0
@@ -44,7 +44,7 @@ def test_web_worker_and_scheduler_come_up_and_go_down_together(tmp_path):
 def test_a_process_that_dies_is_started_again(panel):
     before = children(panel)["worker"]
     before.kill()
-    wait_for(lambda: (now := children(panel).get("worker")) and now.pid != before.pid, 30)
+    wait_for(lambda: (now := children(panel).get("worker")) and now.pid != before.pid)
     assert "it starts again" in panel.log.read_text()
 
 

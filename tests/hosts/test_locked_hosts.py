@@ -86,5 +86,5 @@ def test_the_undo_timer_goes_on_trying_while_somebody_holds_the_lock() -> None:
     with holding_lock(host.path(LOCK)):
         wait_for(lambda: tries.exists() and tries.stat().st_size > 620, 60)  # ten minutes are over
         assert journal.exists()
-    wait_for(lambda: not journal.exists(), 20)
+    wait_for(lambda: not journal.exists())
     assert picture(host) == picture_of(OLD)

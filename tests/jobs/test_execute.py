@@ -127,7 +127,7 @@ def test_stop_ends_a_blocking_work_by_closing_what_it_waits_for(actor, bench):
     thread = in_thread(work_off, job.pk)
     assert bench.started.wait(10)
     services.stop_job(actor, job)
-    thread.join(10)
+    thread.join(60)
     job.refresh_from_db()
     assert not thread.is_alive()
     assert (job.state, job.error) == ("stopped", "")
@@ -136,9 +136,9 @@ def test_stop_ends_a_blocking_work_by_closing_what_it_waits_for(actor, bench):
 def test_stop_ends_a_waiting_loop(actor):
     job = start_job(actor, "jobs.check", "x", {"seconds": 60, "lines": 2})
     thread = in_thread(work_off, job.pk)
-    wait_for(job.lines.exists, 10)
+    wait_for(job.lines.exists)
     services.stop_job(actor, job)
-    thread.join(10)
+    thread.join(60)
     job.refresh_from_db()
     assert job.state == "stopped"
     assert [step.state for step in job.steps.all()] == ["done", "stopped"]
@@ -147,10 +147,10 @@ def test_stop_ends_a_waiting_loop(actor):
 def test_lines_are_saved_as_they_come(actor):
     job = start_job(actor, "jobs.check", "x", {"seconds": 60, "lines": 2})
     thread = in_thread(work_off, job.pk)
-    wait_for(job.lines.exists, 10)
+    wait_for(job.lines.exists)
     assert Job.objects.get(pk=job.pk).state == "running"
     services.stop_job(actor, job)
-    thread.join(10)
+    thread.join(60)
 
 
 def test_who_was_given_up_writes_nothing_any_more(actor, bench):
@@ -159,7 +159,7 @@ def test_who_was_given_up_writes_nothing_any_more(actor, bench):
     assert bench.started.wait(10)
     Job.objects.filter(pk=job.pk).update(state="lost", error="The worker that ran this job died.")
     bench.go_on.set()
-    thread.join(10)
+    thread.join(60)
     job.refresh_from_db()
     assert (job.state, texts(job)) == ("lost", [])
 

@@ -33,8 +33,7 @@ def work_until(run: WizardRun, state: str, log: Path) -> int:
                 lambda: (
                     process.poll() is not None or WizardRun.objects.filter(pk=run.pk, state=state).exists()
                 ),
-                30,
-                log,
+                log=log,
             )
             if process.poll() is None:
                 return died
@@ -70,7 +69,7 @@ def test_a_run_whose_job_is_lost_for_good_gets_another_one(admin_client, tmp_pat
     assert Job.objects.get(pk=first).state == "lost"
     assert not Job.objects.get(pk=first).needs_look  # somebody saw to it
     with worker(log, WIZARDS_FOLDER=str(SAMPLES)):
-        wait_for(lambda: WizardRun.objects.filter(state="done").exists(), 30, log)
+        wait_for(lambda: WizardRun.objects.filter(state="done").exists(), log=log)
 
 
 def test_a_worker_that_is_told_to_end_leaves_the_run_to_the_next(admin_client, tmp_path):
@@ -78,9 +77,9 @@ def test_a_worker_that_is_told_to_end_leaves_the_run_to_the_next(admin_client, t
     (tmp_path / "job-one").touch()
     run = started(admin_client, tmp_path)
     with worker(log, WIZARDS_FOLDER=str(SAMPLES)):
-        wait_for(lambda: calls(tmp_path), 30, log)
+        wait_for(lambda: calls(tmp_path), log=log)
     with worker(log, WIZARDS_FOLDER=str(SAMPLES)):
-        wait_for(lambda: WizardRun.objects.filter(pk=run.pk, state="done").exists(), 30, log)
+        wait_for(lambda: WizardRun.objects.filter(pk=run.pk, state="done").exists(), log=log)
 
 
 def test_a_task_that_kills_its_worker_again_and_again_is_given_up(admin_client, tmp_path):
