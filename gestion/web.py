@@ -26,6 +26,10 @@ from jobs.service_manager import tell, watchdog_seconds
 LONGEST_WAIT = 20.0  # seconds that requests get to end
 ON_ITS_WAY = 5.0  # seconds that one gets to arrive; browsers also connect without asking for anything
 ATTACH_FILTER = 26  # SO_ATTACH_FILTER of socket(7), which Python's module does not name
+# bpf(4): operation, steps to jump if so and if not, operand; the filter of a TCP socket sees the TCP header first.
+LOAD_TCP_FLAGS, SKIP_UNLESS_SYN = (0x30, 0, 0, 13), (0x45, 0, 1, 0x02)
+DROP, PASS = (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF)
+HANDSHAKE = 0.3  # seconds for those whose first packet was answered: more than a round trip to the proxy
 WAITING = 1000  # more than a door's queue holds: listen(2)'s backlog is 50
 Send = Callable[[Any], Awaitable[None]]
 App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Send], Awaitable[None]]
@@ -111,7 +115,8 @@ class DrainingServer(Server):
 
     async def _end(self) -> None:
         for door in self.doors:
-            _turn_away(door.socket)
+            _turn_newcomers_away(door.socket)
+        await asyncio.sleep(HANDSHAKE)
         for door in self.doors:
             door.numberAccepts = WAITING  # else Twisted lets in only about as many as came the last time
             door.doRead()  # who stands before the door already is let in
@@ -131,15 +136,17 @@ class DrainingServer(Server):
         return bool(on_its_way or (self.counted.open and waited < LONGEST_WAIT))
 
 
-def _turn_away(door: socket.socket) -> None:
-    """Let the kernel take no new connection at this door, and keep those that stand before it.
+def _turn_newcomers_away(door: socket.socket) -> None:
+    """Let the kernel take no new connection at this door, and keep those that stand before it or are on their way in.
 
     Who is there when a door is closed loses the request; and on a busy machine much time passes between letting the
-    last one in and closing. A filter that drops all packets (bpf(2), BPF_RET 0) has newcomers knock again a second
-    later, when the door is closed: the proxy then goes elsewhere. Connections that exist do not have it.
+    last one in and closing. A filter that drops what begins a connection (SYN, RFC 9293) has newcomers knock again a
+    second later, when the door is closed: the proxy then goes elsewhere. One whose SYN was answered already takes
+    itself to be in, and may have sent its form: its packets pass.
     """
-    drop_all = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
-    door.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 1, ctypes.addressof(drop_all)))
+    steps = struct.pack("HBBI" * 4, *LOAD_TCP_FLAGS, *SKIP_UNLESS_SYN, *DROP, *PASS)
+    program = ctypes.create_string_buffer(steps, len(steps))
+    door.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program)))
 
 
 class Web(CommandLineInterface):
