@@ -6,8 +6,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from accounts.permissions import user_of
-from backups.models import Restore, TaskState
-from backups.models.restores import readable_by
+from backups.models import Backup, Restore, TaskState
 from backups.verifying import verified
 from pages.registry import Notice, Section
 
@@ -16,7 +15,7 @@ BY_NAME = 5
 
 def attention(request: HttpRequest) -> Iterable[Notice]:
     """Backups whose verification failed or is overdue; restores that wait for a word."""
-    rows = list(readable_by(user_of(request)).filter(active=True).select_related("source"))
+    rows = list(Backup.objects.visible_to(user_of(request)).filter(active=True).select_related("source"))
     found = verified(rows)
     red = [row for row in rows if found[row.pk].red]
     for row in red[:BY_NAME]:

@@ -110,9 +110,9 @@ class RestoreQuerySet(models.QuerySet["Restore"]):
     """Queries over restores."""
 
     def visible_to(self, user: "User") -> "RestoreQuerySet":
-        """Those of the backups whose files the user may read, to servers that he may operate."""
+        """Those of the backups that the user may see, to servers that he may operate."""
         targets = Server.objects.visible_to(user).values("pk")
-        return self.filter(backup__in=readable_by(user).values("pk"), target__in=targets)
+        return self.filter(backup__in=Backup.objects.visible_to(user).values("pk"), target__in=targets)
 
 
 class Restore(CopyTask):
@@ -189,11 +189,6 @@ def target_folder(restore: Restore) -> bytes:
     parent = path_of(restore.path).rpartition(b"/")[0]
     whole = restore.backup.source_folder.encode().rstrip(b"/")
     return whole + b"/" + parent if parent else whole or b"/"
-
-
-def readable_by(user: "User") -> models.QuerySet[Backup]:
-    """The backups whose files the user may read: all for an admin, for an owner those of his own servers."""
-    return Backup.objects.visible_to(user)
 
 
 def facts_of_task(task: CopyTask) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from backups.desired_plans import KIND, why_left_out
 from backups.graphs import Graph, Point, graph
 from backups.letting_in import missing
 from backups.models import Backup
-from backups.models.restores import readable_by
 from backups.models.runs import WRONG
 from backups.results import seconds_of, summaries
 from backups.services import plans as services
@@ -57,7 +56,6 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "verdict": verdict(answers) if answers else "",
         "graphs": graphs_of(row),
         "verified": checked,
-        "can_read": readable_by(user_of(request)).filter(pk=row.pk).exists(),
         "missing": missing(row) if user_of(request).is_admin and not _lets_in(answers) else None,
     }
     return show_page(request, "backups/backup.html", context)

@@ -13,8 +13,8 @@ from backups.services.plans import facts_of
 
 def visible_backup(request: HttpRequest, pk: int) -> Backup:
     """The backup, if the signed-in user may see it; else 404."""
-    rows = Backup.objects.visible_to(user_of(request)).select_related("source__vm_host", "destination")
-    return get_object_or_404(rows, pk=pk)
+    rows = Backup.objects.visible_to(user_of(request))
+    return get_object_or_404(rows.select_related("source__vm_host", "destination", "state"), pk=pk)
 
 
 def backup_json(backup: Backup, summary: Summary) -> dict[str, Any]:

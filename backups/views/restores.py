@@ -12,13 +12,14 @@ from accounts.actors import actor_of
 from accounts.permissions import user_of
 from backups.forms.restores import ORIGIN, RestoreForm
 from backups.inside_copies import shown
-from backups.models import Restore, TaskState, Verification
-from backups.models.restores import facts_of_task, readable_by
+from backups.models import Backup, Restore, TaskState, Verification
+from backups.models.restores import facts_of_task
 from backups.reading_copies import NotInCopy
 from backups.restoring import change_words
 from backups.services import restores as services
 from backups.services.runs import RunRefused
-from backups.views.snapshots import asked_path, copy_at, made_at, readable_backup
+from backups.views.common import visible_backup
+from backups.views.snapshots import asked_path, copy_at, made_at
 from pages.answers import done, form_data, refused, show_form, show_page
 from servers.models import Server
 
@@ -41,7 +42,7 @@ def verification_json(row: Verification) -> dict[str, Any]:
 @require_http_methods(BOTH)
 def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpResponse:
     """Choose where a file, a folder or all of a copy goes; then it is looked what that would change."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     where = asked_path(path)
     copy = copy_at(backup, at)
     user = user_of(request)
@@ -133,7 +134,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def verify(request: HttpRequest, pk: int) -> HttpResponse:
     """Verify the newest copy of a backup now."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     try:
         row = services.ask_verification(actor_of(request), backup)
     except (RunRefused, NotInCopy) as error:
@@ -143,7 +144,7 @@ def verify(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _verification(request: HttpRequest, pk: int) -> Verification:
-    rows = Verification.objects.filter(backup__in=readable_by(user_of(request)).values("pk"))
+    rows = Verification.objects.filter(backup__in=Backup.objects.visible_to(user_of(request)).values("pk"))
     return get_object_or_404(rows.select_related("backup__source", "backup__destination", "job"), pk=pk)
 
 
@@ -174,7 +175,7 @@ def _stop(request: HttpRequest, row: Restore | Verification) -> HttpResponse:
 @require_http_methods(READ)
 def restores(request: HttpRequest, pk: int) -> HttpResponse:
     """The last restores and verifications of a backup."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     mine = Restore.objects.visible_to(user_of(request)).filter(backup=backup)
     found = list(mine.select_related("target").defer("output", "changes")[:MOST_ROWS])
     checks = list(backup.verifications.defer("output")[:MOST_ROWS])

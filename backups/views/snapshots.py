@@ -6,7 +6,6 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
@@ -18,7 +17,6 @@ from accounts.permissions import user_of
 from accounts.streams import while_allowed
 from backups.inside_copies import NoPath, file_name, parent_of, path_of, shown, token_of
 from backups.models import Backup
-from backups.models.restores import readable_by
 from backups.reading_copies import (
     CHUNK,
     Entry,
@@ -30,18 +28,13 @@ from backups.reading_copies import (
     parents,
 )
 from backups.services import restores as services
+from backups.views.common import visible_backup
 from hosts.errors import HostError
 from pages.answers import done, refused, show_page
 from servers.connect import connect
 from servers.words import sentence
 
 READ = ["GET", "HEAD"]
-
-
-def readable_backup(request: HttpRequest, pk: int) -> Backup:
-    """The backup, if the signed-in user may read its files; else 404."""
-    rows = readable_by(user_of(request)).select_related("source__vm_host", "destination", "state")
-    return get_object_or_404(rows, pk=pk)
 
 
 def asked_path(token: str) -> bytes:
@@ -78,7 +71,7 @@ WHOLE = {"copy_folder": "copy", "read_again": "read_copy_again", "restore_from":
 @require_http_methods(READ)
 def folder(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpResponse:
     """A folder of a copy; while it is being read, the job that does it."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     where = asked_path(path)
     copy = copy_at(backup, at)
     row = services.folder_of(actor_of(request), backup, at, path)
@@ -114,7 +107,7 @@ def _url(name: str, backup: Backup, at: int, path: str) -> str:
 @require_POST
 def read_again(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpResponse:
     """Read the folder once more, after it could not be read."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     asked_path(path)
     copy_at(backup, at)
     services.folder_of(actor_of(request), backup, at, path, again=True)
@@ -124,7 +117,7 @@ def read_again(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRe
 @require_POST
 def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseBase:
     """The bytes of a file of a copy, as they come from the backup server; never shown by the browser itself."""
-    backup = readable_backup(request, pk)
+    backup = visible_backup(request, pk)
     where = asked_path(path)
     copy = copy_at(backup, at)
     try:
@@ -151,7 +144,7 @@ def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseB
         request,
         user_of(request),
         _chunks(backup, at, where, size),
-        readable_by,
+        Backup.objects.visible_to,
         backup.pk,
     )
     return StreamingHttpResponse(chunks, content_type="application/octet-stream", headers=headers)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from accounts.models import AuditEntry
 from backups.inside_copies import NoPath, file_name, path_of, shown, token_of
 from backups.models import Backup, BackupState, CopyFolder, Restore, TaskState, Verification
-from backups.models.restores import readable_by, target_folder
+from backups.models.restores import target_folder
 from backups.reading_copies import Entry
 from backups.restoring import change_words, changes_of, protected, refusal, restore_work
 from backups.services import restores as services
@@ -134,7 +134,7 @@ def test_a_folder_is_read_once_and_then_shown(admin_client, backup):
 
 def test_only_who_owns_the_source_may_look_into_its_copies(rows, backup, member, client):
     rows.backup1.owners.add(member)
-    assert not readable_by(member).exists()
+    assert not Backup.objects.visible_to(member).exists()
     client.force_login(member)
     assert client.get(f"/backups/{backup.pk}/").status_code == 404
     assert client.get(f"/backups/{backup.pk}/copies/{AT}/").status_code == 404
