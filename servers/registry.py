@@ -92,6 +92,12 @@ def kinds() -> dict[str, RolloutKind]:
     return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.order)}
 
 
+def needs_admin(kind: str) -> bool:
+    """Whether only admins roll out this kind by hand and read its files; also one that no room registers any more."""
+    found = kinds().get(kind)
+    return found is None or found.needs_admin
+
+
 def kind_title(name: str) -> str:
     """A kind's title, or its name when no room brings it any more."""
     kind = kinds().get(name)

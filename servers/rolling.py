@@ -176,21 +176,18 @@ def _apply(host: Host, server: Server, rollout: Rollout, plan: engine.Plan) -> e
 
 def _may_still_adopt(rollout: Rollout) -> bool:
     """Whether who said to replace what lies there may (still) say so."""
-    person, kind = rollout.asked_by, registry.kinds().get(rollout.kind)
-    if kind is None or kind.needs_admin:
-        return may_operate(person, set())
-    return may_operate(person, {rollout.server_id})
+    servers = set() if registry.needs_admin(rollout.kind) else {rollout.server_id}
+    return may_operate(rollout.asked_by, servers)
 
 
-def tell_plan(run: Run, kind_name: str, plan: engine.Plan) -> None:
+def tell_plan(run: Run, kind: str, plan: engine.Plan) -> None:
     """Log what differs. The files of a kind that needs an admin name others' servers, and owners read the log."""
     for past in plan.recovered:
         run.log(
             _("An interrupted rollout of %(kind)s has ended in the %(state)s state. %(words)s")
             % {"kind": past.kind, "state": past.state, "words": past.words}
         )
-    kind = registry.kinds().get(kind_name)
-    if plan.diff and kind and not kind.needs_admin:
+    if plan.diff and not registry.needs_admin(kind):
         run.log(plan.diff, "out")
     elif plan.diff:
         run.log(_("What differs is on the page of this rollout."))
