@@ -24,7 +24,7 @@ from forwarding.acme_troubles import (
     translated,
 )
 from hosts.bounds import MIB, tls_context
-from hosts.outgoing import BoundedAdapter
+from hosts.outgoing import BoundedAdapter, bind
 
 AGENT = "Gestion"
 SECONDS = 20  # to connect, and between two pieces of an answer
@@ -91,9 +91,7 @@ class Authority:
         network = _Network(self._key, alg=ES256, user_agent=AGENT, timeout=SECONDS)
         # Certificates are trusted as the library would: by ca_file alone, where there is one.
         adapter = BoundedAdapter(ANSWER_BYTES, LONGEST, context=tls_context(system=False))
-        for scheme in ("http://", "https://"):
-            network.session.mount(scheme, adapter)
-        network.session.max_redirects = 0  # what an account signs is for one authority
+        bind(network.session, adapter)  # no redirects: what an account signs is for one authority
         if ca_file:
             network.verify_ssl = ca_file  # type: ignore[assignment]  # requests takes a file as well
         network.session.hooks["response"].append(self._note_wait)

@@ -14,7 +14,7 @@ from forwarding.answering import SECONDS, Answer, Connect, listens, outside_of, 
 from forwarding.desired_hostnames import site_of
 from forwarding.hostname_ways import WayIn
 from forwarding.models import HostnameDestination, HostnameForward
-from hosts.bounds import KIB, Allowance, CountingSocket, tls_context
+from hosts.bounds import KIB, Allowance, CountingSocket, CountingTls, tls_context
 from hosts.host import Host
 from servers.models import Server
 
@@ -125,10 +125,8 @@ def _get(address: str, port: int, name: str, *, tls: bool) -> str:
     try:
         allowance = Allowance(ANSWER_BYTES, 2 * SECONDS)
         plain = socket.create_connection((address, port), timeout=SECONDS)
-        connection.sock = CountingSocket.of(plain, allowance)
-        if tls:
-            connection.sock = tls_context().wrap_socket(connection.sock, server_hostname=name)
-            connection.sock.allowance = allowance  # type: ignore[attr-defined]  # see tls_context
+        raw = CountingSocket.of(plain, allowance)
+        connection.sock = CountingTls.over(raw, name, tls_context()) if tls else raw
         connection.request("GET", "/", headers={"User-Agent": "gestion", "Connection": "close"})
         answer = connection.getresponse()
         return f"HTTP/1.1 {answer.status} {answer.reason}"[:100]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from hosts import wire
-from hosts.bounds import WORDS
+from hosts.bounds import last_words
 from hosts.errors import (
     ActivationFailed,
     Busy,
@@ -54,8 +54,7 @@ def ask_end(host: Host, data: bytes, seconds: float) -> Answer:
     match = re.fullmatch(rb"gestion ([a-z0-9-]+) ([a-z]+) ([a-z]+) ([0-9]{1,9})", first)
     if match is None:
         raise _no_answer(host, result.code, result.out, result.err)
-    said = words.decode(errors="replace").strip()[-WORDS:]
-    return Answer(match[2].decode(), match[3].decode(), int(match[4]), said)
+    return Answer(match[2].decode(), match[3].decode(), int(match[4]), last_words(words))
 
 
 def _no_answer(host: Host, code: int, out: bytes, err: bytes) -> HostError:

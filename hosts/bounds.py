@@ -78,6 +78,12 @@ class Allowance:
                 raise self.broken
 
 
+def last_words(said: bytes | str) -> str:
+    """The end of what a peer said, as text to be shown or kept."""
+    text = said if isinstance(said, str) else said.decode(errors="replace")
+    return text.strip()[-WORDS:]
+
+
 def shown(size: int) -> str:
     """A size in binary units: "16 MiB"."""
     return f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
@@ -128,6 +134,14 @@ class CountingSocket(_Counting, socket.socket):
 
 class CountingTls(_Counting, ssl.SSLSocket):
     """The same under TLS: decrypted bytes count."""
+
+    @classmethod
+    def over(cls, raw: CountingSocket, name: str, context: ssl.SSLContext) -> "CountingTls":
+        """TLS over a socket, whose allowance it keeps from now on; `context` is made by tls_context."""
+        made = context.wrap_socket(raw, server_hostname=name)
+        assert isinstance(made, cls)  # noqa: S101  # tls_context says so
+        made.allowance = raw.allowance
+        return made
 
 
 def tls_context(*, system: bool = True) -> ssl.SSLContext:

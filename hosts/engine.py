@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hosts import answers, probes, wire
-from hosts.bounds import WORDS
+from hosts.bounds import last_words
 from hosts.changes import Change, Seen, compare, read_content, read_manifest, read_seen, wanted
 from hosts.errors import (
     Busy,
@@ -116,7 +116,7 @@ def plan(host: Host, state: State) -> Plan:
         lines = wire.Reader(expected)
         seen = {path: read_seen(lines) for path in paths}
         sent = [paths[int(number) - 1] for number in reader.line().split(maxsplit=len(paths))]
-        inactive = _words(reader.text())
+        inactive = last_words(reader.text())
         contents = {path: read_content(reader, seen[path]) for path in sent}
     changes = tuple(compare(state, seen, owned, contents))
     fingerprint = hashlib.sha256(manifest + expected).hexdigest()
@@ -174,7 +174,7 @@ def recover(host: Host) -> list[Recovered]:
             run, state, stage, *_ = [*last.split(" "), "", ""]
             # a full disk may have kept the host from writing how it ended
             if state and run not in {one.run for one in found}:
-                found.append(Recovered(kind, run, state, stage, _words("\n".join(words))))
+                found.append(Recovered(kind, run, state, stage, last_words("\n".join(words))))
     return found
 
 
@@ -188,13 +188,8 @@ def _recovered(data: bytes) -> tuple[Recovered, ...]:
     reader, found = wire.Reader(data), []
     while not reader.done:
         kind, run, state, stage = reader.line().split(" ")
-        found.append(Recovered(kind, run, state, stage, _words(reader.text()), now=True))
+        found.append(Recovered(kind, run, state, stage, last_words(reader.text()), now=True))
     return tuple(found)
-
-
-def _words(said: bytes | str) -> str:
-    text = said if isinstance(said, str) else said.decode(errors="replace")
-    return text.strip()[-WORDS:]
 
 
 def _said(plan: Plan, kept: str | None) -> str:

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from hosts.bounds import WORDS
+from hosts.bounds import last_words
 
 
 def gettext_noop(text: str) -> str:
@@ -23,7 +23,7 @@ class HostError(Exception):
     def __init__(self, host: str = "", words: str = "", **values: object) -> None:
         super().__init__(host, words)
         self.host = host
-        self.words = words.strip()[-WORDS:]
+        self.words = last_words(words)
         self.values: dict[str, object] = {"host": host or "host", "words": self.words, **values}
 
     def __str__(self) -> str:

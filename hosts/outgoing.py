@@ -115,8 +115,13 @@ def _pools(adapter: BoundedAdapter) -> dict[str, type[urllib3.HTTPConnectionPool
 def new_session(adapter: BoundedAdapter) -> requests.Session:
     """A session that follows no redirect, and takes nothing from the environment: no proxy, no passwords."""
     session = requests.Session()
+    bind(session, adapter)
+    session.trust_env = False
+    return session
+
+
+def bind(session: requests.Session, adapter: BoundedAdapter) -> None:
+    """Let a session speak by this adapter alone, and follow no redirect."""
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    session.trust_env = False
     session.max_redirects = 0
-    return session

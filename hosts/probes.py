@@ -61,14 +61,12 @@ def _get(probe: HttpProbe, seconds: float) -> tuple[int, bytes]:
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValueError("not an http(s) URL")
     port = url.port or (443 if url.scheme == "https" else 80)
-    allowance = Allowance(PAGE_BYTES, seconds)
     plain = socket.create_connection((probe.connect_to or url.hostname, port), timeout=seconds)
-    raw = CountingSocket.of(plain, allowance)
+    raw = CountingSocket.of(plain, Allowance(PAGE_BYTES, seconds))
     connection = http.client.HTTPConnection(url.hostname, port, timeout=seconds)
     with raw:
         if url.scheme == "https":
-            connection.sock = tls = _tls(raw, url.hostname, verify=probe.verify)
-            tls.allowance = allowance
+            connection.sock = _tls(raw, url.hostname, verify=probe.verify)
         else:
             connection.sock = raw
         path = urllib.parse.urlunsplit(("", "", url.path or "/", url.query, ""))
@@ -79,11 +77,9 @@ def _get(probe: HttpProbe, seconds: float) -> tuple[int, bytes]:
         return answer.status, body
 
 
-def _tls(raw: socket.socket, name: str, *, verify: bool) -> CountingTls:
+def _tls(raw: CountingSocket, name: str, *, verify: bool) -> CountingTls:
     context = tls_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    made = context.wrap_socket(raw, server_hostname=name)
-    assert isinstance(made, CountingTls)  # noqa: S101  # tls_context says so
-    return made
+    return CountingTls.over(raw, name, context)
