@@ -155,7 +155,7 @@ def _current_password(**kwargs: Any) -> forms.CharField:
     return forms.CharField(
         label=_("Current password"),
         strip=False,
-        max_length=1000,
+        max_length=LONGEST_PASSWORD,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         **kwargs,
     )

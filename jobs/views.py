@@ -24,7 +24,7 @@ from jobs import health, rights, services
 from jobs.models import Job, JobState
 from jobs.stream import events, full, line_json, state_json
 from pages.answers import done, refused, show_page
-from pages.lists import Filter, ListPage, render_list
+from pages.lists import Filter, ListPage, number_in, render_list
 
 MOST_LINES = 2000  # shown at once; the last ones
 TROUBLE = "trouble"
@@ -159,8 +159,7 @@ async def stream(request: HttpRequest, pk: int) -> HttpResponseBase:
     if full(user.pk):
         words = _("You have too many pages open that follow jobs. Close some, and load this one again.")
         return HttpResponse(words, status=429, headers={"Retry-After": "30"}, content_type="text/plain")
-    text = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
-    after = int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+    after = number_in(request.headers.get("Last-Event-ID") or request.GET.get("after", ""))
     headers = {"X-Accel-Buffering": "no"}
     news = while_allowed(
         request,

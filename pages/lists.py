@@ -141,7 +141,11 @@ def typed(request: HttpRequest, name: str) -> str:
 
 def asked_number(request: HttpRequest, name: str) -> int:
     """A row's number in the query string; 0, which no row has, for anything else."""
-    text = request.GET.get(name, "")
+    return number_in(request.GET.get(name, ""))
+
+
+def number_in(text: str) -> int:
+    """A row's number as somebody sent it; 0 for anything else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
 
 
