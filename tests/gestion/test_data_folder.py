@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings as ours
 
 from gestion import checks, data_folder
+from gestion.panel_backup import secrets_file
 from tests.panel import ROOT, Panel
 
 NOBODY = pwd.getpwnam("nobody").pw_uid
@@ -151,3 +153,7 @@ def test_a_database_elsewhere_is_closed_with_what_lies_beside_it(tmp_path):
     data_folder.close_database(tmp_path / "panel[1].db")
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {"panel[1].db": 0o600, "panel[1].db-wal": 0o600, "panel1.db": 0o644}
+
+
+def test_every_secret_of_our_own_is_among_those_that_are_closed():
+    assert set(secrets_file.NAMES) == set(ours.OWN_SECRETS)
