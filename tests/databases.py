@@ -5,10 +5,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.contrib.contenttypes.management import create_contenttypes
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models.signals import post_migrate
@@ -43,6 +44,17 @@ def empty_database(folder: Path) -> Iterator[None]:
         if on_postgres:
             with usual._nodb_cursor() as cursor:
                 cursor.execute(f"DROP DATABASE {name}")
+
+
+@contextmanager
+def taken_back(django_db_blocker: Any) -> Iterator[None]:
+    """What the block does to the database is taken back at its end: for a world that a file shares, and for each test.
+
+    `django_db_blocker` is pytest-django's fixture.
+    """
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def without_permissions() -> None:

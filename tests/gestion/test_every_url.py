@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpResponseBase
 from django.test import Client, override_settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 
 from accounts.models import User
+from tests.databases import taken_back
 from tests.gestion.url_arguments import World, make_world, value_for
 from tests.gestion.write_watcher import watched
 
@@ -118,17 +118,15 @@ def leads_to_sign_in(answer: HttpResponseBase) -> bool:
 @pytest.fixture(scope="module")
 def whole_world(django_db_setup, django_db_blocker) -> Iterator[World]:
     """One world for all tests of this file; what each of them changes is taken back."""
-    with django_db_blocker.unblock(), override_settings(PASSWORD_HASHERS=QUICK), transaction.atomic():
+    with taken_back(django_db_blocker), override_settings(PASSWORD_HASHERS=QUICK):
         yield make_world()
-        transaction.set_rollback(True)
 
 
 @pytest.fixture
 def db(whole_world, django_db_blocker) -> Iterator[None]:
     """In place of a fresh database for each test."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with taken_back(django_db_blocker):
         yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from django.urls import reverse
 from backups.models import Restore
 from proxmox.models import GuestSeen
 from servers.models import Server
+from tests.databases import taken_back
 from tests.gestion.browsers import Sessions
 from tests.gestion.fleet import EVERY_MARK, Fleet, Visitor, populate
 from tests.gestion.test_every_url import EVERY_URL, HIDDEN, OWN, PUBLIC, QUICK, Url, ask
@@ -82,9 +83,8 @@ ROUNDS = (("owner of this server", "b"), *((who, "a") for who in VISITORS))
 @pytest.fixture(scope="module")
 def whole_fleet(django_db_setup, django_db_blocker) -> Iterator[Fleet]:
     """Made once; what each test changes is taken back."""
-    with django_db_blocker.unblock(), override_settings(PASSWORD_HASHERS=QUICK), transaction.atomic():
+    with taken_back(django_db_blocker), override_settings(PASSWORD_HASHERS=QUICK):
         yield populate()
-        transaction.set_rollback(True)
 
 
 @pytest.fixture(scope="module")
@@ -97,9 +97,8 @@ def sessions(whole_fleet, django_db_blocker) -> Sessions:
 @pytest.fixture
 def db(whole_fleet, django_db_blocker) -> Iterator[None]:
     """In place of a fresh database for each test."""
-    with django_db_blocker.unblock(), transaction.atomic():
+    with taken_back(django_db_blocker):
         yield
-        transaction.set_rollback(True)
 
 
 @pytest.fixture

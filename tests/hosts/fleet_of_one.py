@@ -1,11 +1,13 @@
 """What the engine's tests share: a State in an old and a new form, and pictures of a host's files."""
 
 import os
+import signal
 from pathlib import Path
 
-from hosts.engine import apply, plan
+from hosts.engine import Plan, apply, plan
 from hosts.memory import MemoryHost
 from hosts.state import STAGED, Command, File, Item, Link, State
+from tests.waiting import wait_for
 
 RELOAD = Command(("systemctl", "reload", "web"))
 
@@ -75,3 +77,16 @@ def picture_of(items: tuple[Item, ...]) -> Picture:
     apply(host, plan(host, state(OLD)))
     apply(host, plan(host, state(items)))
     return picture(host)
+
+
+def apply_and_die_once_proved(host: MemoryHost, found: Plan) -> None:
+    """Apply a plan in a process of its own, which is killed as soon as the host has proved what it was given."""
+    worker = os.fork()
+    if worker == 0:
+        try:
+            apply(host, found)
+        finally:
+            os._exit(0)
+    wait_for(host.path(f"/var/lib/gestion/runs/{found.run}.proved").exists)
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)

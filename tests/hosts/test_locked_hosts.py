@@ -10,7 +10,15 @@ from hosts.engine import apply, plan, recover
 from hosts.errors import Busy
 from hosts.state import TcpProbe
 from tests.attackers import holding_lock
-from tests.hosts.fleet_of_one import NEW, OLD, host_in_old_state, picture, picture_of, state
+from tests.hosts.fleet_of_one import (
+    NEW,
+    OLD,
+    apply_and_die_once_proved,
+    host_in_old_state,
+    picture,
+    picture_of,
+    state,
+)
 from tests.waiting import wait_for
 
 LOCK = "/var/lib/gestion/lock"
@@ -73,16 +81,8 @@ def test_the_undo_timer_goes_on_trying_while_somebody_holds_the_lock() -> None:
     host.program("sleep", f'#!/bin/sh\n[ "$1" = 1 ] || exec /bin/sleep "$@"\necho >>{tries}\n')
     kind = state(NEW, can_cut_off=True, undo_seconds=5, probes=(TcpProbe("127.0.0.1", 1, timeout=60),))
     found = plan(host, kind)
-    worker = os.fork()
-    if worker == 0:
-        try:
-            apply(host, found)
-        finally:
-            os._exit(0)
+    apply_and_die_once_proved(host, found)
     journal = host.path(f"/var/lib/gestion/runs/{found.run}.journal")
-    wait_for(journal.with_suffix(".proved").exists)
-    os.kill(worker, 9)
-    os.waitpid(worker, 0)
     with holding_lock(host.path(LOCK)):
         wait_for(lambda: tries.exists() and tries.stat().st_size > 620, 60)  # ten minutes are over
         assert journal.exists()

@@ -11,7 +11,16 @@ from hosts.engine import apply, plan, recover
 from hosts.errors import Busy, ProofFailed, RolledBack
 from hosts.memory import MemoryHost
 from hosts.state import TcpProbe
-from tests.hosts.fleet_of_one import NEW, OLD, Picture, host_in_old_state, picture, picture_of, state
+from tests.hosts.fleet_of_one import (
+    NEW,
+    OLD,
+    Picture,
+    apply_and_die_once_proved,
+    host_in_old_state,
+    picture,
+    picture_of,
+    state,
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,17 +58,7 @@ def test_the_host_undoes_by_itself_when_the_panel_is_dead(pictures: tuple[Pictur
     host = host_in_old_state()
     kind = state(NEW, can_cut_off=True, undo_seconds=5, probes=(TcpProbe("127.0.0.1", 1, timeout=60),))
     found = plan(host, kind)
-    worker = os.fork()
-    if worker == 0:
-        try:
-            apply(host, found)
-        finally:
-            os._exit(0)
-    end = time.monotonic() + 4
-    while not host.path(f"/var/lib/gestion/runs/{found.run}.proved").exists() and time.monotonic() < end:
-        time.sleep(0.05)
-    os.kill(worker, signal.SIGKILL)
-    os.waitpid(worker, 0)
+    apply_and_die_once_proved(host, found)
     assert picture(host, stages=False) == pictures[1]
     with pytest.raises(Busy):
         plan(host, state(NEW))
