@@ -13,8 +13,9 @@ from typing import Protocol
 from hosts import engine
 from hosts.address import parse_connection
 from hosts.pool import Pool
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
 from hosts.state import Command, File, State
+from hosts.target import Target
 from lab import LabHost
 
 PATH = "/etc/nginx/conf.d/bench.conf"

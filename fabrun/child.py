@@ -19,7 +19,8 @@ from fabrun import loading
 from hosts import connecting
 from hosts.address import Address
 from hosts.errors import HostError
-from hosts.ssh import SSHHost, Target, tunnel
+from hosts.ssh import SSHHost, tunnel
+from hosts.target import Target
 
 MEMORY_BYTES = 1024**3  # for a script's process: what its host prints fills no more of this machine
 FAILED = 1

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from io import StringIO
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import fabric
 import paramiko
@@ -18,9 +18,7 @@ from hosts.address import Address
 from hosts.bounds import Allowance
 from hosts.channels import CountingChannel
 from hosts.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
-
-if TYPE_CHECKING:
-    from hosts.ssh import Target
+from hosts.target import Target
 
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # what fails reaches us as an exception
 
@@ -88,7 +86,7 @@ class FastTransport(paramiko.Transport):
         super().__init__(*args, **{**options, "packetizer_class": BoundedPackets})
 
 
-def open_connection(target: "Target", name: str, through: Way | None = None) -> fabric.Connection:
+def open_connection(target: Target, name: str, through: Way | None = None) -> fabric.Connection:
     """Connect and log in. Raises Unreachable, HostKeyUnknown, HostKeyChanged or LoginRefused.
 
     What may come over it from then on is little: `allowance_of` is renewed by whoever asks for more.

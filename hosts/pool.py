@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
+from hosts.target import Target
 
 TRUSTED_SECONDS = 5.0  # used so lately, a connection needs no check
 

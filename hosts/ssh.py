@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import paramiko
@@ -17,6 +16,7 @@ from hosts.channels import CountingChannel, close_channel
 from hosts.conversation import END_SECONDS, Conversation
 from hosts.errors import AnswerTooLong, CommandFailed, HostError, Interrupted, TimedOut
 from hosts.host import OnOutput, Result
+from hosts.target import HostKey, Target
 
 if TYPE_CHECKING:
     from fabric import Connection
@@ -27,30 +27,6 @@ ENDING_SECONDS = 30.0  # that a busy host gets to end what was begun on it, once
 _END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
   read -r name <"/proc/$pid/comm" && [ "$name" = timeout ] && kill "$pid"
 done 2>/dev/null"""
-
-
-@dataclass(frozen=True)
-class Target:
-    """How to reach a server. `known_keys` are its pinned public keys ("ssh-ed25519 AAAA…"); none: HostKeyUnknown.
-
-    `private_key` is the panel's key as OpenSSH PEM text; `gateway` is the server to jump through; `connect_timeout`
-    in seconds, for each of: TCP, SSH banner and key exchange, login.
-    """
-
-    address: Address
-    known_keys: tuple[str, ...]
-    private_key: str = field(repr=False)
-    gateway: "Target | None" = None
-    password: str | None = field(default=None, repr=False)
-    connect_timeout: float = 10.0
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """A host's public key as in known_hosts ("ssh-ed25519 AAAA…") and its SHA256 fingerprint as ssh-keygen shows it."""
-
-    key: str
-    fingerprint: str
 
 
 class SSHHost:

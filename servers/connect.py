@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from hosts.address import Address, BadConnection, parse_connection
 from hosts.errors import HostError, HostKeyChanged, gettext_noop
 from hosts.host import Host
-from hosts.ssh import Target
+from hosts.target import Target
 from servers.identity import panel_identity
 from servers.models import Contact, Server
 from servers.rules import chain_of

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
-from hosts.ssh import Target
+from hosts.target import Target
 from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
 from servers.rollouts import due_on, start

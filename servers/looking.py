@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from hosts import engine
 from hosts.errors import HostError
-from hosts.ssh import Target
 from hosts.state import State
+from hosts.target import Target
 from jobs.run import Run
 from servers.claims import claimed
 from servers.connect import target_of

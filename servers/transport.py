@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from hosts.address import Address
 from hosts.host import Host
-from hosts.ssh import HostKey, Target
+from hosts.target import HostKey, Target
 
 
 class Transport(Protocol):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hosts.address import parse_connection
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
+from hosts.target import Target
 from lab import Fleet, LabHost
 from tests.lab_fixtures import LabKey
 

@@ -12,7 +12,7 @@ import paramiko
 import psutil
 
 from hosts.address import Address
-from hosts.ssh import Target
+from hosts.target import Target
 
 KEY = paramiko.ECDSAKey.generate()
 FLOOD = b"x" * 32768

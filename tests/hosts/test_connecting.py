@@ -9,7 +9,8 @@ import pytest
 
 from hosts.address import Address
 from hosts.errors import Unreachable
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
+from hosts.target import Target
 
 
 @pytest.fixture

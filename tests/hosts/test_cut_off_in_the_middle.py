@@ -9,8 +9,9 @@ import pytest
 
 from hosts import engine
 from hosts.errors import Busy, Interrupted
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
 from hosts.state import Command, File, State
+from hosts.target import Target
 from lab import LabHost
 from tests.hosts.conftest import Reach
 

@@ -14,7 +14,8 @@ from hosts.bounds import Allowance
 from hosts.connecting import _errors, fingerprint_of_line
 from hosts.errors import AnswerTooLong, CommandFailed, Interrupted, Unreachable
 from hosts.pool import Pool
-from hosts.ssh import SSHHost, Target, read_host_key
+from hosts.ssh import SSHHost, read_host_key
+from hosts.target import Target
 from tests.hosts.hostile import ssh_server
 from tests.hosts.shell import by_shell
 from tests.waiting import wait_for

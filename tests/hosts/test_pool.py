@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hosts.pool import Pool
-from hosts.ssh import SSHHost, Target
+from hosts.ssh import SSHHost
+from hosts.target import Target
 from lab import LabHost
 from tests.waiting import wait_for
 

@@ -16,7 +16,8 @@ from hosts.errors import (
     TimedOut,
     Unreachable,
 )
-from hosts.ssh import SSHHost, Target, read_host_key
+from hosts.ssh import SSHHost, read_host_key
+from hosts.target import Target
 from lab import Fleet, LabHost
 from tests.waiting import wait_for
 

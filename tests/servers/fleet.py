@@ -11,7 +11,7 @@ from hosts.address import Address
 from hosts.errors import HostKeyChanged, HostKeyUnknown, LoginRefused, Unreachable
 from hosts.host import Host
 from hosts.memory import MemoryHost
-from hosts.ssh import HostKey, Target
+from hosts.target import HostKey, Target
 
 PATH = "tests.servers.fleet.MemoryTransport"
 
