@@ -44,6 +44,8 @@ def _new_password(**kwargs: Any) -> forms.CharField:
 class SignInForm(CleanText, AuthenticationForm):
     """User name and password."""
 
+    beside = {"next"}
+
     error_messages = {
         "invalid_login": _("This user name and password do not fit. Mind upper and lower case."),
         "inactive": _("This user name and password do not fit. Mind upper and lower case."),
@@ -112,6 +114,8 @@ class SetupForm(PasswordPairForm):
 
 class CodeForm(CleanText, forms.Form):
     """The second factor: an authenticator's six digits, or a recovery code."""
+
+    beside = {"next"}
 
     code = forms.CharField(
         label=_("Code"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.actors import actor_of
 from accounts.models import User
@@ -24,6 +24,7 @@ from jobs import health, rights, services
 from jobs.models import Job, JobState
 from jobs.stream import events, full, line_json, state_json
 from pages.answers import done, refused, show_page
+from pages.buttons import button
 from pages.lists import Filter, ListPage, number_in, render_list
 
 MOST_LINES = 2000  # shown at once; the last ones
@@ -97,7 +98,7 @@ def job(request: HttpRequest, pk: int) -> HttpResponse:
     return show_page(request, "jobs/job.html", context, data)
 
 
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a job that waits or runs."""
     found = _visible(request, pk)
@@ -111,7 +112,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @never_by_token
-@require_POST
+@button
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Run an ended job's work anew."""
     found = _visible(request, pk)
@@ -122,7 +123,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("Started again."), fresh.get_absolute_url(), {"id": fresh.pk})
 
 
-@require_POST
+@button
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
     """Note that a job that went wrong has been seen."""
     found = _visible(request, pk)
@@ -131,7 +132,7 @@ def acknowledge(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def acknowledge_all(request: HttpRequest) -> HttpResponse:
     """Note that all jobs that went wrong so far have been seen."""
     count = services.acknowledge(actor_of(request), Job.objects.unacknowledged())
@@ -139,7 +140,7 @@ def acknowledge_all(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def test_worker(request: HttpRequest) -> HttpResponse:
     """Start the built-in work that proves that a worker works."""
     fresh = services.start_job(actor_of(request), "jobs.check", _("Worker test"), {"seconds": 5, "lines": 10})

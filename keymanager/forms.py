@@ -65,6 +65,24 @@ class StopFetchingForm(CleanText, forms.Form):
     )
 
 
+class NewTokenForm(CleanText, forms.Form):
+    """Whether the old token stops counting before the server has fetched with the new one."""
+
+    at_once = forms.BooleanField(required=False)
+
+
+class SigningForm(CleanText, forms.Form):
+    """What happens to the key that signs answers next."""
+
+    step = forms.ChoiceField(choices=[("prepare", _("prepare")), ("use", _("use"))])
+
+
+class OfferedKeyForm(CleanText, forms.Form):
+    """Whether a key that was read from a server is taken, or dismissed."""
+
+    take = forms.BooleanField(required=False)
+
+
 class RowsForm(CleanText, forms.Form):
     """Rows chosen from a list, to be put into a group."""
 

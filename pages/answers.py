@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
 from pages.limits import check_text, json_object
+from pages.sent import Sent
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -27,27 +28,24 @@ def wants_json(request: HttpRequest) -> bool:
 def form_data(request: HttpRequest) -> QueryDict | None:
     """What was sent to be bound to a form: POST data or a JSON object; None unless the method is POST.
 
+    Of a program it is a Sent: a form takes what it does not name from its initial values.
+
     Raises BadRequest (400) for a body that is not a JSON object, is above a limit (`pages/limits.py`), or has text
     that cannot be kept.
     """
     if request.method != "POST":
         return None
     if request.content_type != "application/json":
-        return check_text(request.POST)
-    data = QueryDict(mutable=True)
-    for name, value in json_object(request.body).items():
+        data = check_text(request.POST)
+        return Sent.of(data, data) if getattr(request, "api_token", None) else data
+    found = json_object(request.body)
+    data = Sent.of(QueryDict(), found)
+    for name, value in found.items():
         if isinstance(value, list):
             data.setlist(name, [_text(name, item) for item in value])
         elif value is not None and value is not False:  # a form knows an unticked box by its absence
             data[name] = "on" if value is True else _text(name, value)
     return check_text(data)
-
-
-def sent_names(request: HttpRequest) -> set[str]:
-    """The fields that a body names, also those that are false or null in JSON. Raises BadRequest."""
-    if request.content_type == "application/json":
-        return set(json_object(request.body))
-    return set(request.POST)
 
 
 def _text(name: str, value: Any) -> str:
@@ -90,6 +88,13 @@ def refused(request: HttpRequest, message: str, url: str, status: int = 409) -> 
     if request.headers.get("HX-Request") == "true":
         return HttpResponse(status=204, headers={"HX-Redirect": url})
     return HttpResponseRedirect(url)
+
+
+def refused_form(request: HttpRequest, form: BaseForm, url: str = "/") -> HttpResponse:
+    """The answer to values that are wrong where there is no page for them: back to `url`, or JSON by the field."""
+    if wants_json(request):
+        return JsonResponse({"ok": False, "errors": form.errors}, status=422)
+    return refused(request, str(next(iter(form.errors.values()))[0]), url, 422)
 
 
 def show_page(

@@ -1,21 +1,30 @@
 """What every form of the panel does."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Set
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext as _
 
 from pages.hidden import hidden_in, name_of
+from pages.sent import fill_rest, refuse_unknown
 
 
 class CleanText(forms.BaseForm):
-    """A form whose texts have no character that a reader cannot see; passwords, which nobody reads, may have any."""
+    """A form whose texts have no character that a reader cannot see; passwords, which nobody reads, may have any.
+
+    Of what a program sends it takes the rest from its initial values (see pages/sent.py). `beside`: names that its
+    view reads, and that are no fields.
+    """
+
+    beside: ClassVar[Set[str]] = frozenset()
 
     def full_clean(self) -> None:
-        """Check all, then refuse hidden characters by their fields."""
+        """Check all, then refuse hidden characters and unknown names by their fields."""
+        fill_rest(self)
         super().full_clean()
         refuse_hidden(self)
+        refuse_unknown(self)
 
 
 def refuse_hidden(form: forms.BaseForm) -> None:

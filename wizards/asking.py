@@ -14,6 +14,7 @@ from accounts.actors import Actor, actor_of
 from pages.answers import form_data
 from pages.forms import refuse_hidden
 from pages.json_values import jsonable
+from pages.sent import as_sent, fill_rest, refuse_unknown
 from wizards.by_number import AnyWizard, NumberedWizard
 from wizards.declare import Data, Step, Wizard
 from wizards.models import WizardRun
@@ -112,10 +113,10 @@ def _ask_by_number(
         kept = {name: value for name, value in _kept(run, number).items() if name in form.fields}
         form.initial = {**(form.initial or {}), **kept}
     _relax_kept(form, run, number)
-    if (
-        form.is_bound and form.errors is not None
-    ):  # checked now: these forms are made by others, from Django's own
+    fill_rest(form)
+    if form.is_bound and form.errors is not None:  # checked now: others make these forms, from Django's own
         refuse_hidden(form)
+        refuse_unknown(form)
     return Asked(form, text, script)
 
 
@@ -222,21 +223,6 @@ def check_again(wizard: AnyWizard, run: WizardRun, actor: Actor) -> tuple[int, s
         if not form.is_valid():
             return number, first_error(form)
     return None
-
-
-def as_sent(form: Any, more: Data) -> QueryDict:
-    """The form's initial values, and `more`, as a browser would send them."""
-    data = QueryDict(mutable=True)
-    for name, field in form.fields.items():
-        value = more.get(name, form.get_initial_for_field(field, name))
-        value = field.prepare_value(jsonable(value) if not isinstance(value, str) else value)
-        if isinstance(value, list | tuple):
-            data.setlist(form.add_prefix(name), [str(item) for item in value])
-        elif value is True:
-            data[form.add_prefix(name)] = "on"
-        elif value is not None and value is not False:
-            data[form.add_prefix(name)] = str(value)
-    return data
 
 
 def first_error(form: Any) -> str:

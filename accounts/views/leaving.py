@@ -16,6 +16,7 @@ from accounts.services import NotAllowed
 from accounts.sessions import sessions_of
 from accounts.token_scopes import changes_by_token
 from pages.answers import done, refused, show_page
+from pages.buttons import takes_no_fields
 
 
 def was_offboarded(person: User) -> bool:
@@ -28,6 +29,7 @@ def was_offboarded(person: User) -> bool:
 @changes_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def offboard(request: HttpRequest, pk: int) -> HttpResponse:
     """Before: what will be taken away. After: how far that is, until nothing is open."""
     person = get_object_or_404(User, pk=pk)

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts import mailing, password_links, services
 from accounts.actors import actor_of, client_address
@@ -17,6 +17,7 @@ from accounts.models import User
 from accounts.permissions import admin_required
 from accounts.tries import Limit, TryLater, network_of
 from pages.answers import done, form_data, refused, show_form, wants_json
+from pages.buttons import button
 
 BY_ADDRESS = Limit("link", 5, 3600)  # links that one address may ask for
 
@@ -72,7 +73,7 @@ def _over(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def send_link(request: HttpRequest, pk: int) -> HttpResponse:
     """Mail a person a link that sets a password."""
     person = get_object_or_404(User, pk=pk)

@@ -18,6 +18,7 @@ from accounts.models import SecondFactor, User
 from accounts.permissions import admin_required, for_people_only, user_of, without_second_factor
 from accounts.services import NotAllowed
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.buttons import takes_no_fields
 
 
 @without_second_factor
@@ -123,6 +124,7 @@ def turn_off(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def reset(request: HttpRequest, pk: int) -> HttpResponse:
     """Take away a person's lost second factor, and her sessions with it."""
     person = get_object_or_404(User, pk=pk)

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts import services
 from accounts import sessions as kept
@@ -16,6 +16,7 @@ from accounts.models import Session, User
 from accounts.permissions import admin_required, for_people_only, user_of
 from accounts.token_scopes import only_read_by_token
 from pages.answers import done, refused, show_page
+from pages.buttons import button
 
 
 @only_read_by_token
@@ -29,7 +30,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
     return show_page(request, "accounts/sessions.html", context, data)
 
 
-@require_POST
+@button
 def end_session(request: HttpRequest, number: str) -> HttpResponse:
     """End one of the own sessions."""
     for_people_only(request)
@@ -41,7 +42,7 @@ def end_session(request: HttpRequest, number: str) -> HttpResponse:
     return done(request, _("The session has ended."), url)
 
 
-@require_POST
+@button
 def end_others(request: HttpRequest) -> HttpResponse:
     """End all own sessions but this one."""
     for_people_only(request)
@@ -51,7 +52,7 @@ def end_others(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def end_all_of(request: HttpRequest, pk: int) -> HttpResponse:
     """End all sessions of a person."""
     person = get_object_or_404(User, pk=pk)

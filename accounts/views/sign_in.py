@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.permissions import user_of, without_second_factor
 from accounts.tries import TryLater
 from pages.answers import done, form_data, refused, show_form, wants_json
+from pages.buttons import button
 from pages.context import THEMES
 from pages.limits import CANNOT_BE_KEPT
 from pages.targets import page_at
@@ -99,7 +100,7 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
 
 
 @without_second_factor
-@require_POST
+@button
 def sign_out(request: HttpRequest) -> HttpResponse:
     """End this session."""
     audit.record(actor_of(request), "session.end", user_of(request))

@@ -17,6 +17,7 @@ from accounts.permissions import user_of
 from accounts.token_form import TokenForm
 from accounts.token_scopes import EVERYTHING, only_read_by_token, words_of
 from pages.answers import done, form_data, show_form, show_page, wants_json
+from pages.buttons import takes_no_fields
 
 
 @only_read_by_token
@@ -68,6 +69,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def revoke_token(request: HttpRequest, pk: int) -> HttpResponse:
     """End one of the own tokens; an admin ends anybody's."""
     found = _visible(request, pk)

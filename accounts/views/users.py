@@ -21,6 +21,7 @@ from accounts.token_scopes import only_read_by_token
 from accounts.views.second_factor import state_of
 from accounts.views.tokens import with_words
 from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import takes_no_fields
 from pages.lists import Filter, ListPage, render_list
 from pages.registry import Held
 
@@ -157,6 +158,7 @@ def set_password(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def delete_user(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what goes with a person, and delete."""
     person = get_object_or_404(User, pk=pk)

@@ -93,12 +93,6 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         """Nothing: the service checks the row, in the transaction that saves it."""
 
 
-class SwitchForm(CleanText, forms.Form):
-    """On or off."""
-
-    active = forms.BooleanField(required=False, widget=forms.HiddenInput)
-
-
 class TypedNameForm(CleanText, forms.Form):
     """The name of what is deleted, typed again."""
 

@@ -10,6 +10,7 @@ from backups.folders import RUNNING_SYSTEM, inside, validate_target
 from backups.forms.plans import FolderField
 from backups.models import Backup
 from pages.forms import CleanText
+from pages.sent import was_named
 from servers.models import Server
 
 ORIGIN, ELSEWHERE = "origin", "elsewhere"
@@ -63,6 +64,9 @@ class RestoreForm(CleanText, forms.Form):
         """Another place needs a folder; where it was has one."""
         data = super().clean() or {}
         if data.get("where") == ORIGIN:
+            for name in ("target", "folder"):
+                if data.get(name) and was_named(self, name):
+                    self.add_error(name, _("It counts only where it does not go to where it was."))
             data["target"], data["folder"] = self.backup.source, ""
         elif "folder" not in self.errors and not data.get("folder"):
             self.add_error("folder", _("Enter the folder into which it comes."))

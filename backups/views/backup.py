@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
@@ -20,6 +20,7 @@ from backups.views.common import backup_json, visible_backup
 from jobs.live import live
 from jobs.models import Job, seconds_said
 from pages.answers import done, show_page, wants_json
+from pages.buttons import button
 from pages.templatetags.pages_tags import binary_size
 from servers.models import Rollout, Server
 
@@ -84,7 +85,7 @@ def _lets_in(answers: list[Answer]) -> bool:
     return any(answer.step == "login" and answer.ok for answer in answers)
 
 
-@require_POST
+@button
 def try_way(request: HttpRequest, pk: int) -> HttpResponse:
     """Try the way to the source; for everybody who may see the backup."""
     row = visible_backup(request, pk)

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -17,6 +17,7 @@ from backups.services import plans as services
 from jobs.live import live
 from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form
+from pages.buttons import button
 from pages.lists import ListPage, render_list
 
 
@@ -61,7 +62,7 @@ def left(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def take_up(request: HttpRequest, pk: int) -> HttpResponse:
     """Back up again into these copies, as before."""
     row = get_object_or_404(LeftData, pk=pk)

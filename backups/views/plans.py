@@ -13,13 +13,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
-from backups.forms.plans import BackupForm, SwitchForm, TypedNameForm
+from backups.forms.plans import BackupForm, TypedNameForm
 from backups.models import Backup, LeftData
 from backups.results import Summary, summaries
 from backups.services import plans as services
 from backups.standing import Standing
 from backups.views.common import backup_json, visible_backup
-from pages.answers import done, form_data, refused, show_form
+from pages.answers import done, form_data, refused, refused_form, show_form
+from pages.buttons import SwitchForm, button
 from pages.lists import Filter, ListPage, asked_number, render_list
 from servers.models import Server
 from servers.services import StaleEdit
@@ -132,7 +133,7 @@ def _saved(request: HttpRequest, made: Backup) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def back_up_server(request: HttpRequest, pk: int) -> HttpResponse:
     """Plan the backup of a whole server in one step, everything computed."""
     source = get_object_or_404(Server.objects.select_related("vm_host"), pk=pk)
@@ -150,7 +151,7 @@ def back_up_server(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def make_key(request: HttpRequest, pk: int) -> HttpResponse:
     """Have root's key on a backup server read, or made."""
     server = get_object_or_404(Server, pk=pk)
@@ -165,7 +166,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_backup(request, pk)
     form = SwitchForm(form_data(request))
     if not form.is_valid():
-        return refused(request, _("Say whether it should be active."), row.get_absolute_url(), 422)
+        return refused_form(request, form, row.get_absolute_url())
     active = form.cleaned_data["active"]
     try:
         services.switch_backup(actor_of(request), row, active=active)

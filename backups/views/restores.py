@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
@@ -21,6 +21,7 @@ from backups.services.runs import RunRefused
 from backups.views.common import visible_backup
 from backups.views.snapshots import asked_path, copy_at, made_at
 from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import button
 from servers.models import Server
 
 READ = ["GET", "HEAD"]
@@ -103,7 +104,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
+@button
 def begin(request: HttpRequest, pk: int) -> HttpResponse:
     """Do what the preview showed."""
     row = _restore(request, pk)
@@ -114,7 +115,7 @@ def begin(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("It is being restored."), row.get_absolute_url(), restore_json(row))
 
 
-@require_POST
+@button
 def look_again(request: HttpRequest, pk: int) -> HttpResponse:
     """The same restore anew, with a new preview."""
     row = _restore(request, pk)
@@ -125,13 +126,13 @@ def look_again(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("Looking what it would change."), fresh.get_absolute_url(), restore_json(fresh))
 
 
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a restore or its preview."""
     return _stop(request, _restore(request, pk))
 
 
-@require_POST
+@button
 def verify(request: HttpRequest, pk: int) -> HttpResponse:
     """Verify the newest copy of a backup now."""
     backup = visible_backup(request, pk)
@@ -158,7 +159,7 @@ def verification(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
+@button
 def stop_verification(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a verification."""
     return _stop(request, _verification(request, pk))

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
@@ -17,6 +17,7 @@ from backups.models.runs import WRONG, facts_of
 from backups.services import runs as services
 from backups.services.runs import RunRefused
 from pages.answers import done, refused, show_page, wants_json
+from pages.buttons import button
 from pages.lists import Filter, ListPage, render_list
 from servers.models import Server
 
@@ -103,7 +104,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
     return show_page(request, "backups/run.html", context)
 
 
-@require_POST
+@button
 def run_backup(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a backup now; for everybody who may see it."""
     backups = Backup.objects.visible_to(user_of(request)).select_related("source", "destination")
@@ -115,7 +116,7 @@ def run_backup(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("%s is being backed up.") % backup, row.get_absolute_url(), run_json(row))
 
 
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop a run, on the backup server too."""
     row = get_object_or_404(_visible_runs(request), pk=pk)
@@ -127,7 +128,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     """Let what a guard held pass, and run again."""
     row = get_object_or_404(_visible_runs(request), pk=pk)

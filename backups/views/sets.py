@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -15,6 +15,7 @@ from backups.models import BackupSet, BackupSetRun, SetState
 from backups.services import sets as services
 from backups.services.runs import RunRefused
 from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import button, takes_no_fields
 from pages.lists import ListPage, render_list
 from servers.services import StaleEdit
 
@@ -96,7 +97,7 @@ def _edit(request: HttpRequest, form: BackupSetForm) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Run a set now; while it runs already, it is not started."""
     set_ = get_object_or_404(BackupSet, pk=pk)
@@ -107,7 +108,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop the run of a set that is on."""
     set_ = get_object_or_404(BackupSet, pk=pk)
@@ -123,6 +124,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@takes_no_fields
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a set; its backups stay."""
     set_ = get_object_or_404(BackupSet, pk=pk)

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, St
 from django.urls import reverse
 from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.audit import record
@@ -31,6 +31,7 @@ from backups.services import restores as services
 from backups.views.common import visible_backup
 from hosts.errors import HostError
 from pages.answers import done, refused, show_page
+from pages.buttons import button
 from servers.connect import connect
 from servers.words import sentence
 
@@ -104,7 +105,7 @@ def _url(name: str, backup: Backup, at: int, path: str) -> str:
     return reverse(f"backups:{WHOLE[name]}", args=[backup.pk, at])
 
 
-@require_POST
+@button
 def read_again(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpResponse:
     """Read the folder once more, after it could not be read."""
     backup = visible_backup(request, pk)
@@ -114,7 +115,7 @@ def read_again(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRe
     return done(request, _("It is being read again."), _url("copy_folder", backup, at, path))
 
 
-@require_POST
+@button
 def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseBase:
     """The bytes of a file of a copy, as they come from the backup server; never shown by the browser itself."""
     backup = visible_backup(request, pk)

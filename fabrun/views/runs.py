@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
@@ -15,6 +15,7 @@ from fabrun import services
 from fabrun.models import ScriptRun, ServerRun
 from jobs.models import ENDED, JobState
 from pages.answers import done, refused, show_page
+from pages.buttons import button
 from pages.lists import ListPage, render_list
 
 BAD = [JobState.FAILED, JobState.LOST]
@@ -59,7 +60,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """The same once more."""
     row = _run(request, pk)
@@ -71,7 +72,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop what of it still runs."""
     row = _run(request, pk)

@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from pages.buttons import SwitchForm
 from pages.forms import CleanText
 from pages.second_word import SecondWordNeeded
 from servers.services import StaleEdit
@@ -52,7 +53,5 @@ class DangerForm(CleanText, forms.Form):
             self.add_error(field if shown else None, errors)
 
 
-class SwitchForm(DangerForm):
-    """On or off."""
-
-    active = forms.BooleanField(required=False, widget=forms.HiddenInput)
+class DangerousSwitchForm(DangerForm, SwitchForm):
+    """On or off, with a second word."""

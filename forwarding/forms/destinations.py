@@ -1,5 +1,6 @@
 """The servers that answer for a hostname, as rows of a form."""
 
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any
 
@@ -12,6 +13,7 @@ from forwarding.models.hostnames import MOST_DESTINATIONS, MOST_WEIGHT
 from servers.models import Server
 
 Row = tuple[str, str, str]  # a server's number, its weight, whether it is a spare one: as typed
+PARTS = ("", "_weight", "_spare")  # of a row, as they are sent after the field's name
 NO, YES = {"", "no", "false", "0"}, {"yes", "true", "1", "on"}
 BLANK_ROWS = 2
 
@@ -21,13 +23,21 @@ class DestinationRows(forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row]:
         """The rows in which a server was chosen."""
-        columns = [_list(data, name), _list(data, f"{name}_weight"), _list(data, f"{name}_spare")]
+        columns = [_list(data, name + part) for part in PARTS]
         rows = zip_longest(*columns, fillvalue="")
         return [(server, weight, spare) for server, weight, spare in rows if server.strip()]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         """Whether no row was sent at all."""
         return name not in data
+
+    def more_names(self, name: str) -> set[str]:
+        """What is sent beside the field's own name."""
+        return {name + part for part in PARTS}
+
+    def as_sent(self, name: str, rows: Iterable[Row] | None) -> dict[str, list[str]]:
+        """The rows as a browser sends them."""
+        return {name + part: [row[place] for row in rows or ()] for place, part in enumerate(PARTS)}
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         """Nothing: templates/forwarding/_hostname_form.html lays out the rows."""

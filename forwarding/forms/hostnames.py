@@ -22,6 +22,7 @@ from forwarding.models.hostnames import (
 from forwarding.models.ports import LAST_PORT
 from forwarding.validators import validate_pem_path
 from pages.names import in_letters
+from pages.sent import was_named
 from servers.models import Server
 
 
@@ -39,6 +40,8 @@ def _box(label: Any, hint: Any = "", **kwargs: Any) -> forms.BooleanField:
 
 class HostnameForm(DangerForm):
     """A hostname with its destinations."""
+
+    beside = {"preview"}
 
     host = HostField(
         Server.objects.filter(is_proxmox=True, nginx_server__isnull=False),
@@ -149,12 +152,20 @@ class HostnameForm(DangerForm):
             if data["host"] is None or not data["host"].nginx_server_id:
                 self.add_error("host", _("Choose the host whose nginx server gets the requests."))
         if data.get("certificate_kind") != CertificateKind.PATHS:
-            data["certificate_path"] = data["key_path"] = ""
+            for name in ("certificate_path", "key_path"):
+                self._leave_out(name, "", _("It counts only where the certificate is a file."))
         if data.get("certificate_kind") == CertificateKind.NONE:
-            data["force_https"] = False
+            self._leave_out("force_https", False, _("There is no HTTPS without a certificate."))
         if self.hostname is not None and data.get("version") is None:
             data["version"] = self.hostname.version
         return data
+
+    def _leave_out(self, name: str, nothing: Any, why: str) -> None:
+        """What the page hides counts for nothing; a program that said it hears why."""
+        if self.cleaned_data.get(name) and was_named(self, name):
+            self.add_error(name, why)
+        else:
+            self.cleaned_data[name] = nothing
 
     def filled(self) -> HostnameForward:
         """The hostname as it was typed, not saved; a copy where there is one already."""

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
@@ -21,6 +21,7 @@ from forwarding.services.certificates import ORDER, READ, OrderRefused
 from jobs.live import live
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import button
 
 READS = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -98,7 +99,7 @@ def upload(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def order(request: HttpRequest, pk: int) -> HttpResponse:
     """Order a certificate now, by ACME."""
     hostname = _visible(request, pk)
@@ -110,7 +111,7 @@ def order(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def read(request: HttpRequest, pk: int) -> HttpResponse:
     """Read the certificate's files on the nginx server now."""
     hostname = _visible(request, pk)

@@ -6,7 +6,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
@@ -15,6 +14,7 @@ from forwarding.answering_hostnames import STEPS, verdict
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostname_answers import ask_what_answers
 from pages.answers import done
+from pages.buttons import button
 from servers.models import Server
 
 
@@ -35,7 +35,7 @@ def all_destinations(request: HttpRequest) -> QuerySet[HostnameForward]:
     return HostnameForward.objects.visible_to(user).exclude(pk__in=others)
 
 
-@require_POST
+@button
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Try what answers; for everybody who may operate all that the hostname leads to."""
     hostname = get_object_or_404(all_destinations(request), pk=pk)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from forwarding.desired_hostnames import KIND
-from forwarding.forms.dangers import DangerForm, SwitchForm
+from forwarding.forms.dangers import DangerForm, DangerousSwitchForm
 from forwarding.forms.hostnames import HostnameForm
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.hostname_ways import ways_in
@@ -219,7 +219,7 @@ def _save(request: HttpRequest, form: HostnameForm, filled: HostnameForward) -> 
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a hostname on or off (`active`); asks for a second word where that may cut something off."""
     row = _visible(request, pk)
-    form = SwitchForm(form_data(request))
+    form = DangerousSwitchForm(form_data(request))
     if form.is_valid():
         active = form.cleaned_data["active"]
         try:

@@ -15,7 +15,7 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from forwarding.answering import STEPS, Answer, outside_of, verdict
 from forwarding.desired_ports import KIND
-from forwarding.forms.dangers import DangerForm, SwitchForm
+from forwarding.forms.dangers import DangerForm, DangerousSwitchForm
 from forwarding.forms.ports import PortForwardForm
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.port_dangers import Way, dangers
@@ -24,6 +24,7 @@ from forwarding.views.asked import host_filter, rolled_on
 from jobs.live import live
 from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.buttons import button
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
 from servers.models import Rollout, RolloutState, Server
@@ -182,7 +183,7 @@ def _save(request: HttpRequest, form: PortForwardForm, filled: PortForward) -> P
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a rule on or off (`active`); asks for a second word where that may cut something off."""
     rule = _visible(request, pk)
-    form = SwitchForm(form_data(request))
+    form = DangerousSwitchForm(form_data(request))
     if form.is_valid():
         active = form.cleaned_data["active"]
         try:
@@ -221,7 +222,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     return show_form(request, "forwarding/delete_port.html", form, context)
 
 
-@require_POST
+@button
 def ask(request: HttpRequest, pk: int) -> HttpResponse:
     """Try what answers; for everybody who may operate the destination: the trial looks inside it."""
     rule = get_object_or_404(_may_look_inside(request), pk=pk)
@@ -230,7 +231,7 @@ def ask(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def read(request: HttpRequest, pk: int) -> HttpResponse:
     """Read which ports a host uses itself."""
     host = get_object_or_404(Server, pk=pk, is_proxmox=True)

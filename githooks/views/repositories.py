@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -18,6 +18,7 @@ from githooks.models import Repository
 from githooks.pulling import checked_out, folder_of
 from jobs.models import Job
 from pages.answers import done, form_data, show_form, show_page
+from pages.buttons import button
 
 MOST_SHOWN = 20
 
@@ -34,7 +35,7 @@ def repositories(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def set_up(request: HttpRequest, key: str) -> HttpResponse:
     """Give one of GIT_REPOS its secret."""
     if key not in settings.GIT_REPOS:
@@ -75,7 +76,7 @@ def branch(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def secret(request: HttpRequest, key: str) -> HttpResponse:
     """Another secret."""
     row = services.renew_secret(actor_of(request), _repository(key))
@@ -83,7 +84,7 @@ def secret(request: HttpRequest, key: str) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def pull(request: HttpRequest, key: str) -> HttpResponse:
     """Pull now."""
     row = _repository(key)

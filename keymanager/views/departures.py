@@ -5,7 +5,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -13,6 +13,7 @@ from keymanager import departures
 from keymanager.departure_page import rows_of, still_open
 from keymanager.models import Departure, DepartureHost
 from pages.answers import done
+from pages.buttons import button
 from pages.csv_answers import csv_answer
 
 
@@ -41,7 +42,7 @@ def still_open_csv(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 @admin_required
-@require_POST
+@button
 def ask_again(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Have the servers that are open fetch now."""
     departure = get_object_or_404(Departure, person=pk)
@@ -52,7 +53,7 @@ def ask_again(request: HttpRequest, pk: int) -> HttpResponseBase:
 
 
 @admin_required
-@require_POST
+@button
 def confirm(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Say of one server that one has looked: the keys are not on it."""
     host = get_object_or_404(DepartureHost.objects.select_related("departure__person", "server"), pk=pk)

@@ -11,10 +11,11 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager import fetching
-from keymanager.forms import StopFetchingForm
+from keymanager.forms import NewTokenForm, SigningForm, StopFetchingForm
 from keymanager.models import FetchToken, SigningKey
 from keymanager.services.fetching import servers_without_next_key, show_install_script, sign_with_next_key
-from pages.answers import done, form_data, refused, show_form, show_page
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page
+from pages.buttons import button
 from servers.configs import NotWritable
 from servers.models import Server
 
@@ -24,7 +25,7 @@ def _page(server: Server) -> str:
 
 
 @admin_required
-@require_POST
+@button
 def install(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a server fetch its keys: token, script and cron entry."""
     server = get_object_or_404(Server, pk=pk)
@@ -32,7 +33,7 @@ def install(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("Fetching is being set up on %s.") % server, _page(server))
 
 
-@require_POST
+@button
 def fetch_now(request: HttpRequest, pk: int) -> HttpResponse:
     """Have one server fetch now; also for its owners."""
     server = get_object_or_404(Server.objects.visible_to(user_of(request)), pk=pk)
@@ -43,7 +44,7 @@ def fetch_now(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def fetch_all_now(request: HttpRequest) -> HttpResponse:
     """Have every server that fetches from here do it now, side by side."""
     servers = Server.objects.filter(fetch_token__isnull=False)
@@ -56,7 +57,7 @@ def fetch_all_now(request: HttpRequest) -> HttpResponse:
 @never_by_token
 @admin_required
 @never_cache
-@require_POST
+@button
 def script(request: HttpRequest, pk: int) -> HttpResponse:
     """The script to install by hand. It holds the server's token, so it takes a POST and is kept nowhere."""
     server = get_object_or_404(Server, pk=pk)
@@ -73,14 +74,15 @@ def script(request: HttpRequest, pk: int) -> HttpResponse:
 def replace_token(request: HttpRequest, pk: int) -> HttpResponse:
     """A new token; with `at_once` the old one stops now."""
     server = _fetching_server(pk)
-    data = form_data(request)
-    at_once = bool(data and data.get("at_once"))
-    fetching.rotate_token(actor_of(request), server, at_once=at_once)
+    form = NewTokenForm(form_data(request))
+    if not form.is_valid():
+        return refused_form(request, form, _page(server))
+    fetching.rotate_token(actor_of(request), server, at_once=form.cleaned_data["at_once"])
     return done(request, _("The token of %s is being replaced.") % server, _page(server))
 
 
 @admin_required
-@require_POST
+@button
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """A new revision of the key set, after an older database was put back."""
     server = get_object_or_404(Server, pk=pk)
@@ -110,9 +112,11 @@ def signing(request: HttpRequest) -> HttpResponse:
     url = reverse("keymanager:signing")
     keys = SigningKey.objects.order_by("-pk")
     following = keys.filter(signs=False, retired_at=None).exists()
-    data = form_data(request)
-    if data is not None:
-        step = data.get("step")
+    form = SigningForm(form_data(request))
+    if form.is_bound and not form.is_valid():
+        return refused_form(request, form, url)
+    if form.is_bound:
+        step = form.cleaned_data["step"]
         if step == "prepare" and not following:
             fetching.prepare_next_signing_key(actor_of(request))
             return done(request, _("The next key is prepared; servers learn to believe it."), url)

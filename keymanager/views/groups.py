@@ -18,7 +18,8 @@ from keymanager.services.groups import PARTS, Part
 from keymanager.services.recommended import RECOMMENDED, make_recommended_group, missing_recommended
 from keymanager.touched import names_of_groups
 from keymanager.words import after_change
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
+from pages.buttons import button, takes_no_fields
 from pages.limits import LONGEST_SEARCH
 from pages.lists import ListPage, render_list, typed
 from servers.models import Server
@@ -59,7 +60,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def recommended(request: HttpRequest, key: str) -> HttpResponse:
     """Make one of the groups to start with."""
     if key not in RECOMMENDED:
@@ -127,6 +128,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@takes_no_fields
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a group; first says what access falls away."""
     row = get_object_or_404(Group, pk=pk)
@@ -151,13 +153,13 @@ def add(request: HttpRequest, pk: int, part: str) -> HttpResponse:
     url = f"{row.get_absolute_url()}?part={part}"
     form = RowsForm(chosen.rows(), form_data(request))
     if not form.is_valid():
-        return refused(request, " ".join(map(str, form.errors["rows"])), url, status=422)
+        return refused_form(request, form, url)
     names = services.add_to_group(actor_of(request), row, part, form.cleaned_data["rows"])
     return _done(request, _("Added."), names, url)
 
 
 @admin_required
-@require_POST
+@button
 def remove(request: HttpRequest, pk: int, part: str, row: int) -> HttpResponse:
     """Take a row out of one of the group's lists."""
     found, chosen = get_object_or_404(Group, pk=pk), _part(part)

@@ -15,7 +15,7 @@ from accounts.models import User
 from accounts.permissions import admin_required, user_of
 from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager.bad_key import BadKey
-from keymanager.forms import KeysForm
+from keymanager.forms import KeysForm, OfferedKeyForm
 from keymanager.models import Key, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
@@ -23,7 +23,8 @@ from keymanager.reading import read_server_keys
 from keymanager.services import keys as services
 from keymanager.unsent import unsent_keys
 from keymanager.words import after_change
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
+from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
 from servers.models import Server, UnixUser
 
@@ -86,6 +87,7 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
 
 @only_read_by_token
 @require_http_methods(BOTH)
+@takes_no_fields
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a key; people their own, admins any."""
     key = get_object_or_404(Key.objects.select_related("person", "unix_user__server"), pk=pk)
@@ -190,7 +192,7 @@ def add_unix_user_keys(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def read_keys(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a worker read the public keys that lie on the server."""
     server = get_object_or_404(Server, pk=pk)
@@ -205,8 +207,10 @@ def offered(request: HttpRequest, pk: int) -> HttpResponse:
     """Take (`take`) or dismiss a key that was read from a server."""
     row = get_object_or_404(OfferedKey.objects.select_related("unix_user__server"), pk=pk)
     url = keys_url(row.unix_user, user_of(request))
-    data = form_data(request)
-    if data is None or not data.get("take"):
+    form = OfferedKeyForm(form_data(request))
+    if not form.is_valid():
+        return refused_form(request, form, url)
+    if not form.cleaned_data["take"]:
         services.dismiss_offered_key(actor_of(request), row)
         return done(request, _("The key was not taken."), url)
     try:

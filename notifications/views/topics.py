@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
@@ -11,6 +11,7 @@ from notifications import services
 from notifications.forms import TopicsForm
 from notifications.models import DeliveryState
 from pages.answers import done, form_data, refused, show_form
+from pages.buttons import button
 
 MOST_SHOWN = 20
 
@@ -29,7 +30,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     return show_form(request, "notifications/topics.html", form, context)
 
 
-@require_POST
+@button
 def try_mail(request: HttpRequest) -> HttpResponse:
     """Send oneself a mail."""
     person, back = user_of(request), reverse("notifications:topics")

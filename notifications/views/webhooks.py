@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -15,6 +15,7 @@ from notifications import registry, services
 from notifications.forms import WebhookForm
 from notifications.models import Webhook
 from pages.answers import done, form_data, show_form, show_page
+from pages.buttons import button, takes_no_fields
 
 MOST_SHOWN = 30
 
@@ -69,7 +70,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Give it another secret."""
     hook = services.renew_secret(actor_of(request), get_object_or_404(Webhook, pk=pk))
@@ -77,7 +78,7 @@ def secret(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def try_it(request: HttpRequest, pk: int) -> HttpResponse:
     """Send it a message."""
     hook = get_object_or_404(Webhook, pk=pk)
@@ -87,6 +88,7 @@ def try_it(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a web hook."""
     hook = get_object_or_404(Webhook, pk=pk)

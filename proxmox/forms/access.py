@@ -107,4 +107,6 @@ class AccessForm(CleanText, forms.Form):
 class FingerprintForm(CleanText, forms.Form):
     """Which certificate was compared."""
 
-    fingerprint = forms.CharField(max_length=95)
+    fingerprint = forms.CharField(
+        max_length=95, error_messages={"required": _("Say which certificate: its fingerprint.")}
+    )

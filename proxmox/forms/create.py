@@ -84,6 +84,8 @@ def _size(label: Any, lowest: int, highest: int, usual: int, help_text: Any = ""
 class CreateForm(CleanText, forms.Form):
     """A container on one host; what can be chosen is what the host offered when it was last read."""
 
+    beside = {"preview"}
+
     name = DomainNameField(
         label=_("Name"),
         max_length=253,

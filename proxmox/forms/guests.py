@@ -22,7 +22,19 @@ LEAST_MEMORY, MOST_MEMORY = 16, 16 << 20  # MiB
 class GuestNameForm(CleanText, forms.Form):
     """The name under which the person has seen the guest; the worker compares it."""
 
-    name = forms.CharField(max_length=255, widget=forms.HiddenInput)
+    name = forms.CharField(
+        max_length=255,
+        widget=forms.HiddenInput,
+        error_messages={"required": _("Say which guest is meant: its name as you see it, beside its id.")},
+    )
+
+
+class ReadForm(GuestNameForm):
+    """What is looked at once the settings are read."""
+
+    then = forms.ChoiceField(
+        choices=[(name, name) for name in ("edit", "snapshots", "destroy")], required=False
+    )
 
 
 class PowerForm(GuestNameForm):

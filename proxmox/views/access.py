@@ -12,7 +12,8 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required
 from jobs.live import live
 from jobs.models import Job
-from pages.answers import done, form_data, refused, show_form, show_page
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page
+from pages.buttons import button
 from proxmox import rights
 from proxmox.client.answers import Version
 from proxmox.client.certificate import Shown, read_certificate
@@ -99,7 +100,7 @@ def edit_access(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def try_access(request: HttpRequest, pk: int) -> HttpResponse:
     """Sign in and look which rights there are, by a worker."""
     server = proxmox_host(request, pk)
@@ -114,7 +115,7 @@ def accept_certificate(request: HttpRequest, pk: int) -> HttpResponse:
     server = proxmox_host(request, pk)
     form = FingerprintForm(form_data(request))
     if not form.is_valid():
-        return refused(request, _("Say which certificate: its fingerprint."), _url(server), 422)
+        return refused_form(request, form, _url(server))
     try:
         services.accept_certificate(actor_of(request), server, form.cleaned_data["fingerprint"])
     except StaleEdit as error:
@@ -123,7 +124,7 @@ def accept_certificate(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def reject_certificate(request: HttpRequest, pk: int) -> HttpResponse:
     """Do not trust the certificate that is shown."""
     server = proxmox_host(request, pk)
@@ -132,7 +133,7 @@ def reject_certificate(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def forget_certificate(request: HttpRequest, pk: int) -> HttpResponse:
     """Let the system's CAs decide again."""
     server = proxmox_host(request, pk)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
@@ -16,6 +16,7 @@ from jobs.live import live
 from jobs.models import Job
 from keymanager.keysets import key_sets
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.buttons import button
 from pages.lists import asked_number
 from proxmox.addresses import NoAddress, gateway_of, next_free, settings_of
 from proxmox.create_options import plain_options
@@ -165,7 +166,7 @@ def creation_json(row: Creation) -> dict[str, Any]:
 
 
 @admin_required
-@require_POST
+@button
 def again(request: HttpRequest, pk: int) -> HttpResponse:
     """Try a create that failed once more, with the same settings."""
     row = get_object_or_404(Creation.objects.select_related("host", "server"), pk=pk)
@@ -177,7 +178,7 @@ def again(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def read(request: HttpRequest, pk: int) -> HttpResponse:
     """Read what a host offers for new containers."""
     host = get_object_or_404(Server, pk=pk, is_proxmox=True)

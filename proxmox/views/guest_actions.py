@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,10 +17,10 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from jobs.live import live
 from jobs.models import ENDED, Job
-from pages.answers import done, form_data, refused, sent_names, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from proxmox.client import names
 from proxmox.client.errors import BadName
-from proxmox.forms.guests import DestroyForm, GuestNameForm, PowerForm, SettingsForm, SnapshotForm
+from proxmox.forms.guests import DestroyForm, PowerForm, ReadForm, SettingsForm, SnapshotForm
 from proxmox.guests import GuestRef, identity_of, may_operate, page_of, server_of
 from proxmox.models import GuestReading
 from proxmox.services import guests as services
@@ -56,31 +56,25 @@ def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> H
     if not may_operate(user_of(request), guest):
         raise PermissionDenied(_("Only an admin or an owner of this guest may do this."))
     if not named:
-        return _unnamed(request, guest)
+        return refused_form(request, form, guest.host.get_absolute_url())
     if action not in services.ACTIONS:
         raise Http404
     job = services.operate_guest(actor_of(request), guest, action, force=form.cleaned_data["force"])
     return done(request, str(job.title), page_of(guest) or job.get_absolute_url(), {"job": job.pk})
 
 
-def _unnamed(request: HttpRequest, guest: GuestRef) -> HttpResponse:
-    said = _("Say which guest is meant: its name as you see it, beside its id.")
-    return refused(request, said, guest.host.get_absolute_url(), 422)
-
-
 @admin_required
 @require_POST
 def read_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
     """Have the settings read, and go on to the form; with `then` "snapshots" to those."""
-    form = GuestNameForm(form_data(request))
+    form = ReadForm(form_data(request))
     named = form.is_valid()
     guest = _guest(request, pk, kind, vmid, form.cleaned_data["name"] if named else "")
     if not named:
-        return _unnamed(request, guest)
+        return refused_form(request, form, guest.host.get_absolute_url())
     job = services.read_guest(actor_of(request), guest)
-    data = form_data(request)
-    then = data.get("then", "") if data else ""
-    page = {"snapshots": "guest_snapshots", "destroy": "destroy_guest"}.get(then, "edit_guest")
+    pages = {"snapshots": "guest_snapshots", "destroy": "destroy_guest"}
+    page = pages.get(form.cleaned_data["then"], "edit_guest")
     url = f"{_url(page, guest)}?{urlencode({'name': guest.name})}"
     return done(request, _("Its settings are being read."), url, {"job": job.pk})
 
@@ -117,7 +111,7 @@ def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpRespo
             return refused(request, str(READ_FIRST), request.path)
         context = _context(request, guest, None)
         return show_page(request, "proxmox/edit_guest.html", context, {"reading": None})
-    form = SettingsForm(_with_the_rest(request, reading), reading=reading)
+    form = SettingsForm(form_data(request), reading=reading)
     if form.is_bound and form.is_valid():
         changes = form.changes()
         if not changes:
@@ -127,18 +121,6 @@ def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpRespo
         )
         return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk, "changes": changes})
     return show_form(request, "proxmox/edit_guest.html", form, _context(request, guest, reading))
-
-
-def _with_the_rest(request: HttpRequest, reading: GuestReading) -> QueryDict | None:
-    """A program's JSON changes what it names; the form wants everything, so the rest stays as it was read."""
-    data = form_data(request)
-    if data is None or request.content_type != "application/json":
-        return data
-    named = set(data) | sent_names(request)  # false and null are named too
-    for name, value in SettingsForm(reading=reading).initial.items():
-        if name not in named and value not in (None, False, ""):
-            data[name] = "on" if value is True else str(value)
-    return data
 
 
 @admin_required

@@ -3,10 +3,11 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.permissions import admin_required
 from pages.answers import done, show_page
+from pages.buttons import button
 from proxmox import live, looks
 from proxmox.models.seen import GuestSeen
 from proxmox.showing import HostRow, guest_json, host_lines, host_rows, node_json, node_of, without_guest
@@ -66,7 +67,7 @@ def host(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def look(request: HttpRequest, pk: int) -> HttpResponse:
     """Look at this host now."""
     server = proxmox_host(request, pk)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import Actor, actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, form_data, refused, show_form
+from pages.buttons import button
 from proxmox.forms.matching import AdoptForm, LinkForm
 from proxmox.models.seen import GuestSeen
 from proxmox.services import matching as services
@@ -62,14 +63,14 @@ def link(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def apart(request: HttpRequest, pk: int) -> HttpResponse:
     """Say that a guest is none of the servers."""
     return _say(request, pk, services.keep_apart, _("%s is no server of the inventory."))
 
 
 @admin_required
-@require_POST
+@button
 def match(request: HttpRequest, pk: int) -> HttpResponse:
     """Let address and name decide again."""
     return _say(request, pk, services.match_by_itself, _("Address and name decide which server %s is."))

@@ -23,6 +23,8 @@ class SambaServerField(forms.ModelChoiceField):
 class ShareForm(RefusableForm, CleanText, forms.ModelForm):
     """A share; server, name and folder are asked only when it is made."""
 
+    beside = {"preview"}
+
     server = SambaServerField(
         Server.objects.filter(samba_management=True),
         label=_("Server"),
@@ -71,12 +73,6 @@ class ShareForm(RefusableForm, CleanText, forms.ModelForm):
 
     def _post_clean(self) -> None:
         """Nothing: see clean."""
-
-
-class SwitchForm(CleanText, forms.Form):
-    """On or off."""
-
-    active = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class DeleteForm(CleanText, forms.Form):

@@ -6,17 +6,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_POST
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, refused, show_page
+from pages.buttons import button
 from samba.passwords import NoShareSecret
 from samba.services import shares as services
 from samba.views.common import visible_share, ways_to
 
 
-@require_POST
+@button
 @never_cache
 @sensitive_variables("password")
 def show(request: HttpRequest, pk: int) -> HttpResponse:
@@ -30,7 +30,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     return show_page(request, "samba/password.html", context, {"user": row.user, "password": password})
 
 
-@require_POST
+@button
 def renew(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a share a new password; for owners of its server, too."""
     row = visible_share(request, pk)
@@ -43,7 +43,7 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def renew_all(request: HttpRequest) -> HttpResponse:
     """Give new passwords to all shares whose one is from another SAMBA_SECRET_KEY."""
     url = reverse("samba:shares")

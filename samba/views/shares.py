@@ -14,10 +14,11 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from jobs.live import live
 from jobs.models import Job
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
+from pages.buttons import SwitchForm
 from pages.lists import Filter, ListPage, asked_number, render_list
 from samba.desired_shares import KIND
-from samba.forms.shares import DeleteForm, ShareForm, SwitchForm
+from samba.forms.shares import DeleteForm, ShareForm
 from samba.models import Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark
 from samba.services import shares as services
@@ -160,7 +161,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_share(request, pk)
     form = SwitchForm(form_data(request))
     if not form.is_valid():
-        return refused(request, _("Say whether it should be active."), row.get_absolute_url(), 422)
+        return refused_form(request, form, row.get_absolute_url())
     active = form.cleaned_data["active"]
     try:
         services.switch_share(actor_of(request), row, active=active)

@@ -3,17 +3,18 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, refused, show_page
+from pages.buttons import button, takes_no_fields
 from servers import services
 from servers.models import HostKey
 from servers.views.common import visible_server
 
 
-@require_POST
+@button
 def check(request: HttpRequest, pk: int) -> HttpResponse:
     """Try to reach the server now."""
     row = visible_server(request, pk)
@@ -27,7 +28,7 @@ def _host_key(request: HttpRequest, pk: int, key: int) -> HostKey:
 
 
 @admin_required
-@require_POST
+@button
 def accept_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
     """Trust this host key from now on."""
     host_key = _host_key(request, pk, key)
@@ -39,7 +40,7 @@ def accept_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def reject_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
     """Do not trust this host key; the accepted one stays."""
     host_key = _host_key(request, pk, key)
@@ -52,6 +53,7 @@ def reject_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def remove_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
     """Trust this host key no longer."""
     host_key = _host_key(request, pk, key)

@@ -7,12 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.audit import record
 from accounts.permissions import admin_required, user_of
 from pages.answers import done, show_page
+from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
 from servers import services
 from servers.identity import panel_identity
@@ -95,7 +96,7 @@ def server_map(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def check_all(request: HttpRequest) -> HttpResponse:
     """Try to reach every server now."""
     job = services.check_everyone(actor_of(request))
@@ -104,6 +105,7 @@ def check_all(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def identity(request: HttpRequest) -> HttpResponse:
     """The panel's own public key, and where to put it; POST makes it if there is none yet."""
     if request.method == "POST":

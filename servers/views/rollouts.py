@@ -14,6 +14,7 @@ from accounts.permissions import admin_required, user_of
 from jobs.live import live
 from jobs.models import Job
 from pages.answers import done, form_data, refused, show_page
+from pages.buttons import button
 from pages.lists import Filter, ListPage, render_list
 from servers import registry, services
 from servers.forms import AdoptForm
@@ -68,7 +69,7 @@ def rollouts(request: HttpRequest) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def roll_out_waiting(request: HttpRequest) -> HttpResponse:
     """Try anew what waits, failed or could not reach its server, on all servers."""
     count = services.roll_out_waiting(actor_of(request), Server.objects.all())
@@ -108,7 +109,7 @@ def rollout(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     return show_page(request, "servers/rollout.html", context, rollout_json(found))
 
 
-@require_POST
+@button
 def roll_out_all(request: HttpRequest, pk: int) -> HttpResponse:
     """Roll out all that is not in sync on one server."""
     row = visible_server(request, pk)
@@ -120,7 +121,7 @@ def roll_out_all(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("The rollout is on its way."), row.get_absolute_url(), {"kinds": allowed})
 
 
-@require_POST
+@button
 def roll_out(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """Roll out one kind: what drifted is put back."""
     found = _rollout(request, pk, kind)
@@ -129,7 +130,7 @@ def roll_out(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     return done(request, _("The rollout is on its way."), found.get_absolute_url())
 
 
-@require_POST
+@button
 def look(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """Compare now, and change nothing: what a rollout would do."""
     found = _rollout(request, pk, kind)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,7 +15,8 @@ from accounts.permissions import admin_required, user_of
 from hosts.errors import HostError
 from jobs.live import is_over
 from jobs.models import Job
-from pages.answers import done, form_data, refused, sent_names, show_form, show_page
+from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import takes_no_fields
 from servers import registry, services
 from servers.forms import DeleteForm, ServerForm, UnixUserForm, way_in_words
 from servers.models import Server, UnixUser
@@ -91,7 +92,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a server's settings."""
     row = visible_server(request, pk)
-    form = ServerForm(_with_the_rest(request, row), instance=get_object_or_404(Server, pk=pk))
+    form = ServerForm(form_data(request), instance=get_object_or_404(Server, pk=pk))
     if form.is_bound and form.is_valid():
         data = form.cleaned_data
         try:
@@ -110,23 +111,6 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             return done(request, _("Saved."), row.get_absolute_url())
     return show_form(request, "servers/edit.html", form, {"server": row})
-
-
-def _with_the_rest(request: HttpRequest, row: Server) -> QueryDict | None:
-    """A program's JSON changes what it names; the form wants everything, so the rest stays as it is."""
-    data = form_data(request)
-    if data is None or request.content_type != "application/json":
-        return data
-    named = set(data) | sent_names(request)  # false and null are named too
-    form = ServerForm(instance=row)
-    for name, field in form.fields.items():
-        if name not in named and name != "version":
-            value = field.prepare_value(form.initial.get(name))
-            if isinstance(value, list):
-                data.setlist(name, [str(item) for item in value])
-            elif value not in (None, False, ""):
-                data[name] = "on" if value is True else str(value)
-    return data
 
 
 def _put_on(form: BaseForm, error: ValidationError) -> None:
@@ -185,6 +169,7 @@ def new_unix_user(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@takes_no_fields
 def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpResponse:
     """Say what goes with a unix user, and take it off the list."""
     row = visible_server(request, pk)

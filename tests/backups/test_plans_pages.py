@@ -60,14 +60,9 @@ def test_a_program_adds_changes_switches_and_deletes(admin_client, rows):
     shown = admin_client.get(url, headers=JSON).json()
     assert (shown["source"], shown["state"], shown["active"]) == ("mail1", "never", True)
     keeps = {f"keep_{level}": 2 for level in ("hourly", "daily", "weekly", "monthly")}
-    change = {
-        **data(rows),
-        **keeps,
-        "shrink_limit": 20,
-        "note": "all",
-        "version": 1,
-        "destination_folder": "/b/x",
-    }
+    change = {**keeps, "shrink_limit": 20, "note": "all", "version": 1}
+    refused = post(admin_client, f"{url}edit/", {**change, "destination_folder": "/b/x"})
+    assert list(refused.json()["errors"]) == ["destination_folder"]
     assert post(admin_client, f"{url}edit/", change).json()["note"] == "all"
     assert Backup.objects.get().destination_folder == "/backups/mail1"  # stays what it was
     assert post(admin_client, f"{url}edit/", {**change, "note": "mine"}).status_code == 422

@@ -119,11 +119,36 @@ def test_paths_of_certificates_are_plain(admin_client, web, path):
     assert "certificate_path" in post(admin_client, NEW, body).json()["errors"]
 
 
-def test_what_belongs_to_another_certificate_is_left_out(admin_client, web):
-    body = data(web, certificate_path="/c.pem", key_path="/k.pem", force_https=True)
-    assert post(admin_client, NEW, body).json()["ok"]
+def test_what_belongs_to_another_certificate_counts_for_nothing_and_a_program_hears_so(admin_client, web):
+    more = {"certificate_path": "/c.pem", "key_path": "/k.pem", "force_https": True}
+    answer = post(admin_client, NEW, data(web, **more))
+    assert answer.status_code == 422
+    assert set(answer.json()["errors"]) == set(more)
+    assert not HostnameForward.objects.exists()
+    body = {name: value for name, value in data(web).items() if value not in (None, False)}
+    assert (
+        admin_client.post(NEW, {**body, **more, "force_https": "on"}).status_code == 302
+    )  # the page hides it
     kept = HostnameForward.objects.get()
     assert (kept.certificate_path, kept.key_path, kept.force_https) == ("", "", False)
+
+
+def test_a_program_changes_what_it_names_and_nothing_else(admin_client, web):
+    """Also destinations, a box that is ticked, and one that a change of something else makes void."""
+    more = {
+        "certificate_kind": "paths",
+        "certificate_path": "/c.pem",
+        "key_path": "/k.pem",
+        "force_https": True,
+    }
+    pk = post(admin_client, NEW, data(web, websockets=True, **more)).json()["id"]
+    before: dict[str, Any] = {**HostnameForward.objects.values().get()}
+    assert post(admin_client, f"/forwarding/hostnames/{pk}/edit/", {"note": "x"}).json()["ok"]
+    after: dict[str, Any] = {**HostnameForward.objects.values().get()}
+    assert {name for name in after if after[name] != before[name]} == {"note", "version"}
+    assert [row.server for row in HostnameForward.objects.get().destinations.all()] == [web.web1]
+    assert post(admin_client, f"/forwarding/hostnames/{pk}/edit/", {"certificate_kind": "none"}).json()["ok"]
+    assert not HostnameForward.objects.get().force_https
 
 
 def test_a_server_that_is_no_guest_needs_a_host(admin_client, web):

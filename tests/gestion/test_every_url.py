@@ -68,6 +68,10 @@ OWN = {
     "proxmox:guests",
 }
 
+# Other programs' protocols, a page's own button, and a form that is there only once a host is named.
+NO_FORMS = {"git_hook", "accounts:theme", "proxmox:create"}
+JSON = {"Accept": "application/json"}
+
 REFUSED = {400, 401, 403, 404, 405}
 QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 HIDDEN = {403, 404, 405}
@@ -214,6 +218,37 @@ def test_no_change_is_made_without_a_csrf_token(world, url):
             answer = ask(client, method, path)
             assert answer.status_code in {403, 404, 405}, f"{method} {path}: {answer.status_code}"
     assert changed == []
+
+
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_a_program_that_sends_a_field_that_does_not_exist_hears_so_and_changes_nothing(world, url):
+    """It believes that the field counts: a rule that it was to restrict would be open to all."""
+    path, client = url.path(world), signed_in(world.admin)
+    with watched() as changed:
+        answer = client.post(path, {"no_such_field": "x"}, "application/json", headers=JSON)
+    told = f"{url.name}: {answer.status_code} {answer.content[:300]!r}"
+    if url.name in NO_FORMS:
+        assert answer.status_code < 500, told
+    elif answer.status_code not in {302, 404, 405, 409}:  # refused for something else
+        assert answer.status_code == 422, told
+        assert "no_such_field" in answer.json()["errors"], told
+    assert changed == [], told
+
+
+@pytest.mark.parametrize("url", [url for url in EVERY_URL if url.parameters], ids=lambda url: url.name)
+def test_a_program_that_names_nothing_changes_nothing_that_a_form_shows(world, url):
+    """Whatever is edited: what is not sent keeps its value."""
+    path, client = url.path(world), signed_in(world.admin)
+    shown = ask(client, "GET", path, as_json=True)
+    before = shown.json() if shown.headers["Content-Type"] == "application/json" else {}
+    if "initial" not in before:
+        return
+    answer = client.post(path, {}, "application/json", headers=JSON)
+    assert answer.status_code in {200, 409, 422}, answer.content
+    after = ask(client, "GET", path, as_json=True)
+    if after.status_code == 200:  # else it was a delete button's page
+        unseen = {"version": None}
+        assert {**after.json()["initial"], **unseen} == {**before["initial"], **unseen}, url.name
 
 
 def test_a_url_with_an_unknown_parameter_says_where_to_add_it(world):

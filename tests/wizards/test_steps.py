@@ -141,7 +141,7 @@ def test_a_started_run_takes_no_more_answers(admin_client, tmp_path):
 
 def test_programs_walk_the_same_way(admin_client, tmp_path):
     one = post_json(admin_client, "/wizards/new/walk/", folder=str(tmp_path)).json()
-    two = post_json(admin_client, one["url"], title="x", number=1, kind="a").json()
+    two = post_json(admin_client, one["url"], title="x", number=1, kind="a", with_two=False).json()
     plan = get_json(admin_client, two["url"]).json()
     assert [(line["says"], line["wanted"]) for line in plan["tasks"]][1] == ("Make two for x", False)
     three = post_json(admin_client, two["url"]).json()

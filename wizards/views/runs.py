@@ -8,12 +8,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from jobs.models import seconds_said
 from pages.answers import done, refused, show_page, wants_json
+from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
 from pages.second_word import FIELD
 from wizards import asking, catalogue
@@ -116,7 +117,7 @@ def _json(row: WizardRun, tasks: list[Any], lines: Any) -> dict[str, Any]:
 
 
 @admin_required
-@require_POST
+@button
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """End it after what it is doing now."""
     row = run_or_404(request, pk)
@@ -128,7 +129,7 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
-@require_POST
+@button
 def resume(request: HttpRequest, pk: int) -> HttpResponse:
     """Go on where it stopped."""
     row = run_or_404(request, pk)
@@ -141,6 +142,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods([*READ, "POST"])
+@takes_no_fields
 @says_what_is_broken
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """What undoing would do, in order, with a box to tick; then do it."""
@@ -161,6 +163,7 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods([*READ, "POST"])
+@takes_no_fields
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Forget a draft, or what has ended."""
     row = run_or_404(request, pk)

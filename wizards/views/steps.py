@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, form_data, refused, show_form, show_page
+from pages.buttons import takes_no_fields
 from wizards import asking, catalogue
 from wizards.by_number import AnyWizard
 from wizards.declare import Wizard
@@ -123,6 +124,7 @@ def _script(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, numb
 
 @admin_required
 @require_http_methods([*READ, "POST"])
+@takes_no_fields
 @says_what_is_broken
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     """All that was answered and all that will be done. POST begins with it."""

@@ -1,0 +1,116 @@
+"""What programs send to forms: the rest stays as it is, and what cannot count is an error."""
+
+import json
+from typing import Any
+
+import pytest
+from django import forms
+from django.test import RequestFactory
+
+from accounts.actors import Actor
+from accounts.models import User
+from accounts.tokens import create_token
+from pages.answers import form_data
+from pages.buttons import SwitchForm
+from pages.forms import CleanText
+from servers.models import Server
+from tests.gestion.url_arguments import make_world
+
+JSON = {"Accept": "application/json"}
+
+
+class NoteForm(CleanText, forms.Form):
+    note = forms.CharField(required=False)
+    loud = forms.BooleanField(required=False)
+    days = forms.MultipleChoiceField(choices=[("mo", "mo"), ("tu", "tu")], required=False)
+    many = forms.IntegerField(initial=3)
+    fixed = forms.CharField(disabled=True, required=False, help_text="Others set it.")
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
+    beside = {"preview"}
+
+
+INITIAL = {"note": "kept", "loud": True, "days": ["mo", "tu"], "fixed": "as it is", "seen": "now"}
+
+
+def form_of(body: dict[str, Any], **kwargs: Any) -> NoteForm:
+    request = RequestFactory().post("/", json.dumps(body), content_type="application/json")
+    return NoteForm(form_data(request), initial=INITIAL, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed"),
+    [
+        ({}, {}),
+        ({"note": "new"}, {"note": "new"}),
+        ({"note": ""}, {"note": ""}),
+        ({"note": None}, {"note": ""}),
+        ({"loud": False}, {"loud": False}),
+        ({"loud": None}, {"loud": False}),
+        ({"days": []}, {"days": []}),
+        ({"days": ["tu"], "many": 7}, {"days": ["tu"], "many": 7}),
+        ({"fixed": "as it is", "preview": 1, "confirm_lockout": True}, {}),
+    ],
+)
+def test_what_is_not_named_stays_as_it_is(sent, changed):
+    form = form_of(sent)
+    assert form.is_valid(), form.errors
+    # What is hidden says what the sender has seen, so nobody else says it.
+    assert form.cleaned_data == {**INITIAL, "many": 3, "seen": "", **changed}
+
+
+def test_the_same_holds_for_a_form_with_a_prefix():
+    form = form_of({"a-note": "new", "note": "x"}, prefix="a")
+    assert list(form.errors) == ["note"]
+    assert form.cleaned_data["note"] == "new"
+    assert form.cleaned_data["loud"]
+
+
+@pytest.mark.parametrize("name", ["nothing", "Note", "note ", "days[]", "fixed"])
+def test_what_cannot_count_is_an_error_by_its_name(name):
+    form = form_of({name: "x"})
+    assert list(form.errors) == [name]
+
+
+def test_it_says_which_fields_there_are():
+    assert "note, loud, days" in form_of({"notes": "x"}).errors["notes"][0]
+
+
+def test_a_switch_is_not_off_because_nothing_was_said():
+    def switched(body: dict[str, Any]) -> SwitchForm:
+        return SwitchForm(form_data(RequestFactory().post("/", json.dumps(body), "application/json")))
+
+    assert "active" in switched({}).errors
+    assert switched({"active": False}).is_valid()
+    assert SwitchForm({"active": ""}).is_valid()  # a page's button
+
+
+def test_a_browsers_form_says_no_by_its_silence_and_may_send_more():
+    form = NoteForm(
+        form_data(RequestFactory().post("/", {"note": "x", "many": "1", "other": "y"})), initial=INITIAL
+    )
+    assert form.is_valid(), form.errors
+    assert (form.cleaned_data["loud"], form.cleaned_data["days"]) == (False, [])
+
+
+@pytest.mark.django_db
+def test_a_person_made_by_a_program_is_active_as_one_made_on_the_page(admin_client):
+    answer = admin_client.post("/users/new/", {"username": "eve"}, "application/json", headers=JSON)
+    assert answer.json()["ok"], answer.content
+    assert User.objects.get(username="eve").is_active
+
+
+@pytest.mark.django_db
+def test_a_token_changes_what_it_names_also_where_it_sends_a_form(client):
+    world = make_world()
+    actor = Actor(world.admin, "ada")
+    text = create_token(actor, world.admin, name="cron", days=1, scopes=["servers"])[1]
+    world.server.owners.set([world.owner])
+    before = Server.objects.values().get(pk=world.server.pk)
+    headers = {"Authorization": f"Bearer {text}"}
+    answer = client.post(f"/servers/{world.server.pk}/edit/", {"notes": "x"}, headers=headers)
+    assert answer.json()["ok"], answer.content
+    after = Server.objects.values().get(pk=world.server.pk)
+    assert after == {**before, "notes": "x", "version": before["version"] + 1}
+    assert list(world.server.owners.all()) == [world.owner]
+    answer = client.post(f"/servers/{world.server.pk}/edit/", {"note": "x"}, headers=headers)
+    assert list(answer.json()["errors"]) == ["note"]
