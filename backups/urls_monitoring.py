@@ -10,4 +10,5 @@ urlpatterns = [
     path("zabbix/last_hourly_duration/_", monitoring.zabbix_hourly_duration, name="zabbix_duration"),
     path("zabbix/last_<slug:measure>/<int:pk>", monitoring.zabbix_last, name="zabbix_last"),
     path("zabbix/state/<int:pk>", monitoring.zabbix_state, name="zabbix_state"),
+    path("zabbix/<path:path>", monitoring.zabbix_other, name="zabbix_other"),
 ]

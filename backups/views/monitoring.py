@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import redirect_to_login
 from django.db.models import Max, Min
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
@@ -18,12 +17,16 @@ from django.views.decorators.http import require_http_methods
 from accounts.permissions import user_of
 from backups.models import Backup, BackupRun, BackupState, Level, RunState
 from backups.models.plans import BackupQuerySet
+from backups.models.runs import Why
 from backups.results import summaries
+from backups.rhythm import AGAIN_AFTER, slot
 from backups.services.runs import rotated_of
 from pages.answers import wants_json
 
 HEADER = "X-Gestion-Token"
 SHORTEST = 32
+PLAIN = "text/plain; charset=utf-8"
+BY_ITSELF = (Why.SCHEDULE, Why.CRON)
 View = Callable[..., HttpResponseBase]
 
 
@@ -40,17 +43,21 @@ def monitored(view: View) -> View:
             known = settings.MONITORING_TOKEN
             if len(known) >= SHORTEST and constant_time_compare(sent, known):
                 return view(request, rows, *args, **kwargs)
-            return _unauthorized()
+            return _unauthorized(request)
         if request.user.is_authenticated:
             return view(request, rows.visible_to(user_of(request)), *args, **kwargs)
-        return _unauthorized() if wants_json(request) else redirect_to_login(request.get_full_path())
+        return _unauthorized(request)
 
     return guarded
 
 
-def _unauthorized() -> HttpResponse:
-    said = {"ok": False, "errors": {"__all__": [_("Sign in, or send a token.")]}}
-    return JsonResponse(said, status=401, headers={"WWW-Authenticate": "Bearer"})
+def _unauthorized(request: HttpRequest) -> HttpResponse:
+    """401 whatever is accepted: a program would follow the way to the sign-in page, and take its 200 for an answer."""
+    words, headers = _("Sign in, or send a token."), {"WWW-Authenticate": "Bearer"}
+    if wants_json(request):
+        said = {"ok": False, "errors": {"__all__": [words]}}
+        return JsonResponse(said, status=401, headers=headers)
+    return HttpResponse(f"{words}\n", status=401, headers=headers, content_type=PLAIN)
 
 
 @monitored
@@ -108,22 +115,32 @@ def zabbix_state(_request: HttpRequest, rows: BackupQuerySet, pk: int) -> HttpRe
 
 @monitored
 def zabbix_hourly_duration(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
-    """Seconds from the first begin to the last end of the newest hourly runs that went well; 0: none yet."""
-    done = BackupRun.objects.filter(backup__in=rows.order_by().values("pk"), state=RunState.DONE)
+    """Seconds from the first begin to the last end of the newest hourly runs that went well; 0: none yet.
+
+    Those that were asked for together, by the schedule or by cron: neither by hand, nor once more after a failure.
+    """
+    done = BackupRun.objects.filter(
+        backup__in=rows.order_by().values("pk"), state=RunState.DONE, why__in=BY_ITSELF
+    )
     recent = done.filter(ended_at__gt=timezone.now() - timedelta(days=7), started_at__isnull=False)
-    hourly = [
-        (pk, began)
-        for pk, began, rotated in recent.order_by("-started_at").values_list("pk", "started_at", "rotated")[
-            :1000
-        ]
-        if began and Level.HOURLY.value in rotated
+    asked = [
+        (pk, timezone.localtime(at))
+        for pk, at, rotated in recent.order_by("-asked_at").values_list("pk", "asked_at", "rotated")[:1000]
+        if Level.HOURLY.value in rotated
     ]
-    if not hourly:
+    if not asked:
         return _plain(0)
-    newest = hourly[0][1]
-    together = [pk for pk, began in hourly if newest - began < Level.HOURLY.every]
+    newest = slot(Level.HOURLY, asked[0][1])
+    first = min(at for _pk, at in asked if slot(Level.HOURLY, at) == newest)
+    together = [pk for pk, at in asked if timedelta(0) <= at - first < AGAIN_AFTER]
     span = done.filter(pk__in=together).aggregate(took=Max("ended_at") - Min("started_at"))
     return _plain(round(span["took"].total_seconds()))
+
+
+@monitored
+def zabbix_other(_request: HttpRequest, _rows: BackupQuerySet, path: str) -> HttpResponse:
+    """Nothing: but a program without a token hears that first."""
+    raise Http404(path)
 
 
 def _one(rows: BackupQuerySet, pk: int) -> Backup:
@@ -134,4 +151,4 @@ def _one(rows: BackupQuerySet, pk: int) -> Backup:
 
 
 def _plain(value: int | str) -> HttpResponse:
-    return HttpResponse(str(value), content_type="text/plain; charset=utf-8")
+    return HttpResponse(str(value), content_type=PLAIN)

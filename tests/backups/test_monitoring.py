@@ -22,6 +22,7 @@ def good(rows):
     run = BackupRun.objects.create(
         backup=backup,
         state=RunState.DONE,
+        why="schedule",
         levels=["hourly"],
         rotated=["hourly"],
         asked_at=began,
@@ -68,6 +69,39 @@ def test_a_wrong_short_or_unset_token_reads_nothing(client, good, settings, know
     settings.MONITORING_TOKEN = known
     for url in (LIST, "/backups/health/", f"/backups/zabbix/last_size/{good.pk}"):
         assert ask(client, url, sent).status_code == 401
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"])
+@pytest.mark.parametrize(
+    "url", [LIST, "/backups/health/", "/backups/zabbix/state/_", "/backups/zabbix/state/1"]
+)
+def test_without_a_token_it_is_401_and_no_page_whatever_is_accepted(client, good, url, accept):
+    answer = client.get(url, headers={"accept": accept}, follow=True)
+    assert (answer.status_code, answer.redirect_chain) == (401, [])
+    assert answer.headers["Content-Type"].split(";")[0] in {"text/plain", "application/json"}
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_the_duration_is_that_of_runs_which_were_asked_for_together(client, rows, good, settings):
+    """Neither a run by hand in between nor one that was tried again later stretches it."""
+    settings.MONITORING_TOKEN = TOKEN
+    at = timezone.localtime().replace(hour=12, minute=0, second=3, microsecond=0) - timedelta(days=1)
+
+    web = rows.backup(source=rows.web1)
+
+    def run(why, after, seconds):
+        began = at + after
+        BackupRun.objects.create(
+            backup=web, state=RunState.DONE, why=why, rotated=["hourly"],
+            asked_at=began, started_at=began, ended_at=began + timedelta(seconds=seconds),
+        )  # fmt: skip
+
+    BackupRun.objects.update(why="schedule", asked_at=at, started_at=at, ended_at=at + timedelta(seconds=10))
+    run("cron", timedelta(seconds=5), 10)
+    run("hand", timedelta(hours=1.8), 10)
+    run("schedule", timedelta(hours=1), 600)
+    run("schedule", -timedelta(minutes=1), 30)  # of the hours before
+    assert ask(client, "/backups/zabbix/last_hourly_duration/_").content == b"15"
 
 
 def test_the_monitoring_token_opens_no_other_page(client, good, settings):
