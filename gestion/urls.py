@@ -16,6 +16,9 @@ urlpatterns = [
     path("keymanager/", include("keymanager.urls")),
     path("forwarding/", include("forwarding.urls")),
     path("git_hook/<str:key>/", hook.hook, name="git_hook"),
+    path(
+        "git_hook/<str:key>", hook.hook, name="git_hook_bare"
+    ),  # a POST that is redirected would come as a GET
     path("githooks/", include("githooks.urls")),
     path("fabrun/", include("fabrun.urls")),
     path("proxmox/", include("proxmox.urls")),

@@ -1,10 +1,11 @@
 """What can be done with the repositories: take a call, pull, give another secret or branch."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -20,16 +21,16 @@ KEEP_CALLS = timedelta(days=400)  # as long, nobody can send again what he saw
 
 
 class SeenBefore(Exception):  # noqa: N818  # a refusal
-    """This very call was accepted once already."""
+    """This very call was accepted once already, and pulled."""
 
 
 @transaction.atomic
-def set_up(actor: Actor, key: str) -> Repository:
-    """Give a repository of GIT_REPOS its secret; before that, no call of it is accepted."""
+def set_up(actor: Actor, key: str) -> tuple[Repository, bool]:
+    """Give a repository of GIT_REPOS its secret, unless it has one; before that, no call of it is accepted."""
     row, made = Repository.objects.get_or_create(key=key)
     if made:
         record(actor, "repository.create", row)
-    return row
+    return row, made
 
 
 def not_set_up() -> list[str]:
@@ -39,36 +40,35 @@ def not_set_up() -> list[str]:
 
 
 def accept_call(
-    actor: Actor, repository: Repository, body: bytes, *, sender: str, event: str, ref: str
+    actor: Actor, repository: Repository, body: bytes, *, sender: str, event: str, refs: Sequence[str]
 ) -> Job | None:
-    """Note a proven call, and pull if it is about the expected branch; None if it is not. Raises SeenBefore."""
-    digest = hashlib.sha256(body).hexdigest()
+    """Note a proven call, and pull if it is about the expected branch; None if it is not.
+
+    One that is sent again pulls only while nothing has come of it. Raises SeenBefore.
+    """
     # It asks git, which may take its time: not while others wait for the database.
-    wanted = event == "push" and is_expected(repository, ref)
+    expected = expected_ref(repository) if event == "push" else ""
+    wanted = bool(expected) and expected in refs
+    ref = expected if wanted else next(iter(refs), "")
     with transaction.atomic():
-        try:
-            with transaction.atomic():
-                Call.objects.create(
-                    repository=repository,
-                    digest=digest,
-                    address=actor.address,
-                    sender=sender,
-                    event=event[:60],
-                    ref=ref[:250],
-                )
-        except IntegrityError as error:
-            raise SeenBefore from error
+        call, fresh = Call.objects.get_or_create(
+            repository=repository,
+            digest=hashlib.sha256(body).hexdigest(),
+            defaults={"address": actor.address, "sender": sender, "event": event[:60], "ref": ref[:250]},
+        )
         if not wanted:
             return None
+        if not fresh and repository.pulls.filter(at__gte=call.at, error="").exists():
+            raise SeenBefore
         record(actor, "repository.hook", repository, after={"sender": sender, "ref": ref})
         return _start(actor, repository)
 
 
-def is_expected(repository: Repository, ref: str) -> bool:
-    """Whether a push to this ref is one that we follow."""
+def expected_ref(repository: Repository) -> str:
+    """The ref that we follow; empty while that is none."""
     folder = folder_of(repository)
     wanted = repository.branch or (checked_out(folder) if folder else "")
-    return bool(wanted) and ref == f"refs/heads/{wanted}"
+    return f"refs/heads/{wanted}" if wanted else ""
 
 
 @transaction.atomic

@@ -3,11 +3,16 @@
 | sender | header | proves |
 |---|---|---|
 | GitHub | `X-Hub-Signature-256: sha256=HEX` | HMAC-SHA256 of the body |
-| Gitea, Forgejo | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX` | the same |
-| GitLab | `X-Gitlab-Token` | the secret itself |
+| Bitbucket Cloud, Data Center | `X-Hub-Signature: sha256=HEX` | the same |
+| Gitea, Forgejo, Gogs | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX`, `X-Gogs-Signature: HEX` | the same |
+| GitLab, signing token | `webhook-signature: v1,BASE64` (Standard Webhooks) | HMAC-SHA256 of id, timestamp and body |
+| GitLab, secret token | `X-Gitlab-Token` | the secret itself |
 | anything else | `X-Gestion-Timestamp`, `X-Gestion-Signature: sha256=HEX` | HMAC-SHA256 of timestamp, full stop, body |
 """
 
+import base64
+import binascii
+import hashlib
 import hmac
 import time
 from collections.abc import Mapping
@@ -15,10 +20,27 @@ from collections.abc import Mapping
 from accounts.shared_secrets import signature
 
 WINDOW = 300  # seconds by which a timestamp may differ from our clock
+STANDARD = "Webhook-Signature"
+SENDERS = (
+    ("X-Gestion-Signature", "gestion"),
+    ("X-Forgejo-Signature", "forgejo"),
+    ("X-Gitea-Signature", "gitea"),
+    ("X-Gogs-Signature", "gogs"),
+    ("X-Hub-Signature-256", "github"),
+    ("X-Hub-Signature", "bitbucket"),  # GitHub's own of this name is an older one, beside the one above
+    (STANDARD, "gitlab"),
+    ("X-Gitlab-Token", "gitlab"),
+)
+WITH_ALGORITHM = {"X-Hub-Signature-256", "X-Hub-Signature"}
 
 
 class Refused(Exception):  # noqa: N818  # a refusal; its text goes into our log, not to the caller
     """The call does not prove that its sender knows the secret."""
+
+
+def is_signed(headers: Mapping[str, str]) -> bool:
+    """Whether there is a signature to check; without one its body need not be read."""
+    return any(headers.get(header) is not None for header, _sender in SENDERS)
 
 
 def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
@@ -28,33 +50,49 @@ def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
     """
     if not secret:
         raise Refused("there is no secret to check it by")
-    for header, sender in (
-        ("X-Gestion-Signature", "gestion"),
-        ("X-Forgejo-Signature", "forgejo"),
-        ("X-Gitea-Signature", "gitea"),
-        ("X-Hub-Signature-256", "github"),
-        ("X-Gitlab-Token", "gitlab"),
-    ):
+    for header, sender in SENDERS:
         given = headers.get(header)
         if given is not None:
-            _check(sender, given, headers, body, secret)
+            expected = _expected(header, headers, body, secret)
+            # Standard Webhooks sends several while a key is being changed; one is enough.
+            texts = given.split(" ")[:10] if header == STANDARD else [given]
+            if not any(hmac.compare_digest(text.encode(), expected.encode()) for text in texts):
+                raise Refused(f"the signature of {sender} is wrong")
             return sender
     raise Refused("it is not signed")
 
 
-def _check(sender: str, given: str, headers: Mapping[str, str], body: bytes, secret: str) -> None:
-    if sender == "gitlab":
-        expected = secret
-    elif sender == "gestion":
-        expected = "sha256=" + signature(secret, body, _fresh(headers))
-    else:
-        expected = ("sha256=" if sender == "github" else "") + signature(secret, body)
-    if not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Refused(f"the signature of {sender} is wrong")
+def _expected(header: str, headers: Mapping[str, str], body: bytes, secret: str) -> str:
+    if header == "X-Gitlab-Token":
+        return secret
+    if header == STANDARD:
+        return "v1," + _standard(headers, body, secret)
+    if header == "X-Gestion-Signature":
+        return "sha256=" + signature(secret, body, _fresh(headers, "X-Gestion-Timestamp"))
+    return ("sha256=" if header in WITH_ALGORITHM else "") + signature(secret, body)
 
 
-def _fresh(headers: Mapping[str, str]) -> str:
-    stamp = headers.get("X-Gestion-Timestamp", "")
+def signing_token(secret: str) -> str:
+    """The secret as GitLab wants its signing token: `whsec_` and the base64 of its 32 bytes. Raises Refused."""
+    return "whsec_" + base64.b64encode(_key(secret)).decode()
+
+
+def _standard(headers: Mapping[str, str], body: bytes, secret: str) -> str:
+    """Source: the Standard Webhooks specification, by which GitLab signs."""
+    stamp = _fresh(headers, "Webhook-Timestamp")
+    signed = f"{headers.get('Webhook-Id', '')}.{stamp}.".encode() + body
+    return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise Refused("the secret is none that can be a signing token") from error
+
+
+def _fresh(headers: Mapping[str, str], name: str) -> str:
+    stamp = headers.get(name, "")
     if not (stamp.isascii() and stamp.isdecimal()) or abs(time.time() - int(stamp[:15])) > WINDOW:
         raise Refused("its timestamp is missing or too far from now")
     return stamp

@@ -1,67 +1,78 @@
 """The hook ⚓: a git host tells of a push. Answers 200 only when a pull was asked for or a ping was proven."""
 
-import json
 import logging
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, JsonResponse
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from accounts.actors import Actor, client_address
-from githooks import services
+from githooks import payloads, services
 from githooks.models import Repository
-from githooks.signatures import Refused, sender_of
+from githooks.signatures import Refused, is_signed, sender_of
+from hosts.bounds import MIB
 
 log = logging.getLogger(__name__)
-PINGS = {"ping", "Ping Hook"}
-PUSHES = {"push", "Push Hook"}
+MOST_BODY = 25 * MIB  # GitHub's own bound; Caddy has it, too: deploy/caddy/common.caddy
+
+
+class NotTaken(Exception):  # noqa: N818  # a refusal; its text goes into our log, not to the caller
+    """The call changes nothing."""
+
+    def __init__(self, why: str, status: int) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 @login_not_required
 @csrf_exempt  # it is proven by a signature, not by a session
-@require_POST
 def hook(request: HttpRequest, key: str) -> JsonResponse:
     """Refused calls are logged, and write nothing: anybody can send them."""
+    if request.method != "POST":
+        return _how_to()
+    try:
+        return _take(request, key)
+    except NotTaken as error:
+        log.warning("A call of %s from %s was refused: %s", request.path, client_address(request), error)
+        return JsonResponse({"ok": False}, status=error.status)
+
+
+def _take(request: HttpRequest, key: str) -> JsonResponse:
     row = Repository.objects.filter(key=key).first() if key in settings.GIT_REPOS else None
     if row is None:
-        return _refused(request, "no such repository", 404)
-    body = request.body
+        raise NotTaken("no such repository", 404)
+    body = _body_of(request)
     try:
         sender = sender_of(request.headers, body, row.secret)
-        payload = json.loads(body)
+        told = payloads.read(request.headers, body)
+        actor = Actor(None, f"{sender} hook", client_address(request))
+        job = services.accept_call(actor, row, body, sender=sender, event=told.event, refs=told.refs)
     except Refused as error:
-        return _refused(request, str(error), 403)
-    except (ValueError, RecursionError):
-        return _refused(request, "the body is not JSON", 400)
-    if not isinstance(payload, dict):
-        return _refused(request, "the body is no JSON object", 400)
-    return _take(request, row, payload, sender)
-
-
-def _take(request: HttpRequest, row: Repository, payload: dict[str, Any], sender: str) -> JsonResponse:
-    event, ref = _event(request), payload.get("ref")
-    ref = ref if isinstance(ref, str) and ref.isprintable() else ""
-    actor = Actor(None, f"{sender} hook", client_address(request))
-    try:
-        job = services.accept_call(actor, row, request.body, sender=sender, event=event, ref=ref)
-    except services.SeenBefore:
-        return _refused(request, "this call was sent before", 409)
-    if job or event == "ping":
+        raise NotTaken(str(error), 403) from error
+    except payloads.Unreadable as error:
+        raise NotTaken(str(error), 400) from error
+    except services.SeenBefore as error:
+        raise NotTaken("this call was sent before", 409) from error
+    if job or told.event == "ping":
         return JsonResponse({"ok": True, "job": job.pk if job else None})
-    return JsonResponse({"ok": True, "ignored": "only pushes to the expected branch count"}, status=202)
+    return JsonResponse({"ok": True, "ignored": told.why_not}, status=202)
 
 
-def _event(request: HttpRequest) -> str:
-    for name in ("X-GitHub-Event", "X-Forgejo-Event", "X-Gitea-Event", "X-Gitlab-Event", "X-Gestion-Event"):
-        given = request.headers.get(name)
-        if given:
-            return "push" if given in PUSHES else "ping" if given in PINGS else "other"
-    return "push"
+def _body_of(request: HttpRequest) -> bytes:
+    if not is_signed(request.headers):  # whoever it is: it need not be read
+        raise NotTaken("it is not signed", 403)
+    body: bytes = request.read(MOST_BODY + 1)  # not `body`: the bound of forms is a tenth of this
+    if len(body) > MOST_BODY:
+        raise NotTaken(f"the body has more than {MOST_BODY} bytes", 413)
+    return body
 
 
-def _refused(request: HttpRequest, why: str, status: int) -> JsonResponse:
-    log.warning("A call of %s from %s was refused: %s", request.path, client_address(request), why)
-    return JsonResponse({"ok": False}, status=status)
+def _how_to() -> JsonResponse:
+    """For who looks at the address in a browser, or still calls it as panels of old were called."""
+    words = _(
+        "A git host calls this by POST, signed. “Git hooks” in the panel shows the address and the secret to give it."
+    )
+    said = {"ok": False, "errors": {"__all__": [words]}}
+    return JsonResponse(said, status=405, headers={"Allow": "POST"})

@@ -16,6 +16,7 @@ from githooks import services
 from githooks.forms import BranchForm
 from githooks.models import Repository
 from githooks.pulling import checked_out, folder_of
+from githooks.signatures import signing_token
 from jobs.models import Job
 from pages.answers import done, form_data, show_form, show_page
 from pages.buttons import button
@@ -40,8 +41,9 @@ def set_up(request: HttpRequest, key: str) -> HttpResponse:
     """Give one of GIT_REPOS its secret."""
     if key not in settings.GIT_REPOS:
         raise Http404
-    row = services.set_up(actor_of(request), key)
-    return done(request, _("Now give URL and secret to the git host, and try it."), row.get_absolute_url())
+    row, made = services.set_up(actor_of(request), key)
+    words = _("Now give URL and secret to the git host, and try it.")
+    return done(request, words, row.get_absolute_url(), _to_paste(row) if made else None)
 
 
 @admin_required
@@ -55,6 +57,7 @@ def repository(request: HttpRequest, key: str) -> HttpResponse:
         "repository": row,
         "folder": folder,
         "url": hook_url(row),
+        "signing_token": signing_token(row.secret),
         "branch": row.branch or (checked_out(folder) if folder else ""),
         "pulls": row.pulls.all()[:MOST_SHOWN],
         "calls": row.calls.all()[:MOST_SHOWN],
@@ -80,7 +83,8 @@ def branch(request: HttpRequest, key: str) -> HttpResponse:
 def secret(request: HttpRequest, key: str) -> HttpResponse:
     """Another secret."""
     row = services.renew_secret(actor_of(request), _repository(key))
-    return done(request, _("It has a new secret: give it to the git host."), row.get_absolute_url())
+    words = _("It has a new secret: give it to the git host.")
+    return done(request, words, row.get_absolute_url(), _to_paste(row))
 
 
 @admin_required
@@ -95,6 +99,11 @@ def pull(request: HttpRequest, key: str) -> HttpResponse:
 def hook_url(row: Repository) -> str:
     """What a git host calls."""
     return settings.GESTION_URL.rstrip("/") + reverse("git_hook", args=[row.key])
+
+
+def _to_paste(row: Repository) -> dict[str, Any]:
+    """What a program that has made a secret gives to the git host; it is told this once."""
+    return {"hook_url": hook_url(row), "secret": row.secret, "signing_token": signing_token(row.secret)}
 
 
 def _repository(key: str) -> Repository:

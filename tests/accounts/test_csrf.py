@@ -14,7 +14,7 @@ from tests.gestion.url_arguments import make_world
 from tests.gestion.write_watcher import watched
 
 KINDS = ("application/x-www-form-urlencoded", "application/json", "text/plain")
-EXEMPT = {"git_hook"}  # proven by a signature
+EXEMPT = {"git_hook", "git_hook_bare"}  # proven by a signature
 
 
 @pytest.fixture

@@ -77,6 +77,7 @@ NEVER_WRITTEN = {
     "search",
     "health",
     "git_hook",
+    "git_hook_bare",
 }
 WRITING = [method for method in METHODS if method not in ("GET", "HEAD")]
 

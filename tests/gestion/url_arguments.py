@@ -305,6 +305,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("backups/verifications/", "pk"): lambda world: _verification(world).pk,
     ("backups/sets/", "pk"): lambda world: BackupSet.objects.get_or_create(name=ADMINS)[0].pk,
     ("backups/zabbix/", "measure"): lambda world: "size",
+    ("backups/zabbix/", "path"): lambda world: "state/_",
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("samba/shares/", "pk"): lambda world: _share(world).pk,

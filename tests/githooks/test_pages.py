@@ -1,5 +1,7 @@
 """The page has what a git host needs; its secret is the admins'."""
 
+import base64
+
 import pytest
 
 from githooks.models import Pull, Repository
@@ -21,6 +23,21 @@ def test_a_repository_has_no_secret_until_an_admin_sets_it_up(admin_client, sett
     assert admin_client.post("/githooks/other/set-up/").status_code == 404
     assert admin_client.post("/githooks/fresh/set-up/").status_code == 302
     assert len(Repository.objects.get().secret) >= 43
+
+
+def test_a_program_that_sets_one_up_is_told_its_secret_this_once(admin_client, settings):
+    settings.GIT_REPOS = {"fresh": "/nowhere"}
+    made = admin_client.post("/githooks/fresh/set-up/", headers=JSON).json()
+    row = Repository.objects.get()
+    assert made["secret"] == row.secret
+    assert made["hook_url"] == "http://127.0.0.1:8000/git_hook/fresh/"
+    assert base64.b64decode(made["signing_token"].removeprefix("whsec_")) == base64.urlsafe_b64decode(
+        f"{row.secret}="
+    )
+    assert row.secret not in admin_client.post("/githooks/fresh/set-up/", headers=JSON).content.decode()
+    assert row.secret not in admin_client.get("/githooks/fresh/", headers=JSON).content.decode()
+    renewed = admin_client.post("/githooks/fresh/secret/", headers=JSON).json()["secret"]
+    assert renewed == Repository.objects.get().secret != row.secret
 
 
 def test_the_page_has_url_and_secret_to_paste(admin_client, repository):
