@@ -189,9 +189,14 @@ def test_a_stream_arrives_line_by_line(panel: Front) -> None:
 
 def test_a_request_that_is_too_large_is_refused_before_it_is_sent(panel: Front) -> None:
     context = ssl.create_default_context(cafile=str(panel.browser().verify))
-    for length, status in ((10_000_000, 413), (9_999_999, 403)):  # 403: Django's, for want of a CSRF token
+    for path, length, status in (
+        ("/sign-in/", 10_000_000, 413),
+        ("/sign-in/", 9_999_999, 403),  # Django's, for want of a CSRF token
+        ("/git_hook/x/", 30_000_000, 413),
+        ("/git_hook/x/", 25_000_000, 404),
+    ):
         connection = http.client.HTTPSConnection(NAME, panel.https_port, context=context, timeout=30)
-        connection.putrequest("POST", "/sign-in/")
+        connection.putrequest("POST", path)
         connection.putheader("Content-Length", str(length))
         connection.endheaders(b"" if status == 413 else b"x" * length)
         assert connection.getresponse().status == status
