@@ -13,7 +13,7 @@ from backups.models import Backup
 from backups.services.plans import ask_again
 from servers.facts import ServerFacts
 from servers.models import Server
-from servers.registry import Held
+from servers.registry import Held, each
 
 # What the way from a backup server depends on; a host's own matter to what is reached through it.
 OF_WAY = ("name", "ssh_connection", "backup_ssh_connection", "internal_ip", "vm_host_id")
@@ -22,12 +22,10 @@ OF_WAY = ("name", "ssh_connection", "backup_ssh_connection", "internal_ip", "vm_
 def server_holds(server: Server) -> Iterable[Held]:
     """The backups that must be deleted before a server is, and the copies that are left on it."""
     url = f"{reverse('backups:backups')}?q={server.name}"
-    if count := server.backups_from.count():
-        text = ngettext("%d backup copies it", "%d backups copy it", count)
-        yield Held(text % count, url, blocks=True)
-    if count := server.backups_to.count():
-        text = ngettext("%d backup has its copies there", "%d backups have their copies there", count)
-        yield Held(text % count, url, blocks=True)
+    copied = server.backups_from.select_related("source")
+    yield from each(copied, _("the backup %s copies it"), url, blocks=True)
+    kept = server.backups_to.select_related("source")
+    yield from each(kept, _("the copies of the backup %s are there"), url, blocks=True)
     if count := server.left_backups.count():
         text = ngettext(
             "The copies of %d deleted backup are left there, and Gestion forgets them",

@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
@@ -22,7 +21,7 @@ from forwarding.services.hostnames import facts_of
 from servers import rollouts
 from servers.facts import ServerFacts
 from servers.models import Server
-from servers.registry import Held
+from servers.registry import Held, each
 
 OF_ADDRESS = ("name", "internal_ip", "external_ip", "vm_host_id", "is_vm")
 
@@ -30,10 +29,9 @@ OF_ADDRESS = ("name", "internal_ip", "external_ip", "vm_host_id", "is_vm")
 def server_holds(server: Server) -> Iterable[Held]:
     """The hostnames that lead to a server, or are served on it."""
     url = f"{reverse('forwarding:hostnames')}?q={server.name}"
-    if count := HostnameDestination.objects.filter(server=server).count():
-        yield Held(ngettext("%d hostname leads to it", "%d hostnames lead to it", count) % count, url)
-    if count := HostnameForward.objects.filter(host=server).count():
-        yield Held(ngettext("%d hostname of it", "%d hostnames of it", count) % count, url)
+    leading = HostnameForward.objects.filter(destinations__server=server).distinct()
+    yield from each(leading, _("the hostname %s leads to it"), url)
+    yield from each(HostnameForward.objects.filter(host=server), _("the hostname %s is its own"), url)
 
 
 def server_changed(

@@ -7,7 +7,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record
@@ -17,7 +16,7 @@ from forwarding.services.ports import facts_of
 from servers import rollouts
 from servers.facts import ServerFacts
 from servers.models import Rollout, Server
-from servers.registry import Held
+from servers.registry import Held, each
 
 OF_HOST = ("is_proxmox", "external_ip", "external_interface", "internal_ip")
 OF_GUEST = ("internal_ip", "vm_host_id")
@@ -25,13 +24,10 @@ OF_GUEST = ("internal_ip", "vm_host_id")
 
 def server_holds(server: Server) -> Iterable[Held]:
     """The rules that go with a server."""
-    url = reverse("forwarding:ports")
-    if count := PortForward.objects.filter(destination=server).count():
-        text = ngettext("%d forwarded port leads to it", "%d forwarded ports lead to it", count)
-        yield Held(text % count, f"{url}?q={server.name}")
-    if count := PortForward.objects.filter(host=server).count():
-        text = ngettext("%d of its ports is forwarded", "%d of its ports are forwarded", count)
-        yield Held(text % count, f"{url}?q={server.name}")
+    url = f"{reverse('forwarding:ports')}?q={server.name}"
+    rules = PortForward.objects.select_related("destination")
+    yield from each(rules.filter(destination=server), _("the forwarded port %s leads to it"), url)
+    yield from each(rules.filter(host=server), _("its port %s is forwarded"), url)
 
 
 def server_changed(

@@ -78,6 +78,8 @@ def note_guests(look: Look, now: datetime) -> None:
     gone = [row.pk for row in known.values() if row.gone_at is None and row.vmid not in listed]
     if gone:
         GuestSeen.objects.filter(pk__in=gone).update(gone_at=now, status="unknown")
+        # What leads to such a server is green until somebody has looked: now, and not in five minutes.
+        Server.objects.filter(guest_seen__in=gone).update(next_check_at=now)
     if any(row.gone_at and row.gone_at < now - KEEP_GONE for row in known.values()):
         GuestSeen.objects.filter(host=look.host, gone_at__lt=now - KEEP_GONE).delete()
 

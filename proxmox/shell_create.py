@@ -44,7 +44,7 @@ def _holds(server: Server) -> Iterable[Held]:
     """Creates under way: the server, and the host, are needed until they have ended."""
     running = Creation.objects.filter(Q(server=server) | Q(host=server), state__in=OPEN)
     for row in running[:MOST]:
-        yield Held(_("%s is being created") % row.hostname, row.get_absolute_url(), blocks=True)
+        yield Held(_("%s is being created") % row.hostname, row.get_absolute_url(), blocks=True, row=row)
 
 
 server_part = ServerPart("creations", panel=_server_panel, holds=_holds)

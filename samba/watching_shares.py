@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from accounts.audit import record
@@ -13,18 +12,13 @@ from samba.models import Share
 from samba.services.shares import facts_of
 from servers.facts import ServerFacts
 from servers.models import Server
-from servers.registry import Held
+from servers.registry import Held, each
 
 
 def server_holds(server: Server) -> Iterable[Held]:
     """The shares that go with a server."""
-    if count := Share.objects.filter(server=server).count():
-        text = ngettext(
-            "%d share of it; Gestion forgets it, the server goes on serving it",
-            "%d shares of it; Gestion forgets them, the server goes on serving them",
-            count,
-        )
-        yield Held(text % count, f"{reverse('samba:shares')}?q={server.name}")
+    text = _("the share %s of it; Gestion forgets it, the server goes on serving it")
+    yield from each(Share.objects.filter(server=server), text, f"{reverse('samba:shares')}?q={server.name}")
 
 
 def server_changed(

@@ -3,11 +3,12 @@
 A room registers one `ServerPart` in its `apps.py`. `servers` knows no room by name.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 import pages.registry
 from hosts.host import Host
@@ -16,7 +17,12 @@ from pages.registry import Panel
 
 __all__ = ["Held", "Panel", "RolloutKind", "ServerPart", "register", "unregister"]
 
+MOST_NAMED = 200  # rows of one kind, one by one
+MOST_SAID = 10  # in one sentence
+
 if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
+
     from accounts.actors import Actor
     from servers.facts import ServerFacts
     from servers.models import Server, UnixUser
@@ -44,9 +50,34 @@ class RolloutKind:
 
 @dataclass(frozen=True)
 class Held(pages.registry.Held):
-    """Something that hangs on a server or unix user and goes with it; `blocks`: it must go first."""
+    """Something that hangs on a server or unix user and goes with it; `blocks`: it must go first.
+
+    `row` is what it is, where somebody has made it: a backup, a hostname, a port, a share, another server.
+    """
 
     blocks: bool = False
+    row: "Model | None" = None
+
+    @property
+    def label(self) -> str:
+        """The kind of its row, as "backups.Backup"; empty where it has none."""
+        return self.row._meta.label if self.row else ""
+
+
+def each(rows: "QuerySet[Any]", text: str, url: str, *, blocks: bool = False) -> Iterable[Held]:
+    """Each of these rows by name, put into `text` at %s; `url` lists them all, for those beyond MOST_NAMED."""
+    for row in rows[:MOST_NAMED]:
+        yield Held(text % row, row.get_absolute_url(), blocks, row)
+    if (more := rows.count() - MOST_NAMED) > 0:
+        yield Held(_("and %d more") % more, url, blocks)
+
+
+def sentence(held: Sequence[pages.registry.Held]) -> str:
+    """What must be changed first, for who asked for something that it stands in the way of."""
+    texts = [str(one.text) for one in held[:MOST_SAID]]
+    if len(held) > MOST_SAID:
+        texts.append(_("and %d more") % (len(held) - MOST_SAID))
+    return _("First change this: %s.") % "; ".join(texts)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from pages.registry import Held
 from wizards.declare import Data, Later, Line, Refused, Task, TaskRun, Wizard
 from wizards.trouble import Broken, where
 from wizards.wizards import _Wizard
@@ -62,6 +63,10 @@ class NumberedWizard:
         """What a step (from 0) wants to keep of its valid form. Raises Broken."""
         act = getattr(_instance(self.made, steps, []), f"save_step_{number + 1}")
         return _checked(_guarded(self.path, lambda: act(form)), self.path, f"save_step_{number + 1}")
+
+    def hangs(self, _data: Data, _results: Any) -> list[Held]:
+        """Nothing that the panel could know of."""
+        return []
 
     def finish(self, _data: Data, _results: Any) -> list[Line]:
         """Nothing more to show at the end."""

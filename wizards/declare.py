@@ -4,7 +4,7 @@ A wizard is data and functions; it knows nothing of pages, rows or jobs. Values 
 a chosen row is its primary key, several are a list of them, an address or a time is its text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any
@@ -15,6 +15,7 @@ from accounts.actors import Actor
 from jobs.models import Job
 from jobs.run import Run
 from pages.forms import CleanText
+from pages.registry import Held
 
 Data = dict[str, Any]
 
@@ -130,6 +131,11 @@ def nothing_stays(_data: Data) -> list[str]:
     return []
 
 
+def nothing_hangs(_data: Data, _results: Mapping[str, Data]) -> list[Held]:
+    """A wizard whose undo takes away nothing on which others could have hung something."""
+    return []
+
+
 def nothing_to_show(_data: Data, _results: Mapping[str, Data]) -> list[Line]:
     """A run that ends without a word."""
     return []
@@ -159,8 +165,9 @@ class Wizard:
     """A wizard: put one into a module of `wizards/wizards/` and it is found.
 
     `needs` are the sentences of its card: what must be there before. `finish(data, results)` gives what to show when
-    all is done, `stays(data)` what the page before the start lists as left alone. Raises ValueError for a declaration
-    that cannot work.
+    all is done, `stays(data)` what the page before the start lists as left alone. `hangs(data, results)` is what others
+    have hung since on what an undo would take away: while there is something, an undo does nothing, and goes on with
+    nothing. Raises ValueError for a declaration that cannot work.
     """
 
     slug: str
@@ -171,6 +178,7 @@ class Wizard:
     needs: tuple[Any, ...] = ()
     finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
     stays: Callable[[Data], list[str]] = nothing_stays
+    hangs: Callable[[Data, Mapping[str, Data]], Sequence[Held]] = nothing_hangs
     icon: str = "wand"
 
     def __post_init__(self) -> None:

@@ -19,10 +19,13 @@ from jobs.execute import sentence_of
 from jobs.models import Job
 from jobs.rights import actor_of
 from jobs.run import Postponed, Run, Stopped
+from jobs.services import acknowledge
+from servers.registry import sentence
 from wizards import accounting, catalogue
 from wizards.asking import all_steps, secret_values
 from wizards.by_number import AnyWizard
 from wizards.declare import Later, Refused, Task, TaskRun
+from wizards.hanging import in_the_way
 from wizards.models import ACTIVE, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
 
 WORK = "wizards.carry_on"
@@ -60,6 +63,8 @@ def _take(run: Run, pk: int) -> WizardRun | None:
         awaited = Job.objects.filter(pk=row.awaited_id).first() if row.awaited_id else None
         if awaited and not awaited.ended:
             raise Postponed(LOOK_AGAIN)
+        if awaited:
+            acknowledge(actor_of_job(run.job), [awaited])  # if it failed, the run says so from here on
         accounting.count_wait(row, awaited)
         row.state = RunState.RUNNING
         row.awaited = None
@@ -92,6 +97,8 @@ class _Course:
                               % {"name": self.row.name, "task": one.name})  # fmt: skip
             if self.row.undoing and task.undo is None:
                 continue
+            if self.row.undoing and (held := in_the_way(wizard, self.row)):
+                raise Refused(sentence(held))  # again before each step: some cannot be brought back
             self._call(task, one, rows)
             self._progress(rows)
         self._finish(wizard)
@@ -179,6 +186,7 @@ class _Course:
                 for name in answers.get("secret", ()):
                     answers["values"].pop(name, None)  # nothing needs them any more
             row.save()
+            acknowledge(actor_of_job(self.run.job), Job.objects.of(row).filter(work=WORK))
         self.run.log(_("Undone.") if self.row.undoing else _("All is done."))
 
     def _note_outside(self, spent: float) -> None:

@@ -18,6 +18,8 @@ MOST_HITS = 10
 def _attention(request: HttpRequest) -> Iterable[Notice]:
     for run in WizardRun.objects.visible_to(user_of(request)).filter(state__in=HALTED)[:MOST_HITS]:
         words = _("%(run)s: %(state)s. Resume it or undo it.")
+        if run.undoing:
+            words = _("The undo of %(run)s: %(state)s. Resume it.")
         text = words % {"run": run, "state": run.get_state_display()}
         yield Notice("warning", text, run.get_absolute_url())
 

@@ -35,7 +35,7 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
-from servers.models import Rollout, Server
+from servers.models import Contact, Rollout, Server
 from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
@@ -63,11 +63,12 @@ def rows_to_show(request: HttpRequest) -> QuerySet[HostnameForward]:
     destinations = HostnameDestination.objects.filter(shown).select_related("server")
     each = HostnameDestination.objects.filter(hostname=OuterRef("pk")).order_by().values("hostname")
     count = each.annotate(count=Count("pk")).values("count")
+    away = each.filter(server__contact=Contact.UNREACHABLE).annotate(count=Count("pk")).values("count")
     rows = (
         HostnameForward.objects.visible_to(user_of(request))
         .select_related("host__nginx_server")
         .prefetch_related(Prefetch("destinations", destinations))
-        .annotate(rolled=Subquery(state), leads_to=Subquery(count))
+        .annotate(rolled=Subquery(state), leads_to=Subquery(count), away=Subquery(away))
     )
     return with_last_day(with_certificates(rows))
 

@@ -156,11 +156,11 @@ def _note_unix_users(actor: Actor, server: Server, before: ServerFacts) -> None:
 def holds_of(server: Server) -> list[Held]:
     """All that hangs on this server: what blocks its deletion first."""
     held = [
-        Held(_("%s runs on it") % guest, guest.get_absolute_url(), blocks=True)
+        Held(_("%s runs on it") % guest, guest.get_absolute_url(), blocks=True, row=guest)
         for guest in server.guests.all()
     ]
     held += [
-        Held(_("it is the nginx server of %s") % host, host.get_absolute_url(), blocks=True)
+        Held(_("it is the nginx server of %s") % host, host.get_absolute_url(), blocks=True, row=host)
         for host in server.nginx_for.all()
     ]
     held += registry.held_by(server)
@@ -189,7 +189,7 @@ def delete_server(actor: Actor, server: Server, typed_name: str) -> None:
         raise DeleteRefused(_("A rollout is running on this server. Wait for its end, or stop it."))
     blocking = [held for held in holds_of(server) if held.blocks]
     if blocking:
-        raise DeleteRefused(_("First change this: %s.") % "; ".join(str(held.text) for held in blocking))
+        raise DeleteRefused(registry.sentence(blocking))
     before = facts_of(server)
     registry.tell_changed(actor, server, before, None)
     record(actor, "server.delete", server, before=readable(before))

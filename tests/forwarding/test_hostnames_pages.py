@@ -359,3 +359,15 @@ def _structure(made: HostnameForward) -> list[tuple[str, ...]]:
     """The directives of its file on the nginx server, line by line, without their values."""
     lines = text_of(made).splitlines()
     return [(line.split(" ")[0], *(sign for sign in line if sign in "{};\"'\\#")) for line in lines]
+
+
+def test_a_hostname_whose_servers_do_not_answer_is_not_green(admin_client, web):
+    pk = post(admin_client, NEW, data(web, destinations=[web.web1.pk, web.web2.pk])).json()["id"]
+    Rollout.objects.update(state="in_sync")
+    pages = ("/forwarding/hostnames/", f"/forwarding/hostnames/{pk}/", web.web1.get_absolute_url())
+    for contacts, words in ((("ok", "ok"), ">active<"), (("unreachable", "ok"), "1 of 2 servers unreachable"),
+                            (("unreachable", "unreachable"), "server unreachable")):  # fmt: skip
+        for server, contact in zip((web.web1, web.web2), contacts, strict=True):
+            Server.objects.filter(pk=server.pk).update(contact=contact)
+        for page in pages:
+            assert words in admin_client.get(page).content.decode(), (page, contacts)

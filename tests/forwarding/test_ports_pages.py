@@ -49,6 +49,11 @@ def test_a_port_is_forwarded_by_the_form(admin_client, rows):
         "games",
     )
     assert admin_client.get(rule.get_absolute_url()).status_code == 200
+    Rollout.objects.update(state="in_sync")
+    for contact, words in (("ok", ">active<"), ("unreachable", "server unreachable")):
+        Server.objects.filter(pk=rule.destination_id).update(contact=contact)
+        for page in ("/forwarding/ports/", rule.get_absolute_url(), rule.destination.get_absolute_url()):
+            assert words in admin_client.get(page).content.decode(), (page, contact)
 
 
 @pytest.mark.services

@@ -85,7 +85,7 @@ def test_a_server_to_which_hostnames_lead_stays_where_it_is_reached(web, actor, 
 
 def test_a_deleted_server_leaves_its_hostnames_to_the_others(web, actor, made):
     HostnameDestination.objects.filter(server=web.web2).update(backup=True)
-    assert "1 hostname leads to it" in [str(held.text) for held in held_by(web.web1)]
+    assert "the hostname www.example.org leads to it" in [str(held.text) for held in held_by(web.web1)]
     delete_server(actor, web.web1, "web1")
     left = made.destinations.get()
     assert (left.server, left.backup) == (web.web2, False)

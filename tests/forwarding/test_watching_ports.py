@@ -72,7 +72,7 @@ def test_a_host_without_forwarded_ports_is_left_alone(rows, actor):
 
 def test_a_deleted_guest_takes_its_rules_off_the_host(rows, actor, rule):
     assert [held.text for held in held_by(rows.web1) if "forwarded" in str(held.text)] == [
-        "1 forwarded port leads to it"
+        "the forwarded port tcp 8080 → web1:80 leads to it"
     ]
     delete_server(actor, rows.web1, "web1")
     assert not PortForward.objects.exists()

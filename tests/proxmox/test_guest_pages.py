@@ -157,7 +157,7 @@ def test_destroying_says_what_points_to_the_server(host, reading, admin_client):
     )
     page = admin_client.get(url(host, "destroy/")).content.decode()
     assert server.get_absolute_url() in page
-    assert "1 forwarded port leads to it" in page
+    assert "the forwarded port tcp 8080 →" in page
     assert "It ran when it was last read" in page
 
 

@@ -51,8 +51,14 @@ def test_a_change_is_seen_by_the_next_look_and_only_then_is_its_configuration_re
 def test_a_guest_that_is_not_there_any_more_is_gone_and_comes_back_as_itself(pve, host):
     see(host)
     kept = pve.world.guests.pop(102)
+    server = Server.objects.create(
+        name="db", keymanager_name="db", next_check_at=timezone.now() + timedelta(minutes=4)
+    )
+    GuestSeen.objects.filter(host=host, vmid=102).update(server=server)
     see(host)
     assert guest_of(host, 102).gone_at is not None
+    server.refresh_from_db()
+    assert server.next_check_at <= timezone.now()  # what leads to it is green until somebody has looked
     pve.world.guests[102] = kept
     see(host)
     assert guest_of(host, 102).gone_at is None

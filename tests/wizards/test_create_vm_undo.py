@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from accounts.actors import Actor
+from backups.models import Backup
+from forwarding.models import PortForward
 from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
 from lab.pve import TaskFails
 from proxmox.models import Creation, Offer
+from samba.models import Share
 from servers.models import Server
+from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
 from tests.proxmox.creating import TEMPLATE, guests_named, simulated
-from wizards.create_vm import task_container, task_server
+from wizards.create_vm import hanging, task_container, task_server
 from wizards.declare import Refused, TaskRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +49,11 @@ class Walk:
             "onboot": False, "nesting": False, "fetch_keys": True, **more,
         }  # fmt: skip
         self.results: dict[str, dict[str, Any]] = {}
+        self.host = host
+
+    @property
+    def server(self) -> Server:
+        return Server.objects.get(name=NAME)
 
     def call(self, slug: str, act: Any) -> Any:
         facts = self.results.setdefault(slug, {})
@@ -126,3 +135,78 @@ def test_a_server_that_was_there_is_put_back_as_it_was() -> None:
         walk.until_done("server", task_server.undo)
         known.refresh_from_db()
         assert (known.internal_ip, known.ssh_connection, known.unix_users.count()) == (None, "", 0)
+
+
+def _backup(walk: Walk) -> Any:
+    store = Server.objects.create(name="store", keymanager_name="store", external_ip="198.51.100.9")
+    return Backup.objects.create(source=walk.server, destination=store, destination_folder="/b")
+
+
+def _hostname(walk: Walk) -> Any:
+    return hostname(walk.host, "other.example.org", walk.server)
+
+
+def _port(walk: Walk) -> Any:
+    return PortForward.objects.create(
+        host=walk.host, destination=walk.server, first_port=900, last_port=900,
+        destination_first=90, destination_last=90,
+    )  # fmt: skip
+
+
+def _share(walk: Walk) -> Any:
+    return Share.objects.create(server=walk.server, name="photos", folder="photos", user="samba-photos")
+
+
+def _guest(walk: Walk) -> Any:
+    return Server.objects.create(name="inner", keymanager_name="inner", is_vm=True, vm_host=walk.server)
+
+
+def _nginx(walk: Walk) -> Any:
+    Server.objects.filter(pk=walk.host.pk).update(nginx_server=walk.server)
+    return Server.objects.get(pk=walk.host.pk)
+
+
+def _more_of_its_own(walk: Walk) -> Any:
+    row = hostname(walk.host, "shop.example.org", walk.server, _guest(walk))
+    walk.results["domain"] = {"hostname": row.pk}
+    Server.objects.filter(name="inner").update(vm_host=walk.host)
+    return row
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_backup, _hostname, _port, _share, _guest, _nginx, _more_of_its_own],
+    ids=lambda make: make.__name__,
+)
+def test_what_others_hung_on_it_stands_in_the_way_of_an_undo_by_name(make: Any) -> None:
+    with begun() as (_pve, walk):
+        assert hanging.others(walk.data, walk.results) == []
+        row = make(walk)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert (str(row) in str(held.text), held.url) == (True, row.get_absolute_url())
+
+
+def test_what_hung_on_a_server_that_was_there_before_does_not() -> None:
+    with simulated() as (_pve, host):
+        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        walk = Walk(host)
+        before = _port(walk)
+        walk.until_done("server", task_server.do)
+        assert hanging.others(walk.data, walk.results) == []
+        after = _hostname(walk)
+        assert [held.row for held in hanging.others(walk.data, walk.results)] == [after]
+        assert before.pk
+
+
+def test_its_own_parts_do_not() -> None:
+    with begun() as (_pve, walk):
+        walk.results["backup"] = {"backup": _backup(walk).pk}
+        walk.results["domain"] = {"hostname": _hostname(walk).pk}
+        walk.results["port"] = {"rule": _port(walk).pk}
+        assert hanging.others(walk.data, walk.results) == []
+        PortForward.objects.update(destination=_guest_of(walk.host))
+        assert "leads to another server" in str(hanging.others(walk.data, walk.results)[0].text)
+
+
+def _guest_of(host: Server) -> Server:
+    return Server.objects.create(name="beside", keymanager_name="beside", is_vm=True, vm_host=host)

@@ -151,6 +151,37 @@ def test_undo_goes_backwards_after_a_second_word(admin_client, tmp_path):
     assert made(tmp_path) == []
 
 
+def test_undo_touches_nothing_while_others_have_hung_something_on_what_was_made(admin_client, tmp_path):
+    run = started(admin_client, tmp_path)
+    work_off()
+    (tmp_path / "hung-x").touch()
+    url = f"/wizards/runs/{run.pk}/undo/"
+    page = admin_client.get(url).content.decode()
+    assert '<a href="/hung-x/">the thing &lt;hung-x&gt;</a>' in page
+    assert "confirm_lockout" not in page
+    accept = {"Accept": "application/json"}
+    assert admin_client.get(url, headers=accept).json()["first"] == ["the thing <hung-x>"]
+    answer = admin_client.post(url, {"confirm_lockout": True}, "application/json", headers=accept)
+    assert answer.status_code == 409
+    assert answer.json()["errors"]["__all__"] == ["First change this: the thing <hung-x>."]
+    run.refresh_from_db()
+    assert (run.state, run.undoing, len(made(tmp_path))) == ("done", False, 3)
+    (tmp_path / "hung-x").unlink()
+    (tmp_path / "hang-undo-three").touch()  # somebody is quicker than its next step
+    admin_client.post(url, {"confirm_lockout": "on"})
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("failed", "First change this: the thing <hung-by-undo-three>.")
+    assert made(tmp_path) == ["made-one", "made-two"]
+    assert "The undo of Walk" in admin_client.get("/").content.decode()
+    (tmp_path / "hung-by-undo-three").unlink()
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, made(tmp_path)) == ("undone", [])
+    assert not Job.objects.unacknowledged().exists()
+
+
 def test_undo_of_a_failed_run_takes_back_only_what_was_begun(admin_client, tmp_path):
     (tmp_path / "fail-two").touch()
     run = started(admin_client, tmp_path)

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from backups.models import Backup, BackupRun, LeftData
@@ -13,6 +15,7 @@ from jobs.models import Job, JobState
 from keymanager.models import Group
 from lab.pve import PveServer
 from proxmox.models import GuestSeen
+from samba.models import Share
 from servers.models import Server, UnixUser
 from tests.forwarding.hostname_rows import hostname
 from tests.proxmox.panel_side import host_row, simulated
@@ -131,6 +134,56 @@ def test_parts_depend_on_each_other_and_can_be_left(admin_client, leaving, pve):
     assert states(run) == ["off", "off", "done", "off", "off", "off", "off"]
     assert Server.objects.filter(name="ct101").exists()
     assert 101 in pve.world.guests
+
+
+@pytest.mark.parametrize("what", ["hostname", "port", "backup", "share"])
+def test_what_is_made_while_it_is_under_way_keeps_the_guest(admin_client, leaving, host, pve, what):
+    """The last backup takes its time; what somebody makes then would lead to nothing, or be lost."""
+    every = dict.fromkeys(("last_backup", "hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving, **every)
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    BackupRun.objects.update(state="done")
+    made: dict[str, Any] = {}
+
+    def meanwhile(*_args: Any, **_kwargs: Any) -> None:
+        if what == "hostname":
+            made["row"] = hostname(host, "late.example.org", leaving)
+        elif what == "port":
+            made["row"] = PortForward.objects.create(
+                host=host, destination=leaving, first_port=7, last_port=7,
+                destination_first=7, destination_last=7,
+            )  # fmt: skip
+        elif what == "share":
+            made["row"] = Share.objects.create(server=leaving, name="late", folder="late", user="smb-late")
+        else:
+            store = Server.objects.get(name="store")
+            made["row"] = Backup.objects.create(source=leaving, destination=store, destination_folder="/l")
+
+    Job.objects.filter(pk=WizardRun.objects.get().job_id or 0).update(not_before=timezone.now())
+    post_delete.connect(meanwhile, sender=Backup)  # its own backup is what goes last before the guest
+    try:
+        work()
+    finally:
+        post_delete.disconnect(meanwhile, sender=Backup)
+    run.refresh_from_db()
+    assert (run.state, states(run)[-2:]) == ("failed", ["failed", "planned"])
+    assert "First change this" in run.why
+    assert str(made["row"]) in run.why
+    assert 101 in pve.world.guests
+    made["row"].delete()
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, 101 in pve.world.guests) == ("done", False)
+
+
+def test_a_share_is_named_before_anything_is_asked(admin_client, leaving):
+    Share.objects.create(server=leaving, name="photos", folder="photos", user="smb-photos")
+    data = {"retired": leaving.pk, "typed_name": leaving.name}
+    answer = admin_client.post("/wizards/new/retire_server/", data)
+    assert answer.status_code == 422
+    assert "First change this: the share photos" in answer.content.decode()
 
 
 def test_what_others_stand_on_is_refused(admin_client, leaving, host, settings):

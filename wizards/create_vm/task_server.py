@@ -20,6 +20,7 @@ from servers.services import (
 )
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import refusing, server_if_there, server_of
+from wizards.create_vm.hanging import key_of, rows_on
 from wizards.declare import Data, Later, TaskRun
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
@@ -45,7 +46,8 @@ def do(task: TaskRun) -> Later | None:
             task.save(server=server.pk, made=True)
         else:
             before = {name: getattr(found, name) for name in PUT_BACK}
-            task.save(server=found.pk, made=False, before=before, **_complete(task, found))
+            hung = [key_of(held) for held in rows_on(found)]
+            task.save(server=found.pk, made=False, before=before, hung=hung, **_complete(task, found))
     return None
 
 

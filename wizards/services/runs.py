@@ -12,11 +12,13 @@ from accounts.actors import Actor
 from accounts.audit import record
 from jobs.services import JobRefusedError, start_job, stop_job
 from pages import second_word
+from servers.registry import sentence
 from wizards import asking
 from wizards.asking import Asked, flat
 from wizards.by_number import AnyWizard
 from wizards.declare import Data, Task, Wizard
 from wizards.engine import WORK
+from wizards.hanging import in_the_way
 from wizards.models import ENDED, HALTED, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
 
 
@@ -166,6 +168,8 @@ def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
     undone, stays = undo_plan(wizard, row)
     if not undone:
         raise RunRefused(_("Nothing that it did can be undone by the panel."))
+    if held := in_the_way(wizard, row):
+        raise RunRefused(sentence(held))
     if not second_word.given():
         raise second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
     row.undoing = True

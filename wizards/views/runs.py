@@ -19,6 +19,7 @@ from pages.lists import Filter, ListPage, render_list
 from pages.second_word import FIELD
 from wizards import asking, catalogue
 from wizards.declare import Data, Line
+from wizards.hanging import in_the_way
 from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
 from wizards.trouble import Broken
@@ -157,8 +158,10 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
             return refused(request, str(error), row.get_absolute_url())
         return done(request, _("It is being undone."), row.get_absolute_url(), {"id": row.pk})
     undone, stays = services.undo_plan(wizard, row)
-    context = {"run": row, "undone": undone, "stays": stays, "word": FIELD}
-    return show_page(request, "wizards/undo.html", context, {"undone": undone, "stays": stays})
+    held = in_the_way(wizard, row)
+    context = {"run": row, "undone": undone, "stays": stays, "word": FIELD, "held": held}
+    data = {"undone": undone, "stays": stays, "first": [str(one.text) for one in held]}
+    return show_page(request, "wizards/undo.html", context, data)
 
 
 @admin_required

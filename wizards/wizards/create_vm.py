@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from wizards.create_vm import (
     ending,
+    hanging,
     task_backup,
     task_container,
     task_domain,
@@ -122,5 +123,6 @@ create_vm = Wizard(
     steps=STEPS,
     tasks=TASKS,
     finish=ending.lines,
+    hangs=hanging.others,
     icon="server-2",
 )

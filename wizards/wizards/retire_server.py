@@ -27,10 +27,17 @@ from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
 from proxmox.services import guests
 from servers.models import Server
-from servers.services.inventory import DeleteRefused, delete_server
+from servers.registry import sentence
+from servers.services.inventory import DeleteRefused, delete_server, holds_of
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
 
+# The kinds of rows that a part takes away.
+PART_OF = {
+    "forwarding.HostnameForward": "hostnames",
+    "forwarding.PortForward": "ports",
+    "backups.Backup": "backups",
+}
 ROW_NEEDS = ("hostnames", "ports", "keys", "backups")
 
 
@@ -102,7 +109,21 @@ def obstacles(server: Server) -> list[str]:
         found.append(_("It is the nginx server of a host."))
     if server.backups_to.exists():
         found.append(_("Backups are kept on it."))
-    return found
+    alone = [held for held in holds_of(server) if held.label not in {"", "servers.Server", *PART_OF}]
+    return [*found, *([sentence(alone)] if alone else [])]
+
+
+def check_gone(run: TaskRun) -> None:
+    """Ask again right before what cannot be brought back: somebody may have made something since.
+
+    Raises Refused with all that hangs on the server, but for what is to be left as it is.
+    """
+    server = server_of(run)
+    if server is None:
+        return
+    held = [one for one in holds_of(server) if one.label and (run.data.get(PART_OF.get(one.label, "guest")))]
+    if held:
+        raise Refused(sentence(held))
 
 
 def parts_defaults(_actor: Actor, data: Data) -> Data:
@@ -193,6 +214,7 @@ def destroy_guest(run: TaskRun) -> Later | None:
         if seen is None:
             run.log(_("No guest is known to be this server."))
             return None
+        check_gone(run)
         run.save(guest=GuestRef(seen.host, seen.kind, seen.vmid, seen.name).args)
     guest = GuestRef.of_args(**run.facts["guest"])
     return follow_job(run, lambda: guests.destroy_guest(run.actor, guest, guest.name, stop_first=True))
@@ -203,6 +225,7 @@ def delete_row(run: TaskRun) -> None:
     server = server_of(run)
     if server is None:
         return
+    check_gone(run)
     try:
         with second_word():  # its own last key goes with it, which is what was asked for
             delete_server(run.actor, server, server.name)

@@ -9,6 +9,7 @@ from django import forms
 
 from accounts.models import User
 from jobs.services import start_job, stop_job
+from pages.registry import Held
 from tests.waiting import wait_for
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 
@@ -56,6 +57,8 @@ def obey(run: TaskRun, name: str) -> Later | None:
         os.kill(os.getpid(), signal.SIGKILL)
     if told(run, f"fail-{name}"):
         raise Refused(f"{name} was told to fail with {run.data.get('password')}.")
+    if told(run, f"hang-{name}"):
+        place(run, f"hung-by-{name}").touch()
     if told(run, f"break-{name}"):
         raise ZeroDivisionError
     if told(run, f"stop-{name}"):
@@ -107,6 +110,12 @@ def task(name: str) -> Task:
     )
 
 
+def hangs(data: Data, _results: object) -> list[Held]:
+    """What somebody has hung on it: each file whose name begins so."""
+    found = sorted(path.name for path in Path(data["folder"]).glob("hung-*"))
+    return [Held(f"the thing <{name}>", f"/{name}/") for name in found]
+
+
 wizard = Wizard(
     slug="walk",
     name="Walk",
@@ -114,5 +123,6 @@ wizard = Wizard(
     steps=(Step("Where", WhereForm), Step("What", WhatForm, defaults)),
     tasks=tuple(task(name) for name in TASKS),
     needs=("a folder",),
+    hangs=hangs,
     finish=lambda _data, results: [Line("Made", results["three"]["path"]), Line("Site", "there", "/jobs/")],
 )

@@ -1,0 +1,55 @@
+"""What stands in the way of an undo: all that hangs on the new server, and that this wizard did not put there."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from forwarding.models import HostnameForward, PortForward
+from servers.models import Server
+from servers.registry import Held
+from servers.services import holds_of
+from wizards.declare import Data
+
+OWN = (
+    ("backup", "backup", "backups.Backup"),
+    ("domain", "hostname", "forwarding.HostnameForward"),
+    ("port", "rule", "forwarding.PortForward"),
+    ("container", "creation", "proxmox.Creation"),
+)  # a task, what it remembers, the kind of row
+
+
+def rows_on(server: Server) -> list[Held]:
+    """What people have made that hangs on a server."""
+    return [held for held in holds_of(server) if held.row is not None or held.blocks]
+
+
+def key_of(held: Held) -> list[Any]:
+    """How its row is remembered, in JSON."""
+    return [held.label, held.row.pk if held.row else None]
+
+
+def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
+    """What others have made since, and what they have made of the wizard's own rows."""
+    facts = results.get("server", {})
+    server = Server.objects.filter(pk=facts.get("server") or 0).first()
+    if server is None:
+        return []
+    own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
+    known = [*own, *facts.get("hung", [])]
+    return [*(held for held in rows_on(server) if key_of(held) not in known), *_changed(server, results)]
+
+
+def _changed(server: Server, results: Mapping[str, Data]) -> list[Held]:
+    """The wizard's hostname and port, where they lead elsewhere, too, by now."""
+    found: list[Held] = []
+    hostname = results.get("domain", {}).get("hostname") or 0
+    for row in HostnameForward.objects.filter(pk=hostname):
+        if row.destinations.exclude(server=server).exists():
+            text = _("the hostname %s leads to other servers, too") % row
+            found.append(Held(text, row.get_absolute_url(), row=row))
+    for rule in PortForward.objects.filter(pk=results.get("port", {}).get("rule") or 0):
+        if rule.destination_id != server.pk:
+            text = _("the forwarded port %s leads to another server") % rule
+            found.append(Held(text, rule.get_absolute_url(), row=rule))
+    return found
