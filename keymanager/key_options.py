@@ -6,8 +6,10 @@ environment, no-touch-required) are refused, as is every option that sshd would 
 
 import datetime
 import re
+from dataclasses import dataclass
 from ipaddress import ip_network
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
@@ -55,6 +57,42 @@ def canonical_options(text: str) -> str:
         if option not in rendered:
             rendered.append(option)
     return ",".join(rendered)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a key's options leave of it. `ends_at`: from then on sshd refuses it."""
+
+    ends_at: datetime.datetime | None = None
+    sources: str = ""  # the addresses from which alone it counts
+    command: str = ""  # what runs in the place of what is asked for
+
+    @property
+    def opens_shell(self) -> bool:
+        """Whether its holder gets a shell with it, from anywhere."""
+        return not self.sources and not self.command
+
+
+NO_SHELL = Limits(command="?")
+
+
+def limits_of(options: str) -> Limits:
+    """What kept options leave of a key. Those that cannot be read (of an older version) leave no shell.
+
+    An end without a Z is in the server's own time, which the panel's stands for.
+    """
+    try:
+        found = dict(_split(options))
+        ends = found.get("expiry-time")
+        return Limits(_end_of(ends) if ends else None, found.get("from") or "", found.get("command") or "")
+    except (BadKey, ValueError, KeyError):
+        return NO_SHELL
+
+
+def _end_of(value: str) -> datetime.datetime:
+    digits = value.removesuffix("Z")
+    zone = datetime.UTC if value.endswith("Z") else timezone.get_default_timezone()
+    return datetime.datetime.strptime(digits, _EXPIRY[len(digits)]).replace(tzinfo=zone)
 
 
 def options_end(line: str) -> int:

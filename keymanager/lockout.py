@@ -1,44 +1,66 @@
 """The last way in: which servers a change would leave without one.
 
-Counted is root's key set: whether any key is in it, whether one is an active admin's or the panel's own, and
-whether the panel's own is. A server loses a way in when a change takes the last of one of these.
+Counted is root's key set: whether any key in it opens a shell, whether one is an active admin's or the panel's own,
+and whether the panel's own is. A key that has expired, counts only from some addresses or runs a command of its own
+is no way in; one that will expire is a way in that ends. A server loses a way in when a change takes the last of one
+of these.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
 
-from django.db.models import Exists, OuterRef
+from django.db.models import OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from keymanager.models import Group, Key
+from keymanager.models import Group, Key, KeyQuerySet
 from pages.second_word import SecondWordNeeded, given
 from servers.models import PanelIdentity, Server, UnixUser
 
 MOST_NAMED = 10
 
 
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Ways:
-    """Who can log in as root under one keymanager name."""
+    """Until when somebody can get a shell as root under one keymanager name; None: nobody can."""
 
-    anyone: bool = False
-    trusted: bool = False  # an active admin's key, or the panel's
+    anyone: datetime | None = None
+    trusted: datetime | None = None  # an active admin, or the panel
     panel: bool = False
 
     def __or__(self, other: "Ways") -> "Ways":
-        return Ways(self.anyone or other.anyone, self.trusted or other.trusted, self.panel or other.panel)
+        return Ways(
+            _later(self.anyone, other.anyone), _later(self.trusted, other.trusted), self.panel or other.panel
+        )
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the last trusted way in ends by time; None where one lasts, or there is none."""
+        return self.trusted if self.trusted != FOREVER else None
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max(filter(None, (one, other)), default=None)
 
 
 class LockedOut(SecondWordNeeded):
     """A change would take the last way in to these servers; nothing was changed."""
 
-    def __init__(self, nobody: list[str], no_admin: list[str], no_panel: list[str]) -> None:
-        self.nobody, self.no_admin, self.no_panel = nobody, no_admin, no_panel
+    def __init__(
+        self, nobody: list[str], no_admin: list[str], no_panel: list[str], ending: list[str]
+    ) -> None:
+        self.nobody, self.no_admin, self.no_panel, self.ending = nobody, no_admin, no_panel, ending
         told = (
             (nobody, _("After this nobody could log in as root with a key from here: %s.")),
             (no_admin, _("After this no admin could log in as root: %s.")),
             (no_panel, _("After this Gestion itself could not log in as root: %s.")),
+            (ending, _("After this the last key of an admin for root ends by time: %s.")),
         )
         super().__init__([sentence % _listed(names) for names, sentence in told if names])
 
@@ -46,11 +68,12 @@ class LockedOut(SecondWordNeeded):
 def check_ways(before: dict[str, Ways], after: dict[str, Ways]) -> None:
     """Raises LockedOut for a way in that was there before and is not after, unless the second word was given.
 
-    Names that have no unix user root any more do not count.
+    One that lasts is lost, too, where only such are left that end by time. Names that have no unix user root any more
+    do not count.
     """
     if given():
         return
-    lost: tuple[set[str], set[str], set[str]] = set(), set(), set()
+    lost: tuple[set[str], set[str], set[str], set[str]] = set(), set(), set(), set()
     for name, had in before.items():
         has = after.get(name, had)
         if had.anyone and not has.anyone:
@@ -59,6 +82,8 @@ def check_ways(before: dict[str, Ways], after: dict[str, Ways]) -> None:
             lost[1].add(name)
         elif had.panel and not has.panel:
             lost[2].add(name)
+        elif had.trusted == FOREVER and has.ends_at:
+            lost[3].add(name)
     if any(lost):
         raise LockedOut(*map(_servers, lost))
 
@@ -87,24 +112,31 @@ def _ways_of_groups() -> dict[int, Ways]:
     panel = PanelIdentity.objects.exists()
     people = Key.objects.filter(person__is_active=True, person__key_groups=OuterRef("pk"))
     rows = Group.objects.order_by().annotate(
-        by_admin=Exists(people.filter(person__is_admin=True)),
-        by_person=Exists(people),
-        by_server=Exists(Key.objects.filter(unix_user__server__key_groups=OuterRef("pk"))),
-        by_key=Exists(Key.objects.filter(key_groups=OuterRef("pk"))),
+        by_admin=_until(people.filter(person__is_admin=True)),
+        by_person=_until(people),
+        by_server=_until(Key.objects.filter(unix_user__server__key_groups=OuterRef("pk"))),
+        by_key=_until(Key.objects.filter(key_groups=OuterRef("pk"))),
     )
-    return {
-        group.pk: Ways(
-            anyone=group.by_person or group.by_server or group.by_key or (panel and group.includes_panel),
-            trusted=group.by_admin or (panel and group.includes_panel),
-            panel=panel and group.includes_panel,
-        )
-        for group in rows
-    }
+    found = {}
+    for group in rows:
+        ours = FOREVER if panel and group.includes_panel else None
+        anyone = reduce(_later, (group.by_person, group.by_server, group.by_key, ours))
+        found[group.pk] = Ways(anyone, _later(group.by_admin, ours), ours is not None)
+    return found
+
+
+def _until(keys: KeyQuerySet) -> Subquery:
+    """Until when the one of these keys that lasts longest opens a shell."""
+    until = keys.opening().order_by().annotate(until=Coalesce("ends_at", Value(FOREVER)))
+    return Subquery(until.order_by("-until").values("until")[:1])
 
 
 def _ways_of_people() -> dict[int, Ways]:
-    rows = User.objects.filter(is_active=True).filter(Exists(Key.objects.filter(person=OuterRef("pk"))))
-    return {pk: Ways(anyone=True, trusted=admin) for pk, admin in rows.values_list("pk", "is_admin")}
+    rows = User.objects.filter(is_active=True).annotate(
+        until=_until(Key.objects.filter(person=OuterRef("pk")))
+    )
+    found = rows.exclude(until=None).values_list("pk", "is_admin", "until")
+    return {pk: Ways(until, until if admin else None) for pk, admin, until in found}
 
 
 def _servers(names: set[str]) -> list[str]:

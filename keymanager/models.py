@@ -1,6 +1,6 @@
 """SSH keys of people and servers, groups, and what each server fetched."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator
@@ -8,16 +8,26 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
 from jobs.models import Job
+from keymanager.key_options import Limits, limits_of
 from keymanager.lines import is_key
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+
+class KeyQuerySet(models.QuerySet["Key"]):
+    """Queries over keys."""
+
+    def opening(self) -> "KeyQuerySet":
+        """Those with which one gets a shell now, from anywhere."""
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()), opens_shell=True)
 
 
 class Key(models.Model):
@@ -37,6 +47,11 @@ class Key(models.Model):
     fingerprint = models.CharField(max_length=80, db_index=True)
     added_at = models.DateTimeField(default=timezone.now)
     added_by = models.CharField(max_length=120, blank=True)
+    # What the options say, and whether servers get it, for queries: written by save.
+    ends_at = models.DateTimeField(null=True, editable=False)
+    opens_shell = models.BooleanField(default=True, editable=False)
+
+    objects = KeyQuerySet.as_manager()
 
     class Meta:
         ordering = ["pk"]
@@ -54,6 +69,30 @@ class Key(models.Model):
 
     def __str__(self) -> str:
         return f"{self.comment or self.type} {self.fingerprint}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """With what the options say."""
+        limits = self.limits
+        self.ends_at, self.opens_shell = limits.ends_at, limits.opens_shell and self.sent
+        super().save(*args, **kwargs)
+
+    @property
+    def limits(self) -> Limits:
+        """What its options leave of it."""
+        return limits_of(self.options)
+
+    @property
+    def limited(self) -> str:
+        """The same in words; empty for a key that opens a shell from anywhere, without an end."""
+        said, now = [], timezone.now()
+        if (end := self.limits.ends_at) is not None:
+            text = _("until %s") if end > now else _("expired on %s")
+            said.append(text % date_format(timezone.localtime(end), "DATETIME_FORMAT"))
+        if self.limits.sources:
+            said.append(_("only from %s") % self.limits.sources)
+        if self.limits.command:
+            said.append(_("runs only “%s”") % self.limits.command)
+        return ", ".join(str(text) for text in said)
 
     @property
     def owner(self) -> "User | UnixUser":

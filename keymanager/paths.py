@@ -48,6 +48,9 @@ class Path:
             "holder": str(self.holder) if self.holder else "gestion",
             "holder_kind": _kind_of(self.holder),
             "keys": [key.fingerprint for key in self.keys],
+            "limits": {
+                key.fingerprint: key.limited for key in self.keys if isinstance(key, Key) and key.limited
+            },
             "group": self.group.name if self.group else None,
             "by": str(self.by),
         }

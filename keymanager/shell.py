@@ -1,10 +1,13 @@
 """What the keymanager shows on the pages of others: navigation, search, attention, people, servers."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -20,6 +23,7 @@ from servers.models import Server
 from servers.registry import Panel as ServerPanel
 
 MOST_HITS = 10
+SOON = timedelta(days=14)  # before the last way in ends by time
 
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
@@ -42,7 +46,7 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
             else reverse("accounts:users")
         )
         yield Notice("info", text % count, url)
-    yield from _without_root_key()
+    yield from _ways_in()
     yield from _unsent()
     weak = Key.objects.filter(type="ssh-rsa", bits__lt=RSA_GOOD_BITS).count()
     if weak:
@@ -57,21 +61,38 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
         yield Notice("info", text, reverse("keymanager:server_keys", args=[server.pk]))
 
 
-def _without_root_key() -> Iterable[Notice]:
-    """Servers that fetch from here, but get no key for root."""
+def _ways_in() -> Iterable[Notice]:
+    """Servers that fetch from here where nobody's key opens a shell for root, and where the last one will end."""
     fetching = Server.objects.filter(fetch_token__isnull=False)
     ways = ways_in(fetching.values_list("keymanager_name", flat=True))
-    names = [name for name, way in ways.items() if not way.anyone]
-    servers = fetching.filter(keymanager_name__in=names).order_by("name")
-    count = len(names) and servers.count()
-    if count:
-        text = ngettext("%d server gets no key for root.", "%d servers get no key for root.", count)
-        url = (
-            reverse("keymanager:server", args=[servers[0].pk])
-            if count == 1
-            else reverse("keymanager:overview")
+    none = fetching.filter(keymanager_name__in=[name for name, way in ways.items() if not way.anyone])
+    if count := none.count():
+        text = ngettext(
+            "%d server gets no key with which somebody could log in as root.",
+            "%d servers get no key with which somebody could log in as root.",
+            count,
         )
-        yield Notice("warning", text % count, url)
+        yield Notice("warning", text % count, _page_of(none))
+    soon = timezone.now() + SOON
+    ends = {name: way.ends_at for name, way in ways.items() if way.ends_at and way.ends_at < soon}
+    ending = fetching.filter(keymanager_name__in=ends)
+    if count := ending.count():
+        text = ngettext(
+            "The last key of an admin for root of %(count)d server ends on %(day)s.",
+            "The last keys of admins for root of %(count)d servers end from %(day)s on.",
+            count,
+        )
+        day = date_format(timezone.localtime(min(ends.values())), "DATE_FORMAT")
+        yield Notice("warning", text % {"count": count, "day": day}, _page_of(ending))
+
+
+def _page_of(servers: QuerySet[Server]) -> str:
+    found = list(servers.order_by("name")[:2])
+    return (
+        reverse("keymanager:server", args=[found[0].pk])
+        if len(found) == 1
+        else reverse("keymanager:overview")
+    )
 
 
 def _unsent() -> Iterable[Notice]:

@@ -231,6 +231,8 @@ def key_json(key: Key) -> dict[str, Any]:
         "fingerprint": key.fingerprint,
         "comment": key.comment,
         "weak": key.weak,
+        "limited": key.limited,
+        "ends_at": key.ends_at,
         "sent": key.sent,
         "added_at": key.added_at,
     }

@@ -1,8 +1,12 @@
 """What keys add to other rooms' pages."""
 
+from datetime import timedelta
+
 import pytest
 from django.template.loader import render_to_string
 from django.test import RequestFactory
+from django.utils import timezone
+from django.utils.formats import date_format
 
 from accounts.actors import Actor
 from accounts.models import User
@@ -46,11 +50,37 @@ def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, me
     OfferedKey.objects.create(unix_user=unit(server), line="x", fingerprint="f", path="/p")
     assert notices(admin) == [
         "1 person is in a group, but has no SSH key yet.",
-        "1 server gets no key for root.",
+        "1 server gets no key with which somebody could log in as root.",
         "1 SSH key is weak (RSA under 3072 bits).",
         "Keys read from web wait for your word.",
     ]
     assert notices(member) == []
+
+
+def test_an_admin_is_told_before_the_last_way_in_ends_by_time(admin, admin_client):
+    server = make_server("web")
+    give_token(Actor.system("test"), server)
+    server.owners.add(admin)
+    day = timezone.now() + timedelta(days=10)
+    make_key(admin, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
+    assert notices(admin) == [
+        f"The last key of an admin for root of 1 server ends on {date_format(day.replace(hour=0), 'DATE_FORMAT')}."
+    ]
+    page = admin_client.get(f"/keymanager/servers/{server.pk}/").content.decode()
+    assert "(until " in page
+    make_key(admin, "long", options=f'expiry-time="{timezone.now() + timedelta(days=30):%Y%m%d}Z"')
+    assert notices(admin) == []
+    Key.objects.all().delete()
+    for options, words in (
+        ('expiry-time="20200101"', "expired on "),
+        ('from="10.0.0.0/8"', "only from 10.0.0.0/8"),
+        ('command="backup <x>"', "runs only “backup &lt;x&gt;”"),
+    ):
+        made = make_key(admin, "limited", options=options)
+        assert notices(admin) == ["1 server gets no key with which somebody could log in as root."], options
+        assert words in admin_client.get(f"/keymanager/servers/{server.pk}/").content.decode()
+        assert words in admin_client.get("/keymanager/keys/").content.decode()
+        made.delete()
 
 
 def test_a_stored_line_that_servers_would_refuse_is_shown_to_admins(admin, member, admin_client):

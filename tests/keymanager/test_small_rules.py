@@ -4,6 +4,7 @@ import base64
 import hashlib
 
 import pytest
+from django.utils import timezone
 
 from accounts.models import User
 from keymanager import signing
@@ -11,7 +12,7 @@ from keymanager.bad_key import BadKey
 from keymanager.key_options import canonical_options
 from keymanager.keysets import key_sets, panel_line
 from keymanager.lines import is_user
-from keymanager.lockout import LockedOut, Ways, check_ways, ways_in
+from keymanager.lockout import FOREVER, LockedOut, Ways, check_ways, ways_in
 from keymanager.models import Group, SigningKey
 from keymanager.openssh import parse_keys
 from keymanager.paths import why
@@ -20,7 +21,7 @@ from tests.keymanager.fetchers import ACTOR, let_in
 from tests.keymanager.fleets import ed25519_blob, make_key, make_server, unit
 
 pytestmark = pytest.mark.django_db
-ALL = Ways(anyone=True, trusted=True, panel=True)
+ALL = Ways(FOREVER, FOREVER, panel=True)
 NONE = Ways()
 
 
@@ -32,11 +33,12 @@ def test_what_is_no_unix_user_is_taken_for_none(name):
 def test_the_worst_loss_of_each_server_is_told():
     after = {
         "a": NONE,
-        "b": Ways(anyone=True),
-        "c": Ways(anyone=True, trusted=True),
+        "b": Ways(FOREVER),
+        "c": Ways(FOREVER, FOREVER),
         "d": ALL,
+        "e": Ways(FOREVER, timezone.now(), panel=True),
     }
-    for name in "abcd":
+    for name in "abcde":
         make_server(name, "root")
         before = {name: ALL}
         if name == "d":
@@ -44,11 +46,9 @@ def test_the_worst_loss_of_each_server_is_told():
             continue
         with pytest.raises(LockedOut) as raised:
             check_ways(before, after)
-        assert (bool(raised.value.nobody), bool(raised.value.no_admin), bool(raised.value.no_panel)) == (
-            name == "a",
-            name == "b",
-            name == "c",
-        )
+        told = raised.value
+        found = [bool(names) for names in (told.nobody, told.no_admin, told.no_panel, told.ending)]
+        assert found == [name == "a", name == "b", name == "c", name == "e"]
 
 
 def test_a_name_whose_root_is_gone_does_not_count():
