@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from keymanager.key_files import MARK
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
 from pages.forms import CleanText
@@ -34,14 +35,20 @@ class KeysForm(CleanText, forms.Form):
 
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
-        self.forget_private_key()
+        self.text = ""
+        if self.is_bound:
+            self._take()
 
-    def forget_private_key(self) -> None:
-        """A private key is refused by the service, and must not come back in the page."""
-        text = self.data.get("keys", "") if self.is_bound else ""
-        self.text = text
-        if holds_private_key(text):
-            self.data = {"keys": "# private key"}
+    def _take(self) -> None:
+        """Read the text without an editor's mark at its beginning.
+
+        A private key is refused by the service, and must not come back in the page.
+        """
+        name = self.add_prefix("keys")
+        self.text = self.data.get(name, "").removeprefix(MARK)
+        data: Any = self.data
+        self.data = data = data.copy()
+        data[name] = "# private key" if holds_private_key(self.text) else self.text
 
 
 class GroupForm(CleanText, forms.ModelForm):

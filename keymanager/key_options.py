@@ -40,6 +40,8 @@ _FROM = re.compile(r"!?[A-Za-z0-9.:*?_%/-]+")
 _HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.*?_-]+)"
 _OPEN = re.compile(rf"{_HOST}:([0-9]{{1,5}}|\*)")
 _LISTEN = re.compile(rf"({_HOST}:)?([0-9]{{1,5}}|\*)")
+LAST_PORT = 65535
+FIRST_YEAR, LAST_YEAR = 1971, 9998  # sshd takes no time before 1970, wherever it is; calendars end with 9999
 _EXPIRY = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
@@ -92,7 +94,8 @@ def limits_of(options: str) -> Limits:
 def _end_of(value: str) -> datetime.datetime:
     digits = value.removesuffix("Z")
     zone = datetime.UTC if value.endswith("Z") else timezone.get_default_timezone()
-    return datetime.datetime.strptime(digits, _EXPIRY[len(digits)]).replace(tzinfo=zone)
+    found = datetime.datetime.strptime(digits, _EXPIRY[len(digits)])  # noqa: DTZ007  # it gets its zone below
+    return found.replace(year=min(max(found.year, FIRST_YEAR), LAST_YEAR), tzinfo=zone)
 
 
 def options_end(line: str) -> int:
@@ -161,9 +164,9 @@ def _check_value(name: str, value: str) -> None:
     if name == "from":
         good = all(_good_source(part) for part in value.split(","))
     elif name == "permitopen":
-        good = bool(_OPEN.fullmatch(value))
+        good = _good_port(_OPEN.fullmatch(value))
     elif name == "permitlisten":
-        good = bool(_LISTEN.fullmatch(value))
+        good = _good_port(_LISTEN.fullmatch(value))
     elif name == "expiry-time":
         good = _good_expiry(value)
     if not good:
@@ -171,6 +174,12 @@ def _check_value(name: str, value: str) -> None:
             _("The value of the option “%(name)s” is not one that sshd takes: “%(value)s”.")
             % {"name": name, "value": value[:60]}
         )
+
+
+def _good_port(found: re.Match[str] | None) -> bool:
+    """Whether it was written as it should, and ends with a port that there is, or with any."""
+    port = found[found.re.groups] if found else ""
+    return port == "*" or (port != "" and 1 <= int(port) <= LAST_PORT)
 
 
 def _good_source(part: str) -> bool:
@@ -191,7 +200,7 @@ def _good_expiry(value: str) -> bool:
     if not (digits.isascii() and digits.isdigit() and len(digits) in _EXPIRY):
         return False
     try:
-        datetime.datetime.strptime(digits, _EXPIRY[len(digits)])  # noqa: DTZ007  # only whether it is a time
+        found = datetime.datetime.strptime(digits, _EXPIRY[len(digits)])  # noqa: DTZ007  # only whether it is a time
     except ValueError:
         return False
-    return True
+    return FIRST_YEAR <= found.year <= LAST_YEAR

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
+from keymanager.key_files import as_lines
 from keymanager.key_options import canonical_options, options_end
 from keymanager.lines import MOST_BYTES, is_key
 
@@ -32,6 +33,7 @@ BITS = {
     "ssh-rsa": 0,  # says itself
 }
 RSA_GOOD_BITS = 3072
+RSA_MOST_BITS = 16384  # OPENSSL_RSA_MAX_MODULUS_BITS, with which OpenSSH refuses the rest
 MAX_COMMENT = 255
 _LOOKS_LIKE_A_TYPE = re.compile(r"(ssh|ecdsa|sk|rsa|webauthn)-[a-z0-9@.-]+")
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, lone surrogates, line separators
@@ -55,13 +57,13 @@ class PublicKey:
 
 
 def parse_keys(text: str) -> list[PublicKey]:
-    """The keys of pasted text, one a line, empty lines and comment lines left out.
+    """The keys of pasted text, one a line or as other programs save them; empty and comment lines are left out.
 
     Raises BadKey with the number of the line, or when there is no key at all.
     """
-    _refuse_other_files(text)
+    _refuse_private_keys(text)
     found: list[PublicKey] = []
-    lines = text.replace("\r\n", "\n").split("\n")
+    lines = as_lines(text).split("\n")
     for number, line in enumerate(lines, start=1):
         if not line.strip(" \t") or line.lstrip(" \t").startswith("#"):
             continue
@@ -80,7 +82,7 @@ def parse_keys(text: str) -> list[PublicKey]:
 
 def parse_key(line: str) -> PublicKey:
     """One line: options, type, base64, comment. Raises BadKey."""
-    _refuse_other_files(line)
+    _refuse_private_keys(line)
     _check_characters(line)
     rest = line.strip(" \t")
     options = ""
@@ -114,19 +116,12 @@ def holds_private_key(text: str) -> bool:
     return "PRIVATE KEY" in text or "PuTTY-User-Key-File" in text
 
 
-def _refuse_other_files(text: str) -> None:
+def _refuse_private_keys(text: str) -> None:
     if holds_private_key(text):
         raise BadKey(
             _(
                 "This is a private key. It must never leave your computer; nothing of it was kept. "
                 "Paste the public key instead: the file with the same name that ends in .pub."
-            )
-        )
-    if "BEGIN SSH2 PUBLIC KEY" in text or "BEGIN PUBLIC KEY" in text or "BEGIN RSA PUBLIC KEY" in text:
-        raise BadKey(
-            _(
-                "This is a public key in another format. "
-                "Convert it with “ssh-keygen -i -f FILE” (add “-m PKCS8” or “-m PEM” for PEM files)."
             )
         )
 
@@ -184,6 +179,9 @@ def _check_blob(type_name: str, raw: bytes) -> int:
             raise BadKey(_("The key is not encoded as OpenSSH encodes it."))
     if not isinstance(key, RSAPublicKey):
         return BITS[type_name]
+    if key.key_size > RSA_MOST_BITS:
+        words = _("This RSA key has %(bits)d bits; OpenSSH reads no more than %(most)d. Make an Ed25519 key.")
+        raise BadKey(words % {"bits": key.key_size, "most": RSA_MOST_BITS})
     if key.key_size < settings.RSA_MIN_BITS:
         raise BadKey(
             _("This RSA key has %(bits)d bits, which is too weak: at least %(least)d, better an Ed25519 key.")

@@ -18,18 +18,29 @@ MOST_KEYS = 50  # of one owner; every key is a line on every server it opens
 
 
 def add_keys(actor: Actor, owner: User | UnixUser, text: str) -> tuple[list[Key], set[str]]:
-    """Add all keys of pasted text to a person or a unix user; all or none.
+    """Add the keys of pasted text that this person or unix user does not have yet; all of them or none.
 
-    Returns them, and the keymanager names whose servers will get them. Raises BadKey.
+    Returns them, and the keymanager names whose servers will get them. Raises BadKey, also where there is none to add.
     """
-    found = parse_keys(text)
+    found = _once_each(parse_keys(text))
     with change_of_access(lambda: names_of_owner(owner)) as names:
-        keys = [_add(actor, owner, key) for key in found]
+        known = set(owner.ssh_keys.values_list("fingerprint", flat=True))
+        fresh = [key for key in found if key.fingerprint not in known]
+        keys = [_add(actor, owner, key) for key in fresh or found]
         if owner.ssh_keys.count() > MOST_KEYS:
             raise BadKey(_("These would be more than %d keys. Delete old ones first.") % MOST_KEYS)
         if isinstance(owner, User):
             mailing.tell(actor, owner, "key_added")
     return keys, names
+
+
+def _once_each(keys: list[PublicKey]) -> list[PublicKey]:
+    """Each key once, as it comes first. Raises BadKey where it comes again with other options: which ones count?"""
+    once: dict[str, PublicKey] = {}
+    for key in keys:
+        if once.setdefault(key.fingerprint, key).options != key.options:
+            raise BadKey(_("This key is there twice, with different options: %s.") % key.fingerprint)
+    return list(once.values())
 
 
 def delete_key(actor: Actor, key: Key) -> set[str]:

@@ -17,7 +17,7 @@ from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager.bad_key import BadKey
 from keymanager.forms import KeysForm, OfferedKeyForm
 from keymanager.models import Key, OfferedKey
-from keymanager.openssh import RSA_GOOD_BITS
+from keymanager.openssh import RSA_GOOD_BITS, parse_keys
 from keymanager.paths import servers_open_to
 from keymanager.reading import read_server_keys
 from keymanager.services import keys as services
@@ -78,6 +78,9 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
         form.add_error("keys", str(error))
         return None
     said = ngettext("%d key added.", "%d keys added.", len(keys)) % len(keys)
+    if repeats := len(parse_keys(form.text)) - len(keys):
+        words = ngettext("%d line was a repeat.", "%d lines were repeats.", repeats)
+        said += " " + words % repeats
     weak = [key for key in keys if key.weak]
     if weak:
         said += " " + _("RSA under 3072 bits is weak: replace it with an Ed25519 key soon.")

@@ -76,7 +76,11 @@ def test_many_keys_are_read_at_once_without_comment_lines_and_empty_lines():
 REFUSED = {
     "private": "-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl\n-----END OPENSSH PRIVATE KEY-----",
     "putty": "PuTTY-User-Key-File-3: ssh-ed25519",
-    "rfc 4716": "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----",
+    "rfc 4716, cut": "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n",
+    "rfc 4716, damaged": "---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----",
+    "rfc 4716, no base64": "---- BEGIN SSH2 PUBLIC KEY ----\nÄ\n---- END SSH2 PUBLIC KEY ----",
+    "pem, damaged": "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----",
+    "pem, cut": "-----BEGIN PUBLIC KEY-----\nAAAA",
     "empty": "\n# nothing\n",
     "dss": "ssh-dss AAAAB3NzaC1kc3M=",
     "certificate": "ssh-ed25519-cert-v01@openssh.com AAAA",
@@ -109,6 +113,54 @@ def test_refused_with_a_sentence(text):
     assert str(caught.value).endswith((".", "?", "(U+2028).")) or "(U+" in str(caught.value)
 
 
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+@pytest.mark.parametrize(("kind", "form"), [
+    ("ed25519", "RFC4716"), ("ecdsa", "RFC4716"), ("rsa", "RFC4716"),
+    ("rsa", "PKCS8"), ("rsa", "PEM"), ("ecdsa", "PKCS8"),
+])  # fmt: skip
+def test_a_key_as_another_program_saves_it_is_the_same_key(tmp_path, kind, form):
+    path = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-C", 'ada "home"', "-f", path], check=True)
+    argv = ["ssh-keygen", "-e", "-m", form, "-f", tmp_path / "key.pub"]
+    saved = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    plain = parse_key((tmp_path / "key.pub").read_text().strip())
+    for text in (saved, saved.replace("\n", "\r\n"), f"\ufeff{saved}", f"# mine\n{saved}\n{KEY} other\n"):
+        read = parse_keys(text)
+        assert (read[0].type, read[0].blob, read[0].fingerprint) == (
+            plain.type,
+            plain.blob,
+            plain.fingerprint,
+        )
+        assert len(read) == (2 if "other" in text else 1)
+
+
+def test_puttys_headers_are_read_also_where_they_go_on_in_the_next_line():
+    blob = KEY.split()[1]
+    lines = (
+        *(
+            "---- BEGIN SSH2 PUBLIC KEY ----",
+            "Subject: ada",
+            'Comment: "ed25519-key-\\',
+            '20261130"',
+            "x-y: z",
+        ),
+        *(blob[:60], blob[60:], "---- END SSH2 PUBLIC KEY ----", ""),
+    )
+    text = "\n".join(lines)
+    (read,) = parse_keys(text)
+    assert (read.line, read.comment) == (f"{KEY} ed25519-key-20261130", "ed25519-key-20261130")
+
+
+def test_an_rsa_key_that_openssh_does_not_read_is_refused():
+    for bits, good in ((16384, True), (16392, False), (32768, False)):
+        line = as_line(b"ssh-rsa", b"\x01\x00\x01", b"\x00" + b"\xc1" * (bits // 8))
+        if good:
+            assert parse_key(line).bits == bits
+            continue
+        with pytest.raises(BadKey, match="16384"):
+            parse_key(line)
+
+
 def test_a_refusal_among_several_says_the_line():
     with pytest.raises(BadKey, match=r"^Line 3: "):
         parse_keys(f"{KEY} good\n\nssh-dss AAAA\n")
@@ -119,7 +171,8 @@ BAD_OPTIONS = [
     "no-such", "pty", "pty,restrict", "restrict,restrict", "command", 'no-pty="x"', "from=192.0.2.1",
     'from="192.0.2.1', 'from="192.0.2.1/24"', 'from="a b"', 'from=""', 'command=" "', 'expiry-time="soon"',
     'expiry-time="20261332"', 'permitopen="host"', 'permitlisten="a:b"', "no-pty,", ",no-pty", "no-pty;",
-    'command="a",command="b"', 'command="a"b',
+    'command="a",command="b"', 'command="a"b', 'permitlisten="99999"', 'permitopen="a:65536"', 'permitopen="a:0"',
+    'permitlisten="host:70000"', 'expiry-time="19690101"', 'expiry-time="99991231"', 'expiry-time="00010101"',
 ]  # fmt: skip
 
 

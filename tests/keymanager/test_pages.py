@@ -150,6 +150,19 @@ class TestWhoMayDoWhat:
         assert client.get(url(name), **JSON).status_code == 401
 
 
+class TestPastes:
+    def test_an_editors_mark_puttys_form_and_a_repeat_are_taken_and_the_repeat_is_said(
+        self, carol_client, carol
+    ):
+        kind, blob, _comment = line("new").split()
+        saved = f'---- BEGIN SSH2 PUBLIC KEY ----\nComment: "home"\n{blob}\n---- END SSH2 PUBLIC KEY ----\n'
+        body = {"keys": f"\ufeff{saved}{kind} {blob} again\n{line('other')}\n"}
+        answer = carol_client.post(url("my_keys"), body, **JSON)
+        assert answer.status_code == 200, answer.content
+        assert "2 keys added. 1 line was a repeat." in answer.json()["message"]
+        assert {"home", "other"} <= set(carol.ssh_keys.values_list("comment", flat=True))
+
+
 class TestGroups:
     def test_a_first_run_offers_the_recommended_groups_with_one_click_each(self, admin_client):
         assert admin_client.get(url("groups")).content.decode().count("Make it") == 3

@@ -39,6 +39,11 @@ class Machine:
         done = self.host.exec([SCRIPT], timeout=90)
         return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
+    def fetch_well(self) -> None:
+        """Fetch; what went wrong is in the failure."""
+        code, words = self.fetch()
+        assert (code, words) == (0, words), self.sh("ip -br a; ip route; ip neigh", ok=False)
+
     def keys(self, user: str = "root") -> str | None:
         """authorized_keys2 between its markers; None: no such file."""
         home = "/root" if user == "root" else f"/home/{user}"
@@ -82,7 +87,7 @@ def test_keys_are_written_as_sshd_wants_them_and_the_panel_hears_of_it(machine, 
     assert listening.holds == etag
     assert len(listening.seen) == 2
     assert listening.seen[0]["authorization"] == "Bearer gsk_test"
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert len(listening.seen) == 3
     assert listening.seen[2]["if-none-match"] == f'"{etag}"'
 
@@ -94,7 +99,7 @@ def test_authorized_keys_is_never_touched(machine, listening) -> None:
     )
     before = machine.sh("stat -c '%i %Y %Z %a' /home/anna/.ssh/authorized_keys /root/.ssh/authorized_keys")
     listening.give({"root": [ADA], "anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert (
         machine.sh("stat -c '%i %Y %Z %a' /home/anna/.ssh/authorized_keys /root/.ssh/authorized_keys")
         == before
@@ -130,7 +135,7 @@ def bad_answers(panel: FakePanel):
 
 def test_whatever_goes_wrong_the_last_good_file_stays_and_the_panel_hears_why(machine, listening) -> None:
     listening.give({"root": [ADA], "anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     good = listening.reply
     for title, reply, word in list(bad_answers(listening)):
         listening.reply = reply
@@ -143,14 +148,14 @@ def test_whatever_goes_wrong_the_last_good_file_stays_and_the_panel_hears_why(ma
         # What goes with the very next request says it too.
         listening.reply = good
         listening.seen.clear()
-        assert machine.fetch()[0] == 0, title
+        machine.fetch_well(), title
         assert word in listening.seen[0]["gestion-keys-problem"], (title, listening.seen)
         assert listening.problem == "none", title
 
 
 def test_a_panel_out_of_reach_changes_nothing_and_the_next_request_says_so(machine, listening) -> None:
     listening.give({"root": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     machine.sh("sed -i 's,^url=.*,url=http://198.51.100.222:9/,' /etc/gestion/keys.conf")
     code, words = machine.fetch()
     assert code == 1
@@ -159,7 +164,7 @@ def test_a_panel_out_of_reach_changes_nothing_and_the_next_request_says_so(machi
     for file in listening.files():
         machine.put(file.path, file.content, f"{file.mode:04o}")
     listening.seen.clear()
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert "fetch: curl" in listening.seen[0]["gestion-keys-problem"]
 
 
@@ -197,7 +202,7 @@ def test_the_token_is_on_no_command_line(machine, listening) -> None:
 
 def test_a_full_disk_keeps_the_last_good_file(machine, listening) -> None:
     listening.give({"root": [ADA], "anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     machine.sh("mount -t tmpfs -o size=64k tmpfs /home/ben; chown ben: /home/ben; chmod 700 /home/ben")
     try:
         machine.sh("dd if=/dev/zero of=/home/ben/full bs=1k 2>/dev/null; true")
@@ -214,7 +219,7 @@ def test_a_full_disk_keeps_the_last_good_file(machine, listening) -> None:
 
 def test_a_full_disk_under_the_state_keeps_the_last_good_file(machine, listening) -> None:
     listening.give({"root": [ADA], "anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     machine.sh(
         "cp -a /var/lib/gestion/keys /tmp/state; mount -t tmpfs -o size=128k tmpfs /var/lib/gestion/keys;"
         "cp -a /tmp/state/. /var/lib/gestion/keys/;"
@@ -228,7 +233,7 @@ def test_a_full_disk_under_the_state_keeps_the_last_good_file(machine, listening
         assert listening.problem != "none"
     finally:
         machine.sh("umount /var/lib/gestion/keys; rm -rf /tmp/state")
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.keys() == f"{BOB}\n"
 
 
@@ -259,12 +264,12 @@ def test_what_a_user_plants_in_his_home_leads_root_nowhere(machine, listening, t
 def test_keys_that_were_there_are_kept_aside_once_and_named(machine, listening) -> None:
     machine.sh("su anna -c 'cd; mkdir -m 700 .ssh; echo ssh-rsa AAAA old >.ssh/authorized_keys2'")
     listening.give({"anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert "anna: lines that were there before are in authorized_keys2.before-gestion" in listening.problem
     assert machine.keys("anna") == f"{ADA}\n"
     assert machine.sh("cat /home/anna/.ssh/authorized_keys2.before-gestion") == "ssh-rsa AAAA old\n"
     machine.sh("su anna -c 'echo ssh-rsa AAAA again >>~/.ssh/authorized_keys2'")
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.keys("anna") == f"{ADA}\n"
     assert machine.sh("cat /home/anna/.ssh/authorized_keys2.before-gestion") == "ssh-rsa AAAA old\n"
     machine.fetch()
@@ -276,7 +281,7 @@ def test_a_file_changed_by_hand_is_put_right_though_nothing_new_came(machine, li
     listening.give({"anna": [ADA]})
     machine.fetch()
     machine.sh("rm /home/anna/.ssh/authorized_keys2; chmod 755 /home/anna/.ssh")
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.keys("anna") == f"{ADA}\n"
     assert machine.sh("stat -c %a /home/anna/.ssh") == "700\n"
 
@@ -285,18 +290,18 @@ def test_a_user_who_is_in_the_answer_no_more_loses_the_keys(machine, listening) 
     listening.give({"anna": [ADA], "ben": [ADA]})
     machine.fetch()
     listening.give({"ben": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.keys("anna") is None
     assert machine.keys("ben") == f"{ADA}\n"
 
 
 def test_an_unknown_user_is_said_and_served_once_he_is_there(machine, listening) -> None:
     listening.give({"root": [ADA], "carl": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert "no-user: carl" in listening.problem
     machine.sh("useradd -m carl")
     try:
-        assert machine.fetch()[0] == 0
+        machine.fetch_well()
         assert machine.keys("carl") == f"{ADA}\n"
         assert listening.problem == "none"
     finally:
@@ -309,7 +314,7 @@ def test_a_home_of_roots_gets_its_folder_and_a_home_open_to_others_is_reported(m
         "chmod 755 /srv/www; chmod g+w /home/anna"
     )
     listening.give({"ben": [ADA], "anna": [ADA]})
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.sh("stat -c '%U %a' /srv/www/.ssh/authorized_keys2") == "ben 600\n"
     assert "anna: home is writable for others" in listening.problem
     machine.sh("rm -rf /srv/www")
@@ -320,7 +325,7 @@ def test_after_a_change_of_name_a_lower_revision_counts(machine, listening) -> N
     machine.fetch()
     machine.sh("sed -i s/^name=.*/name=web9/ /etc/gestion/keys.conf")
     listening.give({"root": [BOB]}, name="web9", revision=7)
-    assert machine.fetch()[0] == 0
+    machine.fetch_well()
     assert machine.keys() == f"{BOB}\n"
 
 

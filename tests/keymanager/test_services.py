@@ -55,10 +55,13 @@ class TestKeys:
 
     def test_a_key_is_not_added_twice_to_its_owner(self, actor, member):
         keys.add_keys(actor, member, line("a"))
-        for again in (line("a"), f"{line('b')}\n{line('b')}"):
-            with pytest.raises(BadKey, match="here already"):
-                keys.add_keys(actor, member, again)
-        assert member.ssh_keys.count() == 1
+        with pytest.raises(BadKey, match="here already"):
+            keys.add_keys(actor, member, f"{line('a')} again\n{line('a')}")
+        added, _names = keys.add_keys(actor, member, f"{line('b')}\n{line('b')} other\n{line('a')}")
+        assert [key.comment for key in added] == ["b"]
+        with pytest.raises(BadKey, match="different options"):
+            keys.add_keys(actor, member, f"{line('c')}\nno-pty {line('c')}")
+        assert member.ssh_keys.count() == 2
 
     def test_a_key_of_somebody_else_is_refused_and_only_an_admin_learns_whose(self, actor, by_member, member):
         person("carol")
