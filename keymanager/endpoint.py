@@ -38,12 +38,12 @@ _NO_BODY = {"type": "http.response.body", "body": b""}
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
-    """The request is answered with this status and sentence."""
+    """The request is answered with this status and sentence: a comment, should a script of old take it for keys."""
 
     def __init__(self, status: int, sentence: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         super().__init__(sentence)
         self.status = status
-        self.body = sentence.encode() + b"\n"
+        self.body = b"# " + sentence.encode() + b"\n"
         self.headers = headers
 
 
@@ -126,7 +126,8 @@ class KeyEndpoint:
             scope,
             headers,
             401,
-            "This server's own token is needed, as the keymanager's script sends it.",
+            "This server's own token is needed, as the keymanager's script sends it. An admin finds the script at "
+            f"{settings.GESTION_URL.rstrip('/')}/keymanager/, on this server's page: 'Set it up', or 'Script'.",
             ((b"WWW-Authenticate", b'Bearer realm="gestion-keys"'),),
         )
 

@@ -166,6 +166,10 @@ def test_every_refusal(panel) -> None:
     path = "/keymanager/servers/getKeys/web1/"
     assert panel.ask(path).status == 401
     assert panel.ask(path).headers["www-authenticate"].startswith("Bearer")
+    said = panel.ask(path).body.decode()  # a script of old may write it where keys should be
+    assert said.startswith("# ")
+    assert said.count("\n") == 1
+    assert "/keymanager/, on this server's page" in said
     assert panel.ask(path, "wrong").status == 401
     assert panel.ask(path, token[:-1]).status == 401
     assert panel.ask(path, Authorization=f"Basic {token}").status == 401
