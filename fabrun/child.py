@@ -16,6 +16,7 @@ from fabric import Connection
 from invoke.exceptions import Exit, UnexpectedExit
 
 from fabrun import loading
+from fabrun.talking import UnaskedRemote
 from hosts import connecting
 from hosts.address import Address
 from hosts.errors import HostError
@@ -78,6 +79,7 @@ def _connect(order: dict[str, Any], opened: ExitStack) -> Connection:
     connecting.allowance_of(connection).renew(None, None)  # memory and time are this process's
     connection.config.update(order["values"])
     connection.config.run.in_stream = False  # the order came on standard input; there is nobody to type
+    connection.config.runners.remote = UnaskedRemote
     return connection
 
 

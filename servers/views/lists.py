@@ -113,7 +113,8 @@ def identity(request: HttpRequest) -> HttpResponse:
             record(
                 actor_of(request), "panel_identity.create", after={"public_key": panel_identity().public_key}
             )
-        return done(request, _("The panel has its key."), reverse("servers:identity"))
+        made = {"public_key": panel_identity().public_key}
+        return done(request, _("The panel has its key."), reverse("servers:identity"), made)
     found = PanelIdentity.objects.first()
     public_key = found.public_key if found else ""
     paste = f"mkdir -p -m 700 /root/.ssh && echo '{public_key}' >> /root/.ssh/authorized_keys"

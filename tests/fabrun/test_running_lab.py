@@ -48,6 +48,22 @@ def breaks(c):
 
 
 @task
+def asks(c, pty=False):
+    c.run("echo first; printf 'Are you sure? '; read answer && echo went on", pty=pty)
+
+
+@task
+def pours(c):
+    c.run("seq -f %099g 200000")
+
+
+@task
+def answered(c):
+    from invoke import Responder
+    c.run("printf 'Word: '; read word; echo got $word", watchers=[Responder("Word: ", "yes\\n")])
+
+
+@task
 def sleeps(c):
     c.run("echo $$; exec sleep 300")
 """
@@ -93,6 +109,29 @@ def test_a_script_that_raises_fails_alone_and_shows_where(rows, scripts, actor):
     (job,) = work_off()
     assert job.state == "failed"
     assert any("of my own" in line for line in lines(job, "err"))
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_a_question_ends_the_script_and_is_seen(rows, scripts, actor, pty):
+    run_script(actor, "try_it.asks", [rows["web1"]], arguments={"pty": pty}, seconds=60)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert "longer than" not in job.error
+    assert lines(job, "out") == ["first", "Are you sure? "]
+
+
+def test_what_watchers_answer_is_answered(rows, scripts, actor):
+    run_script(actor, "try_it.answered", [rows["web1"]], arguments={}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, job.error) == ("done", "")
+    assert "got yes" in "\n".join(lines(job, "out"))
+
+
+def test_twenty_megabytes_end_in_time_are_cut_and_that_is_said(rows, scripts, actor):
+    run_script(actor, "try_it.pours", [rows["web1"]], arguments={}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, job.error) == ("done", "")
+    assert "more lines were not kept" in lines(job, "info")[-1]
 
 
 def test_what_takes_too_long_is_ended(rows, scripts, actor):
