@@ -21,7 +21,7 @@ stats=
 PLACE='IFS= read -r f
 state=folder; g=$f
 if ! cd "$g" 2>/dev/null; then
-  if [ -e "$g" ]; then state=unreadable; else state=missing; fi
+  if [ -f "$g" ]; then state=file; elif [ -e "$g" ]; then state=unreadable; else state=missing; fi
   until g=${g%/*} && cd "${g:-/}" 2>/dev/null; do :; done
 fi
 set -f
@@ -124,7 +124,7 @@ check_destination() {
   place=$s_place unmounted=$s_unmounted
   case $destination in /?*) ;; *) refuse destination_root "The destination is not a folder of its own." ;; esac
   if [ "$destination/." -ef / ]; then refuse destination_root "The destination is the root folder."; fi
-  if [ "$s_state" = unreadable ]; then refuse destination_unreadable "$destination is not a folder."; fi
+  case $s_state in file | unreadable) refuse destination_unreadable "$destination is not a folder." ;; esac
   if [ -n "$unmounted" ]; then
     hold destination_unmounted "$unmounted is not mounted, and $destination lies in it." || end_held
   fi
@@ -333,7 +333,12 @@ check_source() { # 1: held
   elif [ -n "$w_source_place" ] && [ "${w_source_place%% *}" != "${source_place%% *}" ]; then
     hold source_unmounted "The source folder lay on the file system ${w_source_place%% *} before, and now on ${source_place%% *}." || return 1
   fi
-  [ "$s_state" = folder ] || hold source_missing "The source folder is not there." || return 1
+  case $s_state in
+    folder) ;;
+    file) hold source_missing "The source is a file, not a folder: back up its folder, and leave out the rest." || return 1 ;;
+    unreadable) hold source_missing "The source folder may not be entered." || return 1 ;;
+    *) hold source_missing "The source folder is not there." || return 1 ;;
+  esac
   [ "$s_entries" = yes ] || hold source_empty "The source folder is empty." || return 1
 }
 
@@ -351,6 +356,33 @@ judge() { # what rsync's exit code means, from its manual page
     *) finish failed rsync "rsync ended with code $rsync_code. $last" ;;
   esac
   if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
+}
+
+# A file that went away, also while its attributes were read, as rsync says it.
+AWAY='^((file|directory) has vanished: |rsync: (\[sender\] )?(get_acl|get_xattr_names|get_xattr_data|readlink_stat|opendir|send_files failed to open)[ :].*No such file or directory \(2\)$)'
+NO_SPACE='No space left on device \(28\)$|Disk quota exceeded \(122\)$'
+BROKEN='Input/output error \(5\)$'
+DENIED='Permission denied \(13\)$|Operation not permitted \(1\)$'
+
+partial() { # what rsync could not copy, into $partial: counted by kind, the worst first; empty where files only went away
+  partial=
+  grep -aE '^(rsync|file has vanished|directory has vanished): ' "$dir/errors" >"$dir/said"
+  away=$(grep -acE "$AWAY" "$dir/said")
+  grep -avE "$AWAY" "$dir/said" >"$dir/wrong"
+  of_kind "$NO_SPACE" 'found no space'
+  of_kind "$BROKEN" 'met an error of the disk'
+  of_kind "$DENIED" 'may not be read'
+  grep -avE "$NO_SPACE|$BROKEN|$DENIED" "$dir/wrong" >"$dir/said"
+  mv "$dir/said" "$dir/wrong"
+  of_kind . 'could not be copied'
+  [ -n "$partial" ] || [ "$away" != 0 ] || partial=$(tail -n 3 "$dir/errors")
+  [ "$(wc -l <"$dir/errors")" -lt 5000 ] || partial="${partial:-$away vanished}; and more than can be told"
+  rm -f "$dir/wrong"
+}
+
+of_kind() { # PATTERN WORDS
+  count=$(grep -acE "$1" "$dir/wrong")
+  [ "$count" = 0 ] || partial="$partial${partial:+; }$count $2: $(grep -aE -m 1 "$1" "$dir/wrong" | cut -c -300)"
 }
 
 read_stats() { stats=$(tail -c 3000 "$dir/progress" 2>/dev/null | tr '\r' '\n' | tr -d ,); }
@@ -468,7 +500,11 @@ run() {
   esac
   rotate
   list_copies
-  if [ -n "$incomplete" ]; then finish incomplete partial "Some files could not be copied. $(tail -n 3 "$dir/errors")"; fi
+  if [ -n "$incomplete" ]; then
+    partial
+    [ "$away" = 0 ] || say "$away files vanished while they were copied."
+    [ -z "$partial" ] || finish incomplete partial "Not everything was copied. $partial"
+  fi
   finish done '' ''
 }
 

@@ -15,6 +15,7 @@ SCRIPT = (FOLDER / "backup-run.sh").read_text()
 PARSER = SCRIPT[SCRIPT.index("SPEC='") : SCRIPT.index("\nfinish() {")]
 NAMES = ("destination", "uuid", "levels", "accept")
 LOOK = SCRIPT[SCRIPT.index("PLACE='") : SCRIPT.index("newline='")]
+PARTIAL = SCRIPT[SCRIPT.index("# A file that went away") : SCRIPT.index("read_stats() {")]
 values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=30)
 
 
@@ -76,3 +77,57 @@ def test_the_half_done_copy_is_looked_for_beside_the_new_one(destination):
         check=True,
     )
     assert done.stdout == f"{destination}/.before/data/"
+
+
+ACL = "rsync: [sender] get_acl: sys_acl_get_file(a b/c, ACL_TYPE_ACCESS): No such file or directory (2)"
+XATTR = 'rsync: [sender] get_xattr_names: llistxattr("/srv/x",1024) failed: No such file or directory (2)'
+GONE = 'file has vanished: "/srv/x"'
+CLOSED = 'rsync: [sender] send_files failed to open "/srv/a": Permission denied (13)'
+FULL = 'rsync: [receiver] write failed on "/b/x": No space left on device (28)'
+TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
+MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or directory (2)'
+END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1865)"
+
+
+@pytest.mark.parametrize(
+    ("said", "away", "told"),
+    [
+        ([ACL], 1, ""),
+        ([ACL.replace("[sender] ", ""), XATTR, GONE], 3, ""),
+        ([GONE, CLOSED, GONE, CLOSED], 2, f"2 may not be read: {CLOSED}"),
+        ([GONE] * 40 + [FULL] + [GONE] * 40, 80, f"1 found no space: {FULL}"),
+        (
+            [CLOSED, TORN, FULL],
+            0,
+            f"1 found no space: {FULL}; 1 met an error of the disk: {TORN}; 1 may not be read: {CLOSED}",
+        ),
+        ([MKDIR], 0, f"1 could not be copied: {MKDIR}"),
+        (["a word of the source", "IO error encountered"], 0, "a word of the source\nIO error encountered\n" + END),
+        ([GONE] * 5000, 5000, "5000 vanished; and more than can be told"),
+        ([f"{GONE} $(touch hit) `id`"], 1, ""),
+    ],
+)  # fmt: skip
+def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no_fault(
+    tmp_path: Path, said, away, told
+):
+    (tmp_path / "errors").write_text("\n".join([*said, END, ""]))
+    show = 'printf "%s\\0%s" "$away" "$partial"'
+    done = subprocess.run(
+        ["sh", "-c", f"dir={tmp_path}\n{PARTIAL}\npartial; {show}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split("\0") == [str(away), told]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["errors"]
+
+
+def test_a_file_a_folder_and_nothing_are_told_apart(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for name, state in (("file", "file"), ("folder", "folder"), ("nothing", "missing")):
+        script = LOOK + 'printf "%s\\n" "$1" | sh -c "$PLACE"'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", str(tmp_path / name)], capture_output=True, text=True, check=True
+        )
+        assert f"state={state}\n" in done.stdout
