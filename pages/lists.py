@@ -114,6 +114,14 @@ class ListPage:
         return [(item, self.chosen.get(item.name, "")) for item in self.filters]
 
     @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What else the address narrows the list by: a search does not widen it again."""
+        own = {"q", "page", "sort", *(item.name for item in self.filters)}
+        return [
+            (name, value) for name, values in self.request.GET.lists() if name not in own for value in values
+        ]
+
+    @property
     def page_numbers(self) -> list[int | None]:
         """The page numbers to offer; None stands for a gap."""
         pages = self.page.paginator

@@ -1,6 +1,7 @@
 """Search, sort, filter and paging."""
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,6 +53,14 @@ def people(db):
 )
 def test_the_query_string_says_what_is_shown(people, query, expected):
     assert names(listing(query)) == expected
+
+
+def test_a_search_keeps_what_else_the_address_narrows_by(people):
+    found = listing('?object=a.b%3A3&q=x&role=admin&page=2&sort=name&from=1&from="2">')
+    assert found.kept == [("object", "a.b:3"), ("from", "1"), ("from", '"2">')]
+    shown = render_to_string("pages/_toolbar.html", {"listing": found}, found.request)
+    assert '<input type="hidden" name="object" value="a.b:3">' in shown
+    assert '<input type="hidden" name="from" value="&quot;2&quot;&gt;">' in shown
 
 
 def test_pages(people):
