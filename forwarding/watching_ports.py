@@ -1,10 +1,11 @@
 """What changes of servers mean for forwarded ports."""
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import IPv4Network, ip_address
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -12,6 +13,7 @@ from accounts.actors import Actor
 from accounts.audit import record
 from forwarding.desired_ports import KIND
 from forwarding.models import PortForward
+from forwarding.services.changing import second_word
 from forwarding.services.ports import facts_of
 from servers import rollouts
 from servers.facts import ServerFacts
@@ -43,6 +45,7 @@ def server_changed(
     if before and any(getattr(before, name) != getattr(after, name) for name in OF_HOST):
         concerned.add(server.pk)
     if before is None or any(getattr(before, name) != getattr(after, name) for name in OF_GUEST):
+        second_word(_new_network(server, after), confirmed=False)
         concerned |= {before.vm_host_id if before else None, after.vm_host_id}
     _ask_where_used(actor, concerned, _("%s has changed") % server)
 
@@ -67,6 +70,29 @@ def _problems(server: Server, before: ServerFacts | None, after: ServerFacts) ->
     return found
 
 
+def _new_network(server: Server, after: ServerFacts) -> list[str]:
+    """What begins on the host when a guest has an address outside the networks that it has known."""
+    host = server.vm_host
+    if host is None or not _is_ipv4(after.internal_ip) or not _used([host.pk]).exists():
+        return []
+    guests = host.guests.exclude(pk=server.pk).values_list("internal_ip", flat=True)
+    known = {_network(text) for text in (host.internal_ip, *guests) if text and _is_ipv4(text)}
+    new = _network(str(after.internal_ip))
+    if not known or new in known:
+        return []
+    words = _(
+        "%(host)s begins to translate addresses of %(new)s. So far it does so for %(known)s: is %(ip)s the address "
+        "inside the host?"
+    )
+    shown = ", ".join(str(one) for one in sorted(known)[:3])
+    return [words % {"host": host, "new": new, "known": shown, "ip": after.internal_ip}]
+
+
+def _network(text: str) -> IPv4Network:
+    """As the host's script has it: see forwarding/desired_ports.py."""
+    return IPv4Network(f"{text}/24", strict=False)
+
+
 def _some(rules: Any) -> str:
     shown = [f"{rule.protocol} {rule.ports}" for rule in rules[:4]]
     return ", ".join(shown[:3] + ["…"] * (len(shown) > 3))
@@ -86,8 +112,12 @@ def _server_goes(actor: Actor, server: Server) -> None:
     _ask_where_used(actor, hosts, _("%s is deleted") % server)
 
 
+def _used(host_ids: Iterable[int | None]) -> QuerySet[Rollout]:
+    """What rolls ports out, on those hosts where it has been done before."""
+    return Rollout.objects.filter(kind=KIND, server__in=[pk for pk in host_ids if pk is not None])
+
+
 def _ask_where_used(actor: Actor, host_ids: Iterable[int | None], why: str) -> None:
     """Roll out on those hosts where ports have been forwarded before."""
-    used = Rollout.objects.filter(kind=KIND, server__in=[pk for pk in host_ids if pk is not None])
-    for rollout in used.select_related("server"):
+    for rollout in _used(host_ids).select_related("server"):
         rollouts.ask(actor, rollout.server, [KIND], why)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from hosts.errors import HostError
 from jobs.run import Run
+from pages.second_word import second_word
 from proxmox.client import NodeApi, wait_task
 from proxmox.client.errors import NoAnswer, NodeDown, ProxmoxError, Refused, TaskFailed
 from proxmox.client.names import LXC
@@ -68,7 +69,8 @@ def into_inventory(actor: Actor, creation: Creation) -> Server:
         if not server.ssh_connection:
             server.ssh_connection = _connection(server, creation)
         try:
-            change_server(actor, server, version=server.version)
+            with second_word():  # the address was chosen, and the container has it
+                change_server(actor, server, version=server.version)
         except StaleEdit:
             continue  # somebody saved the server in this moment; his words stay, ours are added
         AddressClaim.objects.filter(creation=creation).delete()

@@ -1,5 +1,6 @@
 """The gate for what people type about guests: to which server one belongs."""
 
+from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -8,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pages.form_errors import RefusableForm
 from pages.forms import CleanText
+from proxmox.addresses import network_of
 from proxmox.matching import names_of
 from proxmox.models.seen import GuestSeen, Matched
 from servers.forms import DomainNameField
@@ -50,12 +52,30 @@ class AdoptForm(RefusableForm, CleanText, forms.ModelForm):
         fields = ["name", "internal_ip", "external_ip", "ssh_connection"]
 
     def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
-        addresses = [address for address in guest.addresses if ":" not in address] or guest.addresses
-        first = {"name": guest.name.lower(), "internal_ip": addresses[0] if addresses else None}
+        first = {"name": guest.name.lower(), **proposed(guest)}
         kwargs |= {"initial": first, "instance": Server(is_vm=True, vm_host=guest.host)}
         super().__init__(*args, **kwargs)
         for name in ("name", "ssh_connection"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+
+
+def proposed(guest: GuestSeen) -> dict[str, str | None]:
+    """Of a guest's addresses the one inside its host, and one that others reach.
+
+    Inside is what lies in the host's internal network, whatever card it is on; where the host says of none, the first
+    private IPv4 address.
+    """
+    network = network_of(guest.host)
+    found = [ip_address(text) for text in guest.addresses]
+    if network is not None:
+        inside = [one for one in found if one in network]
+    else:
+        inside = [one for one in found if one.version == 4 and not one.is_global]
+    outside = [one for one in found if one.is_global and one not in inside[:1]]
+    return {
+        "internal_ip": str(inside[0]) if inside else None,
+        "external_ip": str(outside[0]) if outside else None,
+    }
 
 
 def suggestions(guest: GuestSeen) -> list[Server]:

@@ -6,9 +6,10 @@ from django.core.exceptions import ValidationError
 from accounts.models import AuditEntry
 from forwarding.models import PortForward
 from forwarding.services.ports import create_port_forward
+from pages.second_word import SecondWordNeeded, second_word
 from servers.models import Rollout, Server
 from servers.registry import held_by
-from servers.services import change_server, delete_server
+from servers.services import change_server, create_server, delete_server
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +57,22 @@ def test_a_new_address_of_a_guest_is_rolled_out_on_its_host(rows, actor, rule):
     rows.web1.internal_ip = "10.0.0.202"
     change_server(actor, rows.web1, version=1)
     assert wanted(rows.pve1) == 2
+
+
+def test_an_address_in_a_network_of_its_own_asks_for_a_second_word_and_says_what_begins(rows, actor, rule):
+    rows.web1.internal_ip = "192.168.50.4"
+    before = wanted(rows.pve1)
+    with pytest.raises(SecondWordNeeded, match=r"192\.168\.50\.0/24.*10\.0\.0\.0/24"):
+        change_server(actor, rows.web1, version=1)
+    assert wanted(rows.pve1) == before
+    with second_word():
+        change_server(actor, rows.web1, version=1)
+    assert wanted(rows.pve1) == before + 1
+    fresh = Server(name="new", is_vm=True, vm_host=rows.pve1, internal_ip="192.168.50.5")
+    create_server(actor, fresh)  # in a network that the host knows by now
+    other = Server(name="other", is_vm=True, vm_host=rows.pve1, internal_ip="172.16.0.5")
+    with pytest.raises(SecondWordNeeded):
+        create_server(actor, other)
 
 
 def test_another_external_interface_is_rolled_out(rows, actor, rule):

@@ -223,6 +223,29 @@ def test_a_guest_is_adopted_as_a_server_with_what_it_tells(hosts, admin_client):
     assert again.status_code == 409
 
 
+@pytest.mark.parametrize(
+    ("addresses", "inside", "outside"),
+    [
+        (["192.168.50.4", "10.0.0.7"], "10.0.0.7", None),
+        (["93.184.216.34", "10.0.0.7", "2606:2800:220:1::1"], "10.0.0.7", "93.184.216.34"),
+        (["192.168.50.4"], None, None),  # none of the host's: nobody can say which it is
+        (["2606:2800:220:1::1"], None, "2606:2800:220:1::1"),
+        (["fd00::7"], None, None),
+        ([], None, None),
+    ],
+)
+def test_of_several_cards_the_address_inside_the_host_is_filled_in(
+    hosts, admin_client, addresses, inside, outside
+):
+    Server.objects.filter(pk=hosts[0].pk).update(internal_ip="10.0.0.1")
+    guest = make_guest(hosts[0], 101, "web1", addresses=addresses)
+    url = reverse("proxmox:adopt", args=[guest.pk])
+    form = admin_client.get(url).context["form"]
+    assert (form["internal_ip"].value(), form["external_ip"].value()) == (inside, outside)
+    answer = admin_client.post(url, {"name": "web1.example.org"}, "application/json", headers=JSON)
+    assert answer.json()["ok"], answer.content
+
+
 def test_a_wrong_name_or_a_taken_address_is_told_by_its_field(hosts, admin_client):
     add_server(hosts[0], "web1.example.org", "10.0.0.7")
     guest = make_guest(hosts[0], 101)

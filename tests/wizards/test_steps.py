@@ -132,9 +132,8 @@ def test_a_draft_is_kept_and_can_be_continued_or_deleted(admin_client, tmp_path)
 def test_a_started_run_takes_no_more_answers(admin_client, tmp_path):
     run = answered(admin_client, tmp_path)
     assert admin_client.post(f"/wizards/runs/{run.pk}/review/").status_code == 302
-    for url in ("steps/1/", "review/"):
-        answer = post_json(admin_client, f"/wizards/runs/{run.pk}/{url}", folder="/other")
-        assert answer.status_code == 409
+    for url, more in (("steps/1/", {"folder": "/other"}), ("review/", {})):
+        assert post_json(admin_client, f"/wizards/runs/{run.pk}/{url}", **more).status_code == 409
     assert admin_client.post(f"/wizards/runs/{run.pk}/delete/").status_code == 302
     assert WizardRun.objects.get().step_values(0)["folder"] == str(tmp_path)
 

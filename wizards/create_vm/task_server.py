@@ -39,7 +39,7 @@ def do(task: TaskRun) -> Later | None:
     if "server" in task.facts:
         return None
     data = task.data
-    with refusing(), transaction.atomic():
+    with second_word(), refusing(), transaction.atomic():  # what begins by it, the plan has said
         found = Server.objects.filter(name=data["name"]).first()
         if found is None:
             server = _add(task)
