@@ -28,7 +28,7 @@ class KeysForm(CleanText, forms.Form):
             }
         ),
         help_text=_(
-            "The line in your file ~/.ssh/id_ed25519.pub; several keys one a line. "
+            "The line in your file ~/.ssh/id_ed25519.pub, or what PuTTYgen saves; several keys one below the other. "
             "No key yet? Run “ssh-keygen -t ed25519” first. Never paste the private key."
         ),
     )

@@ -87,7 +87,7 @@ class Key(models.Model):
         said, now = [], timezone.now()
         if (end := self.limits.ends_at) is not None:
             text = _("until %s") if end > now else _("expired on %s")
-            said.append(text % date_format(timezone.localtime(end), "DATETIME_FORMAT"))
+            said.append(text % date_format(timezone.localtime(end), "Y-m-d H:i"))
         if self.limits.sources:
             said.append(_("only from %s") % self.limits.sources)
         if self.limits.command:

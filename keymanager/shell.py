@@ -82,7 +82,7 @@ def _ways_in() -> Iterable[Notice]:
             "The last keys of admins for root of %(count)d servers end from %(day)s on.",
             count,
         )
-        day = date_format(timezone.localtime(min(ends.values())), "DATE_FORMAT")
+        day = date_format(timezone.localtime(min(ends.values())), "Y-m-d")
         yield Notice("warning", text % {"count": count, "day": day}, _page_of(ending))
 
 

@@ -64,7 +64,7 @@ def test_an_admin_is_told_before_the_last_way_in_ends_by_time(admin, admin_clien
     day = timezone.now() + timedelta(days=10)
     make_key(admin, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
     assert notices(admin) == [
-        f"The last key of an admin for root of 1 server ends on {date_format(day.replace(hour=0), 'DATE_FORMAT')}."
+        f"The last key of an admin for root of 1 server ends on {date_format(day, 'Y-m-d')}."
     ]
     page = admin_client.get(f"/keymanager/servers/{server.pk}/").content.decode()
     assert "(until " in page
