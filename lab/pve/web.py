@@ -1,6 +1,7 @@
 """HTTP, down to the reason phrase: one connection's requests, and the answers to them."""
 
 import json
+import re
 import socket
 import time
 import traceback
@@ -15,6 +16,7 @@ from .router import respond
 
 Json = dict[str, Any]
 LARGEST_BODY = 1 << 20
+STYLES = ("json", "extjs")  # of those that Proxmox has; the others are for browsers
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
@@ -52,6 +54,8 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(501, f"method '{self.command}' not available")
             elif path is None:
                 self._send(501, "no such uri", b"no such uri", "")
+            elif style not in STYLES:
+                self._send(501, f"no formatter for uri {path}, {style}")
             else:
                 self._call(
                     path,
@@ -157,11 +161,9 @@ class _PlainRefusal(ApiError):  # noqa: N818 (see errors.py)
 
 
 def _split(path: str) -> tuple[str | None, str]:
-    """Return the call's path and the style of the answer; None if the path is none of the API's."""
-    for style in ("json", "extjs"):
-        if path.startswith(f"/api2/{style}/"):
-            return path.removeprefix(f"/api2/{style}"), style
-    return None, ""
+    """Return the call's path and the style of the answer; no path if it is none of the API's."""
+    match = re.fullmatch(r"/api2/+([a-z][a-z0-9]+)(/.*)?", path)
+    return (match[2] or "/", match[1]) if match else (None, "")
 
 
 def _fields(text: str) -> Json:

@@ -26,7 +26,7 @@ from .lxc import container
 from .registry import answers
 
 Json = dict[str, Any]
-REQUIRED = ("rootfs", "arch")
+REQUIRED = ("memory", "rootfs", "ostype")
 READ_ONLY = ("unprivileged",)
 
 
@@ -48,6 +48,7 @@ def change(request: Request) -> None:
         unprivileged = bool(guest.config.get("unprivileged"))
         who = request.who.id
         require_config_rights(request.cluster.rights, who, guest.vmid, changes, unprivileged=unprivileged)
+        _check_kept(guest, delete)
         _check_options(request, guest, params)
         for name in revert:
             guest.pending.pop(name, None)
@@ -66,7 +67,7 @@ def resize(request: Request) -> str:
         check_lock(guest)
         value = str(guest.config.get(disk) or "")
         if not value:
-            raise died(f"unable to resize '{disk}': no such volume")
+            raise died("format error\nvolume: property is missing and it is not optional")
         volid = value.partition(",")[0]
         request.require(f"/storage/{volid.partition(':')[0]}", "Datastore.AllocateSpace")
         if guest.lost_disk:
@@ -94,8 +95,18 @@ def _check_deletions(request: Request, params: Json, delete: list[str]) -> None:
             raise BadParameters({"delete": words})
         if name not in known and re.sub(r"\d+$", "[n]", name) not in known:
             raise BadParameters({"delete": f"unknown option '{name}'"})
+
+
+def _check_kept(guest: Guest, delete: list[str]) -> None:
+    for name in delete:
+        if name not in guest.config and name not in guest.pending:
+            continue
         if name in REQUIRED:
             raise died(f"unable to delete required option '{name}'")
+        if name in READ_ONLY:
+            raise died(f"unable to delete read-only option: '{name}'")
+        if re.fullmatch(r"mp\d+|unused\d+", name):
+            check_protection(guest, f"can't remove CT {guest.vmid} drive '{name}'")
 
 
 def _check_options(request: Request, guest: Guest, params: Json) -> None:

@@ -22,7 +22,10 @@ def clone(request: Request) -> str:
     """Copy a container, as it is or as it was at a snapshot."""
     params, source = request.params, container(request)
     new, snapname = params["newid"], params.get("snapname")
+    if params.get("storage"):
+        _require_enabled(request, params["storage"])
     check_lock(source)
+    require_unused(request, new)
     volume = str(source.config["rootfs"]).partition(",")[0]
     storage = params.get("storage") or volume.partition(":")[0]
     if snapname and snapname not in source.snapshots:
@@ -82,6 +85,11 @@ def migrate(request: Request) -> str:
         raise TaskError("migration aborted")
 
     return request.task("vzmigrate", vmid, work)
+
+
+def _require_enabled(request: Request, name: str) -> None:
+    if request.world.storage(name).disabled:
+        raise died(f"storage '{name}' is disabled")
 
 
 def _copied(request: Request, kept: Json, storage: str) -> Json:

@@ -52,6 +52,7 @@ def create(request: Request) -> str:
     require_config_rights(rights, request.who.id, vmid, options, unprivileged=unprivileged, pool=pool)
     if params["ostemplate"].startswith("/"):
         raise died(ONLY_ROOT)
+    request.world.storage(params["ostemplate"].partition(":")[0])
     disks = _disks(request, options)
     config = _config(request, options, unprivileged)
     guest = Guest(vmid, params["node"], config={"lock": "create"})
@@ -143,6 +144,9 @@ def _disks(request: Request, options: Json) -> Json:
     found: Json = {}
     for name, value in (wanted or {"rootfs": "4"}).items():
         head, _, rest = str(value).partition(",")
+        if head.startswith("/"):  # a folder or device of the node, which root alone gets as far as this with
+            found[name] = str(value)
+            continue
         place, size = (storage, head) if re.fullmatch(r"\d+(\.\d+)?", head) else head.split(":", 1)
         require_container_storage(request.world, request.cluster.rights, request.who.id, place)
         if not re.fullmatch(r"\d+(\.\d+)?", size):

@@ -61,11 +61,11 @@ def pending(request: Request) -> list[Json]:
 
 
 @answers("GET /nodes/{node}/lxc/{vmid}/interfaces")
-def interfaces(request: Request) -> list[Json]:
-    """List a running container's network interfaces."""
+def interfaces(request: Request) -> list[Json] | None:
+    """List a running container's network interfaces; nothing at all for one that does not run."""
     guest = container(request)
     hypervisor = request.cluster.hypervisor
-    return hypervisor.interfaces(guest) if hypervisor.running(guest) else []
+    return hypervisor.interfaces(guest) if hypervisor.running(guest) else None
 
 
 @answers("GET /nodes/{node}/lxc/{vmid}/feature")

@@ -221,3 +221,53 @@ def test_twenty_hosts_with_a_hundred_containers_each_list_them_all() -> None:
     for server in servers:
         server.__exit__(None, None, None)
     assert [len(found) for found in lists] == [100] * 20
+
+
+def test_an_unknown_format_has_no_formatter(server: PveServer) -> None:
+    for path, words in (("/api2/xml/version", "/version, xml"), ("/api2/yaml", "/, yaml")):
+        answer = requests.get(f"{server.url}{path}", timeout=5, verify=server.certificate_file)
+        assert (answer.status_code, answer.reason, answer.content) == (
+            501,
+            f"no formatter for uri {words}",
+            b"",
+        )
+
+
+def test_what_cannot_be_is_refused_at_once_in_proxmoxs_words(server: PveServer) -> None:
+    api = by_token(server)
+    node = api.nodes("pve1")
+    made = {"vmid": 150, "rootfs": "local-lvm:4", "memory": 64}
+    for act, words in (
+        (
+            lambda: node.lxc.post(ostemplate="nowhere:vztmpl/x.tar.zst", **made),
+            "storage 'nowhere' does not exist",
+        ),
+        (lambda: node.lxc(101).config.put(delete="ostype"), "unable to delete required option 'ostype'"),
+        (
+            lambda: node.lxc(101).config.put(delete="unprivileged"),
+            "unable to delete read-only option: 'unprivileged'",
+        ),
+        (
+            lambda: node.lxc(101).clone.post(newid=102, snapname="none"),
+            "CT 102 already exists on node 'pve1'",
+        ),
+        (lambda: node.lxc(101).resize.put(disk="mp7", size="9G"), "format error"),
+        (node.lxc(101).status.start.post, "CT 101 already running"),
+    ):
+        with pytest.raises(ResourceException) as refused:
+            act()
+        assert (refused.value.status_code, refused.value.content) == (500, words)
+    assert done(api, node.lxc(101).status.stop.post()) == "OK"
+    assert node.lxc(101).interfaces.get() is None
+
+
+def test_root_alone_binds_a_folder_of_the_node(server: PveServer) -> None:
+    api = by_password(server)
+    node = api.nodes("pve1")
+    upid = node.lxc.post(vmid=150, ostemplate=TEMPLATE, rootfs="local-lvm:4", mp0="/srv/data,mp=/data")
+    assert done(api, upid) == "OK"
+    assert node.lxc(150).config.get()["mp0"] == "/srv/data,mp=/data"
+    with pytest.raises(ResourceException, match="only allowed for root@pam"):
+        by_token(server).nodes("pve1").lxc.post(
+            vmid=151, ostemplate=TEMPLATE, rootfs="local-lvm:4", mp0="/srv/data,mp=/data"
+        )
