@@ -21,6 +21,7 @@ from backups.models.runs import Why
 from backups.results import summaries
 from backups.rhythm import AGAIN_AFTER, slot
 from backups.services.runs import rotated_of
+from backups.verifying import verified
 from pages.answers import wants_json
 
 HEADER = "X-Gestion-Token"
@@ -62,8 +63,8 @@ def _unauthorized(request: HttpRequest) -> HttpResponse:
 
 @monitored
 def health(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
-    """Every backup and how it stands; 503 while one of them is not right."""
-    stands = summaries(rows)
+    """Every backup and how it stands; 503 while one of them is not right, or not proved to be restorable."""
+    stands, proved = summaries(rows), verified(rows)
     backups = [
         {
             "id": row.pk,
@@ -73,11 +74,13 @@ def health(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
             "state": stands[row.pk].standing.value,
             "late": [level.value for level in stands[row.pk].late],
             "next_run": stands[row.pk].next_run,
+            "verified_at": proved[row.pk].good_at,
+            "verification": proved[row.pk].words if row.active else "",
             **stands[row.pk].figures,
         }
         for row in rows
     ]
-    wrong = [one for one in backups if stands[one["id"]].standing.red]
+    wrong = [one for one in backups if stands[one["id"]].standing.red or one["verification"]]
     answer = {"ok": not wrong, "total": len(backups), "not_right": len(wrong), "backups": backups}
     return JsonResponse(answer, status=503 if wrong else 200)
 
@@ -108,9 +111,15 @@ def zabbix_last(_request: HttpRequest, rows: BackupQuerySet, measure: str, pk: i
 
 @monitored
 def zabbix_state(_request: HttpRequest, rows: BackupQuerySet, pk: int) -> HttpResponse:
-    """How a backup stands, in a word: ok, running, off, held, failed, overdue, never."""
+    """How a backup stands, in a word: ok, running, off, held, failed, overdue, never.
+
+    A verification that failed or is overdue is said by the same words: templates that people have know no others.
+    """
     row = _one(rows, pk)
-    return _plain(summaries([row])[row.pk].standing.value)
+    found, proved = summaries([row])[row.pk].standing, verified([row])[row.pk]
+    if found.red or not row.active:
+        return _plain(found.value)
+    return _plain("failed" if proved.failed else "overdue" if proved.overdue else found.value)
 
 
 @monitored

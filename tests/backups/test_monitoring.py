@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from backups.models import BackupRun, BackupState, RunState
+from backups.models import BackupRun, BackupState, RunState, Verification
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 TOKEN = "m" * 40
@@ -62,6 +62,26 @@ def test_health_is_503_while_something_is_not_right(client, rows, good, settings
     answer = ask(client, "/backups/health/")
     assert answer.status_code == 503
     assert (answer.json()["ok"], answer.json()["not_right"]) == (False, 1)
+
+
+def test_a_verification_that_failed_is_seen_by_both(client, good, settings):
+    settings.MONITORING_TOKEN = TOKEN
+    good.verify = "monthly"
+    good.save()
+    now = timezone.now()
+    task = Verification.objects.create(
+        backup=good, at=1, copy="hourly.0", state="failed", ended_at=now, error="differs"
+    )
+    answer = ask(client, "/backups/health/")
+    assert (answer.status_code, answer.json()["not_right"]) == (503, 1)
+    assert "differs" in answer.json()["backups"][0]["verification"]
+    assert ask(client, f"/backups/zabbix/state/{good.pk}").content == b"failed"
+    Verification.objects.filter(pk=task.pk).update(state="done", error="")
+    assert ask(client, "/backups/health/").status_code == 200
+    assert ask(client, f"/backups/zabbix/state/{good.pk}").content == b"ok"
+    Verification.objects.all().delete()
+    type(good).objects.update(created_at=now - timedelta(days=200))
+    assert ask(client, f"/backups/zabbix/state/{good.pk}").content == b"overdue"
 
 
 @pytest.mark.parametrize(("known", "sent"), [(TOKEN, "x" * 40), ("", ""), ("short", "short"), (TOKEN, "")])
