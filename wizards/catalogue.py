@@ -6,10 +6,14 @@ A file that cannot be read breaks itself alone: the page says which one, where, 
 import importlib.util
 import sys
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FrameType, ModuleType
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -21,6 +25,7 @@ from wizards.trouble import Broken, where
 
 Stamp = tuple[int, int]
 
+SECONDS = 10.0  # that reading a file may take
 OWN_PREFIX = "own_wizards_"  # of the module names of files in WIZARDS_FOLDER
 _lock = threading.RLock()
 
@@ -116,6 +121,42 @@ def _load(path: Path, stamp: Stamp) -> _File:
     return _File(stamp, tuple(found))
 
 
+class _TooLong(BaseException):
+    """Of a kind that the file itself does not catch by accident."""
+
+
+@contextmanager
+def _in_time(path: Path) -> Iterator[None]:
+    """End what goes on for ever inside, in whatever line it is; a single call that waits is not ended.
+
+    Raises Broken. It is Python's own trace (sys.settrace) of this thread alone.
+    """
+    end = time.monotonic() + SECONDS
+
+    def look(frame: FrameType, _event: str, _value: object) -> Callable[..., Any]:
+        if time.monotonic() > end:
+            raise _TooLong(_line_in(frame, path))
+        frame.f_trace_opcodes = frame.f_code.co_filename == str(path)  # a loop may be one line
+        return look
+
+    before = sys.gettrace()
+    sys.settrace(look)
+    try:
+        yield
+    except _TooLong as error:
+        told = {"file": path.name, "line": error.args[0], "seconds": SECONDS}
+        words = _("%(file)s, line %(line)d: not read to its end within %(seconds)d seconds.")
+        raise Broken(words % told) from None
+    finally:
+        sys.settrace(before)
+
+
+def _line_in(frame: FrameType | None, path: Path) -> int:
+    while frame is not None and frame.f_code.co_filename != str(path):
+        frame = frame.f_back
+    return frame.f_lineno if frame else 0
+
+
 def _is_class_of(item: object, module: ModuleType) -> bool:
     base = package._Wizard
     return isinstance(item, type) and issubclass(item, base) and item.__module__ == module.__name__
@@ -133,7 +174,8 @@ def _import(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _in_time(path):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -1,6 +1,7 @@
 """Wizards that are classes with methods by number, in a folder of one's own; broken ones break only themselves."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,26 @@ BROKEN = {
     "declared": ("from wizards.declare import Wizard\nw = Wizard('x', 'X', '', (), ())\n",
                  "broken.py, line 2: ValueError: x: tasks need slugs"),
 }  # fmt: skip
+
+
+ENDLESS = {
+    "a loop": "\nwhile True:\n    pass\n",
+    "a loop in a function": "def f():\n    while True: pass\nf()\n",
+    "one that catches errors": "\nwhile True:\n    try:\n        pass\n    except Exception:\n        pass\n",
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS.values(), ids=list(ENDLESS))
+def test_a_file_that_goes_on_for_ever_is_ended_and_named(admin_client, settings, tmp_path, monkeypatch, text):
+    monkeypatch.setattr(catalogue, "SECONDS", 0.3)
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    (tmp_path / "endless.py").write_text(text)
+    began = time.monotonic()
+    answer = admin_client.get("/wizards/", headers={"accept": "application/json"}).json()
+    assert answer["broken"]["endless.py"].startswith("endless.py, line ")
+    assert "not read to its end" in answer["broken"]["endless.py"]
+    assert time.monotonic() - began < 60  # and not for ever
+    assert answer["wizards"]
 
 
 @pytest.mark.parametrize("kind", BROKEN)
