@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -24,8 +25,9 @@ def children(panel: Panel) -> dict[str, psutil.Process]:
     assert panel._process
     found = {}
     for child in psutil.Process(panel._process.pid).children():
-        if child.status() != psutil.STATUS_ZOMBIE:
-            found["web" if "daphne" in " ".join(child.cmdline()) else "worker"] = child
+        with suppress(psutil.NoSuchProcess):  # gone since it was listed
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found["web" if "daphne" in " ".join(child.cmdline()) else "worker"] = child
     return found
 
 
