@@ -14,11 +14,12 @@ from accounts.actors import Actor, actor_of
 from pages.answers import form_data
 from pages.forms import refuse_hidden
 from pages.json_values import jsonable
-from pages.sent import as_sent, fill_rest, refuse_unknown
+from pages.sent import Sent, as_sent, fill_rest, refuse_unknown
 from wizards.by_number import AnyWizard, NumberedWizard
 from wizards.declare import Data, Step, Wizard
 from wizards.models import WizardRun
 
+REST = "rest"  # sent beside the fields of any step: the steps after it take their defaults
 MOST_SHOWN = 300  # characters of an answer on the page that shows all
 
 
@@ -65,6 +66,8 @@ def secret_values(run: WizardRun) -> list[str]:
 def ask(wizard: AnyWizard, run: WizardRun | None, number: int, request: HttpRequest) -> Asked:
     """A step for a request: bound to what was sent, or showing what is known. Raises Broken."""
     data = form_data(request)
+    if isinstance(data, Sent):
+        data = Sent.of(data, data.names - {REST})
     if data is not None:
         data = _with_kept_secrets(data, run, number)
     if isinstance(wizard, NumberedWizard):

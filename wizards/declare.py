@@ -48,8 +48,6 @@ class Line:
 class StepForm(CleanText, forms.Form):
     """A form that knows who is asked (`self.actor`) and what earlier steps were told (`self.data_so_far`)."""
 
-    beside = {"rest"}
-
     def __init__(self, *args: Any, actor: Actor, data_so_far: Data, **kwargs: Any) -> None:
         self.actor = actor
         self.data_so_far = data_so_far

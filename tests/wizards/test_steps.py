@@ -4,6 +4,7 @@ import pytest
 
 from accounts.actors import Actor
 from accounts.models import User
+from servers.models import Server
 from tests.wizards.walking import answered, calls
 from wizards import catalogue
 from wizards.asking import from_defaults
@@ -145,6 +146,21 @@ def test_programs_walk_the_same_way(admin_client, tmp_path):
     assert [(line["says"], line["wanted"]) for line in plan["tasks"]][1] == ("Make two for x", False)
     three = post_json(admin_client, two["url"]).json()
     assert get_json(admin_client, three["url"]).json()["state"] == "running"
+
+
+def test_a_program_leaves_the_rest_to_the_defaults_in_every_step_of_every_form(admin_client, tmp_path):
+    one = post_json(admin_client, "/wizards/new/walk/", folder=str(tmp_path), rest=True)
+    assert one.status_code == 200, one.content
+    assert one.json()["url"].endswith("/review/")
+    assert WizardRun.objects.get().step_values(1)["number"] == 7
+    host = Server.objects.create(
+        name="pve1", keymanager_name="pve1", is_proxmox=True, proxmox_node="pve1", external_interface="vmbr0"
+    )
+    answer = post_json(
+        admin_client, "/wizards/new/create_vm/", name="a.example.org", host=host.pk, rest=True, extra=1
+    )
+    assert "extra" in answer.json()["errors"]
+    assert "rest" not in answer.json()["errors"]
 
 
 def test_the_list_of_runs_asks_a_constant_number_of_questions(admin_client, django_assert_max_num_queries):

@@ -59,7 +59,7 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         try:
             run = services.answer_step(actor, wizard, run, number, asked)
             data = form_data(request)
-            if data and data.get("rest") and isinstance(wizard, Wizard):
+            if data and data.get(asking.REST) and isinstance(wizard, Wizard):
                 services.fill_rest(actor, wizard, run)
                 return go_on(request, reverse("wizards:review", args=[run.pk]), {"id": run.pk})
         except services.StepRefused as error:
