@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from servers.validators import is_smb_value
 
 LONGEST_USER = 32  # useradd(8)
+LONGEST_NAME = 31  # of a share: its user has a prefix of one letter at least
 SHARE = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 FOLDER = rf"{_PART}(?:/{_PART})*"

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from samba.models import Share
-from samba.names import LONGEST_USER, is_user, overlap
+from samba.names import LONGEST_NAME, LONGEST_USER, is_user, overlap
 from servers.validators import is_smb_value
 
 Problem = tuple[str, str]
@@ -41,13 +41,17 @@ def _server_rules(share: Share) -> Iterator[Problem]:
         )
 
 
+def longest_name() -> int:
+    """How many characters a share's name may have: its unix user has the prefix before it (SAMBA_USER_PREFIX)."""
+    return min(LONGEST_NAME, LONGEST_USER - len(settings.SAMBA_USER_PREFIX))
+
+
 def _user_rules(share: Share) -> Iterator[Problem]:
     if not is_user(share.user):
-        most = LONGEST_USER - len(settings.SAMBA_USER_PREFIX)
         yield (
             "name",
             _("The unix user would be %(user)s, which is too long: at most %(most)d characters.")
-            % {"user": share.user, "most": most},
+            % {"user": share.user, "most": longest_name()},
         )
     elif share.server.unix_users.filter(name=share.user).exists():
         yield "name", _("%s is a unix user of this server that the keymanager fills.") % share.user

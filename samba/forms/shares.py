@@ -3,11 +3,14 @@
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxLengthValidator
 from django.utils.translation import gettext_lazy as _
 
 from pages.form_errors import RefusableForm
 from pages.forms import CleanText
 from samba.models import Share
+from samba.names import validate_share_folder, validate_share_name
+from samba.rules import longest_name
 from samba.services.shares import CHANGEABLE
 from servers.models import Server
 
@@ -45,14 +48,24 @@ class ShareForm(RefusableForm, CleanText, forms.ModelForm):
             return
         self.fields["server"].queryset = Server.objects.filter(samba_management=True).order_by("name")  # type: ignore[attr-defined]
         self.fields["folder"].required = False
+        self.fields["name"].validators = [
+            *(one for one in self.fields["name"].validators if not isinstance(one, MaxLengthValidator)),
+            MaxLengthValidator(longest_name()),
+        ]
+        self.fields["name"].widget.attrs["maxlength"] = longest_name()
 
     def clean_name(self) -> str:
-        """In lower case."""
-        return str(self.cleaned_data["name"]).lower()
+        """In lower case, and a name; said here, too, so that it is said together with what else is wrong."""
+        name = str(self.cleaned_data["name"]).lower()
+        validate_share_name(name)
+        return name
 
     def clean_folder(self) -> str:
         """Without a slash at the end; empty: as the share."""
-        return str(self.cleaned_data["folder"]).removesuffix("/")
+        folder = str(self.cleaned_data["folder"]).removesuffix("/")
+        if folder:
+            validate_share_folder(folder)
+        return folder
 
     def clean(self) -> dict[str, Any]:
         """Nothing between fields here: the service checks the row, in the transaction that saves it."""

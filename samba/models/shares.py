@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from samba.names import (
     FOLDER,
+    LONGEST_NAME,
     LONGEST_USER,
     PREFIX,
     RESERVED,
@@ -47,7 +48,7 @@ class Share(models.Model):
         Server, verbose_name=_("server"), on_delete=models.CASCADE, related_name="shares"
     )
     name = models.CharField(
-        _("name"), max_length=31, validators=[validate_share_name], help_text=_("Such as photos.")
+        _("name"), max_length=LONGEST_NAME, validators=[validate_share_name], help_text=_("Such as photos.")
     )
     # SAMBA_USER_PREFIX and the name; a prefix that is set later counts for shares made later.
     user = models.CharField(_("user"), max_length=LONGEST_USER, editable=False)

@@ -65,6 +65,20 @@ def test_what_cannot_be_is_told_by_its_field(admin_client, rows, field, value):
     assert not Share.objects.exists()
 
 
+def test_all_that_is_wrong_is_said_at_once_and_once(admin_client, rows, settings):
+    errors = post(admin_client, NEW, {"name": "a b", "folder": "../x"}).json()["errors"]
+    assert set(errors) == {"server", "name", "folder"}
+    for prefix, most in (("smb-", 28), ("s", 31)):
+        settings.SAMBA_USER_PREFIX = prefix
+        for length in (most + 1, 40):
+            (said,) = post(admin_client, NEW, {"server": rows.files1.pk, "name": "x" * length}).json()[
+                "errors"
+            ]["name"]
+            assert f"at most {most} characters" in said
+        assert post(admin_client, NEW, {"server": rows.files1.pk, "name": "x" * most}).json()["ok"]
+        Share.objects.all().delete()
+
+
 def test_a_server_without_samba_cannot_be_chosen(admin_client, rows):
     assert "server" in post(admin_client, NEW, {"server": rows.web1.pk, "name": "a"}).json()["errors"]
 
