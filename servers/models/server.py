@@ -226,11 +226,21 @@ class Server(models.Model):
         return reverse("servers:server", args=[self.pk])
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Bring what was typed into its one form and fill in what can be computed, then check each field."""
+        """Bring what was typed into its one form and fill in what can be computed, then check each field.
+
+        A wrong name is told by itself, not by what was computed from it as well.
+        """
         from servers.rules import fill_in
 
+        computed = {field for field in ("keymanager_name", "proxmox_node") if not getattr(self, field)}
         fill_in(self)
-        super().clean_fields(exclude)
+        try:
+            super().clean_fields(exclude)
+        except ValidationError as error:
+            if "name" not in error.error_dict:
+                raise
+            told = {field: said for field, said in error.error_dict.items() if field not in computed}
+            raise ValidationError(told) from None
 
     def clean(self) -> None:
         """Check every rule between fields; errors by the field."""

@@ -62,6 +62,17 @@ def test_names_are_unique_in_any_spelling():
     assert "name" in problems(Server(name="XN--MNCHEN-3YA.example"))
 
 
+@pytest.mark.parametrize("name", ["nc bad", "-x", "a_", "x" * 300])
+def test_a_wrong_name_is_told_by_itself_and_not_by_what_is_computed_from_it(name):
+    for more in ({}, {"is_proxmox": True}):
+        with pytest.raises(ValidationError) as refused:
+            Server(name=name, **more).full_clean()
+        assert set(refused.value.message_dict) == {"name"}
+    with pytest.raises(ValidationError) as refused:
+        Server(name=name, keymanager_name="bad name").full_clean()
+    assert set(refused.value.message_dict) == {"name", "keymanager_name"}
+
+
 def test_a_keymanager_name_may_be_shared():
     saved("a.example.org", keymanager_name="webs")
     assert problems(Server(name="b.example.org", keymanager_name="webs")) == {}
