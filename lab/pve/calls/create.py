@@ -102,7 +102,8 @@ def destroy(request: Request) -> str:
             if request.params.get("purge"):
                 task.log(f"purging CT {guest.vmid} from related configurations..")
             with request.world.lock:
-                del request.world.guests[guest.vmid]
+                # Whoever asked meanwhile may have missed its host, and forgotten it already.
+                request.world.guests.pop(guest.vmid, None)
                 for members in request.world.pools.values():
                     members[:] = [member for member in members if member != guest.vmid]
 

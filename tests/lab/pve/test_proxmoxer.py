@@ -271,3 +271,16 @@ def test_root_alone_binds_a_folder_of_the_node(server: PveServer) -> None:
         by_token(server).nodes("pve1").lxc.post(
             vmid=151, ostemplate=TEMPLATE, rootfs="local-lvm:4", mp0="/srv/data,mp=/data"
         )
+
+
+def test_a_container_that_is_missed_while_it_is_destroyed_is_destroyed_all_the_same(
+    server: PveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of its host and that of the task, whoever asks sees that the host is gone, and forgets it."""
+    api = by_token(server)
+    node = api.nodes("pve1")
+    assert done(api, node.lxc(101).status.stop.post()) == "OK"
+    guests = server.cluster.world.guests
+    monkeypatch.setattr(server.cluster.hypervisor, "destroy", lambda guest, _task: guests.pop(guest.vmid))
+    assert done(api, node.lxc(101).delete()) == "OK"
+    assert 101 not in [item["vmid"] for item in node.lxc.get()]
