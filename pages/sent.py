@@ -81,8 +81,8 @@ def _no_such(form: forms.BaseForm) -> str:
 
 
 def _names_of(form: forms.BaseForm, field: str) -> set[str]:
-    name = form.add_prefix(field)
-    return {name, *getattr(form.fields[field].widget, "more_names", lambda _name: ())(name)}
+    name, widget = form.add_prefix(field), form.fields[field].widget
+    return set(widget.as_sent(name, None)) if hasattr(widget, "as_sent") else {name}
 
 
 def _put(data: QueryDict, form: forms.BaseForm, field: str, value: Any) -> None:

@@ -31,12 +31,8 @@ class DestinationRows(forms.Widget):
         """Whether no row was sent at all."""
         return name not in data
 
-    def more_names(self, name: str) -> set[str]:
-        """What is sent beside the field's own name."""
-        return {name + part for part in PARTS}
-
     def as_sent(self, name: str, rows: Iterable[Row] | None) -> dict[str, list[str]]:
-        """The rows as a browser sends them."""
+        """The rows as a browser sends them: under the same names, however many there are."""
         return {name + part: [row[place] for row in rows or ()] for place, part in enumerate(PARTS)}
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:

@@ -18,6 +18,9 @@ from tests.keymanager.fleets import ed25519_blob
 
 BLOB = ed25519_blob(b"somebody")
 KEY = f"ssh-ed25519 {BLOB}"
+needs_ssh_keygen = pytest.mark.skipif(
+    shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed"
+)
 
 
 def wire(*parts: bytes) -> bytes:
@@ -37,7 +40,7 @@ def ssh_keygen(path: Path) -> tuple[int, str]:
 KINDS = [("ed25519", 256), ("ecdsa", 256), ("ecdsa", 384), ("ecdsa", 521), ("rsa", 2048), ("rsa", 3072)]
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+@needs_ssh_keygen
 @pytest.mark.parametrize(("kind", "bits"), KINDS)
 def test_fingerprint_and_size_are_what_ssh_keygen_says(tmp_path, kind, bits):
     path = tmp_path / "key"
@@ -49,11 +52,10 @@ def test_fingerprint_and_size_are_what_ssh_keygen_says(tmp_path, kind, bits):
     assert Key(type=key.type, bits=key.bits).weak == (kind == "rsa" and bits == 2048)
 
 
+@needs_ssh_keygen
 @settings(max_examples=20, deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.booleans())
 def test_fingerprints_of_any_ed25519_and_security_key_are_what_ssh_keygen_says(tmp_path_factory, raw, sk):
-    if shutil.which("ssh-keygen") is None:
-        pytest.skip("ssh-keygen is not installed")
     line = as_line(b"sk-ssh-ed25519@openssh.com", raw, b"ssh:") if sk else as_line(b"ssh-ed25519", raw)
     path = tmp_path_factory.mktemp("keys") / "key.pub"
     path.write_text(f"{line} c\n")
@@ -113,7 +115,7 @@ def test_refused_with_a_sentence(text):
     assert str(caught.value).endswith((".", "?", "(U+2028).")) or "(U+" in str(caught.value)
 
 
-@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed")
+@needs_ssh_keygen
 @pytest.mark.parametrize(("kind", "form"), [
     ("ed25519", "RFC4716"), ("ecdsa", "RFC4716"), ("rsa", "RFC4716"),
     ("rsa", "PKCS8"), ("rsa", "PEM"), ("ecdsa", "PKCS8"),
