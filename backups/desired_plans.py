@@ -1,5 +1,6 @@
 """What a backup server should hold: for each backup its rsnapshot.conf, excludes, ssh_config and known_hosts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -127,6 +128,13 @@ def plans_on(server: Server) -> Plans:
         except (NoWay, NotWritable, BadState) as error:
             left_out[backup.pk] = _left_out(backup, error)
     return Plans(tuple(good), left_out)
+
+
+def does(server: Server) -> Iterator[str]:
+    """What the server backs up, in words: see servers.registry.RolloutKind."""
+    rows = Backup.objects.filter(destination=server, active=True).select_related("source").order_by("uuid")
+    for row in rows:
+        yield _("the backup of %s") % row
 
 
 def why_left_out(backup: Backup) -> str:

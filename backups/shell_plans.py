@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.permissions import user_of
-from backups.desired_plans import KIND, desired
+from backups.desired_plans import KIND, desired, does
 from backups.models import Backup
 from backups.results import Summary, summaries
 from backups.services.plans import suggested
@@ -133,7 +133,7 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "backups",
-    kinds=(RolloutKind(KIND, gettext_lazy("Backups"), desired, order=40, needs_admin=True),),
+    kinds=(RolloutKind(KIND, gettext_lazy("Backups"), desired, order=40, needs_admin=True, does=does),),
     panel=server_panel,
     holds=server_holds,
     changed=server_changed,

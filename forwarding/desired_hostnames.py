@@ -1,6 +1,6 @@
 """What an nginx server should hold so that hostnames lead to their servers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -117,6 +117,18 @@ def desired(nginx: Server) -> State:
     """What the server should hold of kind "nginx"; nothing once no active hostname is served by it."""
     sites = sites_of(nginx)
     return state(sites.good, sites.left_out)
+
+
+def does(nginx: Server) -> Iterator[str]:
+    """Which names the server answers to, and for whom, in words: see servers.registry.RolloutKind."""
+    for site in sites_of(nginx).good:
+        ports = [str(port) for port in (site.port, site.https_port if site.certificate else None) if port]
+        upstreams = ", ".join(f"{one.address}:{site.destination_port}" for one in site.upstreams)
+        yield _("%(domain)s (%(ports)s) to %(to)s") % {
+            "domain": site.domain or "*",
+            "ports": ", ".join(ports),
+            "to": upstreams or "–",
+        }
 
 
 def state(sites: Iterable[Site], left_out: tuple[str, ...] = ()) -> State:

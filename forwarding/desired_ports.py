@@ -1,10 +1,10 @@
 """What a Proxmox host should hold so that its ports lead to its guests: nat-vz and its boot links."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 from django.utils.translation import gettext as _
 
@@ -121,6 +121,28 @@ def _one_a_network(texts: Iterable[str | None]) -> tuple[IPv4Address, ...]:
     for address in sorted({address for text in texts if (address := _ipv4(text))}):
         found.setdefault(int(address) >> 8, address)
     return tuple(found.values())
+
+
+def network_of(address: IPv4Address | str) -> IPv4Network:
+    """The network that is told for an address inside; the host itself knows how wide it really is."""
+    return IPv4Network(f"{address}/24", strict=False)
+
+
+def does(host: Server) -> Iterator[str]:
+    """What the host does for its guests, in words: see servers.registry.RolloutKind."""
+    if not host.is_proxmox:
+        return
+    nat = nat_of(host)
+    for address in nat.inside:
+        words = {"network": network_of(address), "interface": nat.external}
+        yield _("masquerading of %(network)s behind %(interface)s") % words
+    for one in nat.forwards:
+        to = f"{one.to}:{_ports(one.to_first, one.to_last)}"
+        yield _("%(protocol)s %(ports)s to %(to)s") % {
+            "protocol": one.protocol.upper(),
+            "ports": _ports(one.first, one.last),
+            "to": to,
+        }
 
 
 def script(nat: Nat) -> str:

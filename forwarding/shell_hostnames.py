@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions import user_of
 from forwarding import nginx_reading
-from forwarding.desired_hostnames import KIND, desired
+from forwarding.desired_hostnames import KIND, desired, does
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.validators import normal_domain
 from forwarding.views.hostnames import rows_to_show
@@ -92,6 +92,7 @@ server_part = ServerPart(
             order=30,
             needs_admin=True,
             afterwards=nginx_reading.read,
+            does=does,
         ),
     ),
     panel=_server_panel,

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.permissions import user_of
-from forwarding.desired_ports import KIND, desired
+from forwarding.desired_ports import KIND, desired, does
 from forwarding.models import PortForward
 from forwarding.watching_ports import server_changed, server_holds
 from pages.registry import Hit, NavItem, Section
@@ -62,7 +62,7 @@ def _server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "ports",
-    kinds=(RolloutKind(KIND, _("Forwarded ports"), desired, order=20, needs_admin=True),),
+    kinds=(RolloutKind(KIND, _("Forwarded ports"), desired, order=20, needs_admin=True, does=does),),
     panel=_server_panel,
     holds=server_holds,
     changed=server_changed,

@@ -1,7 +1,7 @@
 """What changes of servers mean for forwarded ports."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, ip_address
+from ipaddress import ip_address
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record
-from forwarding.desired_ports import KIND
+from forwarding.desired_ports import KIND, network_of
 from forwarding.models import PortForward
 from forwarding.services.changing import second_word
 from forwarding.services.ports import facts_of
@@ -76,8 +76,8 @@ def _new_network(server: Server, after: ServerFacts) -> list[str]:
     if host is None or not _is_ipv4(after.internal_ip) or not _used([host.pk]).exists():
         return []
     guests = host.guests.exclude(pk=server.pk).values_list("internal_ip", flat=True)
-    known = {_network(text) for text in (host.internal_ip, *guests) if text and _is_ipv4(text)}
-    new = _network(str(after.internal_ip))
+    known = {network_of(text) for text in (host.internal_ip, *guests) if text and _is_ipv4(text)}
+    new = network_of(str(after.internal_ip))
     if not known or new in known:
         return []
     words = _(
@@ -86,11 +86,6 @@ def _new_network(server: Server, after: ServerFacts) -> list[str]:
     )
     shown = ", ".join(str(one) for one in sorted(known)[:3])
     return [words % {"host": host, "new": new, "known": shown, "ip": after.internal_ip}]
-
-
-def _network(text: str) -> IPv4Network:
-    """As the host's script has it: see forwarding/desired_ports.py."""
-    return IPv4Network(f"{text}/24", strict=False)
 
 
 def _some(rules: Any) -> str:

@@ -17,6 +17,12 @@ from pages.json_values import jsonable
 from pages.limits import check_text, json_object
 from pages.sent import Sent
 
+PREVIEW = "preview"  # sent beside a form's fields: say what saving would do, and do nothing
+
+
+class WouldBeDone(HttpResponse):
+    """What `done` answers to a request that only asks."""
+
 
 def wants_json(request: HttpRequest) -> bool:
     """Whether the caller asked for JSON. A program with an API token always gets it: pages are for people."""
@@ -36,9 +42,11 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     if request.method != "POST":
         return None
     if request.content_type != "application/json":
-        data = check_text(request.POST)
+        data = _without_question(request, check_text(request.POST))
         return Sent.of(data, data) if getattr(request, "api_token", None) else data
     found = json_object(request.body)
+    if _is_read(request):
+        found.pop(PREVIEW, None)
     data = Sent.of(QueryDict(), found)
     for name, value in found.items():
         if isinstance(value, list):
@@ -46,6 +54,24 @@ def form_data(request: HttpRequest) -> QueryDict | None:
         elif value is not None and value is not False:  # a form knows an unticked box by its absence
             data[name] = "on" if value is True else _text(name, value)
     return check_text(data)
+
+
+def only_asks(request: HttpRequest) -> bool:
+    """Whether this request only asks what its form would do: servers/foretelling.py undoes all that it does."""
+    return bool(getattr(request, "only_asks", False))
+
+
+def _is_read(request: HttpRequest) -> bool:
+    """Whether the question was read already: then it is no field of the form."""
+    return hasattr(request, "only_asks")
+
+
+def _without_question(request: HttpRequest, data: QueryDict) -> QueryDict:
+    if not _is_read(request) or PREVIEW not in data:
+        return data
+    data = data.copy()
+    del data[PREVIEW]
+    return data
 
 
 def _text(name: str, value: Any) -> str:
@@ -72,6 +98,8 @@ def show_form(
 
 def done(request: HttpRequest, message: str, url: str, data: dict[str, Any] | None = None) -> HttpResponse:
     """The answer to a change that was made: a redirect with a message, or JSON."""
+    if only_asks(request):
+        return WouldBeDone()
     if wants_json(request):
         return JsonResponse({"ok": True, "message": str(message), "url": url, **jsonable(data or {})})
     messages.success(request, message)

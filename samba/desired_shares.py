@@ -1,5 +1,6 @@
 """What a Samba server should hold: its shares, and the table that its users, passwords and folders follow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -57,6 +58,14 @@ def shares_on(server: Server) -> list[Wanted]:
         )
         for row in Share.objects.filter(server=server).order_by("name")
     ]
+
+
+def does(server: Server) -> Iterator[str]:
+    """Which shares the server offers, in words: see servers.registry.RolloutKind."""
+    for share in shares_on(server):
+        if share.active:
+            words = _("the share %s, to read only") if share.read_only else _("the share %s")
+            yield words % share.share
 
 
 def writable(shares: list[Wanted]) -> tuple[list[Wanted], list[str]]:

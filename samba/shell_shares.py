@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.permissions import user_of
 from pages.registry import Hit, NavItem, Notice, Section
-from samba.desired_shares import KIND, desired
+from samba.desired_shares import KIND, desired, does
 from samba.models import Share
 from samba.passwords import has_secret, secret_mark
 from samba.watching_shares import server_changed, server_holds
@@ -97,7 +97,7 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "samba",
-    kinds=(RolloutKind(KIND, gettext_lazy("Shares"), desired, order=60),),
+    kinds=(RolloutKind(KIND, gettext_lazy("Shares"), desired, order=60, does=does),),
     panel=server_panel,
     holds=server_holds,
     changed=server_changed,

@@ -37,7 +37,8 @@ class RolloutKind:
     a State without items but with `activate` instead. `name` must be the State's kind. Kinds of one server
     are rolled out by `order`. `needs_admin`: an owner who is no admin may not roll it out by hand.
     `afterwards(server, host)` is called after each rollout that ended well; what it returns is added to what the
-    rollout says.
+    rollout says. `does(server)` says in a few words each what the server does because of this kind, as the rows now
+    are ("masquerading of 10.0.0.0/24"): before something is saved, people read what of it begins and what ends.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RolloutKind:
     order: int = 50
     needs_admin: bool = False
     afterwards: "Callable[[Server, Host], str] | None" = None
+    does: "Callable[[Server], Iterable[str]] | None" = None
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,15 @@ def each(rows: "QuerySet[Any]", text: str, url: str, *, blocks: bool = False) ->
 
 def sentence(held: Sequence[pages.registry.Held]) -> str:
     """What must be changed first, for who asked for something that it stands in the way of."""
-    texts = [str(one.text) for one in held[:MOST_SAID]]
-    if len(held) > MOST_SAID:
-        texts.append(_("and %d more") % (len(held) - MOST_SAID))
-    return _("First change this: %s.") % "; ".join(texts)
+    return _("First change this: %s.") % some([str(one.text) for one in held])
+
+
+def some(texts: Sequence[str]) -> str:
+    """The first of these texts in one, and how many more there are."""
+    shown = list(texts[:MOST_SAID])
+    if len(texts) > MOST_SAID:
+        shown.append(_("and %d more") % (len(texts) - MOST_SAID))
+    return "; ".join(shown)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Ask for rollouts: note that a server should hold something else, and have a worker see to it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from django.db import transaction
@@ -18,14 +20,32 @@ COALESCE = 0.3  # seconds in which quick changes become one rollout
 KEEP_TRYING = timedelta(hours=24)
 
 
+Asked = dict[tuple[int, str], None]  # ids of servers and kinds, in the order asked for
+_noted: ContextVar[Asked | None] = ContextVar("noted_rollouts", default=None)
+
+
+@contextmanager
+def noted() -> Iterator[Asked]:
+    """What is asked for inside, by id of server and kind; it is asked for all the same."""
+    found: Asked = {}
+    token = _noted.set(found)
+    try:
+        yield found
+    finally:
+        _noted.reset(token)
+
+
 def ask(actor: Actor, server: Server, kinds: Iterable[str], why: str) -> None:
     """Note that the server should hold these kinds as the rows now say, and start one job for it on commit.
 
     Call it in the transaction that changes the rows. `why` is shown on the rollout and kept in its history.
     """
     now = timezone.now()
+    wanted = sorted(set(kinds))
+    if (heard := _noted.get()) is not None:
+        heard.update(dict.fromkeys((server.pk, kind) for kind in wanted))
     with transaction.atomic():
-        for kind in sorted(set(kinds)):  # one order for everybody, so that no two wait for each other
+        for kind in wanted:  # one order for everybody, so that no two wait for each other
             Rollout.objects.get_or_create(server=server, kind=kind)
             # Adoption is the word of the one who looked: it does not pass to who asks next.
             theirs = Rollout.objects.filter(server=server, kind=kind).exclude(asked_by=actor.user)

@@ -22,8 +22,10 @@ from backups.views.common import backup_json, visible_backup
 from pages.answers import done, form_data, refused, refused_form, show_form
 from pages.buttons import SwitchForm, button
 from pages.lists import Filter, ListPage, asked_number, render_list
+from servers.foretelling import foretell_or_nothing
 from servers.models import Server
 from servers.services import StaleEdit
+from servers.views.foretelling import foretells
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -88,6 +90,7 @@ def _filters(rows: QuerySet[Backup], stands: dict[int, Summary]) -> tuple[Filter
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def new(request: HttpRequest) -> HttpResponse:
     """Add a backup; `source` and `destination` in the query string are filled in."""
     initial = {name: _server(request, name) for name in ("source", "destination")}
@@ -103,6 +106,7 @@ def _server(request: HttpRequest, name: str) -> Server | None:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a backup; where its copies lie stays."""
     row = visible_backup(request, pk)
@@ -128,11 +132,11 @@ def _edit(request: HttpRequest, form: BackupForm, context: dict[str, Any]) -> Ht
 
 
 def _saved(request: HttpRequest, made: Backup) -> HttpResponse:
-    said = _("Saved. %(server)s is getting its configuration now.") % {"server": made.destination}
-    return done(request, said, made.get_absolute_url(), backup_json(made, summaries([made])[made.pk]))
+    return done(request, _("Saved."), made.get_absolute_url(), backup_json(made, summaries([made])[made.pk]))
 
 
 @admin_required
+@foretells
 @button
 def back_up_server(request: HttpRequest, pk: int) -> HttpResponse:
     """Plan the backup of a whole server in one step, everything computed."""
@@ -161,6 +165,7 @@ def make_key(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_POST
+@foretells
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a backup on or off (`active`)."""
     row = visible_backup(request, pk)
@@ -178,6 +183,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a backup; its copies stay where they are."""
     row = visible_backup(request, pk)
@@ -190,4 +196,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         said = _("%(of)s is not backed up any more. Its copies stay in %(folder)s on %(server)s.")
         words = {"of": left.of, "folder": left.folder, "server": left.destination}
         return done(request, said % words, left.get_absolute_url(), {"left": left.pk})
-    return show_form(request, "backups/delete_backup.html", form, {"backup": row})
+    effects = foretell_or_nothing(
+        lambda: services.delete_backup(actor_of(request), row), StaleEdit, services.NotNow
+    )
+    return show_form(request, "backups/delete_backup.html", form, {"backup": row, "effects": effects})

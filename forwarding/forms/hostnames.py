@@ -41,8 +41,6 @@ def _box(label: Any, hint: Any = "", **kwargs: Any) -> forms.BooleanField:
 class HostnameForm(DangerForm):
     """A hostname with its destinations."""
 
-    beside = {"preview"}
-
     host = HostField(
         Server.objects.filter(is_proxmox=True, nginx_server__isnull=False),
         label=gettext_lazy("Host"),

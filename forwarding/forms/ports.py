@@ -44,8 +44,6 @@ class GuestField(forms.ModelChoiceField):
 class PortForwardForm(DangerForm):
     """A rule. The host is the one on which the destination runs."""
 
-    beside = {"preview"}
-
     host = forms.ModelChoiceField(
         Server.objects.filter(is_proxmox=True), label=_("Host"), required=False, widget=forms.HiddenInput
     )

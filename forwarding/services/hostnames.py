@@ -1,6 +1,6 @@
 """Lead hostnames to servers: add, change, switch, delete."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,13 +9,12 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
-from forwarding.desired_hostnames import KIND, desired
+from forwarding.desired_hostnames import KIND
 from forwarding.hostname_claims import claim
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.hostname_rules import problems
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.changing import second_word
-from hosts.changes import difference_of
 from servers import rollouts
 from servers.models import Server
 from servers.services import StaleEdit
@@ -112,19 +111,6 @@ def delete_hostname(actor: Actor, hostname: HostnameForward, *, confirmed: bool 
     now.delete()
     if now.active:
         _ask(actor, nginx, _("%s is deleted") % now)
-
-
-def difference(nginx: Server, change: Callable[[], object]) -> str:
-    """What `change` would change of the nginx server's files, as a unified diff; nothing of it is kept.
-
-    `change` is called in a transaction that is undone; what it raises is raised.
-    """
-    before = desired(nginx)
-    with transaction.atomic():
-        change()
-        after = desired(nginx)
-        transaction.set_rollback(True)
-    return difference_of(before, after)
 
 
 def facts_of(hostname: HostnameForward, destinations: Iterable[HostnameDestination]) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """Forward ports: add, change, switch, delete, ask what answers, read what a host uses itself."""
 
-import difflib
-from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -10,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
-from forwarding.desired_ports import KIND, SCRIPT, nat_of, script
+from forwarding.desired_ports import KIND
 from forwarding.models import PortClaim, PortForward
 from forwarding.port_dangers import Way, dangers
 from forwarding.port_rules import problems
@@ -18,7 +16,6 @@ from forwarding.services.changing import second_word
 from jobs.models import Job
 from jobs.services import start_job
 from servers import rollouts
-from servers.configs import NotWritable
 from servers.models import Server
 from servers.services import StaleEdit
 
@@ -96,30 +93,6 @@ def delete_port_forward(actor: Actor, rule: PortForward, *, confirmed: bool = Fa
     now.delete()
     if now.active:
         _ask(actor, host, _("%s is deleted") % now)
-
-
-def difference(host: Server, change: Callable[[], object]) -> str:
-    """What `change` would change in the host's /etc/init.d/nat-vz, as a unified diff; nothing of it is kept.
-
-    `change` is called in a transaction that is undone; what it raises is raised.
-    """
-    before = _text(host)
-    with transaction.atomic():
-        change()
-        after = _text(host)
-        transaction.set_rollback(True)
-    lines = difflib.unified_diff(
-        before.splitlines(), after.splitlines(), f"{SCRIPT}\t{host}", SCRIPT, lineterm="", n=2
-    )
-    return "\n".join(lines)
-
-
-def _text(host: Server) -> str:
-    """The script; nothing where it cannot be written, which the rollout says."""
-    try:
-        return script(nat_of(host))
-    except NotWritable:
-        return ""
 
 
 @transaction.atomic

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -35,8 +35,10 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
+from servers.foretelling import foretell_or_nothing
 from servers.models import Contact, Rollout, Server
 from servers.services import StaleEdit
+from servers.views.foretelling import foretells
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -167,6 +169,7 @@ def _visible(request: HttpRequest, pk: int) -> HostnameForward:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def new(request: HttpRequest) -> HttpResponse:
     """Add a hostname; `host` and `destination` in the query string are filled in."""
     servers = Server.objects.select_related("vm_host__nginx_server")
@@ -181,6 +184,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a hostname; its host stays."""
     row = _visible(request, pk)
@@ -189,22 +193,12 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, form: HostnameForm, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The form; with "preview", what saving it would change on the nginx server."""
-    difference = None
     if form.is_bound and form.is_valid():
         filled = form.filled()
         with form.told():
-            if "preview" in (form_data(request) or {}) and filled.host.nginx_server:
-                difference = services.difference(
-                    filled.host.nginx_server, lambda: _save(request, form, filled)
-                )
-            else:
-                made = _save(request, form, filled)
-                said = _("Saved. %s is getting it now.") % made.host.nginx_server
-                return done(request, said, made.get_absolute_url(), hostname_json(made))
-    if difference is not None and wants_json(request):
-        return JsonResponse({"ok": True, "difference": difference})
-    return show_form(request, template, form, {**context, "difference": difference})
+            made = _save(request, form, filled)
+            return done(request, _("Saved."), made.get_absolute_url(), hostname_json(made))
+    return show_form(request, template, form, context)
 
 
 def _save(request: HttpRequest, form: HostnameForm, filled: HostnameForward) -> HostnameForward:
@@ -217,6 +211,7 @@ def _save(request: HttpRequest, form: HostnameForm, filled: HostnameForward) -> 
 
 @admin_required
 @require_POST
+@foretells
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a hostname on or off (`active`); asks for a second word where that may cut something off."""
     row = _visible(request, pk)
@@ -239,6 +234,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a hostname; first says what that may cut off."""
     row = _visible(request, pk)
@@ -254,5 +250,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             rollout = Rollout.objects.filter(server=row.host.nginx_server, kind=KIND).first()
             url = rollout.get_absolute_url() if rollout else reverse("forwarding:hostnames")
             return done(request, _("%s is deleted.") % row, url)
-    context = {"hostname": row, "dangers": dangers(row.host, Served.of(row, row.destinations.all()), None)}
+    context = {
+        "hostname": row,
+        "dangers": dangers(row.host, Served.of(row, row.destinations.all()), None),
+        "effects": foretell_or_nothing(lambda: services.delete_hostname(actor_of(request), row), StaleEdit),
+    }
     return show_form(request, "forwarding/delete_hostname.html", form, context)

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -27,8 +27,10 @@ from pages.answers import done, form_data, refused, show_form, show_page, wants_
 from pages.buttons import button
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
+from servers.foretelling import foretell_or_nothing
 from servers.models import Rollout, RolloutState, Server
 from servers.services import StaleEdit
+from servers.views.foretelling import foretells
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -128,6 +130,7 @@ def _visible(request: HttpRequest, pk: int) -> PortForward:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def new(request: HttpRequest) -> HttpResponse:
     """Add a rule; `host`, `destination` and `port` in the query string are filled in."""
     guests = Server.objects.filter(vm_host__is_proxmox=True, internal_ip__isnull=False)
@@ -143,6 +146,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a rule; its host stays."""
     rule = _visible(request, pk)
@@ -153,21 +157,13 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 def _edit(
     request: HttpRequest, form: PortForwardForm, template: str, context: dict[str, Any]
 ) -> HttpResponse:
-    """The form; with "preview", what saving it would change on the host."""
-    difference = None
     if form.is_bound and form.is_valid():
         filled = form.filled()
         with form.told():
-            if "preview" in (form_data(request) or {}):
-                difference = services.difference(filled.host, lambda: _save(request, form, filled))
-            else:
-                made = _save(request, form, filled)
-                said = _("Saved. %(host)s is getting the new rules now.") % {"host": made.host}
-                return done(request, said, made.get_absolute_url(), port_json(made))
-    if difference is not None and wants_json(request):
-        return JsonResponse({"ok": True, "difference": difference})
+            made = _save(request, form, filled)
+            return done(request, _("Saved."), made.get_absolute_url(), port_json(made))
     reading = PortReading.objects.filter(host=context["host"]).first() if context["host"] else None
-    return show_form(request, template, form, {**context, "difference": difference, "reading": reading})
+    return show_form(request, template, form, {**context, "reading": reading})
 
 
 def _save(request: HttpRequest, form: PortForwardForm, filled: PortForward) -> PortForward:
@@ -180,6 +176,7 @@ def _save(request: HttpRequest, form: PortForwardForm, filled: PortForward) -> P
 
 @admin_required
 @require_POST
+@foretells
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a rule on or off (`active`); asks for a second word where that may cut something off."""
     rule = _visible(request, pk)
@@ -202,6 +199,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a rule; first says what that may cut off."""
     rule = _visible(request, pk)
@@ -216,9 +214,14 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         else:
             rollout = Rollout.objects.filter(server=rule.host, kind=KIND).first()
             url = rollout.get_absolute_url() if rollout else reverse("forwarding:ports")
-            said = _("%(rule)s is deleted. %(host)s is getting the new rules now.")
-            return done(request, said % {"rule": rule, "host": rule.host}, url)
-    context = {"rule": rule, "dangers": dangers(rule.host, Way.of(rule), None)}
+            return done(request, _("%s is deleted.") % rule, url)
+    context = {
+        "rule": rule,
+        "dangers": dangers(rule.host, Way.of(rule), None),
+        "effects": foretell_or_nothing(
+            lambda: services.delete_port_forward(actor_of(request), rule), StaleEdit
+        ),
+    }
     return show_form(request, "forwarding/delete_port.html", form, context)
 
 

@@ -16,12 +16,14 @@ from proxmox.models.seen import GuestSeen
 from proxmox.services import matching as services
 from proxmox.views.common import visible_guest
 from servers.services import StaleEdit
+from servers.views.foretelling import foretells
 
 BOTH = ["GET", "HEAD", "POST"]
 
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     """Make a server of the inventory for a guest that has none."""
     guest = visible_guest(request, pk)

@@ -26,8 +26,6 @@ class SambaServerField(forms.ModelChoiceField):
 class ShareForm(RefusableForm, CleanText, forms.ModelForm):
     """A share; server, name and folder are asked only when it is made."""
 
-    beside = {"preview"}
-
     server = SambaServerField(
         Server.objects.filter(samba_management=True),
         label=_("Server"),

@@ -1,6 +1,5 @@
 """Make shares, change them, switch them, give them new passwords, delete them, show a password."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -9,14 +8,11 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
-from hosts.changes import difference_of
-from hosts.state import State
-from samba.desired_shares import KIND, desired
+from samba.desired_shares import KIND
 from samba.models import Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark, share_password
 from samba.rules import problems, user_name
 from servers import rollouts
-from servers.configs import NotWritable
 from servers.models import Server
 
 CHANGEABLE = ("adopt", "read_only", "comment")
@@ -148,27 +144,6 @@ def show_password(actor: Actor, share: Share) -> str:
         )
     record(actor, "share.show_password", share, after={"password_number": share.password_number})
     return share_password(share.uuid, share.password_number)
-
-
-def difference(server: Server, change: Callable[[], object]) -> str:
-    """What `change` would change on the server, as a unified diff; nothing of it is kept.
-
-    `change` is called in a transaction that is undone; what it raises is raised.
-    """
-    before = _desired(server)
-    with transaction.atomic():
-        change()
-        after = _desired(server)
-        transaction.set_rollback(True)
-    return difference_of(before, after)
-
-
-def _desired(server: Server) -> State:
-    """As desired; nothing where none of it can be written, which the rollout says."""
-    try:
-        return desired(server)
-    except NotWritable:
-        return State(kind=KIND, items=())
 
 
 def facts_of(share: Share) -> dict[str, Any]:

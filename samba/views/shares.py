@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,7 +23,9 @@ from samba.models import Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark
 from samba.services import shares as services
 from samba.views.common import share_json, visible_share, ways_to
+from servers.foretelling import foretell_or_nothing
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
+from servers.views.foretelling import foretells
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
@@ -110,6 +112,7 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def new(request: HttpRequest) -> HttpResponse:
     """Make a share; `server` in the query string is filled in."""
     server = Server.objects.filter(pk=asked_number(request, "server"), samba_management=True).first()
@@ -120,6 +123,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a share; server, name and folder stay."""
     row = visible_share(request, pk)
@@ -128,24 +132,16 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, form: ShareForm, template: str, context: dict[str, Any]) -> HttpResponse:
-    """The form; with `preview`, what saving it would change on the server."""
-    difference = None
     if form.is_bound and form.is_valid():
         filled = form.filled()
         try:
-            if "preview" in (form_data(request) or {}):
-                difference = services.difference(filled.server, lambda: _save(request, form, filled))
-            else:
-                made = _save(request, form, filled)
-                said = _("Saved. %(server)s is getting its shares now.") % {"server": made.server}
-                return done(request, said, made.get_absolute_url(), share_json(made))
+            made = _save(request, form, filled)
+            return done(request, _("Saved."), made.get_absolute_url(), share_json(made))
         except ValidationError as error:
             form.refuse(error)
         except (NoShareSecret, services.StaleShare) as error:
             form.add_error(None, str(error))
-    if difference is not None and wants_json(request):
-        return JsonResponse({"ok": True, "difference": difference})
-    return show_form(request, template, form, {**context, "difference": difference})
+    return show_form(request, template, form, context)
 
 
 def _save(request: HttpRequest, form: ShareForm, filled: Share) -> Share:
@@ -156,6 +152,7 @@ def _save(request: HttpRequest, form: ShareForm, filled: Share) -> Share:
 
 
 @require_POST
+@foretells
 def switch(request: HttpRequest, pk: int) -> HttpResponse:
     """Switch a share on or off (`active`); for owners of its server, too."""
     row = visible_share(request, pk)
@@ -173,6 +170,7 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(BOTH)
+@foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a share and its user; its data stays."""
     row = visible_share(request, pk)
@@ -186,4 +184,5 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         url = rollout.get_absolute_url() if rollout else reverse("samba:shares")
         said = _("%(share)s is deleted. Its data stays in %(folder)s.")
         return done(request, said % {"share": row, "folder": row.path}, url)
-    return show_form(request, "samba/delete_share.html", form, {"share": row})
+    effects = foretell_or_nothing(lambda: services.delete_share(actor_of(request), row), services.StaleShare)
+    return show_form(request, "samba/delete_share.html", form, {"share": row, "effects": effects})

@@ -1,7 +1,5 @@
 """One server: its page, and adding, changing and deleting it and its unix users."""
 
-from typing import Any
-
 from django.core.exceptions import ValidationError
 from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse
@@ -18,9 +16,11 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import takes_no_fields
 from servers import registry, services
+from servers.foretelling import foretell_or_nothing
 from servers.forms import DeleteForm, ServerForm, UnixUserForm, way_in_words
 from servers.models import Server, UnixUser
 from servers.views.common import for_reader, rollout_json, server_json, visible_server
+from servers.views.foretelling import foretells
 
 SHOWN = 10  # jobs and history entries on the page
 
@@ -66,6 +66,7 @@ def _way(row: Server) -> str:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def new(request: HttpRequest) -> HttpResponse:
     """A new server."""
     initial = {"vm_host": request.GET.get("host"), "is_vm": True} if request.GET.get("host") else {}
@@ -89,6 +90,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a server's settings."""
     row = visible_server(request, pk)
@@ -128,6 +130,7 @@ def suggestion(request: HttpRequest) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Say what hangs on a server, and delete it once its name is typed."""
     row = visible_server(request, pk)
@@ -146,12 +149,18 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "server": row,
         "holds": [one for one in held if not one.blocks],
         "blocked": [one for one in held if one.blocks],
+        "effects": foretell_or_nothing(
+            lambda: services.delete_server(actor_of(request), visible_server(request, pk), row.name),
+            ValidationError,
+            services.DeleteRefused,
+        ),
     }
     return show_form(request, "servers/delete.html", form, context)
 
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def new_unix_user(request: HttpRequest, pk: int) -> HttpResponse:
     """One more unix user."""
     row = visible_server(request, pk)
@@ -169,6 +178,7 @@ def new_unix_user(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 @takes_no_fields
 def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpResponse:
     """Say what goes with a unix user, and take it off the list."""
@@ -178,6 +188,10 @@ def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpRe
         services.remove_unix_user(actor_of(request), unix_user)
         return done(request, _("%s is off the list.") % unix_user, row.get_absolute_url())
     holds = registry.held_by_unix_user(unix_user)
-    context: dict[str, Any] = {"server": row, "unix_user": unix_user, "holds": holds}
+    gone = UnixUser(
+        pk=unix_user.pk, server=row, name=unix_user.name
+    )  # the one that is shown keeps its number
+    effects = foretell_or_nothing(lambda: services.remove_unix_user(actor_of(request), gone), ValidationError)
+    context = {"server": row, "unix_user": unix_user, "holds": holds, "effects": effects}
     data = {"holds": [str(held.text) for held in holds]}
     return show_page(request, "servers/remove_unix_user.html", context, data)

@@ -24,10 +24,11 @@ from forwarding.models import (
     StoredCertificate,
 )
 from forwarding.services.certificates import store_certificate
-from forwarding.services.hostnames import change_hostname, create_hostname, difference
+from forwarding.services.hostnames import change_hostname, create_hostname
 from hosts.state import File
 from jobs.models import Job
 from pages.hidden import hidden_in
+from servers.foretelling import foretell
 from servers.models import Rollout
 from tests.forwarding.made_certificates import DAY, authority, new_key, pair, pem_of, text_of
 
@@ -127,7 +128,7 @@ def test_neither_trail_nor_difference_nor_page_has_the_key(admin_client, hostnam
     seen += [admin_client.get(path).content.decode() for path in (url(hostname), hostname.get_absolute_url())]
     other, key = pair(NAME, key=new_key(3))
     change = partial(store_certificate, actor, hostname, other, key)
-    seen.append(difference(hostname.host.nginx_server, change))
+    seen.append(str(foretell(change)))
     assert f"{hostname.pk}.key" in seen[-1]
     assert key.splitlines()[1] not in seen[-1]
     assert not [text for text in seen if secret in text]

@@ -4,8 +4,10 @@ import pytest
 
 from forwarding.desired_ports import desired, nat_of, script
 from forwarding.models import PortForward
-from forwarding.services.ports import create_port_forward, difference
+from forwarding.services.ports import create_port_forward
+from servers import rollouts
 from servers.configs import NotWritable
+from servers.foretelling import foretell
 from servers.models import Server
 
 # Not on PostgreSQL: it holds no address and no name of an interface that is none.
@@ -32,9 +34,17 @@ def test_a_rule_that_is_switched_off_is_not_missed(rows, actor):
 
 
 @pytest.mark.parametrize("name", ["eth0 -j ACCEPT", "eth+", "$(reboot)", "a" * 16, "-i"])
-def test_an_interface_that_cannot_be_written_leaves_the_host_as_it_is_and_is_told(rows, name):
+def test_an_interface_that_cannot_be_written_leaves_the_host_as_it_is_and_is_told(rows, actor, name):
     Server.objects.filter(pk=rows.pve1.pk).update(external_interface=name)
     rows.pve1.refresh_from_db()
     with pytest.raises(NotWritable, match="interface"):
         desired(rows.pve1)
-    assert difference(rows.pve1, lambda: None) == ""  # what a form shows before it is saved
+
+    def mend() -> None:
+        Server.objects.filter(pk=rows.pve1.pk).update(external_interface="eth0")
+        rollouts.ask(actor, rows.pve1, ["nat"], "why")
+
+    (told,) = foretell(mend)
+    assert any(
+        "no name of a network interface" in text for text in told.ends
+    )  # what a form shows before it is saved

@@ -10,10 +10,10 @@ from forwarding.services.ports import (
     change_port_forward,
     create_port_forward,
     delete_port_forward,
-    difference,
     switch_port_forward,
 )
 from pages.second_word import SecondWordNeeded
+from servers.foretelling import foretell
 from servers.models import Rollout, Server
 from servers.services import StaleEdit
 
@@ -117,8 +117,9 @@ def test_a_deleted_rule_is_gone_and_its_port_is_free(rows, actor):
 
 
 def test_what_a_change_would_do_is_shown_and_not_kept(rows, actor):
-    text = difference(rows.pve1, lambda: create_port_forward(actor, rows.rule("8080")))
-    assert "+1 tcp 8080 10.0.0.102 80" in text or " tcp 8080 10.0.0.102 80" in text
+    (told,) = foretell(lambda: create_port_forward(actor, rows.rule("8080")))
+    assert " tcp 8080 10.0.0.102 80" in told.difference
+    assert "TCP 8080 to 10.0.0.102:80" in told.begins
     assert not PortForward.objects.exists()
     assert not Rollout.objects.exists()
     assert not AuditEntry.objects.filter(verb="port.create").exists()
