@@ -111,7 +111,8 @@ def _seen(host: Server) -> Iterator[Use]:
         known = guest.gone_at or guest.config_at
         if known and (offer.addresses_at is None or known > offer.addresses_at):
             newer.add(guest.vmid)
-            for address in () if guest.gone_at else guest.addresses:
+        if guest.gone_at is None and (guest.vmid in newer or guest.live):
+            for address in guest.addresses if guest.vmid in newer else guest.live:
                 said = words % {"name": guest.name, "vmid": guest.vmid}
                 yield _one(address, "guest", said, guest.get_absolute_url())
     for vmid, name, address in offer.addresses:

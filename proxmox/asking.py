@@ -3,16 +3,16 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from proxmox import reading
-from proxmox.client import NodeApi, open_api
+from proxmox import live_addresses, reading
+from proxmox.client import NodeApi, names, open_api
 from proxmox.client.errors import ProxmoxError, RightsMissing
 from servers.models import Server
 
@@ -22,6 +22,8 @@ READ_SECONDS = 6.0  # for one answer
 LOOK_SECONDS = 20.0  # for all: one that sends its answer byte by byte is cut off
 CONFIG_SECONDS = 4.0  # for the configurations of guests; what is left is read by the next look
 CONFIG_EVERY = timedelta(minutes=15)
+LIVE_SECONDS = 4.0  # for asking guests for the addresses that no configuration says; likewise
+STARTING = 900  # seconds of uptime in which a guest without an address is asked at every look
 FACTS = ("kind", "name", "cores", "memory", "swap", "disk", "tags", "template")
 
 
@@ -31,6 +33,9 @@ class Known:
 
     facts: tuple[Any, ...]
     config_at: datetime | None
+    config: dict[str, Any] = field(default_factory=dict)
+    live: Sequence[str] = ()
+    live_at: datetime | None = None
 
 
 @dataclass
@@ -45,6 +50,7 @@ class Look:
     node: dict[str, Any] | None = None  # None: the right to see it is missing
     guests: list[dict[str, Any]] = field(default_factory=list)
     configs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    live: dict[int, list[str]] = field(default_factory=dict)  # of the guests that were asked
     storages: list[dict[str, Any]] | None = None
     error: Exception | None = None
 
@@ -84,6 +90,7 @@ def _ask(api: NodeApi, look: Look) -> None:
     if look.with_storages:
         look.storages = _storages(api)
     _read_configs(api, look, time.monotonic() + CONFIG_SECONDS)
+    _read_live(api, look, time.monotonic() + LIVE_SECONDS)
 
 
 def _storages(api: NodeApi) -> list[dict[str, Any]] | None:
@@ -117,6 +124,34 @@ def _to_read(look: Look) -> Iterable[dict[str, Any]]:
         elif known and known.config_at and known.config_at < old:
             stale.append((known.config_at, guest["vmid"], guest))
     return [*changed, *(guest for _at, _vmid, guest in sorted(stale, key=lambda item: item[:2]))]
+
+
+def _read_live(api: NodeApi, look: Look, until: float) -> None:
+    for guest, config in _to_ask(look):
+        if time.monotonic() > until:
+            return
+        vmid = guest["vmid"]
+        try:
+            machine = guest["kind"] == names.QEMU
+            answer = api.agent_interfaces(vmid) if machine else api.interfaces(vmid)
+        except ProxmoxError:
+            answer = []  # off meanwhile, no agent answers, the right is missing, or Proxmox VE 7: nothing is known
+        look.live[vmid] = live_addresses.found(config, answer)
+
+
+def _to_ask(look: Look) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The running guests with an address that no configuration says, who was never asked first; with those."""
+    now = timezone.now()
+    wanted = []
+    for guest in look.guests:
+        known = look.known.get(guest["vmid"]) or Known((), None)
+        config = look.configs.get(guest["vmid"], known.config)
+        if guest["status"] != "running" or not live_addresses.wanted(guest["kind"], config):
+            continue
+        every = CONFIG_EVERY if known.live or guest["uptime"] > STARTING else timedelta()
+        if known.live_at is None or known.live_at < now - every or guest["vmid"] == look.wanted:
+            wanted.append((known.live_at or datetime.min.replace(tzinfo=UTC), guest, config))
+    return [(guest, config) for _at, guest, config in sorted(wanted, key=lambda item: item[0])]
 
 
 def facts(guest: dict[str, Any]) -> tuple[Any, ...]:

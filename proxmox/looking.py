@@ -62,8 +62,17 @@ def _wanted_again(host: Server) -> bool:
 
 
 def _prepare(host: Server, vmid: int | None) -> asking.Look:
-    rows = GuestSeen.objects.present().filter(host=host).values("vmid", "config_at", *asking.FACTS)
-    known = {row["vmid"]: asking.Known(asking.facts(row), row["config_at"]) for row in rows}
+    rows = (
+        GuestSeen.objects.present()
+        .filter(host=host)
+        .values("vmid", "config", "config_at", "live", "live_at", *asking.FACTS)
+    )
+    known = {
+        row["vmid"]: asking.Known(
+            asking.facts(row), row["config_at"], row["config"], row["live"], row["live_at"]
+        )
+        for row in rows
+    }
     read_at = NodeSeen.objects.values_list("storages_at", flat=True).get(host=host)
     stale = read_at is None or read_at < timezone.now() - STORAGES_EVERY
     return asking.Look(host, known, with_storages=stale, wanted=vmid)

@@ -18,7 +18,7 @@ EVERY = timedelta(seconds=60)
 LONGEST = timedelta(minutes=5)
 SLOW_SECONDS = 5.0  # an answer that takes longer is told
 KEEP_GONE = timedelta(days=7)
-CONFIGURED = ("config", "config_at", "addresses", "mac", "onboot")
+CONFIGURED = ("config", "config_at", "addresses", "live", "live_at", "mac", "onboot")
 MATCHED = ("server", "matched", "candidates")
 LISTED = (
     "kind", "name", "status", "uptime", "cpu", "cores", "memory_used", "memory", "swap_used", "swap",
@@ -95,9 +95,20 @@ def _row(look: Look, guest: dict[str, Any], known: GuestSeen | None, now: dateti
             row.config_at = None  # it has changed: read again, by the next look if this had no time for it
     if config is not None:
         row.config, row.config_at = config, now
-        row.addresses, row.mac = reading.addresses(config), reading.mac(config)
+        row.mac = reading.mac(config)
         row.onboot = bool(reading.whole(config.get("onboot")))
+    _note_addresses(row, look.live.get(row.vmid), now)
     return row
+
+
+def _note_addresses(row: GuestSeen, live: list[str] | None, now: datetime) -> None:
+    """The fixed addresses, and those that a running guest says it has: once it is off, another may get them."""
+    fixed = reading.addresses(row.config)
+    if not row.running:
+        row.live, row.live_at = [], None
+    elif live is not None:
+        row.live, row.live_at = [text for text in live if text not in fixed], now
+    row.addresses = [*fixed, *(text for text in row.live if text not in fixed)]
 
 
 def _another(known: GuestSeen, now: GuestSeen, config: dict[str, Any] | None) -> bool:

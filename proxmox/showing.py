@@ -52,6 +52,8 @@ def guest_json(guest: GuestSeen) -> dict[str, Any]:
         "template": guest.template,
         "onboot": guest.onboot,
         "addresses": guest.addresses,
+        "live_addresses": guest.live,
+        "live_addresses_at": guest.live_at,
         "server": guest.server_id,
         "server_name": guest.server.name if guest.server else None,
         "matched": guest.matched,

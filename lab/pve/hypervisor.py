@@ -163,6 +163,8 @@ class Simulated:
         )
 
     def interfaces(self, guest: Guest) -> list[Json]:  # noqa: D102
+        if guest.interfaces is not None:
+            return guest.interfaces
         found: list[Json] = [
             {"name": "lo", "hwaddr": "00:00:00:00:00:00", "inet": "127.0.0.1/8", "inet6": "::1/128"}
         ]

@@ -81,7 +81,11 @@ class Grant:
 
 @dataclass
 class Guest:
-    """A container ("lxc") or machine ("qemu"). `lost_disk`: its image is missing, as on a bad storage."""
+    """A container ("lxc") or machine ("qemu"). `lost_disk`: its image is missing, as on a bad storage.
+
+    `interfaces` is what it says itself of its network while it runs, as the API hands it on: of a container instead
+    of what follows from its configuration; of a machine None where no guest agent answers.
+    """
 
     vmid: int
     node: str
@@ -91,6 +95,7 @@ class Guest:
     snapshots: dict[str, Json] = field(default_factory=dict)
     running: bool = False
     lost_disk: bool = False
+    interfaces: list[Json] | None = None
     host: str = ""
     """With real containers: the name of the lab's host that it is."""
 

@@ -76,6 +76,15 @@ class NodeApi(Calls):
         """A running container's interfaces (since PVE 8; raises Refused before)."""
         return list(self.get(*self._guest(names.LXC, vmid), "interfaces") or [])
 
+    def agent_interfaces(self, vmid: int) -> list[Json]:
+        """A running machine's interfaces by its guest agent (VM.Monitor; since 9 VM.GuestAgent.Audit).
+
+        Raises Refused where no agent answers.
+        """
+        answer = self.get(*self._guest(names.QEMU, vmid), "agent", "network-get-interfaces")
+        found = answer.get("result") if isinstance(answer, dict) else None
+        return found if isinstance(found, list) else []
+
     def snapshots(self, kind: str, vmid: int) -> list[Json]:
         """A guest's snapshots; the one called "current" is how it is now."""
         return list(self.get(*self._guest(kind, vmid), "snapshot"))

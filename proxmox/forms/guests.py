@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from pages.forms import CleanText
+from pages.sent import was_named
 from proxmox.client import names
 from proxmox.models import GuestReading
 
@@ -95,6 +96,7 @@ class SettingsForm(CleanText, forms.Form):
             for name in ("swap", "nameserver", "searchdomain"):
                 del self.fields[name]
             self.fields["cores"].required = True
+            self.initial["cores"] = self.initial["cores"] or 1  # Proxmox's own default
 
     def clean_hostname(self) -> str:
         """A DNS name, as Proxmox wants it."""
@@ -129,7 +131,8 @@ class SettingsForm(CleanText, forms.Form):
         found: dict[str, Any] = {}
         for name in self.fields:
             value = self.cleaned_data[name]
-            if name == "digest" or value == self.initial[name]:
+            known = self.reading.pk is not None  # else a program names what it means, whatever it is now
+            if name == "digest" or (value == self.initial[name] if known else not was_named(self, name)):
                 continue
             option = "name" if name == "hostname" and self.reading.kind != names.LXC else name
             if isinstance(value, bool):

@@ -125,7 +125,9 @@ class GuestSeen(models.Model):
 
     config = models.JSONField(default=dict)
     config_at = models.DateTimeField(null=True)  # None: it changed, or was never read
-    addresses = models.JSONField(default=list)  # of its interfaces, without prefix length
+    addresses = models.JSONField(default=list)  # of its interfaces, without prefix length: fixed, then live
+    live = models.JSONField(default=list)  # those that it says it has while it runs (DHCP): they may change
+    live_at = models.DateTimeField(null=True)  # when it was last asked; None: since it runs it was not
     mac = models.CharField(max_length=17, blank=True)  # of net0
     onboot = models.BooleanField(default=False)
 

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
 from accounts.audit import record
@@ -12,6 +13,8 @@ from proxmox import noting
 from proxmox.models.seen import GuestSeen, Matched, NodeSeen
 from servers.models import Server
 from servers.services import StaleEdit, create_server
+
+NO_SERVER = gettext_lazy("%s is a template: make a container or machine from it, and adopt that one.")
 
 
 @transaction.atomic
@@ -65,6 +68,8 @@ def _lock(guest: GuestSeen) -> GuestSeen:
         raise StaleEdit(_("This guest is not there any more."))
     if now.first_seen_at != guest.first_seen_at:
         raise StaleEdit(_("The id belongs to another guest by now: %s.") % now)
+    if now.template:
+        raise StaleEdit(str(NO_SERVER) % now)
     return now
 
 

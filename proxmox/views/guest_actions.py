@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -18,11 +19,12 @@ from accounts.permissions import admin_required, user_of
 from jobs.live import live
 from jobs.models import ENDED, Job
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
+from pages.sent import Sent
 from proxmox.client import names
 from proxmox.client.errors import BadName
 from proxmox.forms.guests import DestroyForm, PowerForm, ReadForm, SettingsForm, SnapshotForm
 from proxmox.guests import GuestRef, identity_of, may_operate, page_of, server_of
-from proxmox.models import GuestReading
+from proxmox.models import GuestReading, GuestSeen
 from proxmox.services import guests as services
 from proxmox.views.common import proxmox_host
 from servers.registry import held_by
@@ -41,10 +43,34 @@ def _guest(request: HttpRequest, pk: int, kind: str, vmid: int, name: str) -> Gu
     return GuestRef(proxmox_host(request, pk), kind, vmid, name)
 
 
+def _seen(guest: GuestRef) -> QuerySet[GuestSeen]:
+    rows = GuestSeen.objects.present().filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
+    return rows.filter(name=guest.name) if guest.name else rows
+
+
 def _reading(guest: GuestRef) -> GuestReading | None:
     """What was last read of it, if that is not long ago."""
-    found = GuestReading.objects.filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
-    return found.filter(read_at__gt=timezone.now() - FRESH).first()
+    return _readings(guest).filter(read_at__gt=timezone.now() - FRESH).first()
+
+
+def _readings(guest: GuestRef) -> QuerySet[GuestReading]:
+    return GuestReading.objects.filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
+
+
+def _last_known(request: HttpRequest, guest: GuestRef) -> GuestReading | None:
+    """What a change starts from where nothing was read lately; None where it has to be read first.
+
+    A form that stayed open for long has the digest of what it was filled with, so that Proxmox refuses it where
+    somebody else has changed the guest since. A program says which settings it means: for those nothing need be known.
+    """
+    data = form_data(request)
+    if data is not None and data.get("digest"):
+        return _readings(guest).filter(config__digest=data["digest"]).first()
+    seen = _seen(guest).first()
+    if not isinstance(data, Sent) or not (guest.name or seen):
+        return None
+    name, config = (seen.name, seen.config) if seen else (guest.name, {})
+    return GuestReading(host=guest.host, kind=guest.kind, vmid=guest.vmid, name=name, config=config)
 
 
 @require_POST
@@ -59,6 +85,9 @@ def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> H
         return refused_form(request, form, guest.host.get_absolute_url())
     if action not in services.ACTIONS:
         raise Http404
+    if action == "start" and _seen(guest).filter(template=True).exists():
+        said = _("%s is a template: it cannot start. Make a container or machine from it.") % guest
+        return refused(request, said, page_of(guest) or guest.host.get_absolute_url())
     job = services.operate_guest(actor_of(request), guest, action, force=form.cleaned_data["force"])
     return done(request, str(job.title), page_of(guest) or job.get_absolute_url(), {"job": job.pk})
 
@@ -106,9 +135,12 @@ def _asked(request: HttpRequest, pk: int, kind: str, vmid: int) -> tuple[GuestRe
 def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
     """Change a guest's settings, as they were just read; the job says what waits for the next start."""
     guest, reading = _asked(request, pk, kind, vmid)
+    if reading is None and request.method == "POST":
+        reading = _last_known(request, guest)
+        if reading is None:
+            return refused(request, str(READ_FIRST), request.get_full_path())
+        guest = replace(guest, name=reading.name)
     if reading is None:
-        if request.method == "POST":
-            return refused(request, str(READ_FIRST), request.path)
         context = _context(request, guest, None)
         return show_page(request, "proxmox/edit_guest.html", context, {"reading": None})
     form = SettingsForm(form_data(request), reading=reading)
@@ -117,7 +149,10 @@ def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpRespo
         if not changes:
             return done(request, _("Nothing was changed."), request.path)
         job = services.change_guest(
-            actor_of(request), guest, changes, digest=form.cleaned_data["digest"] or reading.config["digest"]
+            actor_of(request),
+            guest,
+            changes,
+            digest=form.cleaned_data["digest"] or reading.config.get("digest", ""),
         )
         return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk, "changes": changes})
     return show_form(request, "proxmox/edit_guest.html", form, _context(request, guest, reading))

@@ -20,7 +20,7 @@ from servers.models import Server
 
 READ = ["GET", "HEAD"]
 STATES = [("running", _("running")), ("stopped", _("stopped")), ("idle", _("stopped, starts with its host"))]
-STATES += [("locked", _("locked")), ("gone", _("gone"))]
+STATES += [("locked", _("locked")), ("template", _("template")), ("gone", _("gone"))]
 MATCHES = [("yes", _("with a server")), ("no", _("without a server")), ("ambiguous", _("ambiguous"))]
 UNKNOWN = Value(-1.0)  # below all that is known, on every database
 
@@ -41,13 +41,17 @@ def _by_state(rows: QuerySet[GuestSeen], state: str) -> QuerySet[GuestSeen]:
         return rows.exclude(lock="")
     if state == "idle":
         return rows.filter(status="stopped", onboot=True, template=False)
-    return rows.filter(status=state)
+    if state == "template":
+        return rows.filter(template=True)
+    return rows.filter(status=state, template=False)
 
 
 def _by_match(rows: QuerySet[GuestSeen], value: str) -> QuerySet[GuestSeen]:
     if value == "ambiguous":
         return rows.filter(matched=Matched.AMBIGUOUS)
-    return rows.filter(server__isnull=value == "no")
+    if value == "no":
+        return rows.filter(server=None, template=False)
+    return rows.filter(server__isnull=False)
 
 
 class GuestList(ListPage):

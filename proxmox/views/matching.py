@@ -11,8 +11,9 @@ from accounts.actors import Actor, actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, form_data, refused, show_form
 from pages.buttons import button
+from proxmox import looks
 from proxmox.forms.matching import AdoptForm, LinkForm
-from proxmox.models.seen import GuestSeen
+from proxmox.models.seen import GuestSeen, NodeSeen
 from proxmox.services import matching as services
 from proxmox.views.common import visible_guest
 from servers.services import StaleEdit
@@ -31,6 +32,10 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     if guest.server is not None:
         message = _("This guest is the server %s already.") % guest.server
         return refused(request, message, guest.get_absolute_url())
+    if guest.template:
+        return refused(request, str(services.NO_SERVER) % guest, guest.get_absolute_url())
+    if not form.is_bound:  # so that what it says of its addresses is of now, should the page be opened again
+        looks.look_soon(NodeSeen.objects.filter(host=guest.host), vmid=guest.vmid)
     if form.is_bound and form.is_valid():
         try:
             made = services.adopt_guest(actor_of(request), guest, form.instance)

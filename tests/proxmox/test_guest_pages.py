@@ -14,6 +14,7 @@ from proxmox.forms.guests import SettingsForm
 from proxmox.models import GuestReading
 from proxmox.services import guests as services
 from servers.models import Server
+from tests.proxmox.nodes import see
 from tests.proxmox.panel_side import ACTOR, carry_out, guest
 from tests.servers.conftest import work_off
 
@@ -94,7 +95,55 @@ def test_the_form_comes_once_the_settings_were_read(host, pve, admin_client):
     assert 'name="memory" value="1024"' in page
     GuestReading.objects.update(read_at=timezone.now() - timedelta(hours=1))
     assert "Read its settings" in admin_client.get(url(host, "edit/")).content.decode()
-    assert admin_client.post(url(host, "edit/"), {"memory": 1}, headers=JSON).status_code == 409
+
+
+def test_with_scripts_the_settings_are_read_at_once_and_after_a_failure_by_a_button(host, pve, admin_client):
+    page = admin_client.get(url(host, "edit/") + "?name=ct101").content.decode()
+    assert 'hx-trigger="load, submit"' in page
+    assert 'hx-trigger="load, submit"' not in admin_client.get(url(host, "edit/")).content.decode()  # whose?
+    admin_client.post(url(host, "read/"), {"name": "other"})
+    work_off()
+    page = admin_client.get(url(host, "edit/") + "?name=other").content.decode()
+    assert 'hx-trigger="load, submit"' not in page
+    assert "Read its settings" in page
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_program_changes_a_guest_whose_settings_nobody_read(host, pve, admin_client, seen):
+    if seen:
+        see(host)
+    config = pve.world.guests[101].config
+    memory = config["memory"]
+    answer = admin_client.post(
+        url(host, "edit/") + "?name=ct101", {"swap": 256, "memory": memory}, "application/json", headers=JSON
+    )
+    assert answer.json()["changes"] == {"swap": 256, "memory": memory}
+    work_off()
+    assert (last_job().state, config["swap"], config["memory"]) == (JobState.DONE, 256, memory)
+    assert config["hostname"] == "ct101"
+    answer = admin_client.post(
+        url(host, "edit/") + "?name=ct101", {"swap": -1}, "application/json", headers=JSON
+    )
+    assert list(answer.json()["errors"]) == ["swap"]
+
+
+def test_a_program_that_names_no_guest_that_anybody_knows_is_told_so(host, admin_client):
+    answer = admin_client.post(url(host, "edit/"), {"swap": 256}, "application/json", headers=JSON)
+    assert answer.status_code == 409
+    assert not Job.objects.exists()
+
+
+def test_a_form_that_stayed_open_for_long_is_saved_as_it_was_filled(host, pve, reading, admin_client):
+    page = admin_client.get(url(host, "edit/")).context["form"]
+    filled = {name: page[name].value() or "" for name in page.fields} | {"memory": 2048, "onboot": ""}
+    GuestReading.objects.update(read_at=timezone.now() - timedelta(hours=1))
+    answer = admin_client.post(url(host, "edit/"), filled)
+    assert answer.headers["Location"] == last_job().get_absolute_url()
+    work_off()
+    assert pve.world.guests[101].config["memory"] == 2048
+    GuestReading.objects.update(read_at=timezone.now() - timedelta(hours=1))
+    answer = admin_client.post(url(host, "edit/"), filled | {"digest": "0" * 40}, headers=JSON)
+    assert answer.status_code == 409
 
 
 def test_only_what_was_changed_is_sent(host, pve, reading, admin_client):

@@ -43,6 +43,20 @@ def config(request: Request) -> Json:
     return {**guest.config, "digest": digest(guest)}
 
 
+@answers("GET /nodes/{node}/qemu/{vmid}/agent/network-get-interfaces")
+def agent_interfaces(request: Request) -> Json:
+    """Hand on what the guest agent says of the machine's network."""
+    guest = machine(request)
+    enabled = str(guest.config.get("agent", "0")).partition(",")[0].removeprefix("enabled=")
+    if enabled not in {"1", "yes", "on", "true"}:
+        raise died("No QEMU guest agent configured")
+    if not request.cluster.hypervisor.running(guest):
+        raise died(f"VM {guest.vmid} is not running")
+    if guest.interfaces is None:
+        raise died("QEMU guest agent is not running")
+    return {"result": guest.interfaces}
+
+
 @answers("POST /nodes/{node}/qemu/{vmid}/status/start")
 def start(request: Request) -> str:
     """Start a machine."""
