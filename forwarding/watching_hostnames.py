@@ -61,6 +61,13 @@ def _nginx_changed(actor: Actor, host: Server, before: ServerFacts, after: Serve
         if found:
             raise ValidationError({"nginx_server": found})
         claim(hostname, new)
+    old = Server.objects.filter(pk=before.nginx_server_id or 0).first()
+    if old is not None:
+        words = _(
+            "The hostnames of %(host)s (%(names)s) are served by %(new)s from now on, and by %(old)s no more."
+        )
+        said = words % {"host": host, "names": some(own), "new": new, "old": old}
+        second_word([said], confirmed=False)
     _ask(actor, {before.nginx_server_id, new.pk}, _("%s has another nginx server") % host)
 
 

@@ -43,6 +43,7 @@ def server_changed(
         raise ValidationError(found)
     concerned: set[int | None] = set()
     if before and any(getattr(before, name) != getattr(after, name) for name in OF_HOST):
+        second_word(_other_interface(server, before, after), confirmed=False)
         concerned.add(server.pk)
     if before is None or any(getattr(before, name) != getattr(after, name) for name in OF_GUEST):
         second_word(_new_network(server, after), confirmed=False)
@@ -68,6 +69,19 @@ def _problems(server: Server, before: ServerFacts | None, after: ServerFacts) ->
     if before.is_proxmox and not after.is_proxmox and own.exists():
         found["is_proxmox"] = _("Its ports are forwarded (%s): delete those rules first.") % _some(own)
     return found
+
+
+def _other_interface(host: Server, before: ServerFacts, after: ServerFacts) -> list[str]:
+    """What depends on the name of the card to the outside: all that this room does on the host."""
+    if before.external_interface == after.external_interface or not after.is_proxmox:
+        return []
+    if not _used([host.pk]).exists():
+        return []
+    words = _(
+        "%(host)s forwards ports and translates addresses behind %(new)s instead of %(old)s. If that is not its card "
+        "to the outside, none of its guests gets out, and no forwarded port leads in."
+    )
+    return [words % {"host": host, "new": after.external_interface, "old": before.external_interface}]
 
 
 def _new_network(server: Server, after: ServerFacts) -> list[str]:

@@ -1,5 +1,7 @@
 """What changes of servers mean for hostnames."""
 
+from functools import partial
+
 import pytest
 from django.core.exceptions import ValidationError
 
@@ -7,6 +9,7 @@ from accounts.models import AuditEntry
 from forwarding.models import HostnameClaim, HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname
 from pages.second_word import SecondWordNeeded, second_word
+from servers.foretelling import foretell
 from servers.models import Rollout, Server
 from servers.registry import held_by
 from servers.services import change_server, delete_server
@@ -34,7 +37,13 @@ def another_nginx(web: HostnameRows) -> Server:
 def test_with_another_nginx_server_the_names_go_there(web, actor, made):
     new = another_nginx(web)
     web.pve1.nginx_server = new
-    change_server(actor, web.pve1, version=1)
+    with pytest.raises(SecondWordNeeded, match=r"www\.example\.org\) are served by proxy2"):
+        change_server(actor, web.pve1, version=1)
+    (gone, come) = foretell(partial(change_server, actor, web.pve1, version=1))
+    assert (gone.server, come.server) == ("proxy", "proxy2")
+    assert gone.ends == come.begins == ("www.example.org (80) to 10.0.0.102:80, 10.0.0.103:80",)
+    with second_word():
+        change_server(actor, web.pve1, version=1)
     assert list(HostnameClaim.objects.values_list("nginx", flat=True)) == [new.pk]
     assert (wanted(web.proxy), wanted(new)) == (2, 1)
 

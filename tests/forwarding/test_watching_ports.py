@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from accounts.models import AuditEntry
 from forwarding.models import PortForward
@@ -77,8 +78,40 @@ def test_an_address_in_a_network_of_its_own_asks_for_a_second_word_and_says_what
 
 def test_another_external_interface_is_rolled_out(rows, actor, rule):
     rows.pve1.external_interface = "vmbr0"
-    change_server(actor, rows.pve1, version=1)
+    with pytest.raises(SecondWordNeeded, match="behind vmbr0 instead of eth0"):
+        change_server(actor, rows.pve1, version=1)
+    assert wanted(rows.pve1) == 1
+    with second_word():
+        change_server(actor, rows.pve1, version=1)
     assert wanted(rows.pve1) == 2
+
+
+def test_the_form_says_what_begins_on_the_host_before_and_beside_the_second_word(rows, rule, admin_client):
+    url = reverse("servers:edit", args=[rows.web1.pk])
+    sent = {"internal_ip": "10.5.0.4", "version": 1}
+    json = {"content_type": "application/json", "headers": {"accept": "application/json"}}
+    (told,) = admin_client.post(url, sent | {"preview": True}, **json).json()["preview"]
+    begins = ["masquerading of 10.5.0.0/24 behind eth0", "TCP 8080 to 10.5.0.4:80"]
+    assert (told["server"], told["begins"], told["ends"]) == ("pve1", begins, ["TCP 8080 to 10.0.0.102:80"])
+    assert "+1 tcp 8080 10.5.0.4 80" in told["difference"].replace("    ", "")
+    asked = admin_client.post(url, sent, **json)
+    assert asked.status_code == 409
+    sentences = asked.json()["errors"]["confirm_lockout"]
+    assert "masquerading of 10.5.0.0/24 behind eth0 begins" in sentences[-1]
+    rows.web1.refresh_from_db()
+    assert (rows.web1.internal_ip, wanted(rows.pve1)) == ("10.0.0.102", 1)
+    saved = admin_client.post(url, sent | {"confirm_lockout": True}, **json).json()
+    assert [(one["server"], one["kind"]) for one in saved["rolls_out"]] == [("pve1", "nat")]
+
+
+def test_the_page_to_delete_a_server_says_what_it_ends(rows, rule, admin_client):
+    page = admin_client.get(reverse("servers:delete", args=[rows.web1.pk])).content.decode()
+    assert "Deleting it rolls out:" in page
+    assert "TCP 8080 to 10.0.0.102:80 ends" in page
+    assert PortForward.objects.get() == rule
+    page = admin_client.get(reverse("forwarding:delete_port", args=[rule.pk])).content.decode()
+    assert "TCP 8080 to 10.0.0.102:80 ends" in page
+    assert wanted(rows.pve1) == 1
 
 
 def test_a_host_without_forwarded_ports_is_left_alone(rows, actor):
