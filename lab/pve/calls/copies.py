@@ -64,9 +64,11 @@ def template(request: Request) -> None:
     """Make a container a template, for clones alone."""
     guest = container(request)
     with request.cluster.hold(guest.vmid):
+        check_lock(guest)
         if guest.snapshots:
             raise died("unable to create template, because CT contains snapshots")
-        check_lock(guest)
+        if guest.config.get("template"):
+            raise died("you can't convert a template to a template")
         if request.cluster.hypervisor.running(guest):
             raise died("you can't convert a CT to template if the CT is running")
         guest.config["template"] = 1

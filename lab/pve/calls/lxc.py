@@ -14,6 +14,8 @@ from .registry import answers
 
 Json = dict[str, Any]
 PRESSURE = ("cpufull", "cpusome", "iofull", "iosome", "memoryfull", "memorysome")
+INDEX = """config pending status vncproxy termproxy vncwebsocket spiceproxy migrate clone rrd rrddata firewall snapshot
+resize interfaces"""
 SECONDS_APART = {"hour": 60, "day": 1800, "week": 10800, "month": 43200, "year": 604800, "decade": 6048000}
 
 
@@ -30,6 +32,20 @@ def containers(request: Request) -> list[Json]:
         for guest in request.world.guests_of(request.params["node"], "lxc")
         if request.may(f"/vms/{guest.vmid}", "VM.Audit")
     ]
+
+
+@answers("GET /nodes/{node}/lxc/{vmid}")
+def index(request: Request) -> list[Json]:
+    """List what there is below a container."""
+    container(request)
+    return [{"subdir": name} for name in INDEX.split()]
+
+
+@answers("GET /nodes/{node}/lxc/{vmid}/status")
+def status_index(request: Request) -> list[Json]:
+    """List what one can ask of a container, or have it do."""
+    container(request)
+    return [{"subdir": name} for name in ["current", "start", "stop", "shutdown", "reboot", "migrate"]]
 
 
 @answers("GET /nodes/{node}/lxc/{vmid}/status/current")

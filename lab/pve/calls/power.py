@@ -1,7 +1,7 @@
 """Starting and stopping containers."""
 
 from lab.pve.cluster import Request
-from lab.pve.errors import BadParameters, died
+from lab.pve.errors import BadParameters, TaskError, died
 from lab.pve.guestconfig import check_lock, settle
 from lab.pve.tasks import Task
 from lab.pve.world import Guest
@@ -10,6 +10,7 @@ from .lxc import container
 from .registry import answers
 
 PATH = "POST /nodes/{node}/lxc/{vmid}/status/"
+CHECKPOINT = "command 'lxc-checkpoint {options}' failed: exit code 1"
 
 
 @answers(PATH + "start")
@@ -29,6 +30,8 @@ def begin_start(request: Request) -> str:
     def work(task: Task) -> None:
         with request.cluster.hold(vmid):
             guest = container(request)
+            if guest.config.get("template"):
+                raise died("you can't start a CT if it's a template")
             if not request.params.get("skiplock"):
                 check_lock(guest)
             settle(guest)
@@ -77,6 +80,34 @@ def reboot(request: Request) -> str:
             request.cluster.hypervisor.reboot(guest, request.params.get("timeout", 60), task)
 
     return request.task("vzreboot", guest.vmid, work)
+
+
+@answers(PATH + "suspend")
+def suspend(request: Request) -> str:
+    """Freeze a container to disk; nobody's kernel can, so that the task fails."""
+    vmid = request.params["vmid"]
+    if not _running(request):
+        raise died(f"CT {vmid} not running")
+
+    def work(task: Task) -> None:
+        with request.cluster.hold(vmid):
+            check_lock(container(request))
+            raise TaskError(CHECKPOINT.format(options=f"-n {vmid} -s -D /var/lib/vz/dump"))
+
+    return request.task("vzsuspend", vmid, work)
+
+
+@answers(PATH + "resume")
+def resume(request: Request) -> str:
+    """Go on with a container that was frozen; likewise."""
+    vmid = request.params["vmid"]
+    if _running(request):
+        raise died(f"CT {vmid} already running")
+
+    def work(task: Task) -> None:
+        raise TaskError(CHECKPOINT.format(options=f"-n {vmid} -r --foreground -D /var/lib/vz/dump"))
+
+    return request.task("vzresume", vmid, work)
 
 
 def _check_skiplock(request: Request) -> None:

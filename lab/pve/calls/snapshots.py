@@ -42,10 +42,19 @@ def config(request: Request) -> Json:
 @answers("PUT " + PATH + "/{snapname}/config")
 def describe(request: Request) -> None:
     """Change a snapshot's description."""
+    if "description" not in request.params:
+        return
     with request.cluster.hold(request.params["vmid"]):
-        kept = _kept(container(request), request.params["snapname"])
-        if "description" in request.params:
-            kept["description"] = request.params["description"].rstrip("\n") + "\n"
+        guest = container(request)
+        check_lock(guest)
+        kept = _kept(guest, request.params["snapname"])
+        kept["description"] = request.params["description"].rstrip("\n") + "\n"
+
+
+@answers("GET " + PATH + "/{snapname}")
+def index(request: Request) -> list[Json]:
+    """List what there is below a snapshot, whether or not it is there."""
+    return [{"cmd": "rollback"}, {"cmd": "config"}]
 
 
 @answers("POST " + PATH)
@@ -58,6 +67,8 @@ def snapshot(request: Request) -> str:
     def work(task: Task) -> None:
         with request.cluster.hold(vmid):
             guest = container(request)
+            if guest.config.get("template"):
+                raise died("you can't take a snapshot if it's a template")
             check_lock(guest)
             if name in guest.snapshots:
                 raise died(f"snapshot name '{name}' already used")
@@ -104,6 +115,8 @@ def rollback(request: Request) -> str:
     def work(task: Task) -> None:
         with request.cluster.hold(vmid):
             guest = container(request)
+            if guest.config.get("template"):
+                raise died("you can't rollback if vm is a template")
             kept = _kept(guest, name)
             check_protection(guest, f"can't rollback CT {vmid}")
             check_lock(guest)

@@ -284,3 +284,58 @@ def test_a_container_that_is_missed_while_it_is_destroyed_is_destroyed_all_the_s
     monkeypatch.setattr(server.cluster.hypervisor, "destroy", lambda guest, _task: guests.pop(guest.vmid))
     assert done(api, node.lxc(101).delete()) == "OK"
     assert 101 not in [item["vmid"] for item in node.lxc.get()]
+
+
+def test_a_template_neither_starts_nor_has_snapshots_and_becomes_none_twice(server: PveServer) -> None:
+    api = by_token(server)
+    container = api.nodes("pve1").lxc(101)
+    with pytest.raises(ResourceException, match="you can't convert a CT to template if the CT is running"):
+        container.template.post()
+    assert done(api, container.status.stop.post()) == "OK"
+    container.template.post()
+    with pytest.raises(ResourceException, match="you can't convert a template to a template"):
+        container.template.post()
+    assert done(api, container.status.start.post()) == "you can't start a CT if it's a template"
+    assert (
+        done(api, container.snapshot.post(snapname="one")) == "you can't take a snapshot if it's a template"
+    )
+    assert done(api, container.snapshot("one").rollback.post()) == "you can't rollback if vm is a template"
+    assert done(api, api.nodes("pve1").lxc(101).clone.post(newid=150)) == "OK"
+
+
+def test_below_a_container_is_what_proxmox_lists_there(server: PveServer) -> None:
+    node = by_token(server).nodes("pve1")
+    assert {"subdir": "interfaces"} in node.lxc(101).get()
+    assert [one["subdir"] for one in node.lxc(101).status.get()][:3] == ["current", "start", "stop"]
+    assert node.lxc(101).snapshot("nope").get() == [{"cmd": "rollback"}, {"cmd": "config"}]
+    assert node.lxc(101).snapshot("nope").config.put() is None
+    with pytest.raises(ResourceException, match=r"999\.conf' does not exist"):
+        node.lxc(999).get()
+
+
+def test_no_container_is_frozen(server: PveServer) -> None:
+    api = by_token(server)
+    status = api.nodes("pve1").lxc(101).status
+    assert "lxc-checkpoint" in done(api, status.suspend.post())
+    with pytest.raises(ResourceException, match="CT 101 already running"):
+        status.resume.post()
+    assert done(api, status.stop.post()) == "OK"
+    with pytest.raises(ResourceException, match="CT 101 not running"):
+        status.suspend.post()
+
+
+def test_a_machine_tells_its_network_where_an_agent_answers(server: PveServer) -> None:
+    api, guests = by_token(server), server.world.guests
+    guests[210] = Guest(210, "pve1", "qemu", {"name": "vm", "agent": "enabled=1", "memory": 512})
+    machine = api.nodes("pve1").qemu(210)
+    asked = machine.agent("network-get-interfaces")
+    with pytest.raises(ResourceException, match="VM 210 is not running"):
+        asked.get()
+    assert done(api, machine.status.start.post()) == "OK"
+    with pytest.raises(ResourceException, match="QEMU guest agent is not running"):
+        asked.get()
+    guests[210].interfaces = [{"name": "lo"}]
+    assert asked.get() == {"result": [{"name": "lo"}]}
+    guests[210].config["agent"] = "0"
+    with pytest.raises(ResourceException, match="No QEMU guest agent configured"):
+        asked.get()
