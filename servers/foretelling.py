@@ -87,14 +87,6 @@ def foretell(change: Callable[[], object]) -> list[Effect]:
     return effects(look(asked), after)
 
 
-def foretell_or_nothing(change: Callable[[], object], *refusals: type[Exception]) -> list[Effect]:
-    """The same for a page that only asks: nothing where the service refuses by one of these."""
-    try:
-        return foretell(change)
-    except refusals:
-        return []
-
-
 def look(asked: Asked) -> dict[tuple[int, str], _Now]:
     """What each of these servers should hold and do of each of these kinds now."""
     servers = Server.objects.in_bulk({pk for pk, _kind in asked})

@@ -22,7 +22,6 @@ from backups.views.common import backup_json, visible_backup
 from pages.answers import done, form_data, refused, refused_form, show_form
 from pages.buttons import SwitchForm, button
 from pages.lists import Filter, ListPage, asked_number, render_list
-from servers.foretelling import foretell_or_nothing
 from servers.models import Server
 from servers.services import StaleEdit
 from servers.views.foretelling import foretells
@@ -196,7 +195,4 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         said = _("%(of)s is not backed up any more. Its copies stay in %(folder)s on %(server)s.")
         words = {"of": left.of, "folder": left.folder, "server": left.destination}
         return done(request, said % words, left.get_absolute_url(), {"left": left.pk})
-    effects = foretell_or_nothing(
-        lambda: services.delete_backup(actor_of(request), row), StaleEdit, services.NotNow
-    )
-    return show_form(request, "backups/delete_backup.html", form, {"backup": row, "effects": effects})
+    return show_form(request, "backups/delete_backup.html", form, {"backup": row})

@@ -35,7 +35,6 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
-from servers.foretelling import foretell_or_nothing
 from servers.models import Contact, Rollout, Server
 from servers.services import StaleEdit
 from servers.views.foretelling import foretells
@@ -253,6 +252,5 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "hostname": row,
         "dangers": dangers(row.host, Served.of(row, row.destinations.all()), None),
-        "effects": foretell_or_nothing(lambda: services.delete_hostname(actor_of(request), row), StaleEdit),
     }
     return show_form(request, "forwarding/delete_hostname.html", form, context)

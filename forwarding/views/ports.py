@@ -27,7 +27,6 @@ from pages.answers import done, form_data, refused, show_form, show_page, wants_
 from pages.buttons import button
 from pages.lists import Filter, ListPage, asked_number, render_list
 from pages.second_word import SecondWordNeeded
-from servers.foretelling import foretell_or_nothing
 from servers.models import Rollout, RolloutState, Server
 from servers.services import StaleEdit
 from servers.views.foretelling import foretells
@@ -218,9 +217,6 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "rule": rule,
         "dangers": dangers(rule.host, Way.of(rule), None),
-        "effects": foretell_or_nothing(
-            lambda: services.delete_port_forward(actor_of(request), rule), StaleEdit
-        ),
     }
     return show_form(request, "forwarding/delete_port.html", form, context)
 

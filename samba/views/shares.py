@@ -23,7 +23,6 @@ from samba.models import Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark
 from samba.services import shares as services
 from samba.views.common import share_json, visible_share, ways_to
-from servers.foretelling import foretell_or_nothing
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
 from servers.views.foretelling import foretells
 
@@ -184,5 +183,4 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         url = rollout.get_absolute_url() if rollout else reverse("samba:shares")
         said = _("%(share)s is deleted. Its data stays in %(folder)s.")
         return done(request, said % {"share": row, "folder": row.path}, url)
-    effects = foretell_or_nothing(lambda: services.delete_share(actor_of(request), row), services.StaleShare)
-    return show_form(request, "samba/delete_share.html", form, {"share": row, "effects": effects})
+    return show_form(request, "samba/delete_share.html", form, {"share": row})

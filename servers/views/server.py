@@ -16,7 +16,6 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import takes_no_fields
 from servers import registry, services
-from servers.foretelling import foretell_or_nothing
 from servers.forms import DeleteForm, ServerForm, UnixUserForm, way_in_words
 from servers.models import Server, UnixUser
 from servers.views.common import for_reader, rollout_json, server_json, visible_server
@@ -149,11 +148,6 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "server": row,
         "holds": [one for one in held if not one.blocks],
         "blocked": [one for one in held if one.blocks],
-        "effects": foretell_or_nothing(
-            lambda: services.delete_server(actor_of(request), visible_server(request, pk), row.name),
-            ValidationError,
-            services.DeleteRefused,
-        ),
     }
     return show_form(request, "servers/delete.html", form, context)
 
@@ -188,10 +182,6 @@ def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpRe
         services.remove_unix_user(actor_of(request), unix_user)
         return done(request, _("%s is off the list.") % unix_user, row.get_absolute_url())
     holds = registry.held_by_unix_user(unix_user)
-    gone = UnixUser(
-        pk=unix_user.pk, server=row, name=unix_user.name
-    )  # the one that is shown keeps its number
-    effects = foretell_or_nothing(lambda: services.remove_unix_user(actor_of(request), gone), ValidationError)
-    context = {"server": row, "unix_user": unix_user, "holds": holds, "effects": effects}
+    context = {"server": row, "unix_user": unix_user, "holds": holds}
     data = {"holds": [str(held.text) for held in holds]}
     return show_page(request, "servers/remove_unix_user.html", context, data)

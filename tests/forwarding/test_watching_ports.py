@@ -105,12 +105,15 @@ def test_the_form_says_what_begins_on_the_host_before_and_beside_the_second_word
 
 
 def test_the_page_to_delete_a_server_says_what_it_ends(rows, rule, admin_client):
-    page = admin_client.get(reverse("servers:delete", args=[rows.web1.pk])).content.decode()
-    assert "Deleting it rolls out:" in page
-    assert "TCP 8080 to 10.0.0.102:80 ends" in page
-    assert PortForward.objects.get() == rule
-    page = admin_client.get(reverse("forwarding:delete_port", args=[rule.pk])).content.decode()
-    assert "TCP 8080 to 10.0.0.102:80 ends" in page
+    scripts = {"hx-request": "true"}
+    for url, sent in (
+        (reverse("servers:delete", args=[rows.web1.pk]), {"name": "web1"}),
+        (reverse("forwarding:delete_port", args=[rule.pk]), {}),
+    ):
+        assert 'hx-trigger="load"' in admin_client.get(url).content.decode()
+        piece = admin_client.post(url, {**sent, "preview": "1"}, headers=scripts).content.decode()
+        assert "TCP 8080 to 10.0.0.102:80 ends" in piece
+        assert PortForward.objects.get() == rule
     assert wanted(rows.pve1) == 1
 
 

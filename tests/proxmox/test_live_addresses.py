@@ -1,5 +1,7 @@
 """Addresses that a running guest has by DHCP or by itself: which they are, read by looks, told where they are used."""
 
+from collections.abc import Iterable
+
 import pytest
 from django.urls import reverse
 from hypothesis import given
@@ -128,7 +130,7 @@ def test_whatever_a_host_answers_nothing_raises(config, said):
     assert len(live_addresses.found(config, said)) <= live_addresses.MOST
 
 
-def dhcp(pve, vmid: int = 101, *, said: object = (LO, ETH0)) -> Guest:
+def dhcp(pve, vmid: int = 101, *, said: Iterable[dict[str, object]] = (LO, ETH0)) -> Guest:
     """The container with a card by DHCP, and what it says."""
     found = pve.world.guests[vmid]
     found.config["net0"] = f"{CARD},ip=dhcp"

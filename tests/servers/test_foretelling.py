@@ -170,7 +170,7 @@ def typed(server: Server, **more) -> dict[str, object]:
 def test_without_scripts_a_page_tells_and_saves(server, admin_client):
     url = reverse("servers:edit", args=[server.pk])
     page = admin_client.post(url, typed(server, preview="1")).content.decode()
-    assert "Nothing is saved yet" in page
+    assert "Nothing is changed yet" in page
     assert "greets with two begins" in page
     assert '<input type="hidden" name="notes" value="two">' in page
     assert 'name="preview"' not in page
@@ -187,10 +187,10 @@ def test_while_one_types_a_piece_of_the_page_tells(server, admin_client):
     assert 'hx-vals=\'{"preview": "1"}\'' in admin_client.get(url).content.decode()
     ask = {"hx-request": "true"}
     piece = admin_client.post(url, typed(server, preview="1"), headers=ask).content.decode()
-    assert "Saving rolls out:" in piece
+    assert "This is rolled out:" in piece
     assert "<html" not in piece
     piece = admin_client.post(url, typed(server, notes="one", preview="1"), headers=ask).content.decode()
-    assert "Saving changes nothing on any server." in piece
+    assert "Nothing is rolled out." in piece
     wrong = admin_client.post(url, typed(server, name="no name", preview="1"), headers=ask)
     assert wrong.status_code == 200
     assert not wrong.content.decode().strip()
