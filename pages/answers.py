@@ -93,7 +93,9 @@ def show_form(
             for name, field in form.fields.items()
         }
         return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(form.initial)})
-    return render(request, template, {"form": form, **(context or {})}, status=status)
+    answer = render(request, template, {"form": form, **(context or {})}, status=status)
+    answer.form = form  # type: ignore[attr-defined]  # for who asks for a piece of this page alone
+    return answer
 
 
 def done(request: HttpRequest, message: str, url: str, data: dict[str, Any] | None = None) -> HttpResponse:

@@ -80,7 +80,9 @@ def for_reader(user: User, found: list[Effect]) -> list[Effect]:
 
 def _asked(request: HttpRequest, found: list[Effect] | None, answer: HttpResponseBase) -> HttpResponseBase:
     if request.headers.get("HX-Request") == "true":
-        return render(request, "pages/_effects.html", {"effects": found, "asked": True})
+        return render(
+            request, "pages/_effects.html", {"effects": found, "asked": True, **_wrong(request, answer)}
+        )
     if found is None:
         return answer
     if wants_json(request):
@@ -88,6 +90,15 @@ def _asked(request: HttpRequest, found: list[Effect] | None, answer: HttpRespons
         return JsonResponse({"ok": True, PREVIEW: [one.as_json() for one in found], "difference": difference})
     context = {"effects": found, "sent": sent_again(request), "back": page_before(request) or request.path}
     return render(request, "servers/foretold.html", context)
+
+
+def _wrong(request: HttpRequest, answer: HttpResponseBase) -> dict[str, Any]:
+    """What keeps the form from being saved, for who pressed the button; nobody hears of it while he types."""
+    form = getattr(answer, "form", None)
+    if form is None or request.headers.get("HX-Trigger-Name") != PREVIEW:
+        return {}
+    labels = {name: str(field.label or name) for name, field in form.fields.items()}
+    return {"wrong": [(labels.get(name, ""), texts) for name, texts in form.errors.items()]}
 
 
 def sent_again(request: HttpRequest) -> list[tuple[str, str]]:

@@ -92,7 +92,7 @@ def test_a_port_and_a_hostname_reach_the_right_container(page: Page, panel: Pane
     page.get_by_role("link", name="Add a hostname").click()
     page.get_by_label("Domain").fill("bücher.example.org")
     page.get_by_role("button", name="Show what changes").click()
-    expect(page.locator("#difference")).to_contain_text("xn--bcher-kva.example.org")
+    expect(page.locator("#rolls-out")).to_contain_text("xn--bcher-kva.example.org")
     name = "xn--bcher-kva.example.org"
     assert "web1" not in get(address, 80, name)
     clock = Clock()

@@ -53,7 +53,7 @@ def test_a_share_is_made_used_and_deleted(page: Page, panel: Panel, fleet: Fleet
     page.get_by_role("link", name="New share").click()
     page.get_by_label("Name").fill("photos")
     page.get_by_role("button", name="Show what changes").click()
-    expect(page.locator("#difference")).to_contain_text(f"path = {BASE}/photos")
+    expect(page.locator("#rolls-out")).to_contain_text(f"path = {BASE}/photos")
     page.get_by_role("button", name="Save and roll out").click()
     expect(page.locator("#share .state").first).to_have_text("active")  # by itself: nobody reloads
     expect(page.locator("#share")).to_contain_text("What changed on the server")

@@ -1,6 +1,7 @@
 """Addresses that a running guest has by DHCP or by itself: which they are, read by looks, told where they are used."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -130,7 +131,7 @@ def test_whatever_a_host_answers_nothing_raises(config, said):
     assert len(live_addresses.found(config, said)) <= live_addresses.MOST
 
 
-def dhcp(pve, vmid: int = 101, *, said: Iterable[dict[str, object]] = (LO, ETH0)) -> Guest:
+def dhcp(pve, vmid: int = 101, *, said: Iterable[Any] = (LO, ETH0)) -> Guest:
     """The container with a card by DHCP, and what it says."""
     found = pve.world.guests[vmid]
     found.config["net0"] = f"{CARD},ip=dhcp"

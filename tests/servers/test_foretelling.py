@@ -194,6 +194,12 @@ def test_while_one_types_a_piece_of_the_page_tells(server, admin_client):
     wrong = admin_client.post(url, typed(server, name="no name", preview="1"), headers=ask)
     assert wrong.status_code == 200
     assert not wrong.content.decode().strip()
+    pressed = ask | {"hx-trigger-name": "preview"}
+    said = admin_client.post(
+        url, typed(server, name="no name", preview="1"), headers=pressed
+    ).content.decode()
+    assert "It cannot be saved as it is:" in said
+    assert "Name: " in said
 
 
 def test_an_owner_reads_nothing_of_what_is_for_admins(server, kind, owner, actor):
