@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 
-from pages.answers import form_data, wants_json
+from pages.answers import PREVIEW, form_data, wants_json
 from pages.targets import page_before
 
 FIELD = "confirm_lockout"
@@ -60,19 +60,24 @@ class SecondWordMiddleware:
             return None
         if wants_json(request):
             return JsonResponse({"ok": False, "errors": {FIELD: exception.sentences}}, status=409)
-        sent = [
-            (name, value)
-            for name, values in request.POST.lists()
-            if name not in {FIELD, "csrfmiddlewaretoken"} and "password" not in name
-            for value in values
-        ]
         context = {
             "sentences": exception.sentences,
-            "sent": sent,
+            "sent": sent_again(request),
             "field": FIELD,
             "back": page_before(request) or "/",
         }
         return render(request, "pages/second_word.html", context, status=409)
+
+
+def sent_again(request: HttpRequest) -> list[tuple[str, str]]:
+    """What was sent, to be sent once more with the word, or without the question what it would do."""
+    left_out = {FIELD, PREVIEW, "csrfmiddlewaretoken"}
+    return [
+        (name, str(value))
+        for name, values in request.POST.lists()
+        if name not in left_out and "password" not in name
+        for value in values
+    ]
 
 
 def _word_of(request: HttpRequest) -> bool:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import user_of
 from pages.answers import PREVIEW, WouldBeDone, form_data, wants_json
-from pages.second_word import FIELD, SecondWordNeeded, second_word
+from pages.second_word import SecondWordNeeded, second_word, sent_again
 from pages.targets import page_before
 from servers import registry
 from servers.foretelling import Effect, effects, look
@@ -99,17 +99,6 @@ def _wrong(request: HttpRequest, answer: HttpResponseBase) -> dict[str, Any]:
         return {}
     labels = {name: str(field.label or name) for name, field in form.fields.items()}
     return {"wrong": [(labels.get(name, ""), texts) for name, texts in form.errors.items()]}
-
-
-def sent_again(request: HttpRequest) -> list[tuple[str, str]]:
-    """What was sent, to be sent once more without the question."""
-    left_out = {PREVIEW, FIELD, "csrfmiddlewaretoken"}
-    return [
-        (name, str(value))
-        for name, values in request.POST.lists()
-        if name not in left_out and "password" not in name
-        for value in values
-    ]
 
 
 def _saved(request: HttpRequest, answer: HttpResponseBase, asked: Asked) -> HttpResponseBase:
