@@ -23,6 +23,8 @@ from servers.rollouts import Asked, noted
 
 log = logging.getLogger(__name__)
 
+MOST_SHOWN = 12  # lines of one kind on one server; a new interface may end and begin hundreds
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -47,10 +49,23 @@ class Effect:
     @property
     def sentence(self) -> str:
         """All of it in one line of text."""
+        return f"{self.title}: {registry.some(self.lines)}."
+
+    @property
+    def lines(self) -> list[str]:
+        """What ends and begins, or else the files: each in words."""
         words = [_("%s ends") % text for text in self.ends] + [_("%s begins") % text for text in self.begins]
-        if not words:
-            words = [f"{path} {_file_words()[how]}" for path, how in self.files]
-        return f"{self.title}: {registry.some(words)}."
+        return words or [f"{path} {_file_words()[how]}" for path, how in self.files]
+
+    @property
+    def shown(self) -> list[str]:
+        """As many of the lines as a person reads."""
+        return self.lines[:MOST_SHOWN]
+
+    @property
+    def more(self) -> int:
+        """How many lines are not shown."""
+        return max(0, len(self.lines) - MOST_SHOWN)
 
     def as_json(self) -> dict[str, Any]:
         """It for programs."""

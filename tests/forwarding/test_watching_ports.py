@@ -93,7 +93,7 @@ def test_the_form_says_what_begins_on_the_host_before_and_beside_the_second_word
     (told,) = admin_client.post(url, sent | {"preview": True}, **json).json()["preview"]
     begins = ["masquerading of 10.5.0.0/24 behind eth0", "TCP 8080 to 10.5.0.4:80"]
     assert (told["server"], told["begins"], told["ends"]) == ("pve1", begins, ["TCP 8080 to 10.0.0.102:80"])
-    assert "+1 tcp 8080 10.5.0.4 80" in told["difference"].replace("    ", "")
+    assert f"+{rule.pk} tcp 8080 10.5.0.4 80" in told["difference"]
     asked = admin_client.post(url, sent, **json)
     assert asked.status_code == 409
     sentences = asked.json()["errors"]["confirm_lockout"]

@@ -8,7 +8,7 @@ from hosts.state import File, State
 from jobs.models import Job
 from servers import registry, rollouts
 from servers.configs import NotWritable
-from servers.foretelling import foretell
+from servers.foretelling import Effect, foretell
 from servers.models import Rollout, Server
 from servers.registry import RolloutKind, ServerPart
 from servers.services import change_server, create_server, delete_server
@@ -208,3 +208,10 @@ def test_an_owner_reads_nothing_of_what_is_for_admins(server, kind, owner, actor
         rollouts.ask(actor, server, ["greeting"], "why")
 
     assert bool(for_reader(owner, foretell(change))) is not kind.needs_admin
+
+
+def test_of_hundreds_of_lines_a_person_reads_the_first_and_how_many_more():
+    effect = Effect("pve1", "nat", "", tuple(f"port {number}" for number in range(300)), (), (), "")
+    assert (len(effect.shown), effect.more) == (12, 288)
+    assert "and 290 more" in effect.sentence
+    assert len(effect.as_json()["begins"]) == 300
