@@ -92,7 +92,8 @@ def show_form(
             name: {"label": str(field.label or name), "required": field.required}
             for name, field in form.fields.items()
         }
-        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(form.initial)})
+        known = {"errors": form.errors} if form.errors else {}  # of what is kept, and holds no more
+        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(form.initial), **known})
     answer = render(request, template, {"form": form, **(context or {})}, status=status)
     answer.form = form  # type: ignore[attr-defined]  # for who asks for a piece of this page alone
     return answer

@@ -50,7 +50,7 @@ def fill_rest(form: forms.BaseForm) -> None:
     sent = form.data.copy()
     named = sent.names | set(sent)
     for name, field in form.fields.items():
-        if field.disabled or field.widget.is_hidden or named & _names_of(form, name):
+        if field.disabled or field.widget.is_hidden or named & names_of(form, name):
             continue
         _put(sent, form, name, form.get_initial_for_field(field, name))
     form.data = sent
@@ -60,7 +60,7 @@ def refuse_unknown(form: forms.BaseForm) -> None:
     """Refuse, in a form that was checked already, names that it does not know and values that it does not take."""
     if not form.is_bound or not isinstance(form.data, Sent):
         return
-    known = {name for field in form.fields for name in _names_of(form, field)}
+    known = {name for field in form.fields for name in names_of(form, field)}
     beside = BESIDE | getattr(form, "beside", set())
     for name in sorted(form.data.names - known - beside):
         form.errors[name] = form.error_class([_no_such(form)])
@@ -80,7 +80,8 @@ def _no_such(form: forms.BaseForm) -> str:
     return _("There is no such field here. There are: %s.") % ", ".join(form.fields)
 
 
-def _names_of(form: forms.BaseForm, field: str) -> set[str]:
+def names_of(form: forms.BaseForm, field: str) -> set[str]:
+    """The names under which a browser sends this field: one, but for a widget of several inputs."""
     name, widget = form.add_prefix(field), form.fields[field].widget
     return set(widget.as_sent(name, None)) if hasattr(widget, "as_sent") else {name}
 

@@ -1,8 +1,8 @@
 """Steps: their forms with what is known already, and what is kept of them."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
@@ -18,6 +18,7 @@ from pages.sent import Sent, as_sent, fill_rest, refuse_unknown
 from wizards.by_number import AnyWizard, NumberedWizard
 from wizards.declare import Data, Step, Wizard
 from wizards.models import WizardRun
+from wizards.renewing import computed_values, flat_choices, renew, tell_what_ended
 
 REST = "rest"  # sent beside the fields of any step: the steps after it take their defaults
 MOST_SHOWN = 300  # characters of an answer on the page that shows all
@@ -31,6 +32,7 @@ class Asked:
     text: str = ""
     script: str = ""
     defaults: Data | None = None
+    ended: bool = False  # of the answers kept, something does not hold any more: said by its fields
 
 
 def step_names(wizard: AnyWizard) -> list[str]:
@@ -76,12 +78,43 @@ def ask(wizard: AnyWizard, run: WizardRun | None, number: int, request: HttpRequ
     if run is None and data is None:
         given = {name: request.GET[name] for name in asked.form.fields if name in request.GET}
         asked.form.initial.update(given)
+    step, defaults = wizard.steps[number], asked.defaults or {}
     if data is None:
-        return asked
+        return _with_what_ended(asked, step, run, number, actor_of(request))
     before = flat(all_steps(run, number))
-    form = wizard.steps[number].make_form(actor_of(request), before, data, asked.form.initial)
+    form = step.make_form(actor_of(request), before, data, asked.form.initial)
     _relax_kept(form, run, number)
-    return Asked(form, asked.text, "", asked.defaults)
+    if form.errors:
+        renew(form, defaults)
+    else:
+        defaults = {**defaults, **computed_values(form, defaults)}  # as they were when the person saw them
+    return Asked(form, asked.text, "", defaults)
+
+
+def _with_what_ended(asked: Asked, step: Step, run: WizardRun | None, number: int, actor: Actor) -> Asked:
+    """The same, where by its fields is said what of the answers kept does not hold any more."""
+    if run is None or str(number) not in run.answers:
+        return asked
+    answers = run.answers[str(number)]
+    then = answers.get("defaults") or {}
+    computed = {name for name, value in answers["values"].items() if name in then and _is(value, then[name])}
+    kept = kept_form(step, run, number, actor)
+    return replace(asked, ended=tell_what_ended(asked.form, kept, computed, asked.defaults or {}))
+
+
+def kept_step(step: Step, run: WizardRun, number: int, actor: Actor) -> Asked:
+    """A step that was answered, as its page shows it again."""
+    return _with_what_ended(_asked(step, run, number, actor), step, run, number, actor)
+
+
+def _is(value: Any, default: Any) -> bool:
+    return str(value) == str(default)
+
+
+def kept_form(step: Step, run: WizardRun, number: int, actor: Actor) -> forms.Form:
+    """A step's form bound to what it was told: whether that holds today."""
+    before, values = flat(all_steps(run, number)), run.step_values(number)
+    return step.make_form(actor, before, as_sent(step.make_form(actor, before, None, values), values))
 
 
 def _asked(step: Step, run: WizardRun | None, number: int, actor: Actor) -> Asked:
@@ -99,8 +132,7 @@ def _kept(run: WizardRun | None, number: int) -> Data:
     return {
         name: value
         for name, value in answers.get("values", {}).items()
-        if name not in answers.get("secret", ())
-        and (name not in defaults or str(value) != str(defaults[name]))
+        if name not in answers.get("secret", ()) and not (name in defaults and _is(value, defaults[name]))
     }
 
 
@@ -194,37 +226,34 @@ def _said(field: forms.Field, value: Any) -> str:
     if isinstance(value, list | tuple | set) or hasattr(value, "model"):
         return ", ".join(str(item) for item in value) or "—"
     if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
-        return str(dict(_flat_choices(field.choices)).get(value, value))
+        return str(dict(flat_choices(field.choices)).get(value, value))
     return str(value)[:MOST_SHOWN]
 
 
-def _flat_choices(choices: Any) -> Iterable[tuple[Any, Any]]:
-    for value, label in choices:
-        if isinstance(label, list | tuple):
-            yield from label
-        else:
-            yield value, label
+def from_defaults(
+    wizard: Wizard, run: WizardRun, number: int, actor: Actor, *, only: Collection[str] | None = None
+) -> Asked:
+    """A step bound to its defaults and to what was kept, as if a person had sent it unchanged.
 
-
-def from_defaults(wizard: Wizard, run: WizardRun, number: int, actor: Actor) -> Asked:
-    """A step bound to its defaults and to what was kept, as if a person had sent it unchanged."""
+    `only`: the fields that follow what is computed now; the others stay as they were answered.
+    """
     step = wizard.steps[number]
     asked = _asked(step, run, number, actor)
-    data = as_sent(asked.form, _typed(run, number))
+    stay = {} if only is None else run.step_values(number)
+    stay = {name: value for name, value in stay.items() if only is None or name not in only}
+    data = as_sent(asked.form, {**stay, **_typed(run, number)})
     form = step.make_form(actor, flat(all_steps(run, number)), data, asked.form.initial)
     return Asked(form, asked.text, "", asked.defaults)
 
 
-def check_again(wizard: AnyWizard, run: WizardRun, actor: Actor) -> tuple[int, str] | None:
-    """The first step whose answers do not hold any more, and why: the world may have changed since."""
+def check_again(wizard: AnyWizard, run: WizardRun, actor: Actor) -> tuple[int, forms.Form] | None:
+    """The first step whose answers do not hold any more, with its errors: the world may have changed since."""
     if isinstance(wizard, NumberedWizard):
         return None
     for number, step in enumerate(wizard.steps):
-        before = flat(all_steps(run, number))
-        values = run.step_values(number)
-        form = step.make_form(actor, before, as_sent(step.make_form(actor, before, None, values), values))
+        form = kept_form(step, run, number, actor)
         if not form.is_valid():
-            return number, first_error(form)
+            return number, form
     return None
 
 

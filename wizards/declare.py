@@ -147,6 +147,10 @@ class Task:
     Refused (or an error that `jobs.works.expect` knows) with a sentence for the page. `says(data)` is the line of the
     page that shows all that will be done, `undo_says(data)` its counterpart before an undo; a task without `undo`
     leaves what it made.
+
+    `mends` are fields of one step: when the task has failed, they may be answered anew before it is resumed, as long
+    as `can_mend(facts)` is true. `do` then finds other `data` than before, which may also say that it is not wanted any
+    more: it takes back what it has begun.
     """
 
     slug: str
@@ -156,6 +160,8 @@ class Task:
     undo: Callable[[TaskRun], Later | None] | None = None
     undo_says: Callable[[Data], Any] | None = None
     wanted: Callable[[Data], bool] = always
+    mends: tuple[str, ...] = ()
+    can_mend: Callable[[Data], bool] = always
 
 
 @dataclass(frozen=True)
@@ -187,3 +193,6 @@ class Wizard:
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"{self.slug}: two steps ask for {', '.join(sorted(twice))}.")
+        for task in self.tasks:
+            if task.mends and not any(set(task.mends) <= set(step.form.base_fields) for step in self.steps):
+                raise ValueError(f"{self.slug}: what {task.slug} mends is not asked in one step.")

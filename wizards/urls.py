@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from wizards.views import runs, steps, wizards
+from wizards.views import mending, runs, steps, wizards
 
 app_name = "wizards"
 urlpatterns = [
@@ -14,6 +14,7 @@ urlpatterns = [
     path("runs/<int:pk>/review/", steps.review, name="review"),
     path("runs/<int:pk>/stop/", runs.stop, name="stop"),
     path("runs/<int:pk>/resume/", runs.resume, name="resume"),
+    path("runs/<int:pk>/mend/", mending.mend, name="mend"),
     path("runs/<int:pk>/undo/", runs.undo, name="undo"),
     path("runs/<int:pk>/delete/", runs.delete, name="delete"),
     path("new/<slug:slug>/", steps.new, name="new"),

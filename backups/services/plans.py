@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups.desired_plans import KIND
+from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
 from backups.models.restores import AT_WORK
 from backups.rules import problems
@@ -188,11 +189,10 @@ def suggested(source: Server, destination: Server | None = None) -> Backup | Non
     base = settings.BACKUP_BASE_FOLDER.rstrip("/")
     taken = set(Backup.objects.filter(destination=destination).values_list("destination_folder", flat=True))
     taken |= set(LeftData.objects.filter(destination=destination).values_list("folder", flat=True))
-    folder = f"{base}/{source.name}"
-    number = 1
-    while folder in taken:
-        number += 1
-        folder = f"{base}/{source.name}-{number}"
+    names = [source.name, *(f"{source.name}-{number}" for number in range(2, len(taken) + 2))]
+    folders = [f"{base}/{name}" for name in names]
+    free = (folder for folder in folders if not any(overlap(folder, other) for other in taken))
+    folder = next(free, folders[0])  # where all of the base folder is taken, its form says so
     return Backup(source=source, destination=destination, destination_folder=folder)
 
 

@@ -122,10 +122,15 @@ class ContainerForm(CreateForm):
                 if not data.get("address"):
                     self.add_error("address", _t("No address is free: enter one."))
         if address := data.get("address"):
-            problem = problem_with(self.host, address, of=known_server(self.data_so_far))
-            if problem:
-                self.add_error("address", problem)
+            self._check_address(address)
         return data
+
+    def _check_address(self, address: str) -> None:
+        problem = problem_with(self.host, address, of=known_server(self.data_so_far))
+        if problem:
+            with suppress(NoAddress):
+                problem += " " + _t("Free is %s.") % next_free(self.host)
+            self.add_error("address", problem)
 
 
 def container_defaults(_actor: Actor, data: Data) -> Data:

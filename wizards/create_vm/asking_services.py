@@ -104,11 +104,18 @@ class ServicesForm(StepForm):
             if "backup_folder" not in self.errors:
                 self.add_error("backup_folder", _t("Enter one, or switch this part off."))
             return
-        # The new server has no row yet; its host stands in for it, for the rules about folders alone.
+        if found := self._folder_problems(there, folder):
+            free = suggested(Server(name=normal_name(self.data_so_far["name"])), there)
+            if free and not self._folder_problems(there, free.destination_folder):
+                found = [*found, _t("Free is %s.") % free.destination_folder]
+            self.add_error("backup_folder", " ".join(found))
+
+    def _folder_problems(self, there: Server, folder: str) -> list[str]:
+        """What is wrong with it. The new server has no row yet; its host stands in for it, for these rules alone."""
+        if there.pk == self.host.pk:
+            return []
         found = problems(Backup(source=self.host, destination=there, destination_folder=folder))
-        if there.pk != self.host.pk:
-            for text in found.get("destination_folder", ()):
-                self.add_error("backup_folder", text)
+        return [str(text) for text in found.get("destination_folder", ())]
 
 
 def services_defaults(_actor: Actor, data: Data) -> Data:

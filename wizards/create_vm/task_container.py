@@ -57,9 +57,24 @@ def do(task: TaskRun) -> Later | None:
         task.save(told=True)
         raise Refused(row.why or _("The container could not be created."))
     with refusing(), transaction.atomic():
-        try_again(task.actor, row)
-        task.save(told=False)
+        if can_mend(task.facts) and _differs(row, task.data):
+            row = create_container(task.actor, _asked(task))
+        else:
+            try_again(task.actor, row)
+        task.save(creation=row.pk, told=False)
     return _wait(row)
+
+
+def can_mend(facts: Data) -> bool:
+    """Whether nothing of it exists yet, so that it may still become another one."""
+    return not Creation.objects.filter(pk=facts.get("creation") or 0, vmid__isnull=False).exists()
+
+
+def _differs(row: Creation, data: Data) -> bool:
+    """Whether something else is wanted by now than this create was asked for."""
+    wanted = {name: data[name] for name in ("address", *_AS_THEY_ARE)}
+    wanted["gateway"] = data.get("gateway") or row.gateway
+    return any(getattr(row, name) != value for name, value in wanted.items())
 
 
 def creation_of(task: TaskRun) -> Creation | None:

@@ -9,6 +9,7 @@ from django.utils.translation import ngettext
 from keymanager.models import Group
 from keymanager.services.groups import add_to_group, remove_from_group
 from pages.second_word import second_word
+from proxmox.services.create import why_not
 from servers.claims import claimed
 from servers.models import Server
 from servers.services import (
@@ -21,7 +22,7 @@ from servers.services import (
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import refusing, server_if_there, server_of
 from wizards.create_vm.hanging import key_of, rows_on
-from wizards.declare import Data, Later, TaskRun
+from wizards.declare import Data, Later, Refused, TaskRun
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
 
@@ -44,6 +45,8 @@ def do(task: TaskRun) -> Later | None:
         if found is None:
             server = _add(task)
             task.save(server=server.pk, made=True)
+        elif problem := why_not(host_of(data), found):
+            raise Refused(problem)
         else:
             before = {name: getattr(found, name) for name in PUT_BACK}
             hung = [key_of(held) for held in rows_on(found)]

@@ -33,7 +33,9 @@ def says(data: Data) -> str:
 
 
 def do(task: TaskRun) -> Later | None:
-    """Run it; one that has failed is run again when the run is resumed."""
+    """Run it; one that has failed is run again when the run is resumed, as it is answered by then."""
+    if not wanted(task.data):
+        return None
     run = ScriptRun.objects.filter(pk=task.facts.get("script_run") or 0).first()
     part = run.parts.select_related("job").first() if run else None
     if part is not None and part.state == JobState.DONE:

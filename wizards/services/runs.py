@@ -1,5 +1,8 @@
 """What can be done with runs: answer a step, start, stop, resume, undo, delete."""
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -27,11 +30,16 @@ class RunRefused(Exception):  # noqa: N818  # a refusal; its text is a sentence 
 
 
 class StepRefused(RunRefused):
-    """An answer does not hold (any more): go back to that step."""
+    """An answer does not hold (any more): go back to that step. `errors` by its fields, where it is known which."""
 
-    def __init__(self, number: int, sentence: str) -> None:
-        self.number = number
+    def __init__(self, number: int, sentence: str, errors: Mapping[str, Sequence[str]] | None = None) -> None:
+        self.number, self.errors = number, errors
         super().__init__(sentence)
+
+    @classmethod
+    def of(cls, number: int, form: Any) -> "StepRefused":
+        """What a form says."""
+        return cls(number, asking.first_error(form), form.errors)
 
 
 @transaction.atomic
@@ -42,7 +50,7 @@ def answer_step(
     if run is None:
         run = begin(actor, wizard)
     else:
-        run = _locked(run)
+        run = locked(run)
         if run.state != RunState.ASKING:
             raise RunRefused(_("This was started already; its answers cannot be changed."))
     answers = asking.answers_of(wizard, run, number, asked.form, asked.defaults)
@@ -75,21 +83,26 @@ def fill_rest(actor: Actor, wizard: Wizard, run: WizardRun) -> None:
     for number in range(run.reached, len(wizard.steps)):
         asked = asking.from_defaults(wizard, run, number, actor)
         if not asked.form.is_valid():
-            raise StepRefused(number, asking.first_error(asked.form))
+            raise StepRefused.of(number, asked.form)
         answered = answer_step(actor, wizard, run, number, asked)
         run.answers, run.reached = answered.answers, answered.reached
 
 
-def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun) -> None:
-    """Begin with the tasks. Raises RunRefused; StepRefused where an answer does not hold any more."""
+def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun, *, seen: str = "") -> None:
+    """Begin with the tasks; `seen` is the digest of the plan that was looked at.
+
+    Raises RunRefused, also where that plan is another one by now; StepRefused where an answer does not hold any more.
+    """
     missing = len(asking.step_names(wizard)) - run.reached
     if missing > 0:
         raise StepRefused(run.reached, _("This step was not answered yet."))
     trouble = asking.check_again(wizard, run, actor)
     if trouble:
-        raise StepRefused(*trouble)
+        raise StepRefused.of(*trouble)
+    if seen and seen != digest(plan(wizard, run)):
+        raise RunRefused(_("Something else would be done by now than when you looked. Look over it again."))
     with transaction.atomic():
-        row = _locked(run)
+        row = locked(run)
         if row.state != RunState.ASKING:
             raise RunRefused(_("This was started already."))
         data = flat(asking.all_steps(row))
@@ -104,7 +117,7 @@ def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun) -> None:
             )
             for number, task in enumerate(wizard.tasks)
         )
-        _go(actor, row)
+        go(actor, row)
         record(actor, "wizard.start", row, after={"tasks": [line["says"] for line in plan(wizard, row)]})
 
 
@@ -115,6 +128,11 @@ def plan(wizard: AnyWizard, run: WizardRun) -> list[Data]:
         {"name": str(task.name), "says": str(task.says(data)), "wanted": task.wanted(data)}
         for task in wizard.tasks
     ]
+
+
+def digest(lines: list[Data]) -> str:
+    """A plan, for telling whether it is another one."""
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
 def stop_run(actor: Actor, run: WizardRun) -> None:
@@ -132,10 +150,10 @@ def stop_run(actor: Actor, run: WizardRun) -> None:
 @transaction.atomic
 def resume_run(actor: Actor, run: WizardRun) -> None:
     """Go on where it stopped, in the direction that it had. Raises RunRefused."""
-    row = _locked(run)
+    row = locked(run)
     if row.state not in HALTED:
         raise RunRefused(_("There is nothing to resume."))
-    _go(actor, row)
+    go(actor, row)
     record(actor, "wizard.resume", row)
 
 
@@ -162,7 +180,7 @@ def _undo_words(task: Task, data: Data) -> str:
 @transaction.atomic
 def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
     """Take back what was done, the last first. Raises RunRefused, and SecondWordNeeded with what it will do."""
-    row = _locked(run)
+    row = locked(run)
     if row.state not in {*HALTED, RunState.DONE} or row.undoing:
         raise RunRefused(_("There is nothing to undo."))
     undone, stays = undo_plan(wizard, row)
@@ -173,14 +191,14 @@ def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
     if not second_word.given():
         raise second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
     row.undoing = True
-    _go(actor, row)
+    go(actor, row)
     record(actor, "wizard.undo", row, after={"undone": undone, "stays": stays})
 
 
 @transaction.atomic
 def delete_run(actor: Actor, run: WizardRun) -> None:
     """Forget a draft or what has ended. Raises RunRefused while there is something to resume or undo."""
-    row = _locked(run)
+    row = locked(run)
     if row.active:
         raise RunRefused(_("Stop it first."))
     record(actor, "wizard.delete", row, before={"state": row.state})
@@ -198,11 +216,13 @@ def delete_old() -> None:
     WizardRun.objects.filter(state__in=[RunState.ASKING, *ENDED], changed_at__lt=before).delete()
 
 
-def _locked(run: WizardRun) -> WizardRun:
+def locked(run: WizardRun) -> WizardRun:
+    """The run as it is now; nobody else changes it before the transaction ends."""
     return WizardRun.objects.select_for_update().get(pk=run.pk)
 
 
-def _go(actor: Actor, row: WizardRun) -> None:
+def go(actor: Actor, row: WizardRun) -> None:
+    """Have a job carry it on. Saves the run."""
     row.job = start_job(
         actor,
         WORK,

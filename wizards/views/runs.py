@@ -22,6 +22,7 @@ from wizards.declare import Data, Line
 from wizards.hanging import in_the_way
 from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
+from wizards.services.mending import mend_of
 from wizards.trouble import Broken
 from wizards.views.common import go_on, run_or_404, says_what_is_broken
 
@@ -66,6 +67,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "halted": row.state in HALTED,
         "answers": [row.answers[number]["shown"] for number in sorted(row.answers, key=int)],
         "can_undo": _can_undo(row),
+        "can_mend": _can_mend(row),
         "lines": _finish_lines(row) if row.state == RunState.DONE else [],
         "total_said": seconds_said(row.total_seconds),
         "own_said": seconds_said(row.own_seconds),
@@ -82,6 +84,13 @@ def _left(row: WizardRun) -> bool:
 
 def _can_undo(row: WizardRun) -> bool:
     return row.state in {*HALTED, RunState.DONE} and not row.undoing
+
+
+def _can_mend(row: WizardRun) -> bool:
+    try:
+        return row.state == RunState.FAILED and mend_of(catalogue.get(row.slug), row) is not None
+    except Broken:
+        return False
 
 
 def _finish_lines(row: WizardRun) -> list[Line]:

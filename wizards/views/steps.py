@@ -2,19 +2,20 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
-from pages.answers import done, form_data, refused, show_form, show_page
+from pages.answers import done, form_data, refused, show_form, show_page, wants_json
 from pages.buttons import takes_no_fields
 from wizards import asking, catalogue
 from wizards.by_number import AnyWizard
 from wizards.declare import Wizard
 from wizards.models import RunState, WizardRun
+from wizards.renewing import proposals
 from wizards.services import runs as services
 from wizards.views.common import go_on, run_or_404, says_what_is_broken, wizard_or_404
 
@@ -65,7 +66,7 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         except services.StepRefused as error:
             if run is None:
                 raise
-            return refused(request, str(error), _url(run, error.number))
+            return _back_to_step(request, run, error)
         except services.RunRefused as error:
             return refused(request, str(error), run.get_absolute_url() if run else reverse("wizards:wizards"))
         return go_on(request, _url(run, number + 1, names), {"id": run.pk})
@@ -73,6 +74,7 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         "wizard": wizard,
         "run": run,
         "asked": asked,
+        "proposals": list(proposals(asked.form, asked.defaults or {})),
         "number": number + 1,
         "name": names[number],
         "stepper": stepper(wizard, run, number),
@@ -144,26 +146,37 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         for number, name in enumerate(names)
     ]
     lines = services.plan(wizard, run)
+    ended = asking.check_again(wizard, run, actor_of(request))
     context = {
         "wizard": wizard,
         "run": run,
+        "ended": {"url": _url(run, ended[0]), "why": asking.first_error(ended[1])} if ended else None,
         "answers": answers,
         "lines": lines,
         "stays": wizard.stays(asking.flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else [],
+        "seen": services.digest(lines),
         "stepper": stepper(wizard, run, len(names)),
         "back": _url(run, len(names) - 1) if names else "",
     }
-    return show_page(request, "wizards/review.html", context, {**services.as_json(run), "tasks": lines})
+    data = {**services.as_json(run), "tasks": lines, "errors": ended[1].errors if ended else {}}
+    return show_page(request, "wizards/review.html", context, data)
 
 
 def _start(request: HttpRequest, wizard: AnyWizard, run: WizardRun) -> HttpResponse:
     try:
-        services.start_run(actor_of(request), wizard, run)
+        services.start_run(actor_of(request), wizard, run, seen=request.POST.get("seen", ""))
     except services.StepRefused as error:
-        return refused(request, str(error), _url(run, error.number))
-    except services.RunRefused as error:
+        return _back_to_step(request, run, error)
+    except services.RunRefused as error:  # a draft's page leads to what will be done
         return refused(request, str(error), run.get_absolute_url())
     return done(request, _("It is running."), run.get_absolute_url(), {"id": run.pk})
+
+
+def _back_to_step(request: HttpRequest, run: WizardRun, error: services.StepRefused) -> HttpResponse:
+    url = _url(run, error.number)
+    if wants_json(request) and error.errors:
+        return JsonResponse({"ok": False, "errors": error.errors, "url": url}, status=409)
+    return refused(request, str(error), url)
 
 
 def stepper(wizard: AnyWizard, run: WizardRun | None, current: int) -> list[dict[str, Any]]:

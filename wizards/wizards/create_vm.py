@@ -38,6 +38,8 @@ TASKS = (
         task_server.says,
         task_server.undo,
         task_server.undo_says,
+        mends=("address",),
+        can_mend=lambda facts: "server" not in facts,
     ),
     Task(
         "groups",
@@ -65,6 +67,11 @@ TASKS = (
         task_container.undo,
         task_container.undo_says,
         wanted=task_container.wanted,
+        mends=(
+            *("address", "gateway", "template", "storage", "disk", "memory", "swap", "cores", "bridge"),
+            "name_servers",
+        ),
+        can_mend=task_container.can_mend,
     ),
     Task("login", _("First login"), task_login.do_first, task_login.says_first, wanted=task_container.wanted),
     Task(
@@ -75,9 +82,24 @@ TASKS = (
         task_login.undo_port,
         task_login.undo_says_port,
         wanted=task_login.wanted_port,
+        mends=("ssh_port", "ssh_connection", "backup_connection"),
+        can_mend=lambda facts: "rule" not in facts,
     ),
-    Task("connection", _("Connection"), task_login.do_connection, task_login.says_connection),
-    Task("setup", _("Script"), task_setup.do, task_setup.says, wanted=task_setup.wanted),
+    Task(
+        "connection",
+        _("Connection"),
+        task_login.do_connection,
+        task_login.says_connection,
+        mends=("ssh_connection", "backup_connection"),
+    ),
+    Task(
+        "setup",
+        _("Script"),
+        task_setup.do,
+        task_setup.says,
+        wanted=task_setup.wanted,
+        mends=("setup", "script", "script_arguments"),
+    ),
     Task(
         "keys",
         _("Keys"),
@@ -95,6 +117,8 @@ TASKS = (
         task_domain.undo,
         task_domain.undo_says,
         wanted=task_domain.wanted,
+        mends=("forward_domain", "domain", "domain_port"),
+        can_mend=lambda facts: "hostname" not in facts,
     ),
     Task(
         "backup",
@@ -104,6 +128,8 @@ TASKS = (
         task_backup.undo,
         task_backup.undo_says,
         wanted=task_backup.wanted,
+        mends=("backup", "backup_server", "backup_folder", "first_backup"),
+        can_mend=lambda facts: "backup" not in facts,
     ),
     Task(
         "first_backup",

@@ -107,6 +107,8 @@ def task(name: str) -> Task:
         undo(name),
         lambda _data: f"Remove {name}",
         (lambda data: bool(data["with_two"])) if name == "two" else (lambda _data: True),
+        mends=("title", "with_two") if name == "two" else (),
+        can_mend=lambda facts: "fixed" not in facts,
     )
 
 
