@@ -242,6 +242,8 @@ def _errors(name: str, known: tuple[str, ...], allowance: Allowance) -> Iterator
         raise HostKeyChanged(
             name, expected=expected, found=fingerprint_of(found), key=line_of(found)
         ) from error
+    except paramiko.BadAuthenticationType as error:
+        raise LoginRefused(name, str(error), methods=error.allowed_types) from error
     except paramiko.AuthenticationException as error:
         raise LoginRefused(name, str(error)) from error
     except (paramiko.SSHException, OSError, EOFError) as error:

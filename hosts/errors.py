@@ -82,11 +82,15 @@ class HostKeyChanged(HostError):
 
 
 class LoginRefused(HostError):
-    """The host is there and is the right one, but does not let the panel in."""
+    """The host is there and is the right one, but does not let the panel in. `methods`: those it takes, if it said."""
 
     sentence = gettext_noop(
         "%(host)s refused the login (%(words)s). Check that the panel's public key is in the user's authorized_keys."
     )
+
+    def __init__(self, host: str = "", words: str = "", *, methods: Sequence[str] = ()) -> None:
+        super().__init__(host, words)
+        self.methods = tuple(methods)
 
 
 class TimedOut(HostError):

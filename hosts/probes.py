@@ -7,7 +7,7 @@ import time
 import urllib.parse
 
 from hosts.bounds import MIB, Allowance, CountingSocket, CountingTls, tls_context
-from hosts.state import HttpProbe, Probe, TcpProbe
+from hosts.state import AskProbe, HttpProbe, Probe, TcpProbe
 
 BODY_BYTES = MIB  # of a page are looked at
 PAGE_BYTES = 2 * BODY_BYTES  # taken of one answer, with all that is around it
@@ -21,13 +21,26 @@ def failing(probes: tuple[Probe, ...], seconds: float) -> str:
     """
     end = time.monotonic() + seconds
     for probe in probes:
-        words = _until(probe, min(end, time.monotonic() + probe.timeout))
+        if isinstance(probe, AskProbe):
+            words = _ask(probe)
+        else:
+            words = _until(probe, min(end, time.monotonic() + probe.timeout))
         if words:
             return words
     return ""
 
 
-def _until(probe: Probe, end: float) -> str:
+def _ask(probe: AskProbe) -> str:
+    words = ""
+    for count in range(probe.tries):
+        if count:
+            time.sleep(1)
+        if not (words := probe.ask()):
+            break
+    return words
+
+
+def _until(probe: TcpProbe | HttpProbe, end: float) -> str:
     while True:
         left = max(end - time.monotonic(), 0.1)
         words = _tcp(probe, left) if isinstance(probe, TcpProbe) else _http(probe, left)

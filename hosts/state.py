@@ -1,7 +1,7 @@
 """What a host should hold: files, how its own tools check them, how they are activated and proved."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}\$?", re.ASCII)
@@ -113,7 +113,15 @@ class HttpProbe:
     timeout: float = 10.0
 
 
-Probe = TcpProbe | HttpProbe
+@dataclass(frozen=True)
+class AskProbe:
+    """From the panel: `ask` gives "" when all is well, else what is wrong. At most `tries` times, a second apart."""
+
+    ask: Callable[[], str]
+    tries: int = 2  # few: what it does may count as an attack
+
+
+Probe = TcpProbe | HttpProbe | AskProbe
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class KeymanagerConfig(AppConfig):
         from accounts import registry as people
         from jobs import schedule
         from keymanager import departure_page, departures, registration_fetch, shell, watching
+        from keymanager.services import passwords
         from pages import registry as pages
         from servers import registry as servers
 
@@ -39,5 +40,6 @@ class KeymanagerConfig(AppConfig):
             )
         )
         registration_fetch.register()
+        servers.register(servers.ServerPart("keymanager-passwords", kinds=(passwords.kind,)))
         schedule.every("keymanager.departures", 15, departures.open_hosts)
         pages.register(shell.section)

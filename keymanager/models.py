@@ -236,6 +236,17 @@ class FetchReport(models.Model):
         return f"fetch of {self.server}"
 
 
+class KeysOnly(models.Model):
+    """A server whose sshd shall take no passwords; one without a row is let be."""
+
+    server = models.OneToOneField(Server, on_delete=models.CASCADE, related_name="keys_only")
+    since = models.DateTimeField(default=timezone.now)
+    by = models.CharField(max_length=120)
+
+    def __str__(self) -> str:
+        return f"keys only: {self.server}"
+
+
 class SigningKey(models.Model):
     """A key that signs answers, so that a host can prove them with `ssh-keygen -Y verify`.
 

@@ -12,14 +12,15 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
+from keymanager.desired_passwords import KIND as NO_PASSWORDS
 from keymanager.fetch_states import fetch_states
 from keymanager.lockout import ways_in
-from keymanager.models import Group, Key, OfferedKey
+from keymanager.models import Group, Key, KeysOnly, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
 from keymanager.unsent import unsent_keys, unsent_unix_users
 from pages.registry import Hit, NavItem, Notice, Panel, Section, Step
-from servers.models import Server
+from servers.models import Rollout, Server
 from servers.registry import Panel as ServerPanel
 
 MOST_HITS = 10
@@ -184,6 +185,8 @@ def server_panel(request: HttpRequest, server: Server) -> ServerPanel:
             "offered": OfferedKey.objects.filter(unix_user__server=server).count(),
             "member_of": server.key_groups.all(),
             "allowed": server.allowed_groups.all(),
+            "keys_only": KeysOnly.objects.filter(server=server).first(),
+            "passwords": Rollout.objects.filter(server=server, kind=NO_PASSWORDS).first(),
         },
         order=20,
     )

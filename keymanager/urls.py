@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keymanager.views import access, departures, fetching, groups, keys
+from keymanager.views import access, departures, fetching, groups, keys, passwords
 
 app_name = "keymanager"
 urlpatterns = [
@@ -18,6 +18,8 @@ urlpatterns = [
     path("servers/<int:pk>/fetching/token/", fetching.replace_token, name="replace_token"),
     path("servers/<int:pk>/fetching/again/", fetching.send_again, name="send_again"),
     path("servers/<int:pk>/fetching/stop/", fetching.uninstall, name="uninstall"),
+    path("servers/<int:pk>/passwords/refuse/", passwords.refuse, name="refuse_passwords"),
+    path("servers/<int:pk>/passwords/accept/", passwords.accept, name="accept_passwords"),
     path("fetch/", fetching.fetch_all_now, name="fetch_all_now"),
     path("signing/", fetching.signing, name="signing"),
     path("mine/", keys.my_keys, name="my_keys"),

@@ -1,9 +1,13 @@
-"""The first login to a new server, where root has a password that we know, and not our key yet."""
+"""Logins by password: the first one to a new server, where root has no key of ours yet; and whether one can try."""
 
+import secrets
 from dataclasses import replace
+
+from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record
+from hosts.errors import LoginRefused
 from servers.connect import target_of
 from servers.identity import panel_identity
 from servers.models import Server
@@ -35,3 +39,20 @@ def log_in_first(actor: Actor, server: Server, password: str) -> None:
     finally:
         host.close()
     record(actor, "server.first_login", server)
+
+
+def tries_password(server: Server) -> str:
+    """Try a password that is nobody's: "" where sshd takes none at all, else a sentence.
+
+    Raises HostError where it cannot be reached. The host key is checked as ever.
+    """
+    target = replace(target_of(server), private_key="", password=secrets.token_urlsafe(24))
+    host = transport().fresh(target, server.name)
+    try:
+        host.run(["true"], timeout=SECONDS)
+    except LoginRefused as error:
+        asked = {"password", "keyboard-interactive"} & set(error.methods)
+        return "" if error.methods and not asked else _("sshd still lets one try a password")
+    finally:
+        host.close()
+    return _("sshd lets in whoever asks, whatever the password")

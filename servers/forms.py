@@ -19,6 +19,7 @@ from pages.forms import CleanText
 from pages.widgets import CheckList
 from servers.connect import reachable_by, suggested_connection, way_to
 from servers.models import Server, Tag
+from servers.rules import only_proxmox
 from servers.validators import normal_folder, normal_name, validate_unix_name
 
 
@@ -39,7 +40,7 @@ class Group:
 
 GROUPS: tuple[tuple[Any, tuple[str, ...], str, tuple[str, ...]], ...] = (
     (_("Server"), ("name", "keymanager_name", "unix_users", "tags", "notes"), "", ()),
-    (_("Where it runs"), ("is_vm",), "is_vm", ("vm_host",)),
+    (_("Where it runs"), ("is_vm",), "is_vm", ("vm_host", "nginx_of_host")),
     (
         _("How it is reached"),
         ("external_ip", "internal_ip", "ssh_connection", "backup_ssh_connection"),
@@ -106,7 +107,13 @@ class ServerForm(CleanText, forms.ModelForm):
         required=False,
         help_text=_("Whose keys the keymanager looks after; root should be among them."),
     )
+    nginx_of_host = forms.BooleanField(
+        label=_("It is the nginx server of its host"),
+        required=False,
+        help_text=_("Of a Proxmox host that has none yet: domains then lead to its guests by this one."),
+    )
     version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    nginx_guest: Server | None = None
 
     class Meta:
         model = Server
@@ -135,9 +142,13 @@ class ServerForm(CleanText, forms.ModelForm):
             self.initial.setdefault("tags", list(server.tags.values_list("name", flat=True)))
             self.initial.setdefault("owners", list(server.owners.values_list("pk", flat=True)))
             self.initial.setdefault("version", server.version)
-            del self.fields["unix_users"]
+            del self.fields["unix_users"], self.fields["nginx_of_host"]
         else:
-            del self.fields["nginx_server"], self.fields["version"]  # it has no guests to choose from yet
+            del self.fields["version"]
+            self._choices("nginx_server", Server.objects.filter(is_vm=False, is_proxmox=False, guests=None))
+            self.fields["nginx_server"].help_text = _t(
+                "One that is in the inventory, and runs on this host: it becomes its guest. Or add it afterwards."
+            )
         self._choices("owners", User.objects.filter(people).distinct())
         for name in ("name", "ssh_connection", "backup_ssh_connection", "keymanager_name"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
@@ -165,6 +176,19 @@ class ServerForm(CleanText, forms.ModelForm):
             except ValidationError as error:
                 raise ValidationError(f"{name!r}: {error.message}") from error
         return names
+
+    def clean(self) -> dict[str, Any]:
+        """Of a new server: what it is for its host, or another one for it. The service makes it so."""
+        data = super().clean() or {}
+        if self.instance.pk is not None:
+            return data
+        self.nginx_guest = data.pop("nginx_server", None)  # no guest of a host that is not there yet
+        if self.nginx_guest and not data.get("is_proxmox"):
+            self.add_error("nginx_server", only_proxmox())
+        host = data.get("vm_host")
+        if data.get("nginx_of_host") and not (data.get("is_vm") and host and host.is_proxmox):
+            self.add_error("nginx_of_host", _t("Only a guest of a Proxmox host can be its nginx server."))
+        return data
 
     @property
     def groups(self) -> Iterator[Group]:

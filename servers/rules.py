@@ -99,7 +99,12 @@ def _proxmox_rules(server: Server) -> Iterator[Problem]:
     for field in PROXMOX_FIELDS:
         value = server.nginx_server_id if field == "nginx_server" else getattr(server, field)
         if value:
-            yield field, _("Only a Proxmox host has this. Tick “is a Proxmox host”, or leave this empty.")
+            yield field, only_proxmox()
+
+
+def only_proxmox() -> str:
+    """What is wrong with such a setting of another server."""
+    return _("Only a Proxmox host has this. Tick “is a Proxmox host”, or leave this empty.")
 
 
 def _nginx_rules(server: Server) -> Iterator[Problem]:

@@ -55,7 +55,8 @@ def computed_values(form: forms.BaseForm, defaults: Mapping[str, Any]) -> Data:
 
 def renew(form: forms.BaseForm, defaults: Mapping[str, Any]) -> None:
     """Of a bound form with errors: put what is computed now into the fields that nobody touched, and say so there."""
-    now, data = as_sent(form, defaults), form.data.copy()
+    sent: Any = form.data
+    now, data = as_sent(form, defaults), sent.copy()
     for name in untouched(form, defaults):
         if words := _tell(form, name, now):
             form[name].help_text = f"{escape(words)} {form[name].help_text}"

@@ -1,6 +1,7 @@
 """Add, change and delete servers and their unix users."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -39,8 +40,14 @@ def create_server(
     unix_users: Iterable[str] = ("root",),
     owners: Iterable[User] = (),
     tags: Iterable[str] = (),
+    nginx_of_host: bool = False,
+    nginx_guest: Server | None = None,
 ) -> Server:
-    """Add this (unsaved) server. Raises ValidationError with every broken rule by field."""
+    """Add this (unsaved) server.
+
+    `nginx_of_host`: it becomes the nginx server of its host. `nginx_guest`: of a Proxmox host, a server that stands
+    alone, and becomes its guest and nginx server. Raises ValidationError with every broken rule by field.
+    """
     _lock_chain(server)
     server.full_clean()
     server.save(force_insert=True)
@@ -53,7 +60,43 @@ def create_server(
     record(actor, "server.create", server, after=readable(after))
     registry.tell_changed(actor, server, None, after)
     start_check(actor, server)
+    with _told_by("nginx_of_host"):
+        if nginx_of_host:
+            become_nginx_server(actor, server)
+    with _told_by("nginx_server"):
+        if nginx_guest:
+            nginx_guest.is_vm, nginx_guest.vm_host = True, server
+            become_nginx_server(actor, change_server(actor, nginx_guest, version=nginx_guest.version))
+            server.refresh_from_db()
     return server
+
+
+@contextmanager
+def _told_by(field: str) -> Iterator[None]:
+    """Tell what is wrong with another server by this field."""
+    try:
+        yield
+    except ValidationError as error:
+        raise ValidationError({field: error.messages}) from error
+
+
+@transaction.atomic
+def become_nginx_server(actor: Actor, server: Server) -> None:
+    """Make this guest the nginx server of its host, which has none yet. Raises ValidationError."""
+    host = (
+        Server.objects.select_for_update(no_key=True)
+        .filter(pk=server.vm_host_id or 0, is_proxmox=True)
+        .first()
+    )
+    if host is None:
+        raise ValidationError(_("Only a guest of a Proxmox host can be its nginx server."))
+    if host.nginx_server is not None and host.nginx_server_id != server.pk:
+        words = {"host": host, "nginx": host.nginx_server}
+        raise ValidationError(
+            _("%(host)s has %(nginx)s as its nginx server. Choose another one on its page.") % words
+        )
+    host.nginx_server = server
+    change_server(actor, host, version=host.version)
 
 
 @transaction.atomic

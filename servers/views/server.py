@@ -79,6 +79,8 @@ def new(request: HttpRequest) -> HttpResponse:
                 unix_users=data["unix_users"],
                 owners=data["owners"],
                 tags=data["tags"],
+                nginx_of_host=data["nginx_of_host"],
+                nginx_guest=form.nginx_guest,
             )
         except ValidationError as error:  # true a moment ago, and no more
             _put_on(form, error)

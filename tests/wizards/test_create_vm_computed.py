@@ -51,7 +51,8 @@ def test_two_fields_are_enough_for_all_of_it(host, actor) -> None:
     assert (data["forward_domain"], data["domain"], data["domain_port"]) == (True, NAME, 80)
     assert (data["backup"], data["backup_server"], data["first_backup"]) == (True, there.pk, True)
     assert data["backup_folder"] == f"/backups/{NAME}"
-    assert all(task.wanted(data) and str(task.says(data)) for task in create_vm.tasks)
+    assert all(str(task.says(data)) for task in create_vm.tasks)
+    assert {task.slug for task in create_vm.tasks if not task.wanted(data)} == {"nginx"}
 
 
 def test_where_the_fleet_has_less_those_parts_are_off_and_the_rest_is_as_it_was(host, actor) -> None:
@@ -60,7 +61,7 @@ def test_where_the_fleet_has_less_those_parts_are_off_and_the_rest_is_as_it_was(
     assert (data["groups"], data["groups_allowed"]) == ([], [])
     off = {task.slug for task in create_vm.tasks if not task.wanted(data)}
     assert all(str(task.says(data)) for task in create_vm.tasks)
-    assert off == {"groups", "groups_allowed", "domain", "backup", "first_backup"}
+    assert off == {"groups", "groups_allowed", "nginx", "domain", "backup", "first_backup"}
 
 
 def test_the_settings_say_which_groups_which_script_and_where_the_backup_goes(host, actor, settings) -> None:

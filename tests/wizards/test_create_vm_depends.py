@@ -90,7 +90,7 @@ def test_a_connection_by_a_port_that_does_not_lead_to_it(host, actor) -> None:
 def test_no_script_and_no_keys_without_a_way_in(actor) -> None:
     host = proxmox_host(ssh_connection="")
     off = {"forward_ssh": False, "ssh_connection": "", "backup_connection": ""}
-    assert errors(actor, 2, host, **off) == {"setup", "fetch_keys"}
+    assert errors(actor, 2, host, **off) == {"setup", "fetch_keys", "refuse_passwords"}
 
 
 def test_no_script_where_no_container_is_made(host, actor) -> None:
@@ -116,6 +116,30 @@ def test_arguments_in_their_types(host, actor) -> None:
 
 def test_a_script_must_be_chosen(host, actor) -> None:
     assert errors(actor, 2, host, script="") == {"script"}
+
+
+def test_passwords_are_refused_in_a_new_container_alone(host, actor) -> None:
+    before = {"make_container": False}
+    data = computed(actor, 3, name=NAME, host=host.pk, make_container=False)
+    assert not data["refuse_passwords"]
+    assert errors(actor, 2, host, before=before, refuse_passwords=True) == {"refuse_passwords"}
+    assert computed(actor, 3, name="other.example.org", host=host.pk)["refuse_passwords"]
+
+
+def test_it_becomes_the_nginx_server_of_a_host_that_has_none(host, actor) -> None:
+    data = computed(actor, name=NAME, host=host.pk)
+    assert not data["becomes_nginx"]
+    assert errors(actor, 3, host, becomes_nginx=True) == set()
+    alone = {"make_container": False, "setup": False, "fetch_keys": False, "refuse_passwords": False}
+    assert errors(actor, 3, host, before=alone, becomes_nginx=True) == {"becomes_nginx"}
+    with_nginx(host)
+    assert errors(actor, 3, host, becomes_nginx=True) == {"becomes_nginx"}
+
+
+def test_a_domain_to_the_nginx_server_itself_goes_to_another_port(host, actor) -> None:
+    typed = {"becomes_nginx": True, "forward_domain": True, "domain": NAME}
+    assert errors(actor, 3, host, **typed) == {"domain_port"}
+    assert errors(actor, 3, host, **typed, domain_port=8080) == set()
 
 
 def test_no_domain_without_an_nginx_server(host, actor) -> None:

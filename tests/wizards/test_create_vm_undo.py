@@ -8,7 +8,7 @@ import pytest
 
 from accounts.actors import Actor
 from backups.models import Backup
-from forwarding.models import PortForward
+from forwarding.models import HostnameForward, PortForward
 from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
@@ -19,7 +19,7 @@ from servers.models import Server
 from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
 from tests.proxmox.creating import TEMPLATE, guests_named, simulated
-from wizards.create_vm import hanging, task_container, task_server
+from wizards.create_vm import hanging, task_container, task_nginx, task_server
 from wizards.declare import Refused, TaskRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -206,6 +206,22 @@ def test_its_own_parts_do_not() -> None:
         assert hanging.others(walk.data, walk.results) == []
         PortForward.objects.update(destination=_guest_of(walk.host))
         assert "leads to another server" in str(hanging.others(walk.data, walk.results)[0].text)
+
+
+def test_as_the_nginx_server_it_made_only_hostnames_that_it_leads_to_others_stand_in_the_way() -> None:
+    with begun() as (_pve, walk):
+        _nginx(walk)
+        walk.results["nginx"] = {"host": walk.host.pk}
+        walk.results["domain"] = {"hostname": _hostname(walk).pk}
+        assert hanging.others(walk.data, walk.results) == []
+        beside = _guest_of(walk.host)
+        other = hostname(walk.host, "beside.example.org", beside)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert (held.row, "is led by it" in str(held.text)) == (other, True)
+        HostnameForward.objects.all().delete()  # the wizard's own before, as its undo does
+        walk.until_done("nginx", task_nginx.undo)
+        walk.host.refresh_from_db()
+        assert walk.host.nginx_server is None
 
 
 def _guest_of(host: Server) -> Server:

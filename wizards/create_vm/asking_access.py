@@ -81,6 +81,14 @@ class AccessForm(StepForm):
         initial=True,
         help_text=_("From then on it follows every change of keys and groups."),
     )
+    refuse_passwords = forms.BooleanField(
+        label=_("Then let SSH take no passwords"),
+        required=False,
+        initial=True,
+        help_text=_(
+            "Once a login by key works. The console still takes root's password. The server's page takes it back."
+        ),
+    )
     setup = forms.BooleanField(label=_("Run a script on it"), required=False, initial=True)
     script = forms.ChoiceField(label=_("Script"), required=False)
     script_arguments = forms.CharField(
@@ -140,6 +148,12 @@ class AccessForm(StepForm):
     def _check_keys(self, data: Data) -> None:
         if data.get("fetch_keys") and not self._can_log_in(data):
             self.add_error("fetch_keys", self._no_way(data))
+        if not data.get("refuse_passwords"):
+            return
+        if not self.data_so_far.get("make_container"):
+            self.add_error("refuse_passwords", _t("This is for a new container, and none is created."))
+        elif not self._can_log_in(data):
+            self.add_error("refuse_passwords", self._no_way(data))
 
     def _check_setup(self, data: Data) -> None:
         if not data.get("setup"):
@@ -189,6 +203,7 @@ def access_defaults(actor: Actor, data: Data) -> Data:
         "groups": choices.default_groups(),
         "groups_allowed": choices.default_allowed(),
         "fetch_keys": can,
+        "refuse_passwords": can and bool(data.get("make_container")),
         "setup": can and not choices.why_no_script(settings.SETUP_FABRIC_SCRIPT),
         "script": settings.SETUP_FABRIC_SCRIPT,
         "script_arguments": "\n".join(

@@ -19,9 +19,10 @@ from servers.models import Server
 from servers.validators import normal_name
 from wizards.create_vm import choices
 from wizards.create_vm.asking_access import reachable
-from wizards.create_vm.asking_machine import host_of
+from wizards.create_vm.asking_machine import host_of, known_server
 from wizards.declare import Data, StepForm
 
+HTTP = 80  # where a hostname is served, if nobody says otherwise
 _PLAIN = {"autocomplete": "off", "spellcheck": "false"}
 
 
@@ -36,6 +37,11 @@ class DomainField(forms.CharField):
 class ServicesForm(StepForm):
     """A domain and a backup, or none of them."""
 
+    becomes_nginx = forms.BooleanField(
+        label=_("It becomes the nginx server of its host"),
+        required=False,
+        help_text=_("Domains then lead to the host's guests by it. nginx must be on it, by the script, say."),
+    )
     forward_domain = forms.BooleanField(label=_("Lead a domain to it"), required=False, initial=True)
     domain = DomainField(
         label=_("Domain"),
@@ -69,16 +75,30 @@ class ServicesForm(StepForm):
     def clean(self) -> Data:
         """What each part needs, told by the field where it can be mended."""
         data = super().clean() or {}
+        if data.get("becomes_nginx"):
+            self._check_nginx()
         if data.get("forward_domain"):
             self._check_domain(data)
         if data.get("backup"):
             self._check_backup(data)
         return data
 
+    def _check_nginx(self) -> None:
+        nginx, server = self.host.nginx_server, known_server(self.data_so_far)
+        if nginx is not None and nginx != server:
+            words = _t("%(host)s has %(nginx)s as its nginx server already.")
+            self.add_error("becomes_nginx", words % {"host": self.host, "nginx": nginx})
+        elif not reachable(self.data_so_far):
+            self.add_error("becomes_nginx", _t("There is nothing to log in to: no container is created."))
+
     def _check_domain(self, data: Data) -> None:
-        if problem := choices.why_no_domain(self.host):
+        becomes = data.get("becomes_nginx")
+        if not becomes and (problem := choices.why_no_domain(self.host)):
             self.add_error("forward_domain", problem)
             return
+        if becomes and data.get("domain_port") == HTTP:
+            words = _t("As the nginx server it would send the requests to itself: another port than %d.")
+            self.add_error("domain_port", words % HTTP)
         if not self.data_so_far.get("address"):
             self.add_error("forward_domain", _t("A domain leads to an address inside: enter one first."))
         for name in ("domain", "domain_port"):
@@ -126,6 +146,7 @@ def services_defaults(_actor: Actor, data: Data) -> Data:
     copy = suggested(Server(name=name), there) if there else None
     backed_up = reachable(data) and not choices.why_no_backup(there, data.get("groups_allowed") or ())
     return {
+        "becomes_nginx": False,
         "forward_domain": "." in name and bool(data.get("address")) and not choices.why_no_domain(host),
         "domain": name,
         "domain_port": 80,

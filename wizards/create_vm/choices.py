@@ -79,7 +79,7 @@ def _value(parameter: Parameter, text: str) -> Any:
 def why_no_domain(host: Server) -> str:
     """Why no domain can be led to a guest of this host; empty if one can."""
     if host.nginx_server is None:
-        return _("%s has no nginx server. Set one on its page first.") % host
+        return _("%s has no nginx server. Set one on its page first, or let this one become it.") % host
     return ""
 
 

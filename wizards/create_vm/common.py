@@ -11,6 +11,7 @@ from backups.services.runs import RunRefused
 from fabrun.services import ScriptMissing
 from jobs.models import ENDED, Job
 from jobs.services import hurry
+from keymanager.services.passwords import NotYet
 from pages.second_word import SecondWordNeeded
 from proxmox.passwords import NoPasswordSecret
 from proxmox.services.create import CreateRefused
@@ -20,8 +21,8 @@ from servers.services import DeleteRefused, StaleEdit, roll_out
 from wizards.declare import Later, Refused, TaskRun
 
 REFUSALS = (
-    *(CreateRefused, DeleteRefused, NoPasswordSecret, NotNow, RunRefused, ScriptMissing, SecondWordNeeded),
-    StaleEdit,
+    *(CreateRefused, DeleteRefused, NoPasswordSecret, NotNow, NotYet, RunRefused, ScriptMissing),
+    *(SecondWordNeeded, StaleEdit),
 )
 
 

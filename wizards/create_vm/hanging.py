@@ -16,12 +16,13 @@ OWN = (
     ("domain", "hostname", "forwarding.HostnameForward"),
     ("port", "rule", "forwarding.PortForward"),
     ("container", "creation", "proxmox.Creation"),
+    ("nginx", "host", "servers.Server"),
 )  # a task, what it remembers, the kind of row
 
 
 def rows_on(server: Server) -> list[Held]:
     """What people have made that hangs on a server."""
-    return [held for held in holds_of(server) if held.row is not None or held.blocks]
+    return [held for held in holds_of(server) if held.row or held.blocks]
 
 
 def key_of(held: Held) -> list[Any]:
@@ -41,9 +42,11 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
 
 
 def _changed(server: Server, results: Mapping[str, Data]) -> list[Held]:
-    """The wizard's hostname and port, where they lead elsewhere, too, by now."""
-    found: list[Held] = []
+    """The wizard's hostname, port and nginx server, where others need them, too, by now."""
     hostname = results.get("domain", {}).get("hostname") or 0
+    served = HostnameForward.objects.filter(host=results.get("nginx", {}).get("host") or 0)
+    led = served.exclude(pk=hostname).exclude(destinations__server=server)  # these hang on it anyway
+    found = [Held(_("the hostname %s is led by it") % row, row.get_absolute_url(), row=row) for row in led]
     for row in HostnameForward.objects.filter(pk=hostname):
         if row.destinations.exclude(server=server).exists():
             text = _("the hostname %s leads to other servers, too") % row

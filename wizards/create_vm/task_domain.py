@@ -24,7 +24,7 @@ def says(data: Data) -> str:
         return _("Lead a domain to it")
     text = _("%(domain)s leads to its port %(domain_port)s, by %(nginx)s") % {
         **data,
-        "nginx": host.nginx_server,
+        "nginx": host.nginx_server or data["name"],
     }
     if not choices.has_web_way(host):
         text += " " + _("(no port 80 of %s leads there yet: visitors from outside need one)") % host

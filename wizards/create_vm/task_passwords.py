@@ -1,0 +1,52 @@
+"""SSH takes no passwords any more, once keys are in place."""
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from keymanager.desired_passwords import KIND
+from keymanager.services.passwords import accept_passwords, refuse_passwords
+from pages.second_word import second_word
+from servers.contact import check
+from servers.models import Contact
+from wizards.create_vm.common import refusing, rolled_out, server_if_there, server_of
+from wizards.declare import Data, Later, Refused, TaskRun
+
+
+def wanted(data: Data) -> bool:
+    """Whether this part is switched on."""
+    return bool(data.get("make_container") and data.get("refuse_passwords"))
+
+
+def says(data: Data) -> str:
+    """The line of the plan."""
+    return _("Its SSH takes keys alone from then on; the console still takes the password of root")
+
+
+def do(task: TaskRun) -> Later | None:
+    """Log in by the key, have passwords refused, and wait until a key is let in and a password is not."""
+    server = server_of(task)
+    if not wanted(task.data):
+        accept_passwords(task.actor, server)
+        return rolled_out(task, server, KIND)
+    if "refused" not in task.facts:
+        with task.run.step(_("Log in to %s by the key") % server):
+            contact = check(server)
+        if contact != Contact.OK:
+            server.refresh_from_db()
+            raise Refused(server.contact_why)
+        with second_word(), refusing(), transaction.atomic():  # what follows, the plan has said
+            refuse_passwords(task.actor, server)
+            task.save(refused=True)
+    return rolled_out(task, server, KIND)
+
+
+def undo_says(data: Data) -> str:
+    """What an undo does."""
+    return _("Its SSH is not told any more to take keys alone; the container goes as it is")
+
+
+def undo(task: TaskRun) -> Later | None:
+    """Forget it: the container goes, so nothing is done in it."""
+    if server := server_if_there(task):
+        accept_passwords(task.actor, server, roll_out=False)
+    return None
