@@ -30,7 +30,8 @@ LAB_NAME = "-".join(filter(None, [os.environ.get("LAB_NAME", "test"), WORKER]))
 
 
 def _network(name: str, of_workers: tuple[str, ...]) -> str:
-    return os.environ.get(name) or of_workers[int(WORKER.removeprefix("gw") or 0)]
+    number = int(WORKER.removeprefix("gw") or 0)
+    return os.environ.get(name) or of_workers[number % len(of_workers)]  # more are refused: pytest_configure
 
 
 LAB_NETWORK = _network("LAB_NETWORK", _NETWORKS)
@@ -119,6 +120,14 @@ def _is_on_fleet(request: pytest.FixtureRequest) -> bool:
     return (
         on_hosts and "fleet" in request.fixturenames and isinstance(request.getfixturevalue("fleet"), Fleet)
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse more processes than there are networks for their labs."""
+    count = len(config.getoption("tx", default=None) or ())
+    if count > len(_NETWORKS):
+        words = "each has a lab of its own, and there are no networks for more. Run it with"
+        raise pytest.UsageError(f"-n {count}: at most {len(_NETWORKS)}, because {words} -n {len(_NETWORKS)}.")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

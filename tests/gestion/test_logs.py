@@ -8,8 +8,8 @@ import pytest
 import requests
 
 from tests.databases import give
+from tests.githooks.calling import body_of, github, gitlab, plain
 from tests.githooks.conftest import Origin
-from tests.githooks.test_hook import body_of, github, gitlab, plain
 from tests.panel import Panel
 from tests.waiting import wait_for
 
