@@ -15,19 +15,23 @@ Problem = tuple[str, Any]
 PROXMOX_FIELDS = ("proxmox_node", "external_interface", "external_hostname_for_vms", "nginx_server")
 
 
-def fill_in(server: Server) -> None:
-    """Bring what was typed into its one form, and compute what was left empty."""
+def fill_in(server: Server) -> set[str]:
+    """Bring what was typed into its one form, and compute what was left empty; gives the fields that its name made."""
     server.name = normal_name(server.name)
-    server.keymanager_name = server.keymanager_name or server.name
     server.external_hostname_for_vms = normal_name(server.external_hostname_for_vms)
     server.samba_base_folder = normal_folder(server.samba_base_folder)
     server.external_ip = server.external_ip or None
     server.internal_ip = server.internal_ip or None
     server.ssh_connection = _normal_connection(server.ssh_connection)
     server.backup_ssh_connection = _normal_connection(server.backup_ssh_connection)
+    by_name = {"keymanager_name": server.name}
     if server.is_proxmox:
-        server.proxmox_node = server.proxmox_node or server.name.partition(".")[0]
+        by_name["proxmox_node"] = server.name.partition(".")[0]
         server.external_interface = server.external_interface or "vmbr0"
+    computed = {field for field in by_name if not getattr(server, field)}
+    for field in computed:
+        setattr(server, field, by_name[field])
+    return computed
 
 
 def _normal_connection(text: str) -> str:

@@ -232,8 +232,7 @@ class Server(models.Model):
         """
         from servers.rules import fill_in
 
-        computed = {field for field in ("keymanager_name", "proxmox_node") if not getattr(self, field)}
-        fill_in(self)
+        computed = fill_in(self)
         try:
             super().clean_fields(exclude)
         except ValidationError as error:
