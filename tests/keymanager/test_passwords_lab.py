@@ -1,5 +1,6 @@
 """SSH without passwords on a real host: refused and a key let in, as before when taken back, and never half."""
 
+import socket
 import time
 from collections.abc import Iterator
 
@@ -36,7 +37,7 @@ def host(fleet: Fleet) -> Iterator[LabHost]:
     sh(host, "useradd -m dora")
     host.exec(["chpasswd"], stdin=f"root:{SECRET}\ndora:{SECRET}\n".encode()).check_returncode()
     sh(host, f"echo PermitRootLogin yes >{OPEN}; systemctl reload ssh")
-    wait_for(lambda: by_password(host, "root"))
+    wait_for(lambda: answers(host) and by_password(host, "root"))
     yield host
     transport().pool.close_all()  # type: ignore[attr-defined]
     sh(host, f"rm -f {OPEN} {PATH}; cp {MAIN}.test {MAIN} 2>/dev/null; systemctl restart ssh")
@@ -58,6 +59,15 @@ def sh(host: LabHost, script: str) -> str:
 def edit(host: LabHost, script: str) -> None:
     """Change sshd_config; the fixture puts it back."""
     sh(host, f"cp -n {MAIN} {MAIN}.test; {script}; systemctl reload ssh")
+
+
+def answers(host: LabHost) -> bool:
+    """Whether sshd listens: it has been restarted by the test before."""
+    try:
+        socket.create_connection(host.ssh_endpoint, 5).close()
+    except OSError:
+        return False
+    return True
 
 
 def by_password(host: LabHost, user: str) -> bool:

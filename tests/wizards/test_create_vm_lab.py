@@ -35,6 +35,7 @@ from proxmox.client import NodeApi, open_api
 from proxmox.models import AddressClaim, Creation
 from proxmox.services.create import read_offer
 from servers import rollouts
+from servers.first_login import tries_password
 from servers.models import Server, UnixUser
 from tests.forwarding.lab_rows import enlist, rule
 from tests.jobs.processes import running, worker
@@ -222,6 +223,11 @@ def check_the_end(ground: Ground, run: WizardRun) -> None:
             [*argv, *command[1:], "cat .ssh/authorized_keys2"], capture_output=True, timeout=60, check=False
         ).stdout
     )
+    assert tries_password(server) == ""
+    effective = subprocess.run(
+        [*argv, *command[1:], "sshd -T"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "\npasswordauthentication no\n" in effective.stdout, effective.stderr
     address = ground.fleet["pve1"].address
     curl = [
         "curl",
