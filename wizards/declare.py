@@ -145,8 +145,9 @@ class Task:
 
     Both begin with a look at `facts` and the world, because the call before may have been killed anywhere. They raise
     Refused (or an error that `jobs.works.expect` knows) with a sentence for the page. `says(data)` is the line of the
-    page that shows all that will be done, `undo_says(data)` its counterpart before an undo; a task without `undo`
-    leaves what it made.
+    page that shows all that will be done, `undo_says(data)` its counterpart before an undo, or `undo_says(data,
+    results)` where it wants to look at the tasks' facts, by slug. A task without `undo` leaves what it made, unless
+    `stays(data)` says that it goes with the rest.
 
     `mends` are fields of one step: when the task has failed, they may be answered anew before it is resumed, as long
     as `can_mend(facts)` is true. `do` then finds other `data` than before, which may also say that it is not wanted any
@@ -158,10 +159,11 @@ class Task:
     do: Callable[[TaskRun], Later | None]
     says: Callable[[Data], Any]
     undo: Callable[[TaskRun], Later | None] | None = None
-    undo_says: Callable[[Data], Any] | None = None
+    undo_says: Callable[..., Any] | None = None
     wanted: Callable[[Data], bool] = always
     mends: tuple[str, ...] = ()
     can_mend: Callable[[Data], bool] = always
+    stays: Callable[[Data], bool] = always
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from accounts.models import User
 from backups.models import Backup, BackupRun, LeftData
 from backups.models.runs import OPEN
 from backups.services.runs import dispatch
-from forwarding.models import HostnameForward, PortForward
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
+from forwarding.services.hostnames import create_hostname, delete_hostname
 from forwarding.services.ports import create_port_forward
 from jobs.models import Job
 from jobs.upkeep import reap
@@ -36,7 +37,7 @@ from proxmox.models import AddressClaim, Creation
 from proxmox.services.create import read_offer
 from servers import rollouts
 from servers.first_login import tries_password
-from servers.models import Server, UnixUser
+from servers.models import Rollout, Server, UnixUser
 from tests.forwarding.lab_rows import enlist, rule
 from tests.jobs.processes import running, worker
 from tests.jobs.working import work_off
@@ -79,6 +80,14 @@ class Ground:
         assert told["Location"].endswith(f"/{run.pk}/review/"), (told["Location"], self.last_words())
         assert self.client.post(told["Location"]).status_code == 302
         return run
+
+    def send(self, url: str, **fields: Any) -> str:
+        """A step as a program sends it; gives the URL of what comes next."""
+        told = self.client.post(
+            url, fields, content_type="application/json", headers={"accept": "application/json"}
+        )
+        assert told.status_code == 200, told.content
+        return str(told.json()["url"])
 
     def undo(self, run: WizardRun) -> None:
         """The undo, with its second word."""
@@ -261,6 +270,39 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
     assert traces(ground) == before
     # It is 7.5 % on a machine that does nothing else (docs/performance.md); a busy one is no fault of the panel.
     assert 0 < share < 40, figures(run)
+
+
+def test_it_becomes_the_nginx_server_of_a_host_that_had_none_and_leads_domains_until_it_is_undone(
+    ground: Ground, settings
+) -> None:
+    pve = ground.rows["pve1"]
+    Server.objects.filter(pk=pve.pk).update(nginx_server=None)
+    settings.SETUP_FABRIC_ARGUMENTS = {"tools": "curl nginx cron", "services": "nginx"}
+    before = traces(ground)
+    at = ground.send("/wizards/new/create_vm/", name=NAME, host=pve.pk)
+    for more in ({}, {}, {"becomes_nginx": True, "backup": False, "first_backup": False}):
+        at = ground.send(at, **more)
+    run = WizardRun.objects.latest("pk")
+    ground.send(at)
+    with worker(ground.log, **ground.env):
+        wait_for(lambda: ground.state(run) == RunState.DONE, SECONDS, ground.log)
+        pve.refresh_from_db()
+        assert pve.nginx_server == Server.objects.get(name=NAME)
+        web = Server.objects.get(name="web1")
+        hostname = HostnameForward(host=pve, domain="web.example.org")
+        create_hostname(ground.actor, hostname, [HostnameDestination(server=web)])
+        row = wait_for(
+            lambda: Rollout.objects.filter(server__name=NAME, kind="nginx", state="in_sync").first()
+        )
+        assert row
+        held = ground.client.get(f"/wizards/runs/{run.pk}/undo/", headers={"accept": "application/json"})
+        assert held.json()["first"] == ["the hostname web.example.org is led by it"]
+        delete_hostname(ground.actor, hostname)
+        ground.undo(run)
+        wait_for(lambda: ground.state(run) == RunState.UNDONE, SECONDS, ground.log)
+    assert traces(ground) == before
+    pve.refresh_from_db()
+    assert pve.nginx_server is None
 
 
 def test_killed_at_each_boundary_it_comes_to_the_same_end_and_is_undone(ground: Ground) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.actors import Actor
-from backups.models import Backup
+from backups.models import Backup, BackupRun
 from forwarding.models import HostnameForward, PortForward
 from jobs.masking import Masker
 from jobs.models import Job
@@ -19,7 +19,7 @@ from servers.models import Server
 from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
 from tests.proxmox.creating import TEMPLATE, guests_named, simulated
-from wizards.create_vm import hanging, task_container, task_nginx, task_server
+from wizards.create_vm import hanging, task_backup, task_container, task_nginx, task_server
 from wizards.declare import Refused, TaskRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -222,6 +222,23 @@ def test_as_the_nginx_server_it_made_only_hostnames_that_it_leads_to_others_stan
         walk.until_done("nginx", task_nginx.undo)
         walk.host.refresh_from_db()
         assert walk.host.nginx_server is None
+
+
+def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there() -> None:
+    with begun() as (_pve, walk):
+        backup = _backup(walk)
+        walk.data |= {"backup_server": backup.destination_id, "backup_folder": "/b"}
+        own = BackupRun.objects.create(backup=backup, state="done")
+        facts = {"backup": {"backup": backup.pk}, "first_backup": {"runs": [own.pk], "backup_run": own.pk}}
+        assert "delete its copies in /b on store" in task_backup.undo_says(walk.data, facts)
+        switched_off = {**facts, "first_backup": {}}
+        assert "stay, among the left copies" in task_backup.undo_says(walk.data, switched_off)
+        BackupRun.objects.create(backup=backup, state="done")
+        assert "stay, among the left copies" in task_backup.undo_says(walk.data, facts)
+        backup.delete()
+        assert "no more already" in task_backup.undo_says(walk.data, facts)
+        assert "Delete shop.example.org" in task_server.undo_says(walk.data, walk.results)
+        assert "back as it was" in task_server.undo_says(walk.data, {"server": {"made": False}})
 
 
 def _guest_of(host: Server) -> Server:

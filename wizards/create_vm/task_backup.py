@@ -1,5 +1,7 @@
 """The backup of the new server, and its first run."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -73,7 +75,7 @@ def do_run(task: TaskRun) -> Later | None:
         raise Refused(_("Its backup is not planned any more."))
     with refusing(), transaction.atomic():
         row = run_now(task.actor, backup)
-        task.save(backup_run=row.pk, told=False)
+        task.save(backup_run=row.pk, runs=[*task.facts.get("runs", ()), row.pk], told=False)
     return Later(seconds=0.5, why=_("The backup runs."))
 
 
@@ -93,19 +95,24 @@ def undo_says_run(data: Data) -> str:
     return _("Stop the first backup, if it still runs")
 
 
-def undo_says(data: Data) -> str:
-    """What an undo does, and what stays."""
-    words = _(
-        "Plan no backup of it any more. The copies in %(backup_folder)s on %(server)s are deleted if the wizard's own "
-        "first run is the only one that made any; else they stay, among the left copies"
+def undo_says(data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo does, and what becomes of the copies."""
+    words = {**data, "server": _there(data)}
+    backup = Backup.objects.filter(pk=results.get("backup", {}).get("backup") or 0).first()
+    if backup is None:
+        return _("It is backed up no more already; copies that are left stay") % words
+    if _others(backup, results.get("first_backup", {})):
+        return _("Plan no backup of it any more. The copies in %(backup_folder)s on %(server)s stay, among the left "
+                 "copies: others than the wizard's own first backup are there, or were begun") % words  # fmt: skip
+    return (
+        _("Plan no backup of it any more, and delete its copies in %(backup_folder)s on %(server)s") % words
     )
-    return words % {**data, "server": _there(data)}
 
 
 def undo(task: TaskRun) -> Later | None:
     """Delete the backup; its copies, too, if nothing but this wizard's own run is in them."""
     for row in Backup.objects.filter(pk=task.facts.get("backup") or 0):
-        others = row.runs.exclude(pk__in=_own_runs(row)).exists()
+        others = _others(row, task.results.get("first_backup", {}))
         with refusing(), transaction.atomic():
             delete_backup(task.actor, row)
             task.save(delete_copies=not others)
@@ -115,9 +122,10 @@ def undo(task: TaskRun) -> Later | None:
     return rolled_out(task, _there(task.data), KIND)
 
 
-def _own_runs(backup: Backup) -> list[int]:
-    """The first run alone: whatever came after it, somebody may want back."""
-    return list(backup.runs.order_by("pk").values_list("pk", flat=True)[:1])
+def _others(backup: Backup, first: Data) -> bool:
+    """Whether there were runs besides those of the wizard's own first backup: their copies somebody may want back."""
+    own = [*first.get("runs", ()), first.get("backup_run") or 0]
+    return backup.runs.exclude(pk__in=own).exists()
 
 
 def _delete_copies(task: TaskRun, left: LeftData) -> Later:

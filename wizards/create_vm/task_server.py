@@ -1,5 +1,6 @@
 """The server's row of the inventory, and the groups it belongs to."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -77,9 +78,11 @@ def _complete(task: TaskRun, server: Server) -> dict[str, Any]:
     return {"new_users": new_users, "new_owner": user.pk if user and owner else None}
 
 
-def undo_says(data: Data) -> str:
+def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    return _("Delete %s from the inventory, if this wizard added it") % data["name"]
+    if results.get("server", {}).get("made"):
+        return _("Delete %s from the inventory") % data["name"]
+    return _("Put %s in the inventory back as it was: it was there before") % data["name"]
 
 
 def undo(task: TaskRun) -> Later | None:
@@ -110,15 +113,19 @@ def _rows(pks: list[int]) -> list[Group]:
     return list(Group.objects.filter(pk__in=pks).order_by("name"))
 
 
+def _names(groups: Iterable[Group]) -> str:
+    return ", ".join(group.name for group in groups) or _("(none)")
+
+
 def says_member(data: Data) -> str:
     """The line of the plan."""
-    names = ", ".join(group.name for group in _rows(data["groups"])) or _("(none)")
+    names = _names(_rows(data["groups"]))
     return ngettext("A member of the group %s", "A member of the groups %s", len(data["groups"])) % names
 
 
 def says_allowed(data: Data) -> str:
     """The line of the plan."""
-    names = ", ".join(group.name for group in _rows(data["groups_allowed"])) or _("(none)")
+    names = _names(_rows(data["groups_allowed"]))
     count = len(data["groups_allowed"])
     return ngettext("The group %s is allowed on it", "The groups %s are allowed on it", count) % names
 
@@ -145,14 +152,16 @@ def _add_to(task: TaskRun, field: str, part: str) -> None:
             task.save(added=[*task.facts.get("added", []), group.pk])
 
 
-def undo_says_member(data: Data) -> str:
+def undo_says_member(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    return _("It is a member of the groups no more that this wizard put it into")
+    added = _names(_rows(results.get("groups", {}).get("added", [])))
+    return _("It is a member no more of the groups that this wizard put it into: %s") % added
 
 
-def undo_says_allowed(data: Data) -> str:
+def undo_says_allowed(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    return _("The groups are allowed on it no more that this wizard allowed")
+    added = _names(_rows(results.get("groups_allowed", {}).get("added", [])))
+    return _("The groups are allowed on it no more that this wizard allowed: %s") % added
 
 
 def undo_member(task: TaskRun) -> Later | None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from inspect import signature
 from typing import Any
 
 from django.conf import settings
@@ -161,20 +162,25 @@ def undo_plan(wizard: AnyWizard, run: WizardRun) -> tuple[list[str], list[str]]:
     """What undoing does, in order, and what stays because its task cannot be undone."""
     data = flat(asking.all_steps(run))
     tasks = {task.slug: task for task in wizard.tasks}
+    rows = list(run.tasks.order_by("-number"))
+    results = {row.slug: dict(row.facts) for row in rows}
     undone, stays = [], []
-    for row in run.tasks.order_by("-number"):
+    for row in rows:
         task = tasks.get(row.slug)
         if row.state in {*UNTOUCHED, TaskState.UNDONE} or task is None:
             continue
-        if task.undo is None:
+        if task.undo is not None:
+            undone.append(_undo_words(task, data, results))
+        elif task.stays(data):
             stays.append(row.says or row.name)
-        else:
-            undone.append(_undo_words(task, data))
     return undone, stays
 
 
-def _undo_words(task: Task, data: Data) -> str:
-    return str(task.undo_says(data)) if task.undo_says else _("Undo: %s") % task.says(data)
+def _undo_words(task: Task, data: Data, results: dict[str, Data]) -> str:
+    if task.undo_says is None:
+        return _("Undo: %s") % task.says(data)
+    looks = len(signature(task.undo_says).parameters) > 1
+    return str(task.undo_says(data, results) if looks else task.undo_says(data))
 
 
 @transaction.atomic

@@ -75,7 +75,14 @@ TASKS = (
         ),
         can_mend=task_container.can_mend,
     ),
-    Task("login", _("First login"), task_login.do_first, task_login.says_first, wanted=task_container.wanted),
+    Task(
+        "login",
+        _("First login"),
+        task_login.do_first,
+        task_login.says_first,
+        wanted=task_container.wanted,
+        stays=lambda _data: False,
+    ),
     Task(
         "port",
         _("SSH port"),
@@ -93,6 +100,7 @@ TASKS = (
         task_login.do_connection,
         task_login.says_connection,
         mends=("ssh_connection", "backup_connection"),
+        stays=lambda _data: False,  # the server's row goes, or is put back
     ),
     Task(
         "setup",
@@ -101,6 +109,7 @@ TASKS = (
         task_setup.says,
         wanted=task_setup.wanted,
         mends=("setup", "script", "script_arguments"),
+        stays=lambda data: not data.get("make_container"),
     ),
     Task(
         "keys",
