@@ -185,5 +185,10 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         except services.RunRefused as error:
             return refused(request, str(error), row.get_absolute_url())
         return done(request, _("Deleted."), reverse("wizards:runs"))
-    context = {"run": row, "halted": row.state in HALTED, "draft": row.state == RunState.ASKING}
+    context = {
+        "run": row,
+        "halted": row.state in HALTED,
+        "draft": row.state == RunState.ASKING,
+        "undone": row.state == RunState.UNDONE,
+    }
     return show_page(request, "wizards/delete_run.html", context, services.as_json(row))
