@@ -298,3 +298,45 @@ def test_what_is_proposed_is_no_markup_and_no_secret(admin_client, tmp_path) -> 
     page = admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", sent).content.decode()
     assert "<b>" not in page
     assert json.dumps("s3cret") not in page
+
+
+def test_a_host_that_is_gone_leads_back_to_where_it_was_chosen(admin_client, host) -> None:
+    browser = Browser(admin_client, host)
+    browser.answered()
+    pages = [browser.page(number) for number in (2, 3, 4)]
+    Server.objects.filter(pk=host.pk).update(nginx_server=None)
+    host.guests.all().delete()
+    host.delete()
+    first = browser.url(1)
+    for url in (browser.url(2), browser.url(3), browser.url(4), f"/wizards/runs/{browser.run.pk}/review/"):
+        assert admin_client.get(url).url == first
+        assert admin_client.post(url).url == first
+        answer = admin_client.get(url, headers={"accept": "application/json"})
+        assert (answer.status_code, answer.json()["errors"].keys()) == (409, {"host"})
+    for number, page in zip((2, 3, 4), pages, strict=True):
+        assert browser.send(number, page).url == first
+    page = browser.page(1)
+    assert page.errors.keys() == {"host"}
+    assert page.fields["name"] == NAME
+
+
+def test_a_run_whose_host_is_gone_can_still_be_looked_at_and_forgotten(admin_client, host) -> None:
+    browser = Browser(admin_client, host)
+    browser.answered()
+    assert admin_client.post(f"/wizards/runs/{browser.run.pk}/review/").status_code == 302
+    run = browser.run
+    run.tasks.filter(slug="server").update(state="done")
+    run.tasks.filter(slug="container").update(state="failed")
+    WizardRun.objects.filter(pk=run.pk).update(state="failed", why="It is taken.")
+    Server.objects.filter(pk=host.pk).update(nginx_server=None)
+    host.guests.all().delete()
+    host.delete()
+    page = admin_client.get(run.get_absolute_url())
+    assert page.status_code == 200
+    for url in ("mend/", "undo/"):
+        for answer in (
+            admin_client.get(run.get_absolute_url() + url),
+            admin_client.post(run.get_absolute_url() + url, {"confirm_lockout": "on"}),
+        ):
+            assert answer.status_code == 302, url
+    assert admin_client.post(run.get_absolute_url() + "delete/").status_code == 302

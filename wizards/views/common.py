@@ -4,14 +4,20 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
+from accounts.actors import actor_of
 from accounts.permissions import user_of
-from pages.answers import wants_json
+from pages.answers import refused, wants_json
 from wizards import catalogue
+from wizards.asking import check_again
 from wizards.by_number import AnyWizard
-from wizards.models import WizardRun
+from wizards.models import RunState, WizardRun
+from wizards.services.runs import StepRefused
 from wizards.trouble import Broken
 
 View = Callable[..., HttpResponse]
@@ -30,6 +36,41 @@ def says_what_is_broken(view: View) -> View:
             return render(request, "wizards/broken.html", {"why": str(error)}, status=409)
 
     return careful
+
+
+def says_what_is_gone(view: View) -> View:
+    """A view of a run that leads, where what it was told to use is gone, back to the step that chose it."""
+
+    @wraps(view)
+    def careful(request: HttpRequest, pk: int, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, pk, *args, **kwargs)
+        except ObjectDoesNotExist:
+            run = run_or_404(request, pk)
+            if run.state != RunState.ASKING:
+                words = _(
+                    "What it was told to use is not there any more. What it made has to be put right by hand."
+                )
+                return refused(request, words, run.get_absolute_url())
+            ended = check_again(catalogue.get(run.slug), run, actor_of(request))
+            if ended is None:
+                raise
+            return back_to_step(request, run, StepRefused.of(*ended))
+
+    return careful
+
+
+def step_url(run: WizardRun, number: int) -> str:
+    """The page of a step (from 0) of a draft."""
+    return reverse("wizards:step", args=[run.pk, number + 1])
+
+
+def back_to_step(request: HttpRequest, run: WizardRun, error: StepRefused) -> HttpResponse:
+    """Back to a step whose answers do not hold, with the reason; a program gets it by the field."""
+    url = step_url(run, error.number)
+    if wants_json(request) and error.errors:
+        return JsonResponse({"ok": False, "errors": error.errors, "url": url}, status=409)
+    return refused(request, str(error), url)
 
 
 def wizard_or_404(slug: str) -> AnyWizard:

@@ -10,12 +10,13 @@ from pages.answers import done, form_data, refused, show_form
 from wizards import catalogue
 from wizards.services import mending
 from wizards.services.runs import RunRefused
-from wizards.views.common import run_or_404, says_what_is_broken
+from wizards.views.common import run_or_404, says_what_is_broken, says_what_is_gone
 
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
 @says_what_is_broken
+@says_what_is_gone
 def mend(request: HttpRequest, pk: int) -> HttpResponse:
     """The fields that may be answered anew; sent, the run goes on with them."""
     run = run_or_404(request, pk)

@@ -24,7 +24,7 @@ from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
 from wizards.services.mending import mend_of
 from wizards.trouble import Broken
-from wizards.views.common import go_on, run_or_404, says_what_is_broken
+from wizards.views.common import go_on, run_or_404, says_what_is_broken, says_what_is_gone
 
 READ = ["GET", "HEAD"]
 log = logging.getLogger(__name__)
@@ -154,6 +154,7 @@ def resume(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods([*READ, "POST"])
 @takes_no_fields
 @says_what_is_broken
+@says_what_is_gone
 def undo(request: HttpRequest, pk: int) -> HttpResponse:
     """What undoing would do, in order, with a box to tick; then do it."""
     row = run_or_404(request, pk)

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import takes_no_fields
 from wizards import asking, catalogue
 from wizards.by_number import AnyWizard
@@ -17,7 +17,15 @@ from wizards.declare import Wizard
 from wizards.models import RunState, WizardRun
 from wizards.renewing import proposals
 from wizards.services import runs as services
-from wizards.views.common import go_on, run_or_404, says_what_is_broken, wizard_or_404
+from wizards.views.common import (
+    back_to_step,
+    go_on,
+    run_or_404,
+    says_what_is_broken,
+    says_what_is_gone,
+    step_url,
+    wizard_or_404,
+)
 
 READ = ["GET", "HEAD"]
 
@@ -33,6 +41,7 @@ def new(request: HttpRequest, slug: str) -> HttpResponse:
 @admin_required
 @require_http_methods([*READ, "POST"])
 @says_what_is_broken
+@says_what_is_gone
 def step(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """A step of a draft, from 1; those after the first that was not answered yet send back to it."""
     run = run_or_404(request, pk)
@@ -66,7 +75,7 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         except services.StepRefused as error:
             if run is None:
                 raise
-            return _back_to_step(request, run, error)
+            return back_to_step(request, run, error)
         except services.RunRefused as error:
             return refused(request, str(error), run.get_absolute_url() if run else reverse("wizards:wizards"))
         return go_on(request, _url(run, number + 1, names), {"id": run.pk})
@@ -108,6 +117,7 @@ def new_script(request: HttpRequest, slug: str) -> HttpResponse:
 @admin_required
 @require_http_methods(READ)
 @says_what_is_broken
+@says_what_is_gone
 def step_script(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     """The same for a step of a draft."""
     run = run_or_404(request, pk)
@@ -128,6 +138,7 @@ def _script(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, numb
 @require_http_methods([*READ, "POST"])
 @takes_no_fields
 @says_what_is_broken
+@says_what_is_gone
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     """All that was answered and all that will be done. POST begins with it."""
     run = run_or_404(request, pk)
@@ -166,17 +177,10 @@ def _start(request: HttpRequest, wizard: AnyWizard, run: WizardRun) -> HttpRespo
     try:
         services.start_run(actor_of(request), wizard, run, seen=request.POST.get("seen", ""))
     except services.StepRefused as error:
-        return _back_to_step(request, run, error)
+        return back_to_step(request, run, error)
     except services.RunRefused as error:  # a draft's page leads to what will be done
         return refused(request, str(error), run.get_absolute_url())
     return done(request, _("It is running."), run.get_absolute_url(), {"id": run.pk})
-
-
-def _back_to_step(request: HttpRequest, run: WizardRun, error: services.StepRefused) -> HttpResponse:
-    url = _url(run, error.number)
-    if wants_json(request) and error.errors:
-        return JsonResponse({"ok": False, "errors": error.errors, "url": url}, status=409)
-    return refused(request, str(error), url)
 
 
 def stepper(wizard: AnyWizard, run: WizardRun | None, current: int) -> list[dict[str, Any]]:
@@ -202,7 +206,7 @@ def _url(run: WizardRun, number: int, names: list[str] | None = None) -> str:
     """The page of a step (from 0) of a draft; after the last one, the page that shows all."""
     if names is not None and number >= len(names):
         return reverse("wizards:review", args=[run.pk])
-    return reverse("wizards:step", args=[run.pk, number + 1])
+    return step_url(run, number)
 
 
 def _script_url(wizard: AnyWizard, run: WizardRun | None, number: int) -> str:
