@@ -1,6 +1,5 @@
-"""Steps: their forms with what is known already, and what is kept of them."""
+"""Steps: their forms with what is known already; keeping.py has what is kept of them."""
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,10 +17,9 @@ from pages.sent import Sent, as_sent, fill_rest, refuse_unknown
 from wizards.by_number import AnyWizard, NumberedWizard
 from wizards.declare import Data, Step, Wizard
 from wizards.models import WizardRun
-from wizards.renewing import computed_values, flat_choices, renew, tell_what_ended
+from wizards.renewing import computed_values, renew, tell_what_ended
 
 REST = "rest"  # sent beside the fields of any step: the steps after it take their defaults
-MOST_SHOWN = 300  # characters of an answer on the page that shows all
 
 
 @dataclass(frozen=True)
@@ -175,59 +173,6 @@ def _relax_kept(form: Any, run: WizardRun | None, number: int) -> None:
         if name in form.fields:
             form.fields[name].widget.is_required = False
             form.fields[name].help_text = _("Kept from before. Type another one to change it.")
-
-
-def answers_of(
-    wizard: AnyWizard, run: WizardRun | None, number: int, form: Any, defaults: Data | None
-) -> Data:
-    """What is kept of a step's valid form. Raises Broken."""
-    secret_fields = [name for name, field in form.fields.items() if is_secret(field)]
-    typed = {name: str(form.cleaned_data[name]) for name in secret_fields if form.cleaned_data.get(name)}
-    if isinstance(wizard, NumberedWizard):
-        values = wizard.save(number, all_steps(run, number), form)
-        told = set(typed.values())
-        secret = [name for name, value in values.items() if name in secret_fields or str(value) in told]
-    else:
-        values = json.loads(json.dumps(jsonable(form.cleaned_data)))
-        secret = [name for name in secret_fields if values.get(name)]
-    return {
-        "values": values,
-        "defaults": defaults or {},
-        "secret": secret,
-        "typed": typed,
-        "shown": _shown(form),
-    }
-
-
-def is_secret(field: forms.Field) -> bool:
-    """Whether what is typed there must not be shown again."""
-    return isinstance(field.widget, forms.PasswordInput)
-
-
-def _shown(form: Any) -> list[list[str]]:
-    shown = []
-    for name, field in form.fields.items():
-        if isinstance(field.widget, forms.HiddenInput):
-            continue
-        value = form.cleaned_data.get(name)
-        if is_secret(field) and not value:
-            continue
-        shown.append([str(form[name].label), _said(field, value)])
-    return shown
-
-
-def _said(field: forms.Field, value: Any) -> str:
-    if is_secret(field):
-        return _("kept secret") if value else "—"
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if value is None or value == "":
-        return "—"
-    if isinstance(value, list | tuple | set) or hasattr(value, "model"):
-        return ", ".join(str(item) for item in value) or "—"
-    if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
-        return str(dict(flat_choices(field.choices)).get(value, value))
-    return str(value)[:MOST_SHOWN]
 
 
 def from_defaults(

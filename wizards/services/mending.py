@@ -13,6 +13,7 @@ from wizards import asking
 from wizards.asking import all_steps, flat
 from wizards.by_number import AnyWizard
 from wizards.declare import Data, Wizard
+from wizards.keeping import answers_of
 from wizards.models import RunState, TaskState, WizardRun, WizardTask
 from wizards.services.runs import RunRefused, go, locked
 
@@ -71,7 +72,7 @@ def resume_with(actor: Actor, run: WizardRun, mend: Mend, asked: asking.Asked) -
     if mend_of(wizard, row) != mend:
         raise RunRefused(_("There is nothing to answer anew."))
     before = row.step_values(mend.number)
-    answers = asking.answers_of(wizard, row, mend.number, asked.form, asked.defaults)
+    answers = answers_of(wizard, row, mend.number, asked.form, asked.defaults)
     row.answers = {**row.answers, str(mend.number): answers}
     _follow(actor, wizard, row, mend.number)
     _look_at_tasks(wizard, row)
@@ -88,7 +89,7 @@ def _follow(actor: Actor, wizard: Wizard, row: WizardRun, number: int) -> None:
     for later in range(number + 1, len(wizard.steps)):
         asked = asking.from_defaults(wizard, row, later, actor, only=to_come)
         if asked.form.is_valid():
-            answers = asking.answers_of(wizard, row, later, asked.form, asked.defaults)
+            answers = answers_of(wizard, row, later, asked.form, asked.defaults)
             row.answers = {**row.answers, str(later): answers}
 
 

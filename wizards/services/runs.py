@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from inspect import signature
 from typing import Any
 
 from django.conf import settings
@@ -15,15 +14,13 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record
 from jobs.services import JobRefusedError, start_job, stop_job
-from pages import second_word
-from servers.registry import sentence
 from wizards import asking
 from wizards.asking import Asked, flat
 from wizards.by_number import AnyWizard
-from wizards.declare import Data, Task, Wizard
+from wizards.declare import Data, Wizard
 from wizards.engine import WORK
-from wizards.hanging import in_the_way
-from wizards.models import ENDED, HALTED, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
+from wizards.keeping import answers_of
+from wizards.models import ENDED, HALTED, RunState, TaskState, WizardRun, WizardTask
 
 
 class RunRefused(Exception):  # noqa: N818  # a refusal; its text is a sentence for the page
@@ -54,7 +51,7 @@ def answer_step(
         run = locked(run)
         if run.state != RunState.ASKING:
             raise RunRefused(_("This was started already; its answers cannot be changed."))
-    answers = asking.answers_of(wizard, run, number, asked.form, asked.defaults)
+    answers = answers_of(wizard, run, number, asked.form, asked.defaults)
     changed = answers["values"] != run.step_values(number)
     run.answers = {**run.answers, str(number): answers}
     run.reached = number + 1 if changed else max(run.reached, number + 1)
@@ -156,49 +153,6 @@ def resume_run(actor: Actor, run: WizardRun) -> None:
         raise RunRefused(_("There is nothing to resume."))
     go(actor, row)
     record(actor, "wizard.resume", row)
-
-
-def undo_plan(wizard: AnyWizard, run: WizardRun) -> tuple[list[str], list[str]]:
-    """What undoing does, in order, and what stays because its task cannot be undone."""
-    data = flat(asking.all_steps(run))
-    tasks = {task.slug: task for task in wizard.tasks}
-    rows = list(run.tasks.order_by("-number"))
-    results = {row.slug: dict(row.facts) for row in rows}
-    undone, stays = [], []
-    for row in rows:
-        task = tasks.get(row.slug)
-        if row.state in {*UNTOUCHED, TaskState.UNDONE} or task is None:
-            continue
-        if task.undo is not None:
-            undone.append(_undo_words(task, data, results))
-        elif task.stays(data):
-            stays.append(row.says or row.name)
-    return undone, stays
-
-
-def _undo_words(task: Task, data: Data, results: dict[str, Data]) -> str:
-    if task.undo_says is None:
-        return _("Undo: %s") % task.says(data)
-    looks = len(signature(task.undo_says).parameters) > 1
-    return str(task.undo_says(data, results) if looks else task.undo_says(data))
-
-
-@transaction.atomic
-def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
-    """Take back what was done, the last first. Raises RunRefused, and SecondWordNeeded with what it will do."""
-    row = locked(run)
-    if row.state not in {*HALTED, RunState.DONE} or row.undoing:
-        raise RunRefused(_("There is nothing to undo."))
-    undone, stays = undo_plan(wizard, row)
-    if not undone:
-        raise RunRefused(_("Nothing that it did can be undone by the panel."))
-    if held := in_the_way(wizard, row):
-        raise RunRefused(sentence(held))
-    if not second_word.given():
-        raise second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
-    row.undoing = True
-    go(actor, row)
-    record(actor, "wizard.undo", row, after={"undone": undone, "stays": stays})
 
 
 @transaction.atomic

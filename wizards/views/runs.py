@@ -22,6 +22,7 @@ from wizards.declare import Data, Line
 from wizards.hanging import in_the_way
 from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
+from wizards.services import undoing
 from wizards.services.mending import mend_of
 from wizards.trouble import Broken
 from wizards.views.common import go_on, run_or_404, says_what_is_broken, says_what_is_gone
@@ -163,11 +164,11 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
     wizard = catalogue.get(row.slug)
     if request.method == "POST":
         try:
-            services.undo_run(actor_of(request), row, wizard)
+            undoing.undo_run(actor_of(request), row, wizard)
         except services.RunRefused as error:
             return refused(request, str(error), row.get_absolute_url())
         return done(request, _("It is being undone."), row.get_absolute_url(), {"id": row.pk})
-    undone, stays = services.undo_plan(wizard, row)
+    undone, stays = undoing.undo_plan(wizard, row)
     held = in_the_way(wizard, row)
     context = {"run": row, "undone": undone, "stays": stays, "word": FIELD, "held": held}
     data = {"undone": undone, "stays": stays, "first": [str(one.text) for one in held]}
