@@ -17,6 +17,7 @@ from pages.sent import as_sent, names_of
 from wizards.declare import Data
 
 PROPOSED = "proposed-"  # before a field's name, in the page of a step: what was computed for it
+NOTHING = "—"
 
 
 def proposals(form: forms.BaseForm, defaults: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -90,7 +91,7 @@ def _tell(form: forms.BaseForm, name: str, now: QueryDict) -> str:
         return _("Computed anew; before: %s.") % was
     why = " ".join(str(text) for text in form.errors[name])
     said = f"{was}: {why}"
-    if new not in why:
+    if new != NOTHING and new not in why:
         said += " " + _("Computed anew: %s.") % new
     form.errors[name] = form.error_class([said])
     return ""
@@ -103,7 +104,7 @@ def _words(field: forms.Field, data: Any, parts: Iterable[str]) -> str:
     if isinstance(field, forms.ChoiceField | forms.ModelChoiceField):
         labels = {str(value): str(label) for value, label in flat_choices(field.choices)}
         texts = [labels.get(text, text) for text in texts]
-    return ", ".join(texts) or "—"
+    return ", ".join(texts) or NOTHING
 
 
 def flat_choices(choices: Any) -> Iterator[tuple[Any, Any]]:

@@ -36,7 +36,8 @@ def host(fleet: Fleet) -> Iterator[LabHost]:
     host = fleet["files1"]
     sh(host, "useradd -m dora")
     host.exec(["chpasswd"], stdin=f"root:{SECRET}\ndora:{SECRET}\n".encode()).check_returncode()
-    sh(host, f"echo PermitRootLogin yes >{OPEN}; systemctl reload ssh")
+    said = "PermitRootLogin yes\\nPasswordAuthentication yes\\nKbdInteractiveAuthentication yes\\n"  # as cloud-init has
+    sh(host, f"printf '{said}' >{OPEN}; systemctl reload ssh")
     wait_for(lambda: answers(host) and by_password(host, "root"))
     yield host
     transport().pool.close_all()  # type: ignore[attr-defined]

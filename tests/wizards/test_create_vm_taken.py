@@ -11,7 +11,7 @@ from backups.models import Backup
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from forwarding.services.hostnames import create_hostname
 from forwarding.services.ports import create_port_forward
-from proxmox.models import Offer
+from proxmox.models import InternalNetwork, Offer
 from servers.models import Server
 from tests.wizards.create_vm_ground import (
     OTHER,
@@ -285,6 +285,15 @@ def test_an_address_left_empty_is_computed_and_follows(admin_client, host) -> No
     assert browser.values()["address"] == "10.0.0.3"
     take("address", host)
     assert browser.page(2).fields["address"] == "10.0.0.4"
+
+
+def test_where_nothing_is_free_any_more_that_is_said_and_nothing_is_offered(admin_client, host) -> None:
+    browser = Browser(admin_client, host)
+    browser.answered()
+    InternalNetwork.objects.create(host=host, prefix_length=30)  # the host, the proxy, and no third
+    page = browser.page(2)
+    assert page.fields["address"] == ""
+    assert page.errors["address"] == "10.0.0.3: It is taken: broadcast."
 
 
 def test_what_is_proposed_is_no_markup_and_no_secret(admin_client, tmp_path) -> None:
