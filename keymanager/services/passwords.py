@@ -78,4 +78,4 @@ def _tried(server: Server) -> str:
         return sentence(error)
 
 
-kind = RolloutKind(KIND, gettext_lazy("SSH without passwords"), desired, order=30)
+kind = RolloutKind(KIND, gettext_lazy("Passwords over SSH"), desired, order=30)
