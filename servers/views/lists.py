@@ -107,16 +107,17 @@ def check_all(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @takes_no_fields
 def identity(request: HttpRequest) -> HttpResponse:
-    """The panel's own public key, and where to put it; POST makes it if there is none yet."""
+    """The panel's own public key, and where to put it; made when somebody asks for it first.
+
+    As a page, as JSON, or as its line alone (`Accept: text/plain`), to be written into a file.
+    """
+    if not PanelIdentity.objects.exists():
+        record(actor_of(request), "panel_identity.create", after={"public_key": panel_identity().public_key})
+    found = panel_identity()
+    data = {"public_key": found.public_key}
     if request.method == "POST":
-        if not PanelIdentity.objects.exists():
-            record(
-                actor_of(request), "panel_identity.create", after={"public_key": panel_identity().public_key}
-            )
-        made = {"public_key": panel_identity().public_key}
-        return done(request, _("The panel has its key."), reverse("servers:identity"), made)
-    found = PanelIdentity.objects.first()
-    public_key = found.public_key if found else ""
-    paste = f"mkdir -p -m 700 /root/.ssh && echo '{public_key}' >> /root/.ssh/authorized_keys"
-    context = {"identity": found, "public_key": public_key, "paste": paste}
-    return show_page(request, "servers/identity.html", context, {"public_key": public_key})
+        return done(request, _("The panel has its key."), reverse("servers:identity"), data)
+    if request.get_preferred_type(["text/html", "application/json", "text/plain"]) == "text/plain":
+        return HttpResponse(f"{found.public_key}\n", content_type="text/plain; charset=utf-8")
+    paste = f"mkdir -p -m 700 /root/.ssh && echo '{found.public_key}' >> /root/.ssh/authorized_keys"
+    return show_page(request, "servers/identity.html", {"identity": found, "paste": paste}, data)

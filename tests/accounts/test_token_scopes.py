@@ -27,7 +27,6 @@ from accounts.token_scopes import (
 )
 from accounts.tokens import create_token
 from gestion.urls import urlpatterns as real_urls
-from servers.identity import panel_identity
 from tests.gestion.test_every_url import EVERY_URL, METHODS
 from tests.gestion.url_arguments import make_world
 from tests.gestion.write_watcher import watched
@@ -140,7 +139,6 @@ def test_reading_opens_what_its_person_may_read_and_gives_no_page(world):
     headers = token_of(world.admin, READ)
     pieces = {"servers:suggestion"}  # of a page, for htmx; with nothing in it that was not asked
     paths = {url.path(world): room_of(url.name) for url in EVERY_URL if url.name not in pieces}
-    panel_identity()  # made at its first use
     with watched() as changes:
         for path_, room in paths.items():
             answer = Client().get(path_, headers=headers)

@@ -37,6 +37,7 @@ from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
 from samba.models import Share
 from samba.passwords import secret_mark
+from servers.identity import panel_identity
 from servers.models import HostKey, Rollout, Server, UnixUser
 from wizards.models import WizardRun
 
@@ -61,6 +62,7 @@ def make_world() -> World:
     theirs = Server.objects.create(name="other.example.org", keymanager_name="other.example.org")
     theirs.owners.add(owner)
     UnixUser.objects.create(server=theirs, name="root")
+    panel_identity()  # made when it is asked for first, also by reading
     return World(
         admin=admin,
         member=User.objects.create_user("mel", "correct horse battery"),

@@ -8,10 +8,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.actors import Actor
 from accounts.models import AuditEntry
+from accounts.tokens import create_token
 from jobs.models import Job
 from servers import registry, rollouts, services
-from servers.models import Contact, HostKey, Rollout, RolloutState, Server, Tag, UnixUser
+from servers.models import Contact, HostKey, PanelIdentity, Rollout, RolloutState, Server, Tag, UnixUser
 from tests.servers.conftest import work_off
 from tests.servers.fleet import host_key
 
@@ -424,16 +426,37 @@ def test_there_is_nothing_to_roll_out_where_all_is_in_sync(admin_client, make_se
     post_json(admin_client, reverse("servers:roll_out_all", args=[server.pk]), {}, 409)
 
 
-def test_the_panels_key_is_made_by_a_button_and_shown_to_paste(admin_client):
+def test_the_panels_key_is_made_when_it_is_asked_for_and_shown_to_paste(admin_client):
     url = reverse("servers:identity")
-    assert b"Make the key" in admin_client.get(url).content
-    admin_client.post(url)
     page = admin_client.get(url).content.decode()
     assert "ssh-ed25519 AAAA" in page
     assert "authorized_keys" in page
     assert "PRIVATE" not in page
+    admin_client.get(url)
     admin_client.post(url)
     assert AuditEntry.objects.filter(verb="panel_identity.create").count() == 1
+
+
+def test_a_program_gets_the_panels_key_by_get_as_json_or_as_a_line(admin_client, owner_client):
+    url = reverse("servers:identity")
+    assert owner_client.get(url, **JSON).status_code == 403
+    assert not PanelIdentity.objects.exists()
+    key = admin_client.get(url, **JSON).json()["public_key"]
+    assert key == PanelIdentity.objects.get().public_key
+    assert post_json(admin_client, url, {})["public_key"] == key
+    line = admin_client.get(url, headers={"accept": "text/plain"})
+    assert line.headers["Content-Type"].startswith("text/plain")
+    assert line.content.decode() == f"{key}\n"
+
+
+def test_a_token_that_may_read_gets_the_panels_key(admin):
+    url = reverse("servers:identity")
+    _row, token = create_token(Actor.system("test"), admin, name="backup server", days=7, scopes=["read"])
+    headers = {"authorization": f"Bearer {token}"}
+    key = Client().get(url, headers=headers).json()["public_key"]
+    assert key.startswith("ssh-ed25519 AAAA")
+    line = Client().get(url, headers={**headers, "accept": "text/plain"})
+    assert line.content.decode() == f"{key}\n"
 
 
 @pytest.mark.services
