@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--lab", default="demo", metavar="NAME", help="which lab (demo)")
+    given = os.environ.get("DEMO_LAB") or "demo"
+    common.add_argument("--lab", default=given, metavar="NAME", help=f"which lab ({given})")
     parser = argparse.ArgumentParser(
         prog="python -m lab", description="A real fleet of hosts on this machine."
     )

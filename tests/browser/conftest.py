@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from lab import LabUnavailable
 from lab.screenshots import chromium
+from lab.system import require_lab
 from tests.browser import still_network
+from tests.browser.demo import Demo
+from tests.browser.walk import Walk
 from tests.waiting import PATIENCE_SECONDS
 
 
@@ -52,3 +56,24 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def page(context: BrowserContext) -> Page:
     """An empty tab."""
     return context.new_page()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The demo as a newcomer starts it, for all tests of a file; skips where there can be no hosts."""
+    try:
+        require_lab()
+    except LabUnavailable as unavailable:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"No lab in CI: {unavailable}")
+        pytest.skip(str(unavailable))
+    with Demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+@pytest.fixture
+def walk(page: Page, demo: Demo, tmp_path: Path) -> Walk:
+    """Somebody who is signed in to the demo."""
+    walk = Walk(page, demo, tmp_path)
+    walk.sign_in()
+    return walk
