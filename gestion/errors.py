@@ -1,9 +1,10 @@
 """What people and programs see when something is refused or broken."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
@@ -56,6 +57,28 @@ def too_much_work(request: HttpRequest) -> HttpResponse:
         return JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=503, headers=headers)
     context = {"title": _("Too much work"), "words": words, "code": 503, "layout": "bare.html"}
     return HttpResponse(render_to_string("gestion/error.html", context), status=503, headers=headers)
+
+
+class WrongMethodMiddleware:
+    """Gives a 405 a body that says what the address takes: Django's has none, so a person saw an empty page."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer, with words where it is a 405 without any."""
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed) or response.content:
+            return response
+        words = _("This address does not take %(method)s, only %(allowed)s.")
+        told = _answer(
+            request,
+            405,
+            _("Not this way"),
+            words % {"method": request.method, "allowed": response.headers["Allow"]},
+        )
+        told.headers["Allow"] = response.headers["Allow"]
+        return told
 
 
 def _words_of(exception: Exception) -> str:

@@ -128,6 +128,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "accounts.middleware.ApiTokenMiddleware",
+    "gestion.errors.WrongMethodMiddleware",
     "accounts.middleware.LoginRequiredMiddleware",
     "accounts.middleware.SecondFactorMiddleware",
     "accounts.middleware.LocalTimeMiddleware",

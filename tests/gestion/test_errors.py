@@ -43,6 +43,18 @@ def test_people_and_programs_are_told(member_client, address, status, words):
     assert words in answer.json()["errors"]["__all__"][0]
 
 
+def test_a_method_that_an_address_does_not_take_is_told_with_those_that_it_takes(member_client):
+    """Whoever comes back to a button's address after signing in, or a program that reads where it should send."""
+    page = member_client.get("/jobs/1/acknowledge/")
+    assert page.status_code == 405
+    assert "This address does not take GET, only POST." in page.content.decode()
+    assert "shell-nav" in page.content.decode()
+    answer = member_client.get("/jobs/1/acknowledge/", headers=JSON)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert answer.json()["errors"]["__all__"] == ["This address does not take GET, only POST."]
+
+
 @here
 def test_a_broken_page_says_so_and_nothing_else(member_client):
     member_client.raise_request_exception = False
