@@ -18,7 +18,7 @@ from githooks.models import Repository
 from githooks.pulling import checked_out, folder_of
 from githooks.signatures import signing_token
 from jobs.models import Job
-from pages.answers import done, form_data, show_form, show_page
+from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import button
 
 MOST_SHOWN = 20
@@ -42,8 +42,14 @@ def set_up(request: HttpRequest, key: str) -> HttpResponse:
     if key not in settings.GIT_REPOS:
         raise Http404
     row, made = services.set_up(actor_of(request), key)
+    if not made:
+        return refused(
+            request,
+            _("It is set up already. Its secret is on its page, for people; a program has a new one made."),
+            row.get_absolute_url(),
+        )
     words = _("Now give URL and secret to the git host, and try it.")
-    return done(request, words, row.get_absolute_url(), _to_paste(row) if made else None)
+    return done(request, words, row.get_absolute_url(), _to_paste(row))
 
 
 @admin_required

@@ -243,7 +243,9 @@ def a_backup(walk: Walk, block: Block) -> None:
     files1.exec(["rm", "/var/www/html/index.html"])
     walk.click("Restore this folder", "Show what it would change")
     walk.says("Nothing was changed yet", "index.html")
-    walk.page.get_by_label("What is there may be written over.").check()  # the folder's date is another one now
+    walk.page.get_by_label(
+        "What is there may be written over."
+    ).check()  # the folder's date is another one now
     walk.click("Restore now")
     wait_for(lambda: files1.exec(["cat", "/var/www/html/index.html"]).stdout == page, name="the file again")
     walk.click(backups, "files1.demo.example:/var/www", verify)

@@ -34,7 +34,10 @@ def test_a_program_that_sets_one_up_is_told_its_secret_this_once(admin_client, s
     assert base64.b64decode(made["signing_token"].removeprefix("whsec_")) == base64.urlsafe_b64decode(
         f"{row.secret}="
     )
-    assert row.secret not in admin_client.post("/githooks/fresh/set-up/", headers=JSON).content.decode()
+    again = admin_client.post("/githooks/fresh/set-up/", headers=JSON)
+    assert again.status_code == 409
+    assert "set up already" in again.json()["errors"]["__all__"][0]
+    assert row.secret not in again.content.decode()
     assert row.secret not in admin_client.get("/githooks/fresh/", headers=JSON).content.decode()
     renewed = admin_client.post("/githooks/fresh/secret/", headers=JSON).json()["secret"]
     assert renewed == Repository.objects.get().secret != row.secret
