@@ -23,8 +23,9 @@ def run_program(
     cwd: Path | None = None,
     most: int = OUTPUT_BYTES,
     umask: int = -1,
+    stdin: bytes = b"",
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run a program to its end without standard input. Raises TooMuch, TooSlow, OSError.
+    """Run a program to its end; `stdin` is small (it fits into a pipe). Raises TooMuch, TooSlow, OSError.
 
     `umask` is that of the files it makes; without one, ours. Whatever it has started is killed when it ends, or when
     it goes beyond a bound.
@@ -33,7 +34,7 @@ def run_program(
         argv,
         env=dict(env),
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -41,6 +42,9 @@ def run_program(
     )
     end = time.monotonic() + seconds
     try:
+        if process.stdin is not None:
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(stdin)
         out, err = _output(process, end, most)
         code = process.wait(max(end - time.monotonic(), 0.1))
     except (TimeoutError, subprocess.TimeoutExpired):

@@ -14,8 +14,9 @@ class KeymanagerConfig(AppConfig):
         """Tell people, servers and the shell what this room adds to them."""
         from accounts import registry as people
         from jobs import schedule
-        from keymanager import departure_page, departures, registration_fetch, shell, watching
+        from keymanager import departure_page, departures, found_lines, registration_fetch, shell, watching
         from keymanager.services import passwords
+        from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
 
@@ -41,5 +42,6 @@ class KeymanagerConfig(AppConfig):
         )
         registration_fetch.register()
         servers.register(servers.ServerPart("keymanager-passwords", kinds=(passwords.kind,)))
+        notifications.register(found_lines.TOPIC)
         schedule.every("keymanager.departures", 15, departures.open_hosts)
         pages.register(shell.section)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.registry import Left
 from keymanager.departures import gone_since, servers_holding
-from keymanager.fetch_states import FetchState, fetch_states
+from keymanager.fetch_states import Fetching, FetchState, fetch_states
 from keymanager.models import Departure, DepartureHost
 from pages.registry import Panel
 
@@ -33,6 +33,10 @@ class HostRow:
             return _("Gone: %s looked.") % by if by else _("Gone: the server says so.")
         if getattr(self.host.server, "fetch_token", None) is None:
             return _("Fetches no more: look at ~/.ssh/authorized_keys2 there yourself.")
+        if self.state.state == Fetching.DRIFTED:
+            return _(
+                "Its authorized_keys2 was changed by hand since its last fetch: see what was found there."
+            )
         if self.state.report and self.state.report.problem:
             return _("Its last fetch failed: %s") % self.state.report.problem
         return _("No word from it since. It is asked again for a day, and asks by itself every hour.")

@@ -25,6 +25,7 @@ from jobs.services import start_job
 from jobs.works import Retry
 from keymanager import pushing
 from keymanager.answers import contents
+from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost
 from keymanager.paths import where
 from keymanager.touched import names_of_people
@@ -105,7 +106,28 @@ def gone_since(hosts: Iterable[DepartureHost]) -> list[Any]:
     """When each server said that it holds the keys no more; None for one that has not. Writes nothing."""
     rows = list(hosts)
     should = contents({host.server.keymanager_name for host in rows if host.confirmed_at is None})
-    return [host.confirmed_at or _said(host, should) for host in rows]
+    by_hand = _by_hand(rows)
+    return [
+        host.confirmed_at or (None if (host.server_id, host.departure_id) in by_hand else _said(host, should))
+        for host in rows
+    ]
+
+
+def _by_hand(hosts: list[DepartureHost]) -> set[tuple[int, int]]:
+    """Server and departure where a key of who left is there though it did not come from here."""
+    there = FoundLine.objects.filter(gone_at=None, server__in=[host.server_id for host in hosts])
+    of_people = Departure.objects.filter(
+        pk__in=[host.departure_id for host in hosts],
+        person__ssh_keys__fingerprint__in=there.values("fingerprint"),
+    )
+    left: dict[str, set[int]] = defaultdict(set)
+    for departure, fingerprint in of_people.values_list("pk", "person__ssh_keys__fingerprint"):
+        left[fingerprint].add(departure)
+    return {
+        (server, departure)
+        for server, fingerprint in there.values_list("server_id", "fingerprint")
+        for departure in left.get(fingerprint, ())
+    }
 
 
 def _said(host: DepartureHost, should: dict[str, Any]) -> Any:

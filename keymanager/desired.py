@@ -83,6 +83,7 @@ def files(fetch: Fetch) -> tuple[File, ...]:
 def keys_state(fetch: Fetch) -> State:
     """The state: valid as sh, then fetched once for real, then holding what it should.
 
+    A look compares every authorized_keys2 with what was written there; a rollout puts it right, as a fetch does.
     When the fetch fails on a new server, the files go again; on one that had them, the old ones come back.
     """
     return State(
@@ -91,6 +92,7 @@ def keys_state(fetch: Fetch) -> State:
         checks=(Command(("sh", "-n", STAGED(SCRIPT))),),
         activate=(Command((SCRIPT,), timeout=180),),
         proofs=(Command((SCRIPT, "--check"), timeout=120),),
+        looks=(Command((SCRIPT, "--look"), timeout=120),),
         put_back=(),
     )
 

@@ -22,7 +22,7 @@ from django.http.request import split_domain_port, validate_host
 
 from keymanager.answers import FIXED, SAFE, Answer, NameAnswers
 from keymanager.live import LiveAnswers, Unavailable
-from keymanager.protocol import HOLDS, NONCE, PATH, PROBLEM, PROVED, nonce_of
+from keymanager.protocol import FOUND, HOLDS, NONCE, PATH, PROBLEM, PROVED, nonce_of
 from keymanager.tokens import Holder
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,7 @@ class KeyEndpoint:
             _address(scope, headers),
             headers.get(PROVED),
         )
+        live.reports.note_found(holder.server_id, headers.get(FOUND))
         if holder.replaces:
             live.reports.used_new_token.add(holder.server_id)
         start = answer.status_304 if fresh else answer.status_200

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from keymanager.answers import contents
+from keymanager.look_models import KeyLook
 from keymanager.models import FetchReport
 from keymanager.protocol import STALE_HOURS
 from servers.models import Server
@@ -26,6 +27,7 @@ class Fetching(TextChoices):
     PROBLEM = "problem", _("problem")
     STALE = "stale", _("stale")  # no word from it, or nothing that it could prove, for STALE_AFTER
     BEHIND = "behind", _("behind")
+    DRIFTED = "drifted", _("changed by hand")  # since the last fetch, as a look found
     CURRENT = "current", _("current")
 
 
@@ -36,6 +38,7 @@ class FetchState:
     state: Fetching
     report: FetchReport | None
     keys: dict[str, int] = field(default_factory=dict)
+    look: KeyLook | None = None
 
     @property
     def colour(self) -> str:
@@ -56,6 +59,8 @@ class FetchState:
             "proved_at": self.report.proved_at if self.report else None,
             "problem": self.report.problem if self.report else "",
             "keys": self.keys,
+            "looked_at": self.look.looked_at if self.look else None,
+            "differs": self.look.differs if self.look else "",
         }
 
 
@@ -63,25 +68,28 @@ def fetch_states(servers: Iterable[Server]) -> dict[int, FetchState]:
     """The states of these servers by primary key; load them with their fetch_report and fetch_token."""
     rows = list(servers)
     should = contents({server.keymanager_name for server in rows})
+    looks = {look.server_id: look for look in KeyLook.objects.filter(server__in=[row.pk for row in rows])}
     found: dict[int, FetchState] = {}
     for server in rows:
         content = should[server.keymanager_name]
         counts = {user: end - start for user, (start, end) in content.spans.items()}
         report = getattr(server, "fetch_report", None)
         mine = {unit.name: counts.get(unit.name, 0) for unit in server.unix_users.all()}
-        found[server.pk] = FetchState(_state(server, report, content.etag), report, mine)
+        look = looks.get(server.pk)
+        found[server.pk] = FetchState(_state(server, report, content.etag, look), report, mine, look)
     return found
 
 
-def _state(server: Server, report: FetchReport | None, etag: str) -> Fetching:
+def _state(server: Server, report: FetchReport | None, etag: str, look: KeyLook | None) -> Fetching:
     if getattr(server, "fetch_token", None) is None:
         return Fetching.UNMANAGED
     if report is None or report.fetched_at is None:
         return Fetching.NEVER
-    if report.proved_at is not None and report.proved_at < report.fetched_at - STALE_AFTER:
+    if look is not None and look.differs and look.looked_at > report.fetched_at:
+        return Fetching.DRIFTED
+    unproved = report.proved_at is not None and report.proved_at < report.fetched_at - STALE_AFTER
+    if unproved or (not report.problem and report.fetched_at < timezone.now() - STALE_AFTER):
         return Fetching.STALE
     if report.problem:
         return Fetching.PROBLEM
-    if report.fetched_at < timezone.now() - STALE_AFTER:
-        return Fetching.STALE
     return Fetching.CURRENT if report.holds == etag else Fetching.BEHIND

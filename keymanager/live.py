@@ -22,6 +22,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from keymanager import reports
 from keymanager.answers import NameAnswers, compute
+from keymanager.found_lines import note_fetches
 from keymanager.models import KeySetRevision
 from keymanager.signing import Signer, current_key
 from keymanager.tokens import Holder, load_table
@@ -131,7 +132,7 @@ class LiveAnswers:
         """Look, and write reports, until nobody asked for a while."""
         flush_at = 0.0
         failing = False
-        while self.reports.waiting or monotonic() - self.last_used < IDLE:
+        while self.reports.waiting or self.reports.found or monotonic() - self.last_used < IDLE:
             await asyncio.sleep(POLL)
             try:
                 if self._looking is None or self._looking.done():
@@ -154,6 +155,12 @@ class LiveAnswers:
                 await self._in_worker(lambda: reports.write(batch, used))
             except _TROUBLE:
                 self.reports.put_back(batch, used)
+                raise
+        if found := self.reports.take_found():
+            try:
+                await self._in_worker(lambda: note_fetches(found))
+            except _TROUBLE:
+                self.reports.put_back_found(found)
                 raise
 
     async def _look(self) -> None:

@@ -15,6 +15,7 @@ from accounts.fields import EncryptedTextField
 from jobs.models import Job
 from keymanager.key_options import Limits, limits_of
 from keymanager.lines import is_key
+from keymanager.look_models import FoundLine, KeyLook  # noqa: F401 - so that Django knows them
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
 

@@ -23,6 +23,7 @@ HOLDS = b"gestion-keys-holds"
 PROBLEM = b"gestion-keys-problem"
 NONCE = b"gestion-keys-nonce"
 PROVED = b"gestion-keys-proved"
+FOUND = b"gestion-keys-found"
 PROOF = b"Gestion-Keys-Proof"
 STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host and panel say so
 _NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")

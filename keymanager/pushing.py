@@ -18,6 +18,7 @@ from jobs.models import Job
 from jobs.run import Run
 from jobs.services import start_job
 from keymanager.desired import SCRIPT
+from keymanager.found_lines import look_again
 from keymanager.models import FetchToken
 from servers.connect import connect
 from servers.models import Server
@@ -73,7 +74,9 @@ def push(run: Run) -> None:
 
 def fetch(run: Run, servers: list[int]) -> None:
     """The work behind fetch_now. Raises FetchFailed."""
-    failed = run_on(run, Server.objects.filter(pk__in=servers))
+    rows = Server.objects.filter(pk__in=servers)
+    failed = run_on(run, rows)
+    look_again(rows)
     if failed:
         raise FetchFailed("\n".join(failed))
 

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from keymanager import fetching
 from keymanager.desired import KIND
+from keymanager.found_lines import note_look
 from keymanager.models import FetchToken
 from servers import registry
 from servers.facts import ServerFacts
@@ -14,7 +15,9 @@ from servers.rollouts import ask
 
 def register() -> None:
     """The rollout kind "keys", and what follows when a server that fetches is renamed, moved or deleted."""
-    kind = registry.RolloutKind(KIND, _("Key fetching"), fetching.desired, order=20, needs_admin=True)
+    kind = registry.RolloutKind(
+        KIND, _("Key fetching"), fetching.desired, order=20, needs_admin=True, looked=note_look
+    )
     registry.register(registry.ServerPart("keymanager-fetching", kinds=(kind,), changed=server_changed))
 
 

@@ -9,12 +9,15 @@ from typing import Any
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
+from keymanager.found import HEADER_BYTES
+from keymanager.found_lines import note_fetches
 from keymanager.tokens import retire_previous
 from servers.models import Server
 
 log = logging.getLogger(__name__)
 
 MOST_ROWS = 500  # a flush; what is left waits for the next
+MOST_FOUND = 5  # a server and flush: reports of lines that were put there by hand
 _ETAG = re.compile(r"[0-9a-f]{40}")
 _SECONDS = re.compile(rb"[1-9][0-9]{8,10}")  # since 1970
 _UNPRINTABLE = re.compile(r"[^ -~]")
@@ -42,6 +45,26 @@ class ReportBuffer:
     def __init__(self) -> None:
         self.waiting: dict[int, Report] = {}
         self.used_new_token: set[int] = set()
+        self.found: dict[int, list[bytes]] = {}
+
+    def note_found(self, server: int, value: bytes | None) -> None:
+        """A server may name lines that its fetch has taken out; none of them may be lost to a later report."""
+        if not value:
+            return
+        values = self.found.setdefault(server, [])
+        if len(values) < MOST_FOUND and value[:HEADER_BYTES] not in values:
+            values.append(value[:HEADER_BYTES])
+
+    def take_found(self) -> dict[int, list[bytes]]:
+        """What servers name so; it is the caller's to keep."""
+        taken, self.found = self.found, {}
+        return taken
+
+    def put_back_found(self, taken: dict[int, list[bytes]]) -> None:
+        """After a write that failed."""
+        for server, values in taken.items():
+            for value in values:
+                self.note_found(server, value)
 
     def take(self) -> tuple[dict[int, Report], list[int]]:
         """Up to MOST_ROWS reports, and the servers that used a new token; they are the caller's to write."""
@@ -119,3 +142,7 @@ def flush_now(buffer: ReportBuffer) -> None:
         except DatabaseError as error:
             log.warning("The last fetch reports are lost: %s", error)
             return
+    try:
+        note_fetches(buffer.take_found())
+    except DatabaseError as error:
+        log.warning("What servers found by hand last is lost: %s", error)

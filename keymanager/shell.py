@@ -12,9 +12,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.models import User
+from accounts.permissions import user_of
 from keymanager.desired_passwords import KIND as NO_PASSWORDS
 from keymanager.fetch_states import fetch_states
+from keymanager.found_page import found_on
 from keymanager.lockout import ways_in
+from keymanager.look_models import FoundLine
 from keymanager.models import Group, Key, KeysOnly, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
@@ -24,11 +27,14 @@ from servers.models import Rollout, Server
 from servers.registry import Panel as ServerPanel
 
 MOST_HITS = 10
+MOST_FOUND = 5  # servers by name
+FOUND_SHOWN = 5
 SOON = timedelta(days=14)  # before the last way in ends by time
 
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
-    """People without keys in groups, servers without a key for root, weak keys, keys to look at."""
+    """Keys put on servers by hand; people without keys in groups, servers without a key for root, weak keys."""
+    yield from _found(user_of(request))
     if not getattr(request.user, "is_admin", False):
         return
     keyless = User.objects.filter(is_active=True, key_groups__isnull=False)
@@ -60,6 +66,18 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
     ):
         text = _("Keys read from %s wait for your word.") % server
         yield Notice("info", text, reverse("keymanager:server_keys", args=[server.pk]))
+
+
+def _found(user: User) -> Iterable[Notice]:
+    """Servers where somebody's own line is in an authorized_keys2 now, as far as is known."""
+    there = Exists(FoundLine.objects.filter(server=OuterRef("pk"), gone_at=None))
+    servers = Server.objects.visible_to(user).filter(there).order_by("name")
+    for server in servers[:MOST_FOUND]:
+        text = _("Somebody put a line into authorized_keys2 on %s by hand.") % server
+        yield Notice("danger", text, reverse("keymanager:server", args=[server.pk]))
+    if (more := servers.count() - MOST_FOUND) > 0:
+        text = ngettext("The same on %d more server.", "The same on %d more servers.", more) % more
+        yield Notice("danger", text, f"{reverse('keymanager:overview')}?fetching=drifted")
 
 
 def _ways_in() -> Iterable[Notice]:
@@ -182,6 +200,7 @@ def server_panel(request: HttpRequest, server: Server) -> ServerPanel:
             "server": server,
             "fetch": fetch_states([row])[server.pk],
             "own_keys": own,
+            "found": found_on(server, user_of(request), FOUND_SHOWN),
             "offered": OfferedKey.objects.filter(unix_user__server=server).count(),
             "member_of": server.key_groups.all(),
             "allowed": server.allowed_groups.all(),

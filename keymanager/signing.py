@@ -27,7 +27,7 @@ from keymanager.revisions import touch
 _MAGIC = b"SSHSIG"
 
 
-def _string(value: bytes) -> bytes:
+def rfc4251_string(value: bytes) -> bytes:
     """A string as in RFC 4251, section 5."""
     return struct.pack(">I", len(value)) + value
 
@@ -49,11 +49,11 @@ class Signer:
 
     def sign(self, message: bytes, namespace: str) -> bytes:
         """The signature as raw bytes (PROTOCOL.sshsig, sections 2 and 3)."""
-        common = _string(namespace.encode()) + _string(b"") + _string(b"sha512")
-        signed = _MAGIC + common + _string(hashlib.sha512(message).digest())
-        signature = _string(b"ssh-ed25519") + _string(self.private.sign(signed))
+        common = rfc4251_string(namespace.encode()) + rfc4251_string(b"") + rfc4251_string(b"sha512")
+        signed = _MAGIC + common + rfc4251_string(hashlib.sha512(message).digest())
+        signature = rfc4251_string(b"ssh-ed25519") + rfc4251_string(self.private.sign(signed))
         version = struct.pack(">I", 1)
-        return _MAGIC + version + _string(self.public_blob) + common + _string(signature)
+        return _MAGIC + version + rfc4251_string(self.public_blob) + common + rfc4251_string(signature)
 
 
 def armoured(signature: bytes) -> bytes:

@@ -13,6 +13,7 @@ from hosts.errors import HostError
 from hosts.state import State
 from hosts.target import Target
 from jobs.run import Run
+from servers import registry
 from servers.claims import claimed
 from servers.connect import target_of
 from servers.contact import SIDE_BY_SIDE, Reached, note
@@ -112,6 +113,7 @@ def _write_plan(run: Run, rollout: Rollout, plan: engine.Plan) -> None:
     # Only where nothing was asked for or applied since the look: else the look is of yesterday.
     rows = Rollout.objects.filter(pk=rollout.pk, wanted=rollout.wanted, applied=rollout.applied)
     rows.update(checked_at=now, diff=plan.diff, foreign=foreign_paths(plan))
+    registry.tell_looked(rollout.server, plan)
     if plan.empty:
         run.log(_("%s: holds what it should.") % rollout)
         rows.filter(state=RolloutState.DRIFTED).update(state=RolloutState.IN_SYNC, since=now, why="")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from django.db.models import Model, QuerySet
 
     from accounts.actors import Actor
+    from hosts.engine import Plan
     from servers.facts import ServerFacts
     from servers.models import Server, UnixUser
 
@@ -39,6 +40,8 @@ class RolloutKind:
     `afterwards(server, host)` is called after each rollout that ended well; what it returns is added to what the
     rollout says. `does(server)` says in a few words each what the server does because of this kind, as the rows now
     are ("masquerading of 10.0.0.0/24"): before something is saved, people read what of it begins and what ends.
+    rollout says. `looked(server, words)` is called after each look at a State with `looks`: what the first that
+    failed said, "" where all is as it should be.
     """
 
     name: str
@@ -48,6 +51,7 @@ class RolloutKind:
     needs_admin: bool = False
     afterwards: "Callable[[Server, Host], str] | None" = None
     does: "Callable[[Server], Iterable[str]] | None" = None
+    looked: "Callable[[Server, str], None] | None" = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,13 @@ def kind_title(name: str) -> str:
     """A kind's title, or its name when no room brings it any more."""
     kind = kinds().get(name)
     return str(kind.title) if kind else name
+
+
+def tell_looked(server: "Server", plan: "Plan") -> None:
+    """Tell the kind of this plan what the looks of its State have said."""
+    kind = kinds().get(plan.state.kind)
+    if kind and kind.looked and plan.state.looks:
+        kind.looked(server, plan.inactive)
 
 
 def panels(request: HttpRequest, server: "Server") -> list[Panel]:

@@ -198,6 +198,7 @@ def _note_plan(rollout: Rollout, plan: engine.Plan) -> None:
     Rollout.objects.filter(pk=rollout.pk).update(
         diff=rollout.diff, foreign=rollout.foreign, checked_at=timezone.now()
     )
+    registry.tell_looked(rollout.server, plan)
 
 
 def _note_success(run: Run, rollout: Rollout, plan: engine.Plan, outcome: engine.Outcome) -> None:

@@ -11,6 +11,7 @@ from keymanager.bad_key import BadKey
 from keymanager.changes import change_of_access
 from keymanager.models import Key, OfferedKey
 from keymanager.openssh import PublicKey, parse_keys
+from keymanager.openssh_word import check_by_openssh
 from keymanager.touched import names_of_people, names_of_unix_users
 from servers.models import UnixUser
 
@@ -75,6 +76,7 @@ def names_of_owner(owner: User | UnixUser) -> set[str]:
 
 def _add(actor: Actor, owner: User | UnixUser, found: PublicKey) -> Key:
     _refuse_taken(actor, owner, found)
+    check_by_openssh(found)
     key = Key.objects.create(
         person=owner if isinstance(owner, User) else None,
         unix_user=owner if isinstance(owner, UnixUser) else None,

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
@@ -13,7 +13,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
 from accounts.permissions import user_of
+from keymanager.desired import KIND
 from keymanager.fetch_states import Fetching, fetch_states
+from keymanager.found_page import found_on
 from keymanager.models import Group
 from keymanager.paths import Path, servers_open_to, where, why
 from pages.answers import show_page, wants_json
@@ -29,6 +31,9 @@ def _by_fetching(rows: QuerySet[Server], value: str) -> QuerySet[Server]:
     if value == "unmanaged":
         return rows.filter(fetch_token=None)
     managed = rows.filter(fetch_token__isnull=False)
+    if value == "drifted":
+        looked = managed.exclude(key_look__differs="")
+        return looked.filter(key_look__looked_at__gt=F("fetch_report__fetched_at"))
     if value == "never":
         return managed.filter(Q(fetch_report=None) | Q(fetch_report__fetched_at=None))
     return managed.exclude(Q(fetch_report=None) | Q(fetch_report__problem=""))
@@ -41,6 +46,7 @@ FETCHING = Filter(
         ("unmanaged", gettext_lazy("not set up")),
         ("never", gettext_lazy("never fetched")),
         ("problem", gettext_lazy("with a problem")),
+        ("drifted", gettext_lazy("changed by hand")),
     ],
     _by_fetching,
 )
@@ -85,9 +91,16 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(rows.prefetch_related("unix_users"), pk=pk)
     words = search_words(typed(request, "q").lower())
     paths = [path for path in why(row) if all(word in _text_of(path) for word in words)]
-    if wants_json(request):
-        return show_page(request, "", {}, {"server": row.name, "paths": [path.as_json() for path in paths]})
     state = fetch_states([row])[row.pk]
+    found = found_on(row, user_of(request))
+    if wants_json(request):
+        data = {
+            "server": row.name,
+            **state.as_json(),
+            "paths": [path.as_json() for path in paths],
+            "found": [line.as_json() for line in found],
+        }
+        return show_page(request, "", {}, data)
     units = [(name, state.keys.get(name, 0), _by_reason(paths, name)) for name in sorted(state.keys)]
     others = Server.objects.filter(keymanager_name=row.keymanager_name).exclude(pk=row.pk).order_by("name")
     context = {
@@ -97,6 +110,8 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "query": typed(request, "q")[:LONGEST_SEARCH],
         "fetches": state.state != Fetching.UNMANAGED,
         "sharing": others.visible_to(user_of(request)),
+        "found": found,
+        "can_look": row.rollouts.filter(kind=KIND).exists(),
     }
     return show_page(request, "keymanager/server.html", context)
 

@@ -1,0 +1,218 @@
+"""The hosts' script on an authorized_keys2 that somebody changed: a look at it, and the fetch that puts it right."""
+
+import subprocess
+
+import pytest
+
+from keymanager.protocol import FIRST, LAST
+from tests.keymanager.fleets import ed25519_blob
+from tests.keymanager.script_host import ADA, ANNA, BOB, ScriptHost, needs_root
+
+pytestmark = needs_root
+EVE = f"ssh-ed25519 {ed25519_blob(b'eve')} eve@cafe"
+
+
+def print_of(line: str) -> str:
+    """The fingerprint, by ssh-keygen."""
+    said = subprocess.run(
+        ["ssh-keygen", "-l", "-f", "-"], input=line.encode(), capture_output=True, check=True
+    )
+    return said.stdout.decode().split()[1]
+
+
+def authorized(host: ScriptHost, user: str):
+    home = host.folder / ("root" if user == "root" else f"home/{user}")
+    return home / ".ssh/authorized_keys2"
+
+
+def put(host: ScriptHost, user: str, *lines: str) -> None:
+    """Put lines between the marks, as somebody with an editor does."""
+    file = authorized(host, user)
+    text = file.read_bytes().removesuffix(LAST)
+    file.write_bytes(text + "".join(f"{line}\n" for line in lines).encode() + LAST)
+
+
+@pytest.fixture
+def fetched(host, panel) -> ScriptHost:
+    panel.give({"root": [ADA], "anna": [ADA, BOB]})
+    code, words = host.run()
+    assert code == 0, words
+    return host
+
+
+def test_a_look_at_what_was_written_finds_nothing_and_asks_nobody(fetched, panel) -> None:
+    asked = len(panel.seen)
+    assert fetched.run("--look") == (0, "gestion-keys: every authorized_keys2 is as it was written\n")
+    assert len(panel.seen) == asked
+
+
+def test_a_key_put_there_by_hand_is_found_by_a_look_which_changes_nothing(fetched, panel) -> None:
+    put(fetched, "anna", EVE)
+    before = authorized(fetched, "anna").read_bytes()
+    code, words = fetched.run("--look")
+    assert code == 4
+    assert words.splitlines() == [
+        f"-anna: ssh-ed25519 {print_of(EVE)} - eve@cafe",
+        "authorized_keys2 is not as it was written: anna: 1 line not from Gestion",
+    ]
+    assert authorized(fetched, "anna").read_bytes() == before
+
+
+CHANGED = {
+    "a missing key": (lambda file: file.write_bytes(FIRST + f"{ADA}\n".encode() + LAST), "1 line missing"),
+    "no file": (lambda file: file.unlink(), "no file"),
+    "an empty file": (lambda file: file.write_bytes(b""), "2 lines missing"),
+    "another mode": (lambda file: file.chmod(0o644), "mode 644"),
+    "a key twice": (
+        lambda file: file.write_bytes(FIRST + f"{ADA}\n{BOB}\n{ADA}\n".encode() + LAST),
+        "other lines",
+    ),
+    "no marks": (lambda file: file.write_bytes(f"{ADA}\n{BOB}\n".encode()), "other lines"),
+    "a remark and a blank line": (
+        lambda file: file.write_bytes(FIRST + f"# ha\n\n{ADA}\n{BOB}\n".encode() + LAST),
+        "other lines",
+    ),
+    "a link": (
+        lambda file: (file.rename(file.with_name("real")), file.symlink_to("real")),
+        "a symbolic link",
+    ),
+    "a folder": (lambda file: (file.unlink(), file.mkdir()), "a directory, 2 lines missing"),
+    "a restriction that went": (
+        lambda file: file.write_bytes(FIRST + f"no-pty {ADA}\n{BOB}\n".encode() + LAST),
+        "1 line not from Gestion, 1 line missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_whatever_else_was_changed_is_found_by_a_look(fetched, what) -> None:
+    change, words = CHANGED[what]
+    change(authorized(fetched, "anna"))
+    code, said = fetched.run("--look")
+    assert code == 4, said
+    assert said.splitlines()[-1] == f"authorized_keys2 is not as it was written: anna: {words}"
+    assert fetched.run("--look")[0] == 4
+
+
+def test_every_unix_user_is_looked_at_whatever_another_one_has_done(fetched) -> None:
+    file = authorized(fetched, "anna")
+    file.unlink()
+    subprocess.run(["mkfifo", str(file)], check=True)
+    put(fetched, "root", EVE)
+    code, said = fetched.run("--look")
+    assert code == 4
+    assert "anna: a fifo" in said
+    assert f"-root: ssh-ed25519 {print_of(EVE)} - eve@cafe" in said
+
+
+def test_a_link_to_what_its_user_may_not_read_tells_nobody_what_is_in_it(fetched) -> None:
+    secret = fetched.folder / "etc/secret"
+    secret.write_text(f"{EVE}\n")
+    secret.chmod(0o600)
+    file = authorized(fetched, "anna")
+    file.unlink()
+    file.symlink_to("/etc/secret")
+    code, said = fetched.run("--look")
+    assert code == 4
+    assert print_of(EVE) not in said
+    assert "eve" not in said
+
+
+SECRET = 'environment="TOKEN=hunter2",command="sh -c \\"curl -u me:hunter2\\" # ssh-rsa AAAA"'
+
+
+def test_of_a_line_only_what_a_key_tells_of_itself_is_said(fetched, panel) -> None:
+    put(
+        fetched,
+        "root",
+        f"{SECRET} {EVE} {'x' * 300}",
+        f"password hunter2 {'y' * 9000}",
+        "\0\x1b]0;hunter2\x07",
+    )
+    code, said = fetched.run("--look")
+    assert code == 4
+    assert "hunter2" not in said
+    assert said.splitlines()[0].startswith(f"-root: ssh-ed25519 {print_of(EVE)} options eve@cafe xxx")
+    assert max(map(len, said.splitlines())) < 250
+    assert said.count("-root: no key\n") == 2
+    assert said.replace("\n", "").isprintable()
+    assert fetched.run()[0] == 0
+    told = panel.seen[-1]["gestion-keys-found"]
+    assert "hunter2" not in told
+    assert told.split(";")[0].startswith(f"root: ssh-ed25519 {print_of(EVE)} options eve@cafe xxx")
+
+
+def test_the_fetch_that_takes_a_key_out_tells_the_panel_which_and_counts_truly(fetched, panel) -> None:
+    put(fetched, "root", "", "# by hand", EVE)
+    assert fetched.run()[0] == 0
+    assert fetched.keys() == f"{ADA}\n"
+    assert panel.problem == "root: 1 line that was not from Gestion is taken out of authorized_keys2"
+    assert panel.seen[-1]["gestion-keys-found"] == f"root: ssh-ed25519 {print_of(EVE)} - eve@cafe"
+    assert fetched.run()[0] == 0
+    assert panel.problem == "none"
+    assert "gestion-keys-found" not in panel.seen[-1]
+
+
+def test_what_was_found_is_told_again_until_the_panel_has_heard_it(fetched, panel) -> None:
+    right = panel.reply
+    put(fetched, "root", EVE)
+    panel.reply = (503, {}, b"no\n")
+    assert fetched.run()[0] == 1
+    assert "gestion-keys-found" in panel.seen[-1], "told, but the panel did not take it"
+    assert fetched.keys() == f"{ADA}\n"
+    panel.reply = right
+    assert fetched.run()[0] == 0
+    assert print_of(EVE) in panel.seen[-2]["gestion-keys-found"] + panel.seen[-1].get(
+        "gestion-keys-found", ""
+    )
+    fetched.run()
+    assert "gestion-keys-found" not in panel.seen[-1]
+
+
+def test_keys_that_change_in_the_panel_are_none_that_somebody_put_there(fetched, panel) -> None:
+    put(fetched, "anna", EVE)
+    panel.give({"root": [BOB], "anna": [BOB]})
+    assert fetched.run()[0] == 0
+    assert panel.seen[-1]["gestion-keys-found"] == f"anna: ssh-ed25519 {print_of(EVE)} - eve@cafe"
+    assert "anna: 1 line that was not from Gestion" in panel.problem
+    assert "root" not in panel.problem
+
+
+def test_what_the_script_before_this_one_wrote_is_ours(fetched, panel) -> None:
+    subprocess.run(["rm", "-r", str(fetched.state("wrote"))], check=True)
+    assert fetched.run("--look")[0] == 0
+    panel.give({"root": [BOB], "anna": [BOB]})
+    assert fetched.run()[0] == 0
+    assert panel.problem == "none"
+
+
+def test_a_key_beside_ours_is_told_also_when_its_unix_user_gets_none_any_more(fetched, panel) -> None:
+    put(fetched, "anna", EVE)
+    panel.give({"root": [ADA]})
+    assert fetched.run()[0] == 0
+    assert fetched.keys("anna") is None
+    assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
+
+
+def test_the_first_fetch_counts_and_tells_what_lay_there(host, panel) -> None:
+    file = authorized(host, "anna")
+    file.parent.mkdir(mode=0o700)
+    file.write_text(f"# mine\n{EVE}\n{BOB}\n\n")
+    for path in (file.parent, file):
+        subprocess.run(["chown", str(ANNA), str(path)], check=True)
+    panel.give({"anna": [ADA]})
+    assert host.run()[0] == 0
+    assert panel.problem == "anna: 2 lines that were there before are in authorized_keys2.before-gestion"
+    assert [one.split()[2] for one in panel.seen[-1]["gestion-keys-found"].split(";")] == [
+        print_of(EVE), print_of(BOB),
+    ]  # fmt: skip
+
+
+def test_a_key_that_the_openssh_of_the_host_does_not_read_is_told_and_costs_nobody_a_key(host, panel) -> None:
+    cut = f"ssh-ed25519 {ADA.split()[1][:40]} carl@cut"
+    panel.give({"root": [ADA, cut, BOB]})
+    code, words = host.run()
+    assert code == 0, words
+    assert host.keys() == f"{ADA}\n{cut}\n{BOB}\n"
+    assert panel.problem == "not read: root: the OpenSSH here reads 2 of 3 lines, not ssh-ed25519 carl@cut"
+    assert host.run("--look")[0] == 0
