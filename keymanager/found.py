@@ -16,7 +16,7 @@ MOST_OF_A_SERVER = 40
 MOST_TOLD = 20  # in one request
 HEADER_BYTES = 8192
 _ENTRY = re.compile(
-    rf"({USER}): (?:([a-z0-9@.-]{{1,60}}) (SHA256:[A-Za-z0-9+/]{{43}}) (options|-) ?([ -~]*)|no key)",
+    rf"({USER}): (?:(options )?([a-z0-9@.-]{{1,60}}) (SHA256:[A-Za-z0-9+/]{{43}})(?: ([ -~]*))?|no key)",
     re.ASCII,
 )
 _CANNOT = re.compile(rf"-({USER}): {CANNOT}.*", re.ASCII)
@@ -67,9 +67,9 @@ def _entries(texts: Iterable[str]) -> tuple[Found, ...]:
     once: dict[tuple[str, str], Found] = {}
     for text in texts:
         if match := _ENTRY.fullmatch(text.strip()):
-            user, kind, fingerprint, options, comment = match.groups()
+            user, options, kind, fingerprint, comment = match.groups()
             found = Found(
-                user[:64], kind or "", fingerprint or "", options == "options", (comment or "").strip()[:80]
+                user[:64], kind or "", fingerprint or "", options is not None, (comment or "").strip()[:80]
             )
             once.setdefault((found.unix_user, found.fingerprint), found)
     return tuple(once.values())

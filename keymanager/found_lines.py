@@ -88,7 +88,7 @@ def _note(server: Server, found: Found, now: datetime, *, gone: bool) -> None:
 def _gone(row: FoundLine, now: datetime) -> None:
     row.gone_at = now
     row.save(update_fields=["gone_at"])
-    audit.record(SYSTEM, "key.found_gone", row.server, before=_facts(row))
+    audit.record(SYSTEM, "key.gone", row.server, before=_facts(row))
 
 
 def _make_room(server: Server) -> None:

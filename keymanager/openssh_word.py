@@ -21,7 +21,7 @@ from keymanager.signing import rfc4251_string
 SECONDS = 5.0
 MEMORY_BYTES = 256 * MIB
 LIMITS = ("prlimit", f"--data={MEMORY_BYTES}", "--fsize=0", "--core=0", "--")
-CURVES = {"nistp256": ec.SECP256R1, "nistp384": ec.SECP384R1, "nistp521": ec.SECP521R1}
+CURVES = {"nistp256": ec.SECP256R1(), "nistp384": ec.SECP384R1(), "nistp521": ec.SECP521R1()}
 
 
 def check_by_openssh(key: PublicKey) -> None:
@@ -59,7 +59,7 @@ def _good_blob(kind: str) -> str:
     elif name == "ssh-rsa":
         private = rsa.generate_private_key(65537, 3072)
     else:
-        private = ec.generate_private_key(CURVES[name.rpartition("-")[2]]())
+        private = ec.generate_private_key(CURVES[name.rpartition("-")[2]])
     made = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1]
     if kind == name:
         return made.decode()

@@ -31,6 +31,7 @@ from hosts import wire
 from hosts.address import BadConnection, parse_connection
 from hosts.changes import read_manifest, read_seen
 from jobs.masking import LineMaker, Masker
+from keymanager import found
 from keymanager.bad_key import BadKey
 from keymanager.openssh import parse_key, parse_keys
 from pages.csv_answers import cell_text
@@ -145,6 +146,18 @@ KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIGY5ZjlmOWY5ZjlmOWY5ZjlmOWY5ZjlmOWY5ZjlmOWY5"
 KEYS = text_of(
     "ssh-ed25519 ", "ssh-rsa ", "sk-", KEY, 'command="', 'from="', "no-pty,", "restrict", "ada@x", "BEGIN "
 )
+FOUND_LINES = bytes_of(
+    "root: ",
+    "-anna: ",
+    "no key",
+    ";",
+    "options ",
+    "ssh-ed25519 ",
+    f"SHA256:{'a' * 43}",
+    " x",
+    "\n",
+    found.DIFFERS,
+)
 ADDRESSES = text_of("root", "@", "-p ", "host", "fe80::1", "%eth0", "[::1]")
 SOCKETS = text_of(
     "tcp ", "udp ", "LISTEN 0 128 ", "0.0.0.0:", "[::]:", "*:", "%lo", 'users:(("', '"sshd",pid=1'
@@ -195,6 +208,8 @@ PARSERS = [
     Parser("typed connection", validate_connection, ADDRESSES, (ValidationError,)),
     Parser("key", parse_key, KEYS, (BadKey,)),
     Parser("keys", parse_keys, KEYS, (BadKey,)),
+    Parser("found by a look", found.read_look, FOUND_LINES.map(lambda data: data.decode("latin-1")), grows=60),
+    Parser("found by a fetch", found.read_header, FOUND_LINES, grows=60),
     Parser("ss", _all(lambda text: _listening(text, "10.0.0.1")), SOCKETS),
     Parser("iptables-save", _all(_foreign), RULES),
     Parser("look", _look, LOOKS, grows=40),

@@ -12,6 +12,7 @@ from accounts.models import ApiToken, AuditEntry, User
 from accounts.tokens import create_token
 from keymanager import departures
 from keymanager.answers import contents
+from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost, FetchReport
 from pages.second_word import SecondWordNeeded, second_word
 from servers.models import Server
@@ -194,3 +195,16 @@ def test_somebody_switched_off_before_can_still_be_followed(admin, fleet):
     assert still_open() == ["web1", "web2"]
     fetched(web1)
     assert still_open() == ["web2"]
+
+
+def test_a_key_of_theirs_that_somebody_put_there_by_hand_keeps_a_server_open(fleet, admin) -> None:
+    dora, (web1, web2) = fleet
+    print_ = dora.ssh_keys.get().fingerprint
+    found = FoundLine.objects.create(server=web1, unix_user="root", fingerprint=print_, type="ssh-ed25519")
+    take(admin, dora)
+    for row in (web1, web2):
+        fetched(row, ago=-1)
+    assert still_open() == ["web1"]
+    found.gone_at = timezone.now()
+    found.save()
+    assert still_open() == []

@@ -265,7 +265,7 @@ def test_keys_that_were_there_are_kept_aside_once_and_named(machine, listening) 
     machine.sh("su anna -c 'cd; mkdir -m 700 .ssh; echo ssh-rsa AAAA old >.ssh/authorized_keys2'")
     listening.give({"anna": [ADA]})
     machine.fetch_well()
-    assert "anna: lines that were there before are in authorized_keys2.before-gestion" in listening.problem
+    assert "anna: 1 line that was there before is in authorized_keys2.before-gestion" in listening.problem
     assert machine.keys("anna") == f"{ADA}\n"
     assert machine.sh("cat /home/anna/.ssh/authorized_keys2.before-gestion") == "ssh-rsa AAAA old\n"
     machine.sh("su anna -c 'echo ssh-rsa AAAA again >>~/.ssh/authorized_keys2'")

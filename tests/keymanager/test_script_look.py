@@ -52,7 +52,7 @@ def test_a_key_put_there_by_hand_is_found_by_a_look_which_changes_nothing(fetche
     code, words = fetched.run("--look")
     assert code == 4
     assert words.splitlines() == [
-        f"-anna: ssh-ed25519 {print_of(EVE)} - eve@cafe",
+        f"-anna: ssh-ed25519 {print_of(EVE)} eve@cafe",
         "authorized_keys2 is not as it was written: anna: 1 line not from Gestion",
     ]
     assert authorized(fetched, "anna").read_bytes() == before
@@ -102,7 +102,7 @@ def test_every_unix_user_is_looked_at_whatever_another_one_has_done(fetched) -> 
     code, said = fetched.run("--look")
     assert code == 4
     assert "anna: a fifo" in said
-    assert f"-root: ssh-ed25519 {print_of(EVE)} - eve@cafe" in said
+    assert f"-root: ssh-ed25519 {print_of(EVE)} eve@cafe" in said
 
 
 def test_a_link_to_what_its_user_may_not_read_tells_nobody_what_is_in_it(fetched) -> None:
@@ -132,14 +132,14 @@ def test_of_a_line_only_what_a_key_tells_of_itself_is_said(fetched, panel) -> No
     code, said = fetched.run("--look")
     assert code == 4
     assert "hunter2" not in said
-    assert said.splitlines()[0].startswith(f"-root: ssh-ed25519 {print_of(EVE)} options eve@cafe xxx")
+    assert said.splitlines()[0].startswith(f"-root: options ssh-ed25519 {print_of(EVE)} eve@cafe xxx")
     assert max(map(len, said.splitlines())) < 250
     assert said.count("-root: no key\n") == 2
     assert said.replace("\n", "").isprintable()
     assert fetched.run()[0] == 0
     told = panel.seen[-1]["gestion-keys-found"]
     assert "hunter2" not in told
-    assert told.split(";")[0].startswith(f"root: ssh-ed25519 {print_of(EVE)} options eve@cafe xxx")
+    assert told.split(";")[0].startswith(f"root: options ssh-ed25519 {print_of(EVE)} eve@cafe xxx")
 
 
 def test_the_fetch_that_takes_a_key_out_tells_the_panel_which_and_counts_truly(fetched, panel) -> None:
@@ -147,7 +147,7 @@ def test_the_fetch_that_takes_a_key_out_tells_the_panel_which_and_counts_truly(f
     assert fetched.run()[0] == 0
     assert fetched.keys() == f"{ADA}\n"
     assert panel.problem == "root: 1 line that was not from Gestion is taken out of authorized_keys2"
-    assert panel.seen[-1]["gestion-keys-found"] == f"root: ssh-ed25519 {print_of(EVE)} - eve@cafe"
+    assert panel.seen[-1]["gestion-keys-found"] == f"root: ssh-ed25519 {print_of(EVE)} eve@cafe"
     assert fetched.run()[0] == 0
     assert panel.problem == "none"
     assert "gestion-keys-found" not in panel.seen[-1]
@@ -173,7 +173,7 @@ def test_keys_that_change_in_the_panel_are_none_that_somebody_put_there(fetched,
     put(fetched, "anna", EVE)
     panel.give({"root": [BOB], "anna": [BOB]})
     assert fetched.run()[0] == 0
-    assert panel.seen[-1]["gestion-keys-found"] == f"anna: ssh-ed25519 {print_of(EVE)} - eve@cafe"
+    assert panel.seen[-1]["gestion-keys-found"] == f"anna: ssh-ed25519 {print_of(EVE)} eve@cafe"
     assert "anna: 1 line that was not from Gestion" in panel.problem
     assert "root" not in panel.problem
 
