@@ -40,7 +40,7 @@ class RolloutKind:
     `afterwards(server, host)` is called after each rollout that ended well; what it returns is added to what the
     rollout says. `does(server)` says in a few words each what the server does because of this kind, as the rows now
     are ("masquerading of 10.0.0.0/24"): before something is saved, people read what of it begins and what ends.
-    rollout says. `looked(server, words)` is called after each look at a State with `looks`: what the first that
+    `looked(server, words)` is called after each look at a State with `looks`: what the first that
     failed said, "" where all is as it should be.
     """
 
