@@ -344,6 +344,8 @@ BACKUP_VERIFY_BYTES = env.int("BACKUP_VERIFY_BYTES", default=20 * 1024**3)
 
 # Networks of our own that web hooks may lead to, in CIDR; without it, only public addresses.
 WEBHOOK_NETWORKS = env.list("WEBHOOK_NETWORKS", default=[])
+# The same for addresses that people name to have public keys fetched from.
+KEY_URL_NETWORKS = env.list("KEY_URL_NETWORKS", default=[])
 
 # How servers are reached; tests bring a fleet in memory.
 SERVERS_TRANSPORT = "servers.transport.SSHTransport"

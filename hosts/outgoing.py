@@ -65,6 +65,9 @@ class BoundedAdapter(HTTPAdapter):
         if answer.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
             answer.close()
             raise requests.exceptions.ContentDecodingError("an encoded answer, which nobody asked for")
+        if not _can_be_read(answer.headers.get("Location", "")):
+            answer.close()  # requests would read it, and fail with an error that is none of its own
+            raise requests.exceptions.InvalidHeader("an answer that leads to what is no address")
         return answer
 
     def note(self, opened: socket.socket) -> None:
@@ -87,6 +90,14 @@ class BoundedAdapter(HTTPAdapter):
             if isinstance(error, TimeoutError):
                 raise urllib3.exceptions.ConnectTimeoutError(connection, str(error)) from error
             raise urllib3.exceptions.NewConnectionError(connection, str(error)) from error
+
+
+def _can_be_read(location: str) -> bool:
+    try:
+        location.encode("latin-1").decode()
+    except UnicodeError:
+        return False
+    return True
 
 
 def _pools(adapter: BoundedAdapter) -> dict[str, type[urllib3.HTTPConnectionPool]]:

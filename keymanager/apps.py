@@ -14,8 +14,16 @@ class KeymanagerConfig(AppConfig):
         """Tell people, servers and the shell what this room adds to them."""
         from accounts import registry as people
         from jobs import schedule
-        from keymanager import departure_page, departures, found_lines, registration_fetch, shell, watching
-        from keymanager.services import passwords
+        from keymanager import (
+            checks,
+            departure_page,
+            departures,
+            found_lines,
+            registration_fetch,
+            shell,
+            watching,
+        )
+        from keymanager.services import from_url, passwords
         from notifications import registry as notifications
         from pages import registry as pages
         from servers import registry as servers
@@ -43,5 +51,7 @@ class KeymanagerConfig(AppConfig):
         registration_fetch.register()
         servers.register(servers.ServerPart("keymanager-passwords", kinds=(passwords.kind,)))
         notifications.register(found_lines.TOPIC)
+        checks.register()
         schedule.every("keymanager.departures", 15, departures.open_hosts)
+        schedule.every("keymanager.from_url", 600, from_url.delete_old)
         pages.register(shell.section)

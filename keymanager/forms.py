@@ -5,14 +5,16 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from keymanager.bad_key import BadKey
 from keymanager.key_files import MARK
+from keymanager.key_urls import url_in
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
 from pages.forms import CleanText
 
 
 class KeysForm(CleanText, forms.Form):
-    """One or many pasted public keys."""
+    """One or many pasted public keys, or the address where somebody's are."""
 
     keys = forms.CharField(
         label=_("Public keys"),
@@ -29,13 +31,14 @@ class KeysForm(CleanText, forms.Form):
         ),
         help_text=_(
             "The line in your file ~/.ssh/id_ed25519.pub, or what PuTTYgen saves; several keys one below the other. "
+            "Or an address such as https://github.com/name.keys: you choose from what is there. "
             "No key yet? Run “ssh-keygen -t ed25519” first. Never paste the private key."
         ),
     )
 
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
-        self.text = ""
+        self.text = self.url = ""
         if self.is_bound:
             self._take()
 
@@ -49,6 +52,34 @@ class KeysForm(CleanText, forms.Form):
         data: Any = self.data
         self.data = data = data.copy()
         data[name] = "# private key" if holds_private_key(self.text) else self.text
+
+    def clean_keys(self) -> str:
+        """What was pasted; `url` is the address that it is, if it is one."""
+        try:
+            self.url = url_in(self.text)
+        except BadKey as error:
+            raise forms.ValidationError(str(error)) from error
+        return self.text
+
+
+class ChosenKeysForm(CleanText, forms.Form):
+    """Which of the keys that lay at an address are added."""
+
+    keys = forms.TypedMultipleChoiceField(
+        label=_("Keys"), coerce=int, error_messages={"required": _("Tick at least one key.")}
+    )
+
+    def __init__(self, choices: list[tuple[int, str]], data: Any = None) -> None:
+        super().__init__(data)
+        field = self.fields["keys"]
+        assert isinstance(field, forms.TypedMultipleChoiceField)  # noqa: S101  # declared above
+        field.choices = choices
+
+    @property
+    def ticked(self) -> set[str]:
+        """What was sent, right or wrong, to be shown again."""
+        field = self["keys"]
+        return set(field.value() or []) if self.is_bound else set()
 
 
 class GroupForm(CleanText, forms.ModelForm):

@@ -137,6 +137,53 @@ class OfferedKey(models.Model):
         return self.fingerprint
 
 
+class KeysFromUrl(models.Model):
+    """What lay at an address that somebody named, for a while: for this person alone, and until it is chosen from.
+
+    `lines` has each line that should be a key: `number`, and its `line` as parse_key writes it or why it was `refused`.
+    """
+
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    unix_user = models.ForeignKey(UnixUser, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    url = models.CharField(max_length=500)
+    job = models.ForeignKey(Job, null=True, on_delete=models.SET_NULL, related_name="+")
+    asked_at = models.DateTimeField(default=timezone.now, db_index=True)
+    fetched_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+    lines = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(person__isnull=False, unix_user__isnull=True)
+                | Q(person__isnull=True, unix_user__isnull=False),
+                name="keys_from_url_for_one_owner",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+    def get_absolute_url(self) -> str:
+        """Where one chooses from it."""
+        return reverse("keymanager:from_url", args=[self.pk])
+
+    @property
+    def owner(self) -> "User | UnixUser":
+        """Whose keys they would be."""
+        owner = self.person or self.unix_user
+        assert owner is not None  # noqa: S101  # the constraint keys_from_url_for_one_owner
+        return owner
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it is still being fetched."""
+        return self.fetched_at is None and self.job is not None and not self.job.ended
+
+
 class Group(models.Model):
     """Members, whose keys count, and where they are allowed."""
 

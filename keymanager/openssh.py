@@ -61,16 +61,13 @@ def parse_keys(text: str) -> list[PublicKey]:
 
     Raises BadKey with the number of the line, or when there is no key at all.
     """
-    _refuse_private_keys(text)
     found: list[PublicKey] = []
-    lines = as_lines(text).split("\n")
-    for number, line in enumerate(lines, start=1):
-        if not line.strip(" \t") or line.lstrip(" \t").startswith("#"):
-            continue
+    lines = key_lines(text)
+    for number, line in lines:
         try:
             found.append(parse_key(line))
         except BadKey as error:
-            if len(lines) == 1:
+            if number == len(lines) == 1:
                 raise
             raise BadKey(
                 _("Line %(number)d: %(reason)s") % {"number": number, "reason": str(error)}
@@ -78,6 +75,20 @@ def parse_keys(text: str) -> list[PublicKey]:
     if not found:
         raise BadKey(_("There is no key here. Paste the line of your .pub file."))
     return found
+
+
+def key_lines(text: str) -> list[tuple[int, str]]:
+    """The lines of a text that should be keys, with their numbers; empty ones and comments are left out.
+
+    Raises BadKey where there is a private key in it, or a block that was cut.
+    """
+    _refuse_private_keys(text)
+    lines = enumerate(as_lines(text).split("\n"), start=1)
+    return [
+        (number, line)
+        for number, line in lines
+        if line.strip(" \t") and not line.lstrip(" \t").startswith("#")
+    ]
 
 
 def parse_key(line: str) -> PublicKey:

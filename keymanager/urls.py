@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keymanager.views import access, departures, fetching, groups, keys, passwords
+from keymanager.views import access, departures, fetching, from_url, groups, keys, passwords
 
 app_name = "keymanager"
 urlpatterns = [
@@ -29,6 +29,8 @@ urlpatterns = [
     path("servers/<int:pk>/keys/", keys.server_keys, name="server_keys"),
     path("servers/<int:pk>/keys/read/", keys.read_keys, name="read_keys"),
     path("unix-users/<int:pk>/keys/", keys.add_unix_user_keys, name="unix_user_keys"),
+    path("from-url/<int:pk>/", from_url.choose, name="from_url"),
+    path("from-url/<int:pk>/drop/", from_url.drop, name="drop_from_url"),
     path("offered/<int:pk>/", keys.offered, name="offered_key"),
     path("groups/", groups.group_list, name="groups"),
     path("groups/new/", groups.new, name="new_group"),

@@ -1,5 +1,7 @@
 """Where web hooks may lead: never into this machine or networks of our own, unless WEBHOOK_NETWORKS allows it.
 
+Other rooms that ask an address which somebody typed have a setting of their own, which they name.
+
 A URL that somebody typed would else make the panel ask what only the panel can reach: services on loopback, a cloud's
 metadata, the hosts behind it (OWASP, Server-Side Request Forgery Prevention Cheat Sheet).
 """
@@ -14,6 +16,7 @@ from django.utils.translation import gettext as _
 
 Place = tuple[socket.AddressFamily, Any]
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+WEBHOOKS = "WEBHOOK_NETWORKS"
 CONNECT_SECONDS = 5.0
 MOST_ADDRESSES = 8  # of one name that are tried
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the IPv4 address in its end is where it leads
@@ -25,32 +28,32 @@ _WRAPPED = tuple(
 
 
 class NotAllowed(OSError):  # noqa: N818  # a refusal; its text is a sentence
-    """The target lies in a network that web hooks must not reach."""
+    """The target lies in a network that must not be reached."""
 
 
-def check_target(host: str) -> None:
+def check_target(host: str, setting: str = WEBHOOKS) -> None:
     """Raise NotAllowed if the host is, or leads to, a network that is not allowed. A name that nobody knows passes."""
     try:
         found = _addresses(host, 0)
     except OSError:
         return
-    _allowed(host, found)
+    _allowed(host, found, setting)
 
 
-def connect(host: str, port: int, seconds: float | None) -> socket.socket:
+def connect(host: str, port: int, seconds: float | None, setting: str = WEBHOOKS) -> socket.socket:
     """Resolve once, and connect to one of these very addresses. Raises NotAllowed, OSError.
 
     All of them must be allowed: a name that leads to one of ours as well is not half good.
     """
     end = time.monotonic() + (seconds or CONNECT_SECONDS)
-    found = _allowed(host, _addresses(host, port))
+    found = _allowed(host, _addresses(host, port), setting)
     trouble = OSError("no address")
     for family, place in found[:MOST_ADDRESSES]:
         opened = socket.socket(family, socket.SOCK_STREAM)
         opened.settimeout(max(end - time.monotonic(), 0.1))
         try:
             opened.connect(place)
-            _not_ourselves(host, opened)
+            _not_ourselves(host, opened, setting)
         except OSError as error:
             opened.close()
             trouble = error
@@ -61,11 +64,11 @@ def connect(host: str, port: int, seconds: float | None) -> socket.socket:
     raise trouble
 
 
-def _not_ourselves(host: str, opened: socket.socket) -> None:
+def _not_ourselves(host: str, opened: socket.socket, setting: str) -> None:
     """A public address of this machine leads into it just as loopback does."""
     ours, theirs = opened.getsockname()[0], opened.getpeername()[0]
-    if ours == theirs and not any(ipaddress.ip_address(theirs) in network for network in networks()):
-        raise _refusal(host, theirs)
+    if ours == theirs and not any(ipaddress.ip_address(theirs) in network for network in networks(setting)):
+        raise _refusal(host, theirs, setting)
 
 
 def _addresses(host: str, port: int) -> list[Place]:
@@ -76,40 +79,40 @@ def _addresses(host: str, port: int) -> list[Place]:
     return [(entry[0], entry[4]) for entry in found]
 
 
-def _allowed(host: str, found: list[Place]) -> list[Place]:
+def _allowed(host: str, found: list[Place], setting: str) -> list[Place]:
     for _family, place in found:
         address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        if not may_reach(address):
-            raise _refusal(host, address)
+        if not may_reach(address, setting):
+            raise _refusal(host, address, setting)
     return found
 
 
-def _refusal(host: str, address: object) -> NotAllowed:
+def _refusal(host: str, address: object, setting: str) -> NotAllowed:
     return NotAllowed(
-        _("%(host)s is %(address)s, in a network that web hooks do not reach. See WEBHOOK_NETWORKS.")
-        % {"host": host, "address": address}
+        _("%(host)s is %(address)s, in a network that is not asked from here. See %(setting)s.")
+        % {"host": host, "address": address, "setting": setting}
     )
 
 
-def may_reach(address: Ip) -> bool:
-    """Whether a web hook may lead there: to public unicast addresses, and to WEBHOOK_NETWORKS."""
-    if any(address in network for network in networks()):
+def may_reach(address: Ip, setting: str = WEBHOOKS) -> bool:
+    """Whether a typed address may lead there: to public unicast addresses, and to the networks of the setting."""
+    if any(address in network for network in networks(setting)):
         return True
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped
         if address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
-            return may_reach(inner)
+            return may_reach(inner, setting)
         if any(address in wrapped for wrapped in _WRAPPED) or address.is_site_local:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """WEBHOOK_NETWORKS; one that cannot be read allows nothing (`manage.py check` says so)."""
+def networks(setting: str = WEBHOOKS) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Those of the setting; one that cannot be read allows nothing (`manage.py check` says so)."""
     found = []
-    for text in settings.WEBHOOK_NETWORKS:
+    for text in getattr(settings, setting):
         try:
             found.append(ipaddress.ip_network(text.strip()))
         except ValueError:

@@ -18,21 +18,25 @@ from servers.models import UnixUser
 MOST_KEYS = 50  # of one owner; every key is a line on every server it opens
 
 
-def add_keys(actor: Actor, owner: User | UnixUser, text: str) -> tuple[list[Key], set[str]]:
-    """Add the keys of pasted text that this person or unix user does not have yet; all of them or none.
+def add_keys(
+    actor: Actor, owner: User | UnixUser, text: str, *, source: str = ""
+) -> tuple[list[Key], set[str], int]:
+    """Add the keys of a text that this person or unix user does not have yet; all of them or none.
 
-    Returns them, and the keymanager names whose servers will get them. Raises BadKey, also where there is none to add.
+    Returns them, the keymanager names whose servers will get them, and how many keys of the text were repeats. `source`
+    is where the text comes from, if not from this person. Raises BadKey, also where there is none to add.
     """
-    found = _once_each(parse_keys(text))
+    parsed = parse_keys(text)
+    found = _once_each(parsed)
     with change_of_access(lambda: names_of_owner(owner)) as names:
         known = set(owner.ssh_keys.values_list("fingerprint", flat=True))
         fresh = [key for key in found if key.fingerprint not in known]
-        keys = [_add(actor, owner, key) for key in fresh or found]
+        keys = [_add(actor, owner, key, source) for key in fresh or found]
         if owner.ssh_keys.count() > MOST_KEYS:
             raise BadKey(_("These would be more than %d keys. Delete old ones first.") % MOST_KEYS)
         if isinstance(owner, User):
             mailing.tell(actor, owner, "key_added")
-    return keys, names
+    return keys, names, len(parsed) - len(keys)
 
 
 def _once_each(keys: list[PublicKey]) -> list[PublicKey]:
@@ -74,8 +78,9 @@ def names_of_owner(owner: User | UnixUser) -> set[str]:
     return names_of_unix_users([owner])
 
 
-def _add(actor: Actor, owner: User | UnixUser, found: PublicKey) -> Key:
-    _refuse_taken(actor, owner, found)
+def _add(actor: Actor, owner: User | UnixUser, found: PublicKey, source: str = "") -> Key:
+    if why := why_taken(actor, owner, [found.fingerprint]):
+        raise BadKey(why[found.fingerprint])
     check_by_openssh(found)
     key = Key.objects.create(
         person=owner if isinstance(owner, User) else None,
@@ -88,28 +93,30 @@ def _add(actor: Actor, owner: User | UnixUser, found: PublicKey) -> Key:
         fingerprint=found.fingerprint,
         added_by=actor.name,
     )
-    audit.record(actor, "key.add", key, after=_facts(key))
+    audit.record(actor, "key.add", key, after=_facts(key) | ({"from": source} if source else {}))
     return key
 
 
-def _refuse_taken(actor: Actor, owner: User | UnixUser, found: PublicKey) -> None:
-    """A private key has one holder. Only unix users may share one: containers are cloned with their keys."""
-    for key in Key.objects.filter(fingerprint=found.fingerprint).select_related(
-        "person", "unix_user__server"
-    ):
-        if key.owner == owner:
-            raise BadKey(_("This key is here already: %s.") % found.fingerprint)
-        if isinstance(key.owner, UnixUser) and isinstance(owner, UnixUser):
-            continue
-        if actor.user is not None and actor.user.is_admin:
-            raise BadKey(
-                _("This key belongs to %(owner)s already: %(key)s.")
-                % {"owner": key.owner, "key": found.fingerprint}
-            )
-        raise BadKey(
-            _("This key is in use elsewhere already: %s. Everybody needs a key of their own.")
-            % found.fingerprint
-        )
+def why_taken(actor: Actor, owner: User | UnixUser, fingerprints: list[str]) -> dict[str, str]:
+    """Which of these keys this owner cannot get because they are here already, each with a sentence.
+
+    A private key has one holder. Only unix users may share one: containers are cloned with their keys.
+    """
+    held = Key.objects.filter(fingerprint__in=fingerprints).select_related("person", "unix_user__server")
+    found = ((key.fingerprint, _why(actor, owner, key)) for key in held)
+    return {fingerprint: why for fingerprint, why in found if why}
+
+
+def _why(actor: Actor, owner: User | UnixUser, held: Key) -> str:
+    if held.owner == owner:
+        return _("This key is here already: %s.") % held.fingerprint
+    if isinstance(held.owner, UnixUser) and isinstance(owner, UnixUser):
+        return ""
+    if actor.user is not None and actor.user.is_admin:
+        said = {"owner": held.owner, "key": held.fingerprint}
+        return _("This key belongs to %(owner)s already: %(key)s.") % said
+    words = _("This key is in use elsewhere already: %s. Everybody needs a key of their own.")
+    return words % held.fingerprint
 
 
 def _facts(key: Key) -> dict[str, Any]:

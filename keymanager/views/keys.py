@@ -17,9 +17,10 @@ from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager.bad_key import BadKey
 from keymanager.forms import KeysForm, OfferedKeyForm
 from keymanager.models import Key, OfferedKey
-from keymanager.openssh import RSA_GOOD_BITS, parse_keys
+from keymanager.openssh import RSA_GOOD_BITS
 from keymanager.paths import servers_open_to
 from keymanager.reading import read_server_keys
+from keymanager.services import from_url
 from keymanager.services import keys as services
 from keymanager.unsent import unsent_keys
 from keymanager.words import after_change
@@ -71,18 +72,28 @@ def keys_url(owner: User | UnixUser, user: Any) -> str:
 
 
 def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str) -> HttpResponse | None:
-    """The answer after adding; None when the form now says why not."""
+    """The answer after adding, or after asking an address; None when the form now says why not."""
     try:
-        keys, names = services.add_keys(actor_of(request), owner, form.text)
+        if form.url:
+            asked = from_url.ask(actor_of(request), owner, form.url)
+            words = _("The keys are being fetched. None of them counts before you choose it.")
+            return done(request, words, asked.get_absolute_url(), {"id": asked.pk})
+        added = services.add_keys(actor_of(request), owner, form.text)
     except BadKey as error:
         form.add_error("keys", str(error))
         return None
+    return keys_added(request, url, *added)
+
+
+def keys_added(
+    request: HttpRequest, url: str, keys: list[Key], names: set[str], repeats: int
+) -> HttpResponse:
+    """The answer to keys that were added; see add_keys."""
     said = ngettext("%d key added.", "%d keys added.", len(keys)) % len(keys)
-    if repeats := len(parse_keys(form.text)) - len(keys):
+    if repeats:
         words = ngettext("%d line was a repeat.", "%d lines were repeats.", repeats)
         said += " " + words % repeats
-    weak = [key for key in keys if key.weak]
-    if weak:
+    if any(key.weak for key in keys):
         said += " " + _("RSA under 3072 bits is weak: replace it with an Ed25519 key soon.")
     message = after_change(said, names, user_of(request))
     return done(request, message, url, {"keys": [key_json(key) for key in keys]})

@@ -32,13 +32,14 @@ from fabrun.models import ScriptRun
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from githooks.models import Repository
 from jobs.models import Job, JobLine, JobTouch
-from keymanager.models import Departure, DepartureHost, FetchToken, Group, Key, OfferedKey
+from keymanager.models import Departure, DepartureHost, FetchToken, Group, Key, KeysFromUrl, OfferedKey
 from notifications.models import Webhook
 from proxmox.models import Creation, GuestReading, GuestSeen
 from samba.models import Share
 from samba.passwords import secret_mark
 from servers.identity import panel_identity
 from servers.models import HostKey, Rollout, Server, UnixUser
+from tests.keymanager.fleets import ed25519_blob
 from wizards.models import WizardRun
 
 ADMINS = "admins-mark"  # marks are long enough for no random token to hold one
@@ -149,6 +150,20 @@ def _offered_key(world: World) -> OfferedKey:
         line=f"ssh-ed25519 AAAA {world.mark}",
         fingerprint=f"SHA256:{world.mark}",
         path="/root/x",
+    )[0]
+
+
+def _keys_from_url(world: World) -> KeysFromUrl:
+    return KeysFromUrl.objects.get_or_create(
+        asked_by=world.admin,
+        person=world.admin,
+        url=f"https://git.example.org/{world.mark}.keys",
+        defaults={
+            "fetched_at": timezone.now(),
+            "lines": [
+                {"number": 1, "line": f"ssh-ed25519 {ed25519_blob(b'found')} {world.mark}", "refused": ""}
+            ],
+        },
     )[0]
 
 
@@ -323,6 +338,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("keymanager/servers/", "pk"): lambda world: world.server.pk,
     ("keymanager/people/", "pk"): lambda world: world.admin.pk,
     ("keymanager/servers/<int:pk>/fetching/", "pk"): lambda world: _fetching(world).pk,
+    ("keymanager/from-url/", "pk"): lambda world: _keys_from_url(world).pk,
     ("keymanager/offered/", "pk"): lambda world: _offered_key(world).pk,
     ("keymanager/groups/", "pk"): lambda world: _group(world).pk,
     ("keymanager/groups/", "part"): lambda world: "member_users",

@@ -38,6 +38,12 @@ def test_an_encoded_answer_is_refused() -> None:
         ask(port, BoundedAdapter())
 
 
+def test_an_answer_that_leads_to_bytes_that_are_no_text_is_refused() -> None:
+    answer = plainly(b"", b"Location: \xff\xfe", status=b"302 Found")
+    with answering(answer) as port, pytest.raises(requests.exceptions.InvalidHeader):
+        ask(port, BoundedAdapter())
+
+
 def test_after_one_that_was_cut_the_next_request_is_asked_anew() -> None:
     adapter = BoundedAdapter(size=300 * KIB)
     with answering(TOO_MUCH["body"]) as port, pytest.raises(requests.RequestException):

@@ -1,8 +1,6 @@
 """Probes from the panel, against servers on loopback."""
 
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from hosts.probes import failing
 from hosts.state import HttpProbe, TcpProbe
 from tests.hostile_http import ENDLESS_LINES, TOO_MUCH, TOO_SLOW, Answer, answering
 from tests.hosts.hostile import memory_growth
+from tests.own_certificate import own_certificate
 
 
 class _Pages(BaseHTTPRequestHandler):
@@ -41,34 +40,7 @@ def port() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def secure_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A web server whose certificate nobody vouches for."""
-    folder = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-keyout",
-            "key",
-            "-out",
-            "cert",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=www.example.org",
-            "-addext",
-            "subjectAltName=DNS:www.example.org",
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert", folder / "key")
+    context = own_certificate(tmp_path_factory.mktemp("tls"), "DNS:www.example.org")
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Pages)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -43,7 +43,7 @@ def by_member(member):
 
 class TestKeys:
     def test_many_pasted_keys_are_added_at_once_and_each_is_in_the_audit_trail(self, actor, member):
-        added, _names = keys.add_keys(actor, member, f"{line('a')}\nno-pty {line('b')}\n")
+        added, _names, _repeats = keys.add_keys(actor, member, f"{line('a')}\nno-pty {line('b')}\n")
         assert [key.comment for key in added] == ["a", "b"]
         assert Key.objects.get(comment="b").options == "no-pty"
         assert AuditEntry.objects.filter(verb="key.add").count() == 2
@@ -57,7 +57,7 @@ class TestKeys:
         keys.add_keys(actor, member, line("a"))
         with pytest.raises(BadKey, match="here already"):
             keys.add_keys(actor, member, f"{line('a')} again\n{line('a')}")
-        added, _names = keys.add_keys(actor, member, f"{line('b')}\n{line('b')} other\n{line('a')}")
+        added, _names, _repeats = keys.add_keys(actor, member, f"{line('b')}\n{line('b')} other\n{line('a')}")
         assert [key.comment for key in added] == ["b"]
         with pytest.raises(BadKey, match="different options"):
             keys.add_keys(actor, member, f"{line('c')}\nno-pty {line('c')}")
@@ -94,7 +94,7 @@ class TestKeys:
         group.member_users.add(carol)
         group.allowed_unix_users.add(unit(in_group))
         owned.owners.add(carol)
-        _keys, names = keys.add_keys(actor, carol, line("second"))
+        _keys, names, _repeats = keys.add_keys(actor, carol, line("second"))
         assert names == {"in-group", "owned"} == set(revisions())
         before = revisions()
         keys.delete_key(actor, Key.objects.get(comment="second"))
