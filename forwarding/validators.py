@@ -5,7 +5,7 @@ import re
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from servers.validators import normal_name, validate_server_name
+from servers.validators import normal_name, validate_host_name
 
 # What certificate files are called; nothing that a configuration file could read as anything else.
 _PATH = re.compile(r"(/[A-Za-z0-9._@+][A-Za-z0-9._@+-]*)+", re.ASCII)
@@ -25,7 +25,7 @@ def normal_domain(value: str) -> str:
 def validate_domain(value: str) -> None:
     """A domain name, or "*." and a domain name of at least two parts."""
     rest = value.removeprefix("*.")
-    validate_server_name(rest)
+    validate_host_name(rest)
     if len(value) > 253 or (rest != value and "." not in rest):
         raise ValidationError(_("After “*.” comes a whole domain, such as *.example.org."))
 

@@ -88,6 +88,7 @@ def may_operate(user: User, guest: GuestRef) -> bool:
 
 def server_of(guest: GuestRef) -> Server | None:
     """The inventory's server that this guest is: as it was matched, or while it was never seen, by its name."""
+    from proxmox.matching import names_of
     from proxmox.models import GuestSeen
 
     seen = GuestSeen.objects.present().filter(host=guest.host, kind=guest.kind, vmid=guest.vmid)
@@ -98,7 +99,7 @@ def server_of(guest: GuestRef) -> Server | None:
     found = [
         server
         for server in Server.objects.filter(vm_host=guest.host).order_by("name")
-        if guest.name in (server.name, server.name.partition(".")[0])
+        if guest.name in names_of(server.name)
     ]
     exact = [server for server in found if server.name == guest.name]
     return exact[0] if exact else found[0] if len(found) == 1 else None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from proxmox.models.seen import Matched
+from servers.validators import host_name_of
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def match(guests: Iterable[GuestFacts], servers: Iterable[ServerNames]) -> dict[
 
 
 def names_of(name: str) -> set[str]:
-    """The names under which a server may be known on its host: its own, and its first part."""
-    return {name.lower(), name.lower().partition(".")[0]}
+    """The names under which a server may be known on its host: its own, its first part, and both as host names."""
+    known = {name.lower(), name.lower().partition(".")[0]}
+    return known | {host_name_of(one) for one in known}
 
 
 def _of(guests: Iterable[GuestFacts], found: Mapping[int, Match], *, addresses: bool) -> dict[int, set[str]]:

@@ -7,9 +7,8 @@ from typing import Any
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from hosts.address import BadConnection, parse_connection
 from servers.models import Server
-from servers.validators import normal_folder, normal_name
+from servers.validators import host_name_of, normal_connection, normal_folder, normal_name
 
 Problem = tuple[str, Any]
 PROXMOX_FIELDS = ("proxmox_node", "external_interface", "external_hostname_for_vms", "nginx_server")
@@ -22,23 +21,16 @@ def fill_in(server: Server) -> set[str]:
     server.samba_base_folder = normal_folder(server.samba_base_folder)
     server.external_ip = server.external_ip or None
     server.internal_ip = server.internal_ip or None
-    server.ssh_connection = _normal_connection(server.ssh_connection)
-    server.backup_ssh_connection = _normal_connection(server.backup_ssh_connection)
+    server.ssh_connection = normal_connection(server.ssh_connection)
+    server.backup_ssh_connection = normal_connection(server.backup_ssh_connection)
     by_name = {"keymanager_name": server.name}
     if server.is_proxmox:
-        by_name["proxmox_node"] = server.name.partition(".")[0]
+        by_name["proxmox_node"] = host_name_of(server.name.partition(".")[0])
         server.external_interface = server.external_interface or "vmbr0"
     computed = {field for field in by_name if not getattr(server, field)}
     for field in computed:
         setattr(server, field, by_name[field])
     return computed
-
-
-def _normal_connection(text: str) -> str:
-    try:
-        return parse_connection(text).text if text else ""
-    except BadConnection:
-        return text  # the field's own validator says what is wrong
 
 
 def problems(server: Server) -> dict[str, list[Any]]:

@@ -10,7 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from hosts.address import BadConnection, ends_in_number, parse_connection
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
+_NAME_LABEL = _LABEL.replace(
+    "9-]{", "9_-]{"
+)  # the DNS takes any sign (RFC 2181, section 11); offices use this one
+_DOMAIN = re.compile(rf"{_NAME_LABEL}(\.{_NAME_LABEL})*", re.ASCII)
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*", re.ASCII)
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")  # of UTS 46
 _NODE = re.compile(_LABEL, re.ASCII)
 _KEYMANAGER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,14}", re.ASCII)
@@ -27,18 +32,43 @@ def normal_name(value: str) -> str:
     What cannot be such a name is given back as it is, for validate_server_name to refuse.
     """
     value = value.strip(" ").removesuffix(".")
-    if value.isascii():
-        return value.lower()
     try:
-        return idna.encode(value, uts46=True).decode()
+        return ".".join(_normal_label(label) for label in _DOTS.split(value))
     except idna.IDNAError:
         return value
 
 
+def _normal_label(label: str) -> str:
+    return label.lower() if label.isascii() else idna.encode(label, uts46=True).decode()
+
+
+def host_name_of(name: str) -> str:
+    """What a machine of this name can call itself: host names have no underscores (RFC 952), so hyphens."""
+    return name.replace("_", "-")
+
+
 def validate_server_name(value: str) -> None:
-    """A domain name (RFC 1123, section 2.1) that nothing reads as an IP address."""
+    """A domain name, underscores within its parts included, that nothing reads as an IP address."""
     if not _DOMAIN.fullmatch(value) or len(value) > 253:
+        raise ValidationError(
+            _("Enter a domain name: letters, digits, hyphens, dots, and underscores inside its parts.")
+        )
+    _refuse_address(value)
+
+
+def validate_host_name(value: str) -> None:
+    """A host name (RFC 1123, section 2.1), as certificates may have it, that nothing reads as an IP address."""
+    if "_" in value and _DOMAIN.fullmatch(value):
+        words = _(
+            "A name with an underscore gets no certificate (CA/Browser Forum, Baseline Requirements): try %s."
+        )
+        raise ValidationError(words % host_name_of(value))
+    if not _HOST_NAME.fullmatch(value) or len(value) > 253:
         raise ValidationError(_("Enter a domain name: letters, digits, hyphens and dots."))
+    _refuse_address(value)
+
+
+def _refuse_address(value: str) -> None:
     if ends_in_number(value):
         raise ValidationError(_("Enter a name, not an IP address: its last part is not a number."))
 
@@ -63,6 +93,16 @@ def validate_connection(value: str) -> None:
         parse_connection(value)
     except BadConnection as error:
         raise ValidationError(str(error)) from error
+
+
+def normal_connection(value: str) -> str:
+    """A connection string as it is stored: as it was typed, without needless spaces, and with the user it means."""
+    words = value.split(" ")
+    text = " ".join(word for word in words if word)
+    if not text or "@" in text:
+        return text
+    before, space, host = text.rpartition(" ")
+    return f"{before}{space}root@{host}"
 
 
 def validate_ip(value: str) -> None:

@@ -90,7 +90,10 @@ class CreateForm(CleanText, forms.Form):
         label=_("Name"),
         max_length=253,
         validators=[validate_server_name],
-        help_text=_("A server of the inventory that has no container yet, or a new one, which is added."),
+        help_text=_(
+            "A server of the inventory that has no container yet, or a new one, which is added. The container "
+            "itself has hyphens where the name has underscores, because host names have none."
+        ),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "list": "known-servers", "autofocus": True}
         ),
@@ -196,5 +199,5 @@ def data_of(creation: Creation) -> dict[str, Any]:
     ticks = ["unprivileged", "onboot", "nesting", "start"]
     data = {name: getattr(creation, name) or "" for name in names}
     data |= {name: "on" for name in ticks if getattr(creation, name)}
-    return {**data, "name": creation.hostname, "name_servers": ", ".join(creation.name_servers),
+    return {**data, "name": creation.server.name, "name_servers": ", ".join(creation.name_servers),
             "swap": creation.swap}  # fmt: skip

@@ -118,6 +118,14 @@ def test_every_answer_proves_when_and_to_whom_it_was_given_also_when_nothing_is_
     assert not proved(tmp_path, nothing, "web1", "deploy", "b" * 32)
 
 
+def test_a_server_with_underscores_in_its_name_gets_its_keys(panel, tmp_path) -> None:
+    server, token = fetching_server("web_1.demo.example")
+    let_in(server, "ada")
+    reply = panel.keys("web_1.demo.example", token)
+    assert reply.status == 200
+    assert proved(tmp_path, reply, "web_1.demo.example", "", "-")
+
+
 def test_a_request_of_the_older_kind_is_answered_as_ever(panel, tmp_path) -> None:
     server, token = fetching_server("web1")
     let_in(server, "ada")

@@ -100,6 +100,19 @@ def test_creating_makes_the_server_the_claim_and_the_job(admin_client, host):
     assert "being created" in admin_client.get(made.server.get_absolute_url()).content.decode()
 
 
+def test_a_container_calls_itself_as_a_host_can_which_is_said_before(admin_client, host):
+    name = "web_1.demo.example"
+    plan = admin_client.post(
+        NEW, typed(name=name, preview="1"), headers={"accept": "application/json"}
+    ).json()
+    assert plan["plan"]["hostname"] == "web-1.demo.example"
+    admin_client.post(NEW, typed(name=name))
+    made = Creation.objects.get()
+    assert (made.hostname, made.server.name) == ("web-1.demo.example", name)
+    again = admin_client.get(f"{NEW}?again={made.pk}").content.decode()
+    assert f'value="{name}"' in again or 'value="web-1.demo.example"' not in again
+
+
 def test_a_program_creates_by_the_same_url(admin_client, host):
     answer = admin_client.post(NEW, typed(), headers={"accept": "application/json"}).json()
     assert (answer["ok"], answer["address"], answer["state"]) == (True, "10.0.0.2", "waiting")

@@ -24,6 +24,14 @@ def test_the_name_decides_where_no_address_does_whole_or_its_first_part():
     assert outcome(guests, WEB, DB) == {101: (2, Matched.NAME), 102: (1, Matched.NAME)}
 
 
+def test_a_name_with_underscores_is_that_of_a_guest_with_hyphens():
+    old = ServerNames(3, "web_1.demo.example", None)
+    assert outcome([GuestFacts(101, "web-1.demo.example")], old) == {101: (3, Matched.NAME)}
+    assert outcome([GuestFacts(101, "web-1")], old) == {101: (3, Matched.NAME)}
+    both = (old, ServerNames(4, "web-1.demo.example", None))
+    assert outcome([GuestFacts(101, "web-1.demo.example")], *both)[101][1] == Matched.AMBIGUOUS
+
+
 def test_the_word_of_an_admin_stays_whatever_address_and_name_say():
     guests = [GuestFacts(101, "web1", ("10.0.0.5",), by_hand=2), GuestFacts(102, "db1")]
     assert outcome(guests, WEB, DB) == {101: (2, Matched.HAND), 102: (None, Matched.NOT)}

@@ -57,6 +57,10 @@ def test_what_can_be_computed_is_filled_in():
     assert server.samba_base_folder == "/srv/shares"
 
 
+def test_a_node_is_called_as_a_host_can_be():
+    assert saved("pve_1.example.org", is_proxmox=True).proxmox_node == "pve-1"
+
+
 def test_names_are_unique_in_any_spelling():
     saved("münchen.example")
     assert "name" in problems(Server(name="XN--MNCHEN-3YA.example"))

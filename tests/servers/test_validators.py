@@ -7,11 +7,15 @@ from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hosts.address import parse_connection
 from servers.validators import (
+    host_name_of,
+    normal_connection,
     normal_folder,
     normal_name,
     validate_connection,
     validate_folder,
+    validate_host_name,
     validate_interface,
     validate_ip,
     validate_keymanager_name,
@@ -41,7 +45,8 @@ def accepts(validate, text: str) -> bool:
 @pytest.mark.parametrize(
     ("validate", "allowed"),
     [
-        (validate_server_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"),
+        (validate_server_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"),
+        (validate_host_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"),
         (validate_node_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"),
         (validate_keymanager_name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"),
         (validate_interface, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"),
@@ -105,6 +110,11 @@ def test_normalising_a_name_twice_is_normalising_it_once(text):
         ("MÜNCHEN.example", "xn--mnchen-3ya.example"),
         ("straße.example", "xn--strae-oqa.example"),
         ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+        ("Web_1.demo.example", "web_1.demo.example"),
+        ("DC_01", "dc_01"),
+        ("a__b-_c.example", "a__b-_c.example"),
+        ("web_1.münchen.example", "web_1.xn--mnchen-3ya.example"),
     ],
 )
 def test_names_have_one_form(text, stored):
@@ -121,7 +131,11 @@ def test_names_have_one_form(text, stored):
         "a-",
         "a..b",
         "a b",
-        "a_b",
+        "_a",
+        "a_",
+        "a._b",
+        "a_.b",
+        "büro_1.example",
         "10.0.0.1",
         "a.1",
         "a\n",
@@ -133,6 +147,47 @@ def test_names_have_one_form(text, stored):
 )
 def test_what_is_no_domain_name_is_refused(text):
     assert not accepts(validate_server_name, text)
+
+
+@given(typed)
+def test_what_a_machine_calls_itself_is_a_host_name_whatever_its_server_is_called(text):
+    if accepts(validate_server_name, text):
+        assert accepts(validate_host_name, host_name_of(text))
+
+
+@pytest.mark.parametrize("text", ["web_1.demo.example", "dc_01"])
+def test_a_host_name_has_no_underscore_and_what_to_write_instead_is_said(text):
+    with pytest.raises(ValidationError, match=text.replace("_", "-")):
+        validate_host_name(text)
+
+
+@pytest.mark.parametrize(
+    ("typed_text", "stored"),
+    [
+        ("-p 222 root@[2001:db8::1]", "-p 222 root@[2001:db8::1]"),
+        ("root@2001:DB8:0:0::1", "root@2001:DB8:0:0::1"),
+        ("-p 22 root@h", "-p 22 root@h"),
+        ("-p222 root@h", "-p222 root@h"),
+        ("-p 0222 Admin@Web1.Example.org.", "-p 0222 Admin@Web1.Example.org."),
+        ("  root@h  ", "root@h"),
+        ("-p   222  root@h", "-p 222 root@h"),
+        ("web1.example.org", "root@web1.example.org"),
+        ("-p 222 [2001:db8::1]", "-p 222 root@[2001:db8::1]"),
+        ("", ""),
+        ("   ", ""),
+    ],
+)
+def test_a_connection_is_kept_as_it_was_typed_and_means_the_same(typed_text, stored):
+    assert normal_connection(typed_text) == stored
+    assert normal_connection(stored) == stored
+    if stored:
+        assert parse_connection(stored) == parse_connection(typed_text)
+
+
+@given(typed)
+def test_a_connection_that_is_taken_means_the_same_as_it_is_stored(text):
+    if accepts(validate_connection, text):
+        assert parse_connection(normal_connection(text)) == parse_connection(text)
 
 
 @pytest.mark.parametrize("text", ["root", "www-data", "_apt", "a", "machine$", "first.last", "u" * 32])

@@ -16,7 +16,7 @@ from forwarding.models import HostnameForward
 from forwarding.validators import normal_domain, validate_domain
 from servers.forms import FolderField
 from servers.models import Server
-from servers.validators import normal_name
+from servers.validators import host_name_of, normal_name
 from wizards.create_vm import choices
 from wizards.create_vm.asking_access import reachable
 from wizards.create_vm.asking_machine import host_of, known_server
@@ -148,7 +148,7 @@ def services_defaults(_actor: Actor, data: Data) -> Data:
     return {
         "becomes_nginx": False,
         "forward_domain": "." in name and bool(data.get("address")) and not choices.why_no_domain(host),
-        "domain": name,
+        "domain": host_name_of(name),
         "domain_port": 80,
         "backup": backed_up,
         "backup_server": there.pk if there else None,

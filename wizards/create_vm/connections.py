@@ -98,7 +98,8 @@ def command_for(server: Server) -> str:
         outside = host.external_hostname_for_vms or host.external_ip or host.name
         return f"ssh {Address(outside, port=rule.first_port).text}"
     if server.ssh_connection:
-        return f"ssh {server.ssh_connection}"
+        with suppress(BadConnection):  # stored by an earlier version
+            return f"ssh {parse_connection(server.ssh_connection).text}"
     if host is not None and host.ssh_connection and server.internal_ip:
         with suppress(BadConnection):  # stored by an earlier version
             return f"ssh -J {parse_connection(host.ssh_connection).jump} root@{server.internal_ip}"

@@ -6,11 +6,11 @@ from django.utils.translation import gettext as _
 from forwarding.desired_ports import KIND
 from forwarding.models import PortForward
 from forwarding.services.ports import create_port_forward, delete_port_forward
-from hosts.address import parse_connection
 from proxmox import first_start
 from servers.contact import check
 from servers.models import Contact, Server
 from servers.services import StaleEdit, change_server
+from servers.validators import normal_connection
 from wizards.create_vm import task_container
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import refusing, rolled_out, server_of
@@ -105,7 +105,9 @@ def do_connection(task: TaskRun) -> Later | None:
 
 
 def _write(task: TaskRun) -> Server:
-    wanted = [_normal(task.data.get(name) or "") for name in ("ssh_connection", "backup_connection")]
+    wanted = [
+        normal_connection(task.data.get(name) or "") for name in ("ssh_connection", "backup_connection")
+    ]
     while True:
         server = server_of(task)
         if [server.ssh_connection, server.backup_ssh_connection] == wanted:
@@ -127,7 +129,3 @@ def _change(task: TaskRun, server: Server) -> Server:
         return change_server(task.actor, server, version=server.version)
     except StaleEdit as error:
         raise _Again from error
-
-
-def _normal(text: str) -> str:
-    return parse_connection(text).text if text else ""
