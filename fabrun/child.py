@@ -38,7 +38,8 @@ def main() -> int:
     try:
         task = loading.find(Path(order["folder"]), order["script"])
     except Exception:  # noqa: BLE001  # whatever somebody's file raises is told to whoever runs it
-        return _told(traceback.format_exc(limit=-3), FAILED)
+        words = loading.to_change(Path(order["folder"]) / f"{order['script'].partition('.')[0]}.py")
+        return _told(words or traceback.format_exc(limit=-3), FAILED)
     with ExitStack() as opened:
         try:
             connection = _connect(order, opened)

@@ -16,6 +16,8 @@ from typing import Any
 
 from invoke.tasks import Task
 
+from fabrun.older import advice
+
 MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
 _KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
 
@@ -48,7 +50,10 @@ def describe(folder: Path) -> dict[str, Any]:
             module = load(path)
             scripts += [asdict(_script(name, task)) for name, task in tasks(path.stem, module)]
         except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
-            broken[path.name] = where(error, path)
+            broken[path.name] = to_change(path) or where(error, path)
+    fabfile = folder / "fabfile.py"
+    if fabfile.is_file() and (words := to_change(fabfile)):
+        broken[fabfile.name] = words
     return {"scripts": scripts, "broken": broken}
 
 
@@ -105,6 +110,17 @@ def _parameter(item: inspect.Parameter) -> Parameter:
     if kind == "str" and default is not None:
         default = str(default)
     return Parameter(item.name, kind, default, required)
+
+
+def to_change(path: Path) -> str:
+    """What is to change in a script of Fabric 1 or Python 2, a line each; empty for another one."""
+    try:
+        found = advice(path.read_text(errors="replace"), path.name)
+    except OSError:
+        return ""
+    return (
+        "\n".join([f"{path.name} is written for Fabric 1 or Python 2. To change:", *found]) if found else ""
+    )
 
 
 def where(error: BaseException, path: Path) -> str:

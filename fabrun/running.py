@@ -48,9 +48,11 @@ def run_part(run: Run, *, part: int) -> None:
 
 def _order(row: ServerRun, server: Server, run: Run) -> dict[str, Any]:
     """All that the child process needs, secrets among it: for its standard input only."""
-    script = catalogue.catalogue().scripts.get(row.run.script)
+    found = catalogue.catalogue()
+    script = found.scripts.get(row.run.script)
     if script is None:
-        raise ScriptFailed(_("There is no script “%s” any more.") % row.run.script)
+        why = found.broken.get(f"{row.run.script.partition('.')[0]}.py", "")
+        raise ScriptFailed(f"{_('There is no script “%s” any more.') % row.run.script} {why}".strip())
     actor = Actor(row.run.owner, row.run.actor_name)
     values = values_for(actor, server, script.markers, row.run.unix_user)
     if "keymanager_script" in values:

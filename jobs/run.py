@@ -129,6 +129,11 @@ class Run:
                 self._decoders[stream] = codecs.getincrementaldecoder("utf-8")(errors="replace")
             self._keep(stream, self._maker(stream).feed(self._decoders[stream].decode(chunk)))
 
+    def end_lines(self) -> None:
+        """Let go of what waits for its line end."""
+        with self._lock:
+            self._finish_lines()
+
     def progress(self, done: int, total: int) -> None:
         """How far it is, in any unit; call it as often as you like."""
         with self._lock:

@@ -17,6 +17,7 @@ from accounts.actors import Actor
 from hosts.meter import seconds_outside
 from jobs.execute import sentence_of
 from jobs.models import Job
+from jobs.printing import printed_into
 from jobs.rights import actor_of
 from jobs.run import Postponed, Run, Stopped
 from jobs.services import acknowledge
@@ -123,7 +124,8 @@ class _Course:
         before = seconds_outside()
         act = (task.undo if self.row.undoing else task.do) or task.do
         try:
-            later = act(self._task_run(one, rows))
+            with printed_into(self.run):
+                later = act(self._task_run(one, rows))
         except Stopped:
             raise
         except Exception:

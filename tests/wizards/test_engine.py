@@ -43,6 +43,14 @@ def test_a_run_does_all_its_tasks_in_order(admin_client, tmp_path):
     assert 0 < run.own_seconds <= run.total_seconds
 
 
+def test_what_a_task_prints_is_in_its_log_without_the_secret(admin_client, tmp_path):
+    (tmp_path / "print-two").touch()
+    run = started(admin_client, tmp_path)
+    work_off()
+    lines = list(JobLine.objects.filter(job=job_of(run), stream="out").values_list("text", flat=True))
+    assert lines == ["two prints •••••"]
+
+
 def test_a_part_that_is_switched_off_is_shown_and_left_out(admin_client, tmp_path):
     run = answered(admin_client, tmp_path, with_two="")
     page = admin_client.get(f"/wizards/runs/{run.pk}/review/").content.decode()

@@ -55,6 +55,8 @@ def told(run: TaskRun, what: str) -> bool:
 def obey(run: TaskRun, name: str) -> Later | None:
     if told(run, f"kill-{name}"):
         os.kill(os.getpid(), signal.SIGKILL)
+    if told(run, f"print-{name}"):
+        print(f"{name} prints {run.data.get('password')}")  # noqa: T201
     if told(run, f"fail-{name}"):
         raise Refused(f"{name} was told to fail with {run.data.get('password')}.")
     if told(run, f"hang-{name}"):
