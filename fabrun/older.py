@@ -195,14 +195,14 @@ def _python_2(text: str, code: list[tuple[str, int]]) -> Iterator[Change]:
             yield number, f"except …, {found[1]}", f"“except … as {found[1]}”"
         if _RAISE.match(line):
             yield number, "raise ERROR, …", "“raise ERROR(…)”"
-    for at, (word, line) in enumerate(code):
+    for at, (word, row) in enumerate(code):
         after = code[at + 1][0] if at + 1 < len(code) else ""
         before = code[at - 1][0] if at else ""
         if word == "<>":
-            yield line, "<>", "“!=”"
+            yield row, "<>", "“!=”"
         elif re.fullmatch("0[0-7]+", word) and word.strip("0"):
-            yield line, word, f"“0o{word[1:]}”"
+            yield row, word, f"“0o{word[1:]}”"
         elif word in RENAMED and after == "(" and before not in {".", "def"}:
-            yield line, f"{word}(…)", RENAMED[word]
+            yield row, f"{word}(…)", RENAMED[word]
         elif word in METHODS and before == "." and after == "(":
-            yield line, f".{word}(…)", METHODS[word]
+            yield row, f".{word}(…)", METHODS[word]

@@ -6,14 +6,10 @@ A file that cannot be read breaks itself alone: the page says which one, where, 
 import importlib.util
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
-from typing import Any
+from types import CodeType, ModuleType
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -22,10 +18,12 @@ from wizards import wizards as package
 from wizards.by_number import AnyWizard, from_class
 from wizards.declare import Wizard
 from wizards.trouble import Broken, where
+from wizards.trying import try_files
 
 Stamp = tuple[int, int]
 
 SECONDS = 10.0  # that reading a file may take
+OURS = {"create_user", "create_vm", "retire_server"}
 OWN_PREFIX = "own_wizards_"  # of the module names of files in WIZARDS_FOLDER
 _lock = threading.RLock()
 
@@ -66,7 +64,9 @@ def catalogue() -> Catalogue:
     """What the folders hold now."""
     result = Catalogue()
     with _lock:
-        for path in _paths():
+        paths = _paths()
+        _try_new(paths)
+        for path in filter(Path.is_file, paths):
             read = _read(path)
             if read.broken:
                 result.broken[path.name] = read.broken
@@ -96,13 +96,42 @@ def _paths() -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("[A-Za-z]*.py")) if path.is_file()]
 
 
+def _try_new(paths: list[Path]) -> None:
+    """Read those that are new or have changed in another process first; what is no good there is not read here.
+
+    As long as they are as they came, those of the panel itself are known to be good.
+    """
+    own = Path(package.__path__[0])
+    new = {path: stamp for path in paths if (stamp := _stamp(path)) != _known(path)}
+    doubtful = [path for path in new if not (path.parent == own and path.stem in OURS and path not in _files)]
+    for path, why in try_files(doubtful, SECONDS).items() if doubtful else ():
+        if why:
+            _files[path] = _File(new[path], broken=why)
+
+
+def _stamp(path: Path) -> Stamp:
+    """When it was written and how long it is; of one that has gone meanwhile, nothing."""
+    try:
+        about = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return about.st_mtime_ns, about.st_size
+
+
+def _known(path: Path) -> Stamp | None:
+    return _files[path].stamp if path in _files else None
+
+
 def _read(path: Path) -> _File:
-    about = path.stat()
-    stamp = (about.st_mtime_ns, about.st_size)
-    known = _files.get(path)
-    if known is None or known.stamp != stamp:
-        known = _files[path] = _load(path, stamp)
-    return known
+    stamp = _stamp(path)
+    if _known(path) != stamp:
+        _files[path] = _load(path, stamp)
+    return _files[path]
+
+
+def why_not(path: Path) -> str:
+    """Why a file cannot be used, "" where it can: reads it in this process."""
+    return _load(path, _stamp(path)).broken
 
 
 def _load(path: Path, stamp: Stamp) -> _File:
@@ -119,42 +148,6 @@ def _load(path: Path, stamp: Stamp) -> _File:
     except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
         return _File(stamp, broken=where(error, path))
     return _File(stamp, tuple(found))
-
-
-class _TooLong(BaseException):
-    """Of a kind that the file itself does not catch by accident."""
-
-
-@contextmanager
-def _in_time(path: Path) -> Iterator[None]:
-    """End what goes on for ever inside, in whatever line it is; a single call that waits is not ended.
-
-    Raises Broken. It is Python's own trace (sys.settrace) of this thread alone.
-    """
-    end = time.monotonic() + SECONDS
-
-    def look(frame: FrameType, _event: str, _value: object) -> Callable[..., Any]:
-        if time.monotonic() > end:
-            raise _TooLong(_line_in(frame, path))
-        frame.f_trace_opcodes = frame.f_code.co_filename == str(path)  # a loop may be one line
-        return look
-
-    before = sys.gettrace()
-    sys.settrace(look)
-    try:
-        yield
-    except _TooLong as error:
-        told = {"file": path.name, "line": error.args[0], "seconds": SECONDS}
-        words = _("%(file)s, line %(line)d: not read to its end within %(seconds)d seconds.")
-        raise Broken(words % told) from None
-    finally:
-        sys.settrace(before)
-
-
-def _line_in(frame: FrameType | None, path: Path) -> int:
-    while frame is not None and frame.f_code.co_filename != str(path):
-        frame = frame.f_back
-    return frame.f_lineno if frame else 0
 
 
 def _is_class_of(item: object, module: ModuleType) -> bool:
@@ -174,8 +167,7 @@ def _import(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with _in_time(path):
-            spec.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -132,6 +132,10 @@ BROKEN = {
 ENDLESS = {
     "a loop": "\nwhile True:\n    pass\n",
     "a loop in a function": "def f():\n    while True: pass\nf()\n",
+    "a call that waits": "import time\ntime.sleep(10**6)\n",
+    "a pipe without a writer": "import os\nos.mkfifo(__file__ + '.pipe')\nopen(__file__ + '.pipe').read()\n",
+    "a call that counts": "\nsum(range(10**14))\n",
+    "a lock": "import threading\nthreading.Semaphore(0).acquire()\n",
     "one that catches errors": "\nwhile True:\n    try:\n        pass\n    except Exception:\n        pass\n",
 }
 
@@ -141,11 +145,32 @@ def test_a_file_that_goes_on_for_ever_is_ended_and_named(admin_client, settings,
     monkeypatch.setattr(catalogue, "SECONDS", 0.3)
     settings.WIZARDS_FOLDER = str(tmp_path)
     (tmp_path / "endless.py").write_text(text)
+    (tmp_path / "last.py").write_text(SAMPLE.read_text().replace("class Greeting", "class Last"))
     began = time.monotonic()
     answer = admin_client.get("/wizards/", headers={"accept": "application/json"}).json()
     assert answer["broken"]["endless.py"].startswith("endless.py, line ")
     assert "not read to its end" in answer["broken"]["endless.py"]
     assert time.monotonic() - began < 60  # and not for ever
+    assert "last" in {one["slug"] for one in answer["wizards"]}
+
+
+ENDS = {
+    "exits": ("import os\nos._exit(0)\n", "ends the process that reads it"),
+    "fills the memory": ("\nx = [bytes(10**9) for _ in range(10**6)]\n", "line 2: MemoryError"),
+    "asks": ("\ninput('sure?')\n", "line 2: EOFError"),
+    "prints": ("print('x' * 10**6)\n1/0\n", "line 2: ZeroDivisionError"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_file_that_would_take_the_panel_with_it_takes_a_process_of_its_own(
+    admin_client, settings, tmp_path, kind
+):
+    text, words = ENDS[kind]
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    (tmp_path / "bad.py").write_text(text)
+    answer = admin_client.get("/wizards/", headers={"accept": "application/json"}).json()
+    assert words in answer["broken"]["bad.py"]
     assert answer["wizards"]
 
 
