@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from hosts.state import STAGED, Command, File, State
 from samba.configs import FOLDER, NotWritable, configured
 from samba.models import Share
+from samba.names import is_comment
 from samba.passwords import has_secret, nt_hash, secret_mark, share_password
 from servers.models import Server
 from servers.validators import is_smb_value
@@ -89,7 +90,7 @@ def writable(shares: list[Wanted]) -> tuple[list[Wanted], list[str]]:
         except NotWritable as error:
             left_out.append(_("The share %(share)s is not there: %(why)s") % {**words, "why": error})
             continue
-        if is_smb_value(share.comment):
+        if is_comment(share.comment):
             good.append(share)
         else:
             good.append(bare)

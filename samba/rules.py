@@ -7,15 +7,17 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from samba.models import Share
-from samba.names import LONGEST_NAME, LONGEST_USER, is_user, overlap
+from samba.names import free_user, is_user, overlap, same_name
+from servers.models import Server
 from servers.validators import is_smb_value
 
 Problem = tuple[str, str]
 
 
-def user_name(name: str) -> str:
-    """The unix user of a share of this name."""
-    return f"{settings.SAMBA_USER_PREFIX}{name}"
+def user_name(server: Server, name: str) -> str:
+    """The unix user of a new share of this name on the server; call it with the server locked."""
+    taken = set(Share.objects.filter(server=server).values_list("user", flat=True))
+    return free_user(settings.SAMBA_USER_PREFIX, name, taken)
 
 
 def problems(share: Share) -> dict[str, list[Any]]:
@@ -41,18 +43,9 @@ def _server_rules(share: Share) -> Iterator[Problem]:
         )
 
 
-def longest_name() -> int:
-    """How many characters a share's name may have: its unix user has the prefix before it (SAMBA_USER_PREFIX)."""
-    return min(LONGEST_NAME, LONGEST_USER - len(settings.SAMBA_USER_PREFIX))
-
-
 def _user_rules(share: Share) -> Iterator[Problem]:
     if not is_user(share.user):
-        yield (
-            "name",
-            _("The unix user would be %(user)s, which is too long: at most %(most)d characters.")
-            % {"user": share.user, "most": longest_name()},
-        )
+        yield "name", _("%s cannot be a unix user: SAMBA_USER_PREFIX is wrong.") % share.user
     elif share.server.unix_users.filter(name=share.user).exists():
         yield "name", _("%s is a unix user of this server that the keymanager fills.") % share.user
 
@@ -61,10 +54,11 @@ def _neighbour_rules(share: Share) -> Iterator[Problem]:
     for other in Share.objects.filter(server=share.server_id).exclude(pk=share.pk):
         if other.name == share.name:
             yield "name", _("There is a share of this name on %s.") % share.server
-        elif other.user == share.user:
+        elif same_name(other.name) == same_name(share.name):
+            words = {"server": share.server, "other": other.name}
             yield (
                 "name",
-                _("The share %(other)s has the user %(user)s.") % {"other": other.name, "user": other.user},
+                _("There is a share %(other)s on %(server)s, which is the same name to clients.") % words,
             )
         if other.folder == share.folder:
             yield "folder", _("This is the folder of the share %s.") % other.name

@@ -7,12 +7,12 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 from jinja2 import Environment
 
-from samba.names import is_folder, is_share_name, is_user
+from samba.names import is_comment, is_folder, is_share_name, is_user
 from servers.configs import NotWritable, environment
-from servers.validators import is_smb_value
 
 __all__ = ["NotWritable", "configured"]
 FOLDER = Path(__file__).parent
+NOTHING = "%%mm"
 _HASH = re.compile(r"[0-9A-F]{32}|-", re.ASCII)
 
 
@@ -21,15 +21,24 @@ def section(value: str) -> str:
     return _checked(value, is_share_name(value))
 
 
-def one_value(value: str) -> str:
-    """A value of smb.conf: one line, nothing substituted in it, not joined with the next one."""
-    return _checked(value, bool(value) and is_smb_value(value))
+def comment(value: str) -> str:
+    r"""A comment, so that clients see it as it is.
+
+    Samba takes quotation marks off the ends of a value, and joins a line that ends with \ with the next one; not so where
+    something stands beside them. %%mm does, and becomes nothing: Samba replaces in comments twice, before and after it
+    looks at the quotation marks (substitute.c, srv_srvsvc_nt.c); the first time leaves %m, the second nothing. The proof on
+    the host looks at what clients see.
+    """
+    _checked(value, bool(value) and is_comment(value))
+    if value.endswith(('"', "\\")):
+        return f"{value}{NOTHING}"
+    return f"{NOTHING}{value}" if value.startswith('"') else value
 
 
 def path(value: str) -> str:
-    """An absolute path as a value."""
-    plain = value.startswith("/") and ".." not in value.split("/") and not value.endswith("/")
-    return _checked(value, plain and is_smb_value(value))
+    """An absolute path as a value; with "/." behind it where its end would be read otherwise."""
+    _checked(value, value.startswith("/") and is_folder(value[1:]))
+    return f"{value}/." if value.endswith((" ", '"', "\\")) else value
 
 
 def folder(value: str) -> str:
@@ -58,7 +67,7 @@ def _checked(value: str, good: bool) -> str:
 @cache
 def _environment() -> Environment:
     filters = {
-        "section": section, "value": one_value, "path": path, "folder": folder, "user": user,
+        "section": section, "comment": comment, "path": path, "folder": folder, "user": user,
         "hash": password_hash,
     }  # fmt: skip
     return environment(FOLDER, filters)

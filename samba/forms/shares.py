@@ -1,16 +1,16 @@
 """What people type about a share."""
 
+import unicodedata
 from typing import Any
 
 from django import forms
-from django.core.validators import MaxLengthValidator
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from pages.form_errors import RefusableForm
 from pages.forms import CleanText
 from samba.models import Share
-from samba.names import validate_share_folder, validate_share_name
-from samba.rules import longest_name
+from samba.names import LONGEST_NAME, validate_share_folder, validate_share_name
 from samba.services.shares import CHANGEABLE
 from servers.models import Server
 
@@ -24,7 +24,7 @@ class SambaServerField(forms.ModelChoiceField):
 
 
 class ShareForm(RefusableForm, CleanText, forms.ModelForm):
-    """A share; server, name and folder are asked only when it is made."""
+    """A share; server and folder are asked only when it is made."""
 
     server = SambaServerField(
         Server.objects.filter(samba_management=True),
@@ -39,35 +39,35 @@ class ShareForm(RefusableForm, CleanText, forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["name"].validators = []  # clean_name says it, once
+        self.fields["name"].widget.attrs["maxlength"] = LONGEST_NAME
         if self.instance.pk:
-            for name in ("server", "name", "folder"):
+            for name in ("server", "folder"):
                 del self.fields[name]
             self.initial["version"] = self.instance.version
             return
         self.fields["server"].queryset = Server.objects.filter(samba_management=True).order_by("name")  # type: ignore[attr-defined]
         self.fields["folder"].required = False
-        self.fields["name"].validators = [
-            *(one for one in self.fields["name"].validators if not isinstance(one, MaxLengthValidator)),
-            MaxLengthValidator(longest_name()),
-        ]
-        self.fields["name"].widget.attrs["maxlength"] = longest_name()
+        # What lies on disk may end with a space
+        self.fields["folder"].strip = False  # type: ignore[attr-defined]
 
     def clean_name(self) -> str:
-        """In lower case, and a name; said here, too, so that it is said together with what else is wrong."""
-        name = str(self.cleaned_data["name"]).lower()
+        """As Unicode composes it, as Windows and macOS ask for it; a name is looked at here, and said once."""
+        name = unicodedata.normalize("NFC", str(self.cleaned_data["name"]))
         validate_share_name(name)
         return name
 
-    def clean_folder(self) -> str:
-        """Without a slash at the end; empty: as the share."""
-        folder = str(self.cleaned_data["folder"]).removesuffix("/")
-        if folder:
-            validate_share_folder(folder)
-        return folder
-
     def clean(self) -> dict[str, Any]:
-        """Nothing between fields here: the service checks the row, in the transaction that saves it."""
+        """The folder as it is meant; the rest between fields the service checks, in the transaction that saves it."""
         data = super().clean() or {}
+        if "folder" in self.fields and "folder" in data:
+            folder = str(data["folder"])
+            data["folder"] = (folder if data.get("adopt") else folder.strip()).removesuffix("/")
+            if data["folder"]:
+                try:
+                    validate_share_folder(data["folder"])
+                except ValidationError as error:
+                    self.add_error("folder", error)
         if self.instance.pk and data.get("version") is None:
             data["version"] = self.instance.version
         return data

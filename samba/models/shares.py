@@ -10,12 +10,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from samba.names import (
-    FOLDER,
+    BAD_COMMENT,
+    BAD_FOLDER,
+    BAD_NAME,
     LONGEST_NAME,
     LONGEST_USER,
     PREFIX,
     RESERVED,
-    SHARE,
     validate_comment,
     validate_share_folder,
     validate_share_name,
@@ -24,6 +25,8 @@ from servers.models import Server
 
 if TYPE_CHECKING:
     from accounts.models import User
+
+_RESERVED = "^({})$".format("|".join(name.replace("$", r"\$") for name in RESERVED))
 
 
 class ShareQuerySet(models.QuerySet["Share"]):
@@ -39,7 +42,8 @@ class ShareQuerySet(models.QuerySet["Share"]):
 class Share(models.Model):
     """A folder that one user with one password reaches over the network.
 
-    Server, name, user and folder stay what they were when it was made: the data and the unix user hang on them.
+    The name is what clients see. Server, user and folder stay what they were when it was made, also when the name
+    changes: the data and the unix user hang on them.
     """
 
     # What the password is computed from: a share made anew under an old name has another password.
@@ -48,9 +52,15 @@ class Share(models.Model):
         Server, verbose_name=_("server"), on_delete=models.CASCADE, related_name="shares"
     )
     name = models.CharField(
-        _("name"), max_length=LONGEST_NAME, validators=[validate_share_name], help_text=_("Such as photos.")
+        _("name"),
+        max_length=LONGEST_NAME,
+        validators=[validate_share_name],
+        help_text=_(
+            "What people see on the network, such as photos or Fotos José; with $ at its end it is hidden."
+        ),
     )
-    # SAMBA_USER_PREFIX and the name; a prefix that is set later counts for shares made later.
+    # SAMBA_USER_PREFIX and the name it was made with, as far as Linux takes that: see samba.names.free_user. A prefix
+    # that is set later counts for shares made later.
     user = models.CharField(_("user"), max_length=LONGEST_USER, editable=False)
     folder = models.CharField(
         _("folder"),
@@ -97,20 +107,14 @@ class Share(models.Model):
             models.UniqueConstraint(fields=["server", "user"], name="one_user_a_share"),
             models.UniqueConstraint(fields=["server", "folder"], name="one_share_a_folder"),
             models.CheckConstraint(
-                condition=Q(name__regex=f"^{SHARE}$") & ~Q(name__contains="\n") & ~Q(name__in=RESERVED),
+                condition=~Q(name__regex=BAD_NAME) & ~Q(name="") & ~Q(name__iregex=_RESERVED),
                 name="share_name_is_plain",
             ),
-            models.CheckConstraint(
-                condition=Q(folder__regex=f"^{FOLDER}$") & ~Q(folder__contains="\n"),
-                name="share_folder_is_inside",
-            ),
+            models.CheckConstraint(condition=~Q(folder__regex=BAD_FOLDER), name="share_folder_is_inside"),
             models.CheckConstraint(
                 condition=Q(user__regex=f"^{PREFIX}$") & ~Q(user__contains="\n"), name="share_user_is_plain"
             ),
-            models.CheckConstraint(
-                condition=~Q(comment__contains="\n") & ~Q(comment__contains="%"),
-                name="share_comment_is_a_line",
-            ),
+            models.CheckConstraint(condition=~Q(comment__regex=BAD_COMMENT), name="share_comment_is_a_line"),
         ]
 
     def __str__(self) -> str:

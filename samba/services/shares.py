@@ -15,7 +15,7 @@ from samba.rules import problems, user_name
 from servers import rollouts
 from servers.models import Server
 
-CHANGEABLE = ("adopt", "read_only", "comment")
+CHANGEABLE = ("name", "adopt", "read_only", "comment")
 
 
 class StaleShare(Exception):  # noqa: N818 - a thing that happens between two people, told to the second
@@ -32,7 +32,7 @@ def create_share(actor: Actor, share: Share) -> Share:
         raise NoShareSecret
     server = _lock(share.server_id)
     share.folder = share.folder or share.name
-    share.user = user_name(share.name)
+    share.user = user_name(server, share.name)
     share.secret_mark = secret_mark()
     _check(share)
     try:
@@ -47,7 +47,7 @@ def create_share(actor: Actor, share: Share) -> Share:
 
 @transaction.atomic
 def change_share(actor: Actor, share: Share, *, version: int) -> Share:
-    """Save the changed share, shown as of `version`. Server, name and folder stay.
+    """Save the changed share, shown as of `version`. Server, user and folder stay, also when it gets another name.
 
     Raises StaleShare, ValidationError by the form's field.
     """

@@ -1,7 +1,9 @@
 """What the pages of shares have in common."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
@@ -41,6 +43,6 @@ def ways_to(share: Share) -> Ways:
         address = f"{address.replace(':', '-')}.ipv6-literal.net"
     return Ways(
         windows=rf"\\{address}\{share.name}",
-        url=f"smb://{address}/{share.name}",
-        mount=f"mount -t cifs //{address}/{share.name} /mnt -o username={share.user}",
+        url=f"smb://{address}/{quote(share.name)}",
+        mount=f"mount -t cifs {shlex.quote(f'//{address}/{share.name}')} /mnt -o username={share.user}",
     )

@@ -18,6 +18,8 @@ from servers.services import look_closer
 from tests.jobs.working import work_off
 from tests.lab_fixtures import LabKey
 from tests.samba.lab_rows import BASE, SYSTEM, Ground, ground
+from tests.samba.smb_conf_reader import served_path, shown_comment
+from tests.samba.test_names import BAD_FOLDERS, BAD_NAMES, GOOD_COMMENTS, GOOD_FOLDERS, GOOD_NAMES
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 FILES = "/etc/samba/smb.conf /etc/smb.shares.conf /etc/passwd /etc/shadow /etc/group"
@@ -156,10 +158,11 @@ def test_an_include_line_and_other_bytes_of_somebody_else_stay(samba: Ground):
 
 TYPED = st.lists(
     st.tuples(
-        st.from_regex(r"[a-z0-9_-]{1,12}", fullmatch=True)
-        | st.sampled_from(["homes", "global", "a]", "print$"]),
-        st.from_regex(r"[A-Za-z0-9._-]{1,12}(/[A-Za-z0-9._-]{1,12})?", fullmatch=True) | st.just(""),
+        st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from([*GOOD_NAMES, *BAD_NAMES]),
+        st.text(st.characters(codec="utf-8"), max_size=20)
+        | st.sampled_from(["", *GOOD_FOLDERS, *BAD_FOLDERS]),
         st.text(st.characters(codec="utf-8"), max_size=30)
+        | st.sampled_from(GOOD_COMMENTS)
         | st.sampled_from(
             ["; x", "# x", "[x]", "a = b", 'say "x"', "include = /etc/passwd", "'", "$(id)", "`id`", "a;b"]
         ),
@@ -178,7 +181,13 @@ def test_samba_reads_exactly_what_people_typed(samba: Ground):
     def typed(rows: list[tuple[str, str, str, bool]]) -> None:
         Share.objects.all().delete()
         for name, folder, comment, read_only in rows:
-            values = {"server": samba.server.pk, "name": name, "folder": folder, "comment": comment}
+            values = {
+                "server": samba.server.pk,
+                "name": name,
+                "folder": folder,
+                "comment": comment,
+                "adopt": "on",
+            }
             form = ShareForm({**values, **({"read_only": "on"} if read_only else {})})
             if form.is_valid():
                 with contextlib.suppress(ValidationError):
@@ -191,10 +200,11 @@ def test_samba_reads_exactly_what_people_typed(samba: Ground):
         read = configparser.RawConfigParser(strict=True, delimiters=("=",), comment_prefixes=("\0",))
         said = done.stdout.decode()
         read.read_string(said[said.index("[global]") :].replace("\n\t", "\n"))
-        assert set(read.sections()) == {share.share for share in wanted} | {"global"}
+        assert sorted(read.sections()) == sorted([share.share for share in wanted] + ["global"])
         for share in wanted:
             section = read[share.share]
-            assert section["path"] == share.path
+            assert served_path(section["path"]) == share.path
+            assert shown_comment(section.get("comment", "")) == share.comment
             assert section["valid users"] == share.user
             assert (section.get("read only", "Yes") == "No") == (not share.read_only)
             assert "guest ok" not in section

@@ -1,6 +1,9 @@
 """The pages of shares: for people and for programs, for admins, owners and strangers."""
 
+import html
 import json
+import re
+import shlex
 
 import pytest
 from django.urls import reverse
@@ -24,11 +27,11 @@ def test_a_share_is_made_by_the_form(admin_client, rows):
     answer = admin_client.post(NEW, {"server": rows.files1.pk, "name": "Photos", "folder": "team/photos/"})
     share = Share.objects.get()
     assert answer.headers["Location"] == share.get_absolute_url()
-    assert (share.name, share.folder, share.active, share.read_only) == ("photos", "team/photos", True, False)
+    assert (share.name, share.folder, share.active, share.read_only) == ("Photos", "team/photos", True, False)
     page = admin_client.get(share.get_absolute_url()).content.decode()
-    assert r"\\files1\photos" in page
-    assert "smb://files1/photos" in page
-    assert "mount -t cifs //files1/photos" in page
+    assert r"\\files1\Photos" in page
+    assert "smb://files1/Photos" in page
+    assert "mount -t cifs //files1/Photos" in page
 
 
 @pytest.mark.services
@@ -53,8 +56,8 @@ def test_a_program_makes_changes_switches_and_deletes(admin_client, rows):
     ("field", "value"),
     [
         ("name", "global"), ("name", "a]"), ("name", "%u"), ("name", "a\nb"), ("name", ""), ("name", "a\x00"),
-        ("name", "x" * 32), ("folder", "../etc"), ("folder", "/etc"), ("folder", "a/../b"), ("folder", "%u"),
-        ("comment", "%u"), ("comment", "a\\"), ("server", "999999"), ("server", "x"),
+        ("name", "x" * 81), ("folder", "../etc"), ("folder", "/etc"), ("folder", "a/../b"), ("folder", "%u"),
+        ("comment", "%u"), ("comment", "a  b"), ("server", "999999"), ("server", "x"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_told_by_its_field(admin_client, rows, field, value):
@@ -66,16 +69,31 @@ def test_what_cannot_be_is_told_by_its_field(admin_client, rows, field, value):
 
 
 def test_all_that_is_wrong_is_said_at_once_and_once(admin_client, rows, settings):
-    errors = post(admin_client, NEW, {"name": "a b", "folder": "../x"}).json()["errors"]
+    errors = post(admin_client, NEW, {"name": "a;b", "folder": "../x"}).json()["errors"]
     assert set(errors) == {"server", "name", "folder"}
-    for prefix, most in (("smb-", 28), ("s", 31)):
+    for length in (81, 300):
+        body = {"server": rows.files1.pk, "name": "x" * length}
+        (said,) = post(admin_client, NEW, body).json()["errors"]["name"]
+        assert "at most 80 characters" in said
+        assert admin_client.post(NEW, body).content.decode().count("at most 80 characters") == 1
+    for prefix in ("smb-", "s"):
         settings.SAMBA_USER_PREFIX = prefix
-        for length in (most + 1, 40):
-            (said,) = post(admin_client, NEW, {"server": rows.files1.pk, "name": "x" * length}).json()[
-                "errors"
-            ]["name"]
-            assert f"at most {most} characters" in said
-        assert post(admin_client, NEW, {"server": rows.files1.pk, "name": "x" * most}).json()["ok"]
+        assert post(admin_client, NEW, {"server": rows.files1.pk, "name": "x" * 80}).json()["ok"]
+        Share.objects.all().delete()
+
+
+def test_how_to_reach_a_share_is_written_so_that_it_can_be_copied(admin_client, rows):
+    page = admin_client.get(rows.share("R&D it's").get_absolute_url()).content.decode()
+    assert r"\\files1\R&amp;D it&#x27;s" in page
+    assert "smb://files1/R%26D%20it%27s" in page
+    command = html.unescape(re.search(r"mount -t cifs [^<\n\"]*", page)[0])
+    assert shlex.split(command)[3] == "//files1/R&D it's"
+
+
+def test_a_folder_that_is_there_may_end_with_a_space_and_a_new_one_does_not(admin_client, rows):
+    for adopt, folder in ((True, "Carols Pics "), (False, "Carols Pics")):
+        body = {"server": rows.files1.pk, "name": "pics", "folder": "Carols Pics ", "adopt": adopt}
+        assert post(admin_client, NEW, body).json()["folder"] == folder
         Share.objects.all().delete()
 
 

@@ -41,7 +41,8 @@ def test_a_share_gets_user_and_folder_from_its_name(rows):
         ({"name": "b", "folder": "photos"}, "folder"),
         ({"name": "b", "folder": "photos/inner"}, "folder"),
         ({"name": "team"}, "folder"),
-        ({"name": "x" * 30}, "name"),
+        ({"name": "x" * 81}, "name"),
+        ({"name": "Photos"}, "name"),
         ({"name": "b", "folder": "../etc"}, "folder"),
         ({"name": "homes"}, "name"),
         ({"name": "b", "comment": "%u"}, "comment"),
@@ -52,6 +53,29 @@ def test_what_is_in_the_way_is_told_by_its_field(rows, fields, field):
     rows.share("a", folder="team/a")
     assert field in errors(rows.unsaved(**fields))
     assert Share.objects.count() == 2
+
+
+def test_names_that_are_one_to_clients_are_one(rows):
+    rows.share("Jos\u00e9")
+    for name in ("jos\u00e9", "JOS\u00c9", "Jose\u0301"):
+        assert errors(rows.unsaved(name, folder="other")) == {"name"}
+    rows.share("Jose")
+
+
+def test_a_share_that_gets_another_name_keeps_user_folder_and_password(rows):
+    share = rows.share("photos")
+    word = services.show_password(SYSTEM, share)
+    renamed = Share(pk=share.pk, server=share.server, name="Fotos Jos\u00e9")
+    services.change_share(SYSTEM, renamed, version=1)
+    now = Share.objects.get()
+    assert (now.name, now.user, now.folder) == ("Fotos Jos\u00e9", "smb-photos", "photos")
+    assert services.show_password(SYSTEM, now) == word
+    other = rows.share("photos", folder="others")
+    assert other.user == "smb-photos-2"
+    with pytest.raises(ValidationError):
+        services.change_share(
+            SYSTEM, Share(pk=other.pk, server=other.server, name="FOTOS JOS\u00c9"), version=1
+        )
 
 
 def test_neighbours_and_other_servers_are_not_in_the_way(rows):
@@ -106,7 +130,9 @@ def test_a_share_made_anew_has_another_password(rows):
 
 def test_no_password_is_written_anywhere(rows):
     share = rows.share("photos", comment="x")
-    services.change_share(SYSTEM, Share(pk=share.pk, server=share.server, comment="y"), version=1)
+    services.change_share(
+        SYSTEM, Share(pk=share.pk, server=share.server, name="photos", comment="y"), version=1
+    )
     services.switch_share(SYSTEM, share, active=False)
     services.renew_password(SYSTEM, share)
     words = [share_password(share.uuid, number) for number in (1, 2)]

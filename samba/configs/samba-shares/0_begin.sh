@@ -18,6 +18,7 @@ INCLUDE="include = $SHARES"
 TAB=$(printf '\t')
 FLAGS='[U          ]'
 WORK=
+LISTED=
 KICK=
 GONE=
 MODE=$1
@@ -43,7 +44,7 @@ need() {
 # Set the fields of a share from the next line of the table at descriptor 3; false at its end
 next_share() {
   while IFS=$TAB read -r share user state adopt hash base folder <&3; do
-    case $share in '' | \#*) continue ;; esac
+    [ -n "$folder" ] || continue
     path=$base/$folder
     return 0
   done
@@ -54,12 +55,15 @@ table() {
   if [ -f "$TABLE" ]; then printf %s "$TABLE"; else printf /dev/null; fi
 }
 
-# The sections of what testparm prints on standard input, in lower case
-sections() {
-  sed -n 's/^\[\(.*\)\]$/\1/p' | tr '[:upper:]' '[:lower:]' | sort -u
-}
+# The sections of what testparm prints on standard input
+sections() { sed -n 's/^\[\(.*\)\]$/\1/p' | sort -u; }
+
+# Names as Samba compares them, without regard to case, also that of letters beyond ASCII
+caseless() { perl -CS -ne 'no warnings; print lc' | sort -u; }
 
 comment_of() { getent passwd "$1" | cut -d: -f5; }
+
+is_ours() { case $(comment_of "$1") in "$MARK"?*) ;; *) return 1 ;; esac }
 
 our_users() {
   getent passwd | awk -F: -v mark="$MARK" 'index($5, mark) == 1 { print $1 }'

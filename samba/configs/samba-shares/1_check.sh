@@ -13,7 +13,8 @@ check_samba() {
   grep -Eiv "$line\"?/etc/smb\.shares\.conf" "$MAIN" >"$WORK/main"
   testparm -s "$WORK/main" >"$WORK/out" 2>"$WORK/err" ||
     die "Samba does not accept $MAIN as it is: $(tail -n 5 "$WORK/err")"
-  sections <"$WORK/out" >"$WORK/theirs"
+  sections <"$WORK/out" | caseless >"$WORK/theirs"
+  charset=$(testparm -s --parameter-name='unix charset' "$WORK/main" 2>/dev/null)
   level=$(testparm -s --parameter-name='server min protocol' "$WORK/main" 2>/dev/null)
   case $level in
   CORE* | LANMAN* | NT1) die "$MAIN allows SMB1 (server min protocol = $level). Set it to SMB2 or more first." ;;
@@ -29,13 +30,18 @@ check_sections() {
   sections <"$WORK/out" | grep -vx global >"$WORK/ours"
   sed -n 's/^\[\(.*\)\]$/\1/p' "$1" | sort -u >"$WORK/meant"
   cmp -s "$WORK/ours" "$WORK/meant" || die 'Samba reads other shares than those that are meant.'
+  case $charset in
+  [Uu][Tt][Ff]-8 | [Uu][Tt][Ff]8) ;;
+  *) ! grep -q '[^ -~]' "$WORK/meant" || die "$MAIN says unix charset = $charset, in which these names cannot be written. Set it to UTF-8 first." ;;
+  esac
+  caseless <"$WORK/meant" >"$WORK/ours"
   taken=$(comm -12 "$WORK/ours" "$WORK/theirs" | tr '\n' ' ')
   [ -z "$taken" ] || die "$MAIN has shares of these names already, which are not from Gestion: $taken"
 }
 
 check_user() {
   if getent passwd "$user" >/dev/null; then
-    [ "$(comment_of "$user")" = "$MARK$share" ] || die "The unix user $user is there already and is not the one of the share $share."
+    is_ours "$user" || die "The unix user $user is there already and is none of Gestion's shares'."
   elif getent group "$user" >/dev/null; then
     die "The unix group $user is there already, so the share $share cannot have a user of that name."
   fi

@@ -25,6 +25,7 @@ have_user() {
     useradd --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --no-log-init \
       --comment "$MARK$share" --user-group -- "$user" || return 1
   fi
+  [ "$(comment_of "$user")" = "$MARK$share" ] || usermod --comment "$MARK$share" -- "$user" || return 1
   [ "$(getent passwd "$user" | cut -d: -f7)" = /usr/sbin/nologin ] || usermod --shell /usr/sbin/nologin -- "$user" || return 1
   [ "$(passwd --status "$user" | cut -d' ' -f2)" = L ] || usermod --lock -- "$user"
 }

@@ -38,7 +38,7 @@ prove() {
   while next_share; do
     [ "$state" = on ] && [ "$hash" != - ] || continue
     printf 'username = %s\npassword = %s\n' "$user" "$hash" >"$WORK/login"
-    smbclient "//127.0.0.1/$share" -A "$WORK/login" --pw-nt-hash -c exit </dev/null >"$WORK/out" 2>&1 && continue
+    smbclient "//127.0.0.1/$share" -A "$WORK/login" --pw-nt-hash -c exit </dev/null >"$WORK/out" 2>&1 && prove_comments && continue
     # a Samba that is not there for the host itself is no failure; that it does not know share or user is one
     case $(cat "$WORK/out") in
     *CONNECTION_REFUSED* | *IO_TIMEOUT* | *UNREACHABLE*)
@@ -46,4 +46,20 @@ prove() {
     esac
     die "The share $share does not let its user $user in: $(tail -n 1 "$WORK/out")"
   done 3<"$(table)"
+}
+
+# What Samba must be tricked into showing (see samba/configs) is looked at as a client sees it; once for all shares
+prove_comments() {
+  [ -z "$LISTED" ] && grep -qF '%%mm' "$SHARES" || return 0
+  smbclient -L 127.0.0.1 -g -A "$WORK/login" --pw-nt-hash </dev/null >"$WORK/listed" 2>/dev/null || return 0
+  LISTED=yes
+  perl -e '
+    my ($shares, $listed) = map { open my $file, "<", $_ or die "$_: $!\n"; local $/; <$file> } @ARGV;
+    my %shown = map { /^Disk\|([^|]*)\|(.*)$/ ? ($1, $2) : () } split /\n/, $listed;
+    while ($shares =~ /^\[(.*)\]\n   comment = (.*%%mm.*)$/mg) {
+      my ($share, $meant) = ($1, $2 =~ s/%%mm//r);
+      next if !defined $shown{$share} || $shown{$share} eq $meant;
+      die "This Samba shows the comment of $share as $shown{$share}, not as $meant. Change the comment.\n";
+    }
+  ' "$SHARES" "$WORK/listed" || exit 1
 }
