@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from hosts.state import STAGED, Command, File, State
 from samba.configs import FOLDER, NotWritable, configured
-from samba.models import Share
+from samba.models import FolderReturn, Share
 from samba.names import is_comment
 from samba.passwords import has_secret, nt_hash, secret_mark, share_password
 from servers.models import Server
@@ -114,13 +114,20 @@ def _script() -> str:
     return "\n".join(part.read_text() for part in sorted((FOLDER / "samba-shares").glob("*.sh")))
 
 
+def records_command() -> tuple[str, ...]:
+    """What prints the server's records of folders that were taken over; there may be no script on it any more."""
+    return ("sh", "-c", _script(), "samba-shares", "records")
+
+
 def desired(server: Server) -> State:
     """What the server should hold of kind "samba"; nothing, and no user of ours, where it has no share."""
     shares, left_out = writable(shares_on(server))
+    returns = FolderReturn.objects.filter(server=server).values_list("user", flat=True)
     # By the text itself: before the first rollout and after the last one there is no script on the host.
-    back = (Command(("sh", "-c", _script(), "samba-shares", "back"), timeout=600),)
+    back = Command(("sh", "-c", _script(), "samba-shares", "back"), timeout=3600)
     if not shares:
-        return State(kind=KIND, items=(), activate=back, left_out=tuple(left_out))
+        give_back = Command((*back.argv, *returns), timeout=3600)
+        return State(kind=KIND, items=(), activate=(give_back,), left_out=tuple(left_out))
     patience = 60 + 2 * len(shares)
     return State(
         kind=KIND,
@@ -134,9 +141,11 @@ def desired(server: Server) -> State:
                 ("sh", STAGED(SCRIPT), "check", STAGED(SHARES), STAGED(TABLE)), timeout=patience, always=True
             ),
         ),
-        activate=(Command((SCRIPT, "apply"), timeout=3600),),  # a folder that is taken over may be long
+        activate=(
+            Command((SCRIPT, "apply", *returns), timeout=3600),
+        ),  # a folder that is taken over may be long
         looks=(Command((SCRIPT, "look"), timeout=patience),),
         proofs=(Command((SCRIPT, "prove"), timeout=patience),),
-        put_back=back,
+        put_back=(back,),
         left_out=tuple(left_out),
     )

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from samba.models import Share
+from samba.models import FolderReturn, Share
 from samba.names import free_user, is_user, overlap, same_name
 from servers.models import Server
 from servers.validators import is_smb_value
@@ -16,7 +16,7 @@ Problem = tuple[str, str]
 
 def user_name(server: Server, name: str) -> str:
     """The unix user of a new share of this name on the server; call it with the server locked."""
-    taken = set(Share.objects.filter(server=server).values_list("user", flat=True))
+    taken = {row.user for rows in (Share, FolderReturn) for row in rows.objects.filter(server=server)}
     return free_user(settings.SAMBA_USER_PREFIX, name, taken)
 
 
@@ -51,6 +51,12 @@ def _user_rules(share: Share) -> Iterator[Problem]:
 
 
 def _neighbour_rules(share: Share) -> Iterator[Problem]:
+    for going in FolderReturn.objects.filter(server=share.server_id):
+        if overlap(going.folder, share.folder):
+            yield (
+                "folder",
+                _("The folder %s is being given back. Wait until that has been rolled out.") % going.folder,
+            )
     for other in Share.objects.filter(server=share.server_id).exclude(pk=share.pk):
         if other.name == share.name:
             yield "name", _("There is a share of this name on %s.") % share.server

@@ -13,6 +13,7 @@ from pages.registry import Hit, NavItem, Notice, Section
 from samba.desired_shares import KIND, desired, does
 from samba.models import Share
 from samba.passwords import has_secret, secret_mark
+from samba.records import read_records
 from samba.watching_shares import server_changed, server_holds
 from servers.models import Rollout, RolloutState, Server
 from servers.registry import Panel, RolloutKind, ServerPart
@@ -97,7 +98,11 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "samba",
-    kinds=(RolloutKind(KIND, gettext_lazy("Shares"), desired, order=60, does=does),),
+    kinds=(
+        RolloutKind(
+            KIND, gettext_lazy("Shares"), desired, order=60, afterwards=read_records, does=does
+        ),
+    ),
     panel=server_panel,
     holds=server_holds,
     changed=server_changed,

@@ -24,10 +24,10 @@ def section(value: str) -> str:
 def comment(value: str) -> str:
     r"""A comment, so that clients see it as it is.
 
-    Samba takes quotation marks off the ends of a value, and joins a line that ends with \ with the next one; not so where
-    something stands beside them. %%mm does, and becomes nothing: Samba replaces in comments twice, before and after it
-    looks at the quotation marks (substitute.c, srv_srvsvc_nt.c); the first time leaves %m, the second nothing. The proof on
-    the host looks at what clients see.
+    Samba takes quotation marks off the ends of a value, and joins a line that ends with \ with the next one; not so
+    where something stands beside them. %%mm does, and becomes nothing: Samba replaces in comments twice, before and
+    after it looks at the quotation marks (substitute.c, srv_srvsvc_nt.c); the first time leaves %m, the second nothing.
+    The proof on the host looks at what clients see.
     """
     _checked(value, bool(value) and is_comment(value))
     if value.endswith(('"', "\\")):

@@ -87,4 +87,19 @@ class ShareForm(RefusableForm, CleanText, forms.ModelForm):
 
 
 class DeleteForm(CleanText, forms.Form):
-    """Nothing to fill in: what is deleted comes back when it is made again and takes over its folder."""
+    """What becomes of the folder; asked only where the server knows whose it was."""
+
+    give_back = forms.BooleanField(
+        label=_("give all back to whom it belonged"),
+        required=False,
+        help_text=_(
+            "Owners and modes come back as they were before the share took the folder over. What is new since then "
+            "belongs to whom its folder belongs. Programs lose the right to run as their owner (setuid). Without this, "
+            "the folder is root's alone. Later it cannot be given back any more."
+        ),
+    )
+
+    def __init__(self, *args: Any, share: Share, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if share.given_at is None:
+            del self.fields["give_back"]

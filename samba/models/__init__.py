@@ -1,5 +1,6 @@
 """The rows of this room."""
 
+from samba.models.returns import FolderReturn
 from samba.models.shares import Share
 
-__all__ = ["Share"]
+__all__ = ["FolderReturn", "Share"]

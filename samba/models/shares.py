@@ -72,7 +72,9 @@ class Share(models.Model):
         _("take over a folder that is there"),
         default=False,
         help_text=_(
-            "All files in it are given to the share's user. Without this, only a new folder is made."
+            "All in it is given to the share's user, but files with a second name (hard link), devices, and what is "
+            "mounted there. The server records whose it was, so that it can be given back when the share is deleted. "
+            "Without this, only a new folder is made."
         ),
     )
     read_only = models.BooleanField(
@@ -92,6 +94,9 @@ class Share(models.Model):
     password_number = models.PositiveIntegerField(default=1, editable=False)
     # By which SAMBA_SECRET_KEY its password was computed: see samba.passwords.secret_mark.
     secret_mark = models.CharField(max_length=16, editable=False)
+    # What the server has on record of who owned its folder before: how many things, and since when; nothing: no record.
+    given_things = models.PositiveBigIntegerField(null=True, editable=False)
+    given_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     # Grows with every change, so that two people do not overwrite each other unknowingly.
     version = models.PositiveBigIntegerField(default=1, editable=False)

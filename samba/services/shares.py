@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record, record_change
 from samba.desired_shares import KIND
-from samba.models import Share
+from samba.models import FolderReturn, Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark, share_password
 from samba.rules import problems, user_name
 from servers import rollouts
@@ -121,11 +121,21 @@ def renew_all(actor: Actor) -> int:
 
 
 @transaction.atomic
-def delete_share(actor: Actor, share: Share) -> None:
-    """Delete the share, and its user on the server; its folder and all data stay. Raises StaleShare."""
+def delete_share(actor: Actor, share: Share, *, give_back: bool = False) -> None:
+    """Delete the share, and its user on the server; what lies in its folder stays.
+
+    The folder is root's alone from then on, or with `give_back` all in it goes back to whom it belonged before the
+    share took it over. Raises StaleShare, also where the server has no record of that.
+    """
     server = _lock(share.server_id)
     now = _fresh(share)
-    record(actor, "share.delete", now, before=facts_of(now))
+    if give_back and now.given_at is None:
+        raise StaleShare(
+            _("Nothing can be given back: the server has no record of who owned the folder before.")
+        )
+    record(actor, "share.delete", now, before=facts_of(now), after={"give_back": True} if give_back else None)
+    if give_back:
+        FolderReturn.objects.create(server=server, user=now.user, folder=now.folder)
     now.delete()
     _ask(actor, server, _("The share %s is deleted") % now.name)
 

@@ -21,7 +21,13 @@ def visible_share(request: HttpRequest, pk: int) -> Share:
 
 def share_json(share: Share) -> dict[str, Any]:
     """A share for programs, without its password."""
-    return {"id": share.pk, **facts_of(share), "path": share.path, "version": share.version}
+    return {
+        "id": share.pk,
+        **facts_of(share),
+        "path": share.path,
+        "can_give_back": share.given_things,
+        "version": share.version,
+    }
 
 
 @dataclass(frozen=True)

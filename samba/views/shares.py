@@ -171,16 +171,19 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(BOTH)
 @foretells
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete a share and its user; its data stays."""
+    """Delete a share and its user; what lies in its folder stays."""
     row = visible_share(request, pk)
-    form = DeleteForm(form_data(request))
+    form = DeleteForm(form_data(request), share=row)
     if form.is_bound and form.is_valid():
+        give_back = form.cleaned_data.get("give_back", False)
         try:
-            services.delete_share(actor_of(request), row)
+            services.delete_share(actor_of(request), row, give_back=give_back)
         except services.StaleShare as error:
             return refused(request, str(error), reverse("samba:shares"))
         rollout = Rollout.objects.filter(server=row.server, kind=KIND).first()
         url = rollout.get_absolute_url() if rollout else reverse("samba:shares")
-        said = _("%(share)s is deleted. Its data stays in %(folder)s.")
+        said = _("%(share)s is deleted. What lies in %(folder)s stays there.")
+        if give_back:
+            said = _("%(share)s is deleted. What lies in %(folder)s is being given back to whom it belonged.")
         return done(request, said % {"share": row, "folder": row.path}, url)
     return show_form(request, "samba/delete_share.html", form, {"share": row})

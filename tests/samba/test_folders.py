@@ -46,7 +46,7 @@ def script(place: Path, words: str, *, adopt: str = "adopt", folder: str = "phot
     """Run the host's own script but its last line, then these words; what it complained of."""
     parts = [part.read_text() for part in sorted((FOLDER / "samba-shares").glob("[0-8]*.sh"))]
     facts = f"share=photos user={USER} adopt={adopt} base={place}/base folder={folder} path=$base/$folder"
-    text = "\n".join([*parts, f"MADE={place}/made", facts, words])
+    text = "\n".join([*parts, f"MADE={place}/made\nOWNERS={place}/owners", facts, words])
     argv = [
         "unshare",
         "-m",
@@ -157,6 +157,103 @@ def test_a_folder_that_others_could_have_laid_there_is_not_taken_over(place: Pat
     assert "not taken over" in script(place, "(check_folder)")
     assert script(place, HAVE_FOLDER) == "not given\n"
     assert owners(place / "base/photos") == {MALLORY}
+
+
+def _facts(top: Path) -> dict[str, tuple[int, int, int]]:
+    """Owner, group and mode of a folder and all in it."""
+    paths = (top, *sorted(top.rglob("*")))
+    return {
+        str(path.relative_to(top)): (path.lstat().st_uid, path.lstat().st_gid, path.lstat().st_mode)
+        for path in paths
+    }
+
+
+GIVE_BACK = f"BACK=' {USER} ' how=adopted; (set_aside) || echo 'not back' >&2"
+
+
+def test_what_was_taken_over_goes_back_as_it_was(place: Path):
+    photos = place / "base/photos"
+    os.mkfifo(photos / "pipe", 0o640)
+    (photos / "-rf new\nline").touch(mode=0o604)
+    (photos / "album").chmod(0o1751)
+    os.chown(photos / "album/1", 12345, 23456)
+    (photos / "album/1").chmod(0o400)
+    photos.chmod(0o755)
+    before = _facts(photos)
+    assert script(place, f"{HAVE_FOLDER}; settle_records") == ""
+    assert _facts(photos) != before
+    record = place / "owners" / USER
+    assert (record.stat().st_mode & 0o777, record.stat().st_uid) == (0o600, 0)
+    (photos / "album/1").rename(photos / "renamed")
+    for new in ("album/new", "new"):
+        (photos / new).touch()
+        os.chown(photos / new, photos.stat().st_uid, photos.stat().st_gid)
+    assert script(place, GIVE_BACK) == ""
+    after = _facts(photos)
+    assert after.pop("renamed") == before.pop("album/1")
+    assert {after.pop(new)[:2] for new in ("album/new", "new")} == {(MALLORY, MALLORY)}
+    assert after == before
+    assert owners(place / "secrets") == {0}
+
+
+def test_a_program_that_was_given_back_runs_no_more_as_its_owner(place: Path):
+    program = place / "base/photos/program"
+    program.touch()
+    os.chown(program, 0, 0)
+    program.chmod(0o6755)
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    program.write_text("something else")
+    assert script(place, GIVE_BACK) == ""
+    assert (program.stat().st_uid, program.stat().st_mode & 0o7777) == (0, 0o755)
+
+
+def test_what_others_made_their_own_meanwhile_stays_theirs(place: Path):
+    photos = place / "base/photos"
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    os.chown(photos / "album/3", 4321, 4321)
+    assert script(place, GIVE_BACK) == ""
+    assert (photos / "album/3").stat().st_uid == 4321
+
+
+def test_nothing_of_others_is_given_back_though_a_folder_is_swapped_for_a_link(place: Path):
+    """By somebody who holds the folder open since before, as the share's user may."""
+    photos = place / "base/photos"
+    for _time in range(TRIES):
+        script(place, f"{HAVE_FOLDER}; settle_records")
+        with swapping(photos, "album", "link", photos.stat().st_uid):
+            script(place, GIVE_BACK)
+        assert owners(place / "secrets") == {0}
+        _give(photos, MALLORY)
+
+
+def test_another_folder_in_the_place_of_the_one_on_record_stays_roots(place: Path):
+    photos = place / "base/photos"
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    uid = photos.stat().st_uid
+    photos.rename(place / "base/old")
+    photos.mkdir()
+    os.chown(photos, uid, uid)
+    assert "not back" in script(place, GIVE_BACK)
+    assert (photos.stat().st_uid, photos.stat().st_mode & 0o777) == (0, 0o700)
+
+
+def test_a_takeover_that_was_cut_off_is_given_back_by_the_way_back(place: Path):
+    photos = place / "base/photos"
+    before = _facts(photos)
+    script(place, f"{HAVE_FOLDER}; chown 0:0 {photos}")
+    assert _facts(photos) != before
+    script(place, "MODE=back how=adopted; (set_aside)")
+    assert _facts(photos) == before
+
+
+def test_a_second_takeover_leaves_the_first_record_as_it_was(place: Path):
+    photos = place / "base/photos"
+    before = _facts(photos)
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    os.chown(photos, 0, 0)
+    script(place, f"{HAVE_FOLDER}; settle_records; ")
+    assert script(place, GIVE_BACK) == ""
+    assert _facts(photos) == before
 
 
 def test_a_share_that_goes_leaves_its_data_to_root_alone(place: Path):

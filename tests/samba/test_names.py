@@ -24,8 +24,8 @@ BAD_NAMES = [
 ]  # fmt: skip
 GOOD_NAMES = [
     "photos", "Fotos-José", "bd photos", "data$", "Übergabe", "Buchhaltung 2024", "R&D", "it's", "#x", "~snap", "-lead",
-    ".hidden", "a.b", "print", "x(1)!", "@all", "a`b{c}^", "ファイル", "経理　資料", "😀", "👨‍👩‍👧", "x" * 80, "😀" * 40, "٣",
-    "a-", "C$",
+    ".hidden", "a.b", "print", "x(1)!", "@all", "a`b{c}^", "ファイル", "経理　資料", "😀", "👨‍👩‍👧", "x" * 80,
+    "😀" * 40, "٣", "a-", "C$",
 ]  # fmt: skip
 BAD_FOLDERS = [
     "", "/", "/etc", "..", "../x", "a/..", "a/../b", ".", "./a", "a//b", "a/", "%u", "a%Sb", "a%$(x)", "a%%b", "a\nb",
@@ -33,14 +33,14 @@ BAD_FOLDERS = [
 ]  # fmt: skip
 GOOD_FOLDERS = [
     "photos", "Carols Pics", "team/photos", ".hidden", "a/.b", "-a", "a/-b", "a b", " a", "a ", "a\\", "a;b", 'a"b',
-    '"a"',    "ä", "a\u0308", "100%", "50% off", "[alt]", "#x", "a]b", "it's", "x" * 255, "ä" * 127, "names.", "$(id)",
+    '"a"', "ä", "a\u0308", "100%", "50% off", "[alt]", "#x", "a]b", "it's", "x" * 255, "ä" * 127, "names.", "$(id)",
 ]  # fmt: skip
 BAD_COMMENTS = [
     "%u", "50%off", "a\nb", "a\rpath = /", "a\0", " a", "a\u2028b", "a\x85b", "a  b", '"', '""', '"a\\', "%%m", "%%mm",
 ]  # fmt: skip
 GOOD_COMMENTS = [
     '"quoted"', '"a', 'a"', 'say "x"', '"a" and "b"', '""a""', "ends\\", "C:\\x", '"a"\\', "100%", "50 % off", "# x",
-    "; x",    "[x]", "a = b", "Famille «é»", "日本語 😀", "it's", "%", 'a\\"', "x" * 100,
+    "; x", "[x]", "a = b", "Famille «é»", "日本語 😀", "it's", "%", 'a\\"', "x" * 100,
 ]  # fmt: skip
 
 

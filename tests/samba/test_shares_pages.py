@@ -7,9 +7,10 @@ import shlex
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import AuditEntry
-from samba.models import Share
+from samba.models import FolderReturn, Share
 from samba.passwords import share_password
 from servers.models import Rollout
 
@@ -154,6 +155,34 @@ def test_a_replaced_secret_is_told_and_all_passwords_are_renewed(admin_client, r
     assert "SAMBA_SECRET_KEY has been replaced" in admin_client.get("/").content.decode()
     assert post(admin_client, f"{LIST}renew/", {}).json()["count"] == 1
     assert "Give them new passwords" not in admin_client.get(LIST).content.decode()
+
+
+def test_giving_back_is_offered_only_where_the_server_knows_whose_it_was(admin_client, rows):
+    share = rows.share("photos", adopt=True)
+    url = f"{share.get_absolute_url()}delete/"
+    assert "the server has no record of it" in admin_client.get(url).content.decode()
+    assert "give_back" in post(admin_client, url, {"give_back": True}).json()["errors"]
+    Share.objects.update(given_things=12, given_at=timezone.now())
+    assert "12 things in it belonged to" in admin_client.get(url).content.decode()
+    assert "12 things in it belonged to" in admin_client.get(share.get_absolute_url()).content.decode()
+    assert admin_client.get(share.get_absolute_url(), headers=JSON).json()["can_give_back"] == 12
+    assert post(admin_client, url, {"give_back": True}).json()["ok"]
+    (going,) = FolderReturn.objects.all()
+    assert (going.user, going.folder) == ("smb-photos", "photos")
+    again = {"server": rows.files1.pk, "name": "photos"}
+    assert "is being given back" in str(post(admin_client, NEW, again).json()["errors"]["folder"])
+    made = post(admin_client, NEW, {**again, "folder": "other"}).json()
+    assert made["user"] == "smb-photos-2"
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_no_page_claims_that_there_is_data(admin_client, rows, adopt):
+    share = rows.share("photos", adopt=adopt)
+    page = admin_client.get(f"{share.get_absolute_url()}delete/").content.decode()
+    assert "What lies in /srv/shares/photos stays" in page
+    answer = admin_client.post(f"{share.get_absolute_url()}delete/", follow=True).content.decode()
+    assert "What lies in /srv/shares/photos stays there" in answer
+    assert "data stays" not in (page + answer).lower()
 
 
 def test_owners_operate_the_shares_of_their_servers_and_see_no_others(member_client, member, rows):

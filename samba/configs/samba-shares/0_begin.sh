@@ -2,9 +2,12 @@
 # Brings unix users, Samba's passwords, folders and the include line to what the table says. All data is in the table,
 # one line a share with tabs between: share, user, on|off, new|adopt, NT hash or "-", base folder, folder in it.
 #   check SHARES TABLE   before they count: whether Samba takes them, and nothing of anybody else's is in the way
-#   apply                make it so         look   say what is not so
+#   apply [USER...]      make it so, and give what was taken over for these users back to whom it belonged
+#   look                 say what is not so
 #   prove                log in to every share as its user
-#   back                 what the table in place says; without one, as if there never had been shares
+#   back [USER...]       what the table in place says; without one, as if there never had been shares. What was taken over
+#                        and never proved is given back as well
+#   records              which users have folders, and what is on record of those that were taken over
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 umask 077
@@ -12,6 +15,7 @@ MAIN=/etc/samba/smb.conf
 SHARES=/etc/smb.shares.conf
 TABLE=/etc/gestion/samba/users
 MADE=/var/lib/gestion/samba-folders
+OWNERS=/var/lib/gestion/samba-owners
 MARK='Gestion share '
 NOTE='# Gestion keeps its shares in a file of their own:'
 INCLUDE="include = $SHARES"
@@ -22,6 +26,7 @@ LISTED=
 KICK=
 GONE=
 MODE=$1
+BACK=" $* "
 
 die() {
   printf '%s\n' "$*" >&2

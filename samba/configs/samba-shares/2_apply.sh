@@ -36,12 +36,19 @@ have_folder() {
   enter_or_make || return 1
   if [ -n "$MADE_NOW" ]; then
     [ "$(stat -c %U .)" = root ] && [ -z "$(find . -mindepth 1 -print -quit)" ] || return 1
+    forget_record
   elif [ "$(stat -c %U .)" != "$user" ]; then
     how=adopted
-    [ "$adopt" = adopt ] && (cd -P .. && roots_alone) && give_all "$user" || return 1
+    [ "$adopt" = adopt ] && (cd -P .. && roots_alone) && keep_record || return 1
+    note_folder # before anything is given, so that what is cut off in the middle is given back
+    give_all || return 1
   fi
   [ "$(stat -c '%U %G' .)" = "$user $user" ] || chown -- "$user:$user" . || return 1
   [ "$(stat -c %a .)" = 2770 ] || chmod 2770 . || return 1
+  note_folder
+}
+
+note_folder() {
   if ! grep -sq "^$user${TAB}[a-z]*$TAB" "$MADE" || ! cut -f 1,3- "$MADE" | grep -qxF "$user$TAB$path"; then
     printf '%s\t%s\t%s\n' "$user" "$how" "$path" >>"$MADE"
   fi

@@ -22,7 +22,8 @@ forget() {
       if grep -qxF "$user$TAB$path" "$WORK/folders"; then
         printf '%s\t%s\t%s\n' "$user" "$how" "$path"
       else
-        (set_aside)
+        (set_aside) || ! asked_back || { mkdir -p -m 0700 "$OWNERS" && echo "$user" >>"$OWNERS/kept"; }
+        grep -qxF "$user" "$WORK/wanted" || forget_record
       fi
     done <"$MADE" >"$MADE.new"
     mv -f "$MADE.new" "$MADE"
@@ -34,11 +35,18 @@ forget() {
   done
 }
 
+# Into root's hands, or back into those of before; 1: that could not be
 set_aside() {
-  cd / && walk "$path" links && [ "$(stat -c %U .)" = "$user" ] || return 0
+  cd / && walk "$path" links || return 1
+  ! unproved || { give_back; return; }
+  [ "$(stat -c %U .)" = "$user" ] || return 1
   if [ "$how" = made ] && (cd -P .. && rmdir -- "./${path##*/}") 2>/dev/null; then return 0; fi
   chown root:root . && chmod 0700 . && chmod g-s .
+  ! asked_back || give_back
 }
+
+asked_back() { case $BACK in *" $user "*) ;; *) return 1 ;; esac }
+unproved() { [ "$MODE" = back ] && [ -f "$OWNERS/$user.new" ]; }
 
 # End the connections of users whose password or access has changed
 kick() {

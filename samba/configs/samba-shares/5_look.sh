@@ -34,7 +34,11 @@ look_at_share() {
 
 prove() {
   look
-  command -v smbclient >/dev/null || exit 0
+  ! command -v smbclient >/dev/null || prove_logins
+  settle_records
+}
+
+prove_logins() {
   while next_share; do
     [ "$state" = on ] && [ "$hash" != - ] || continue
     printf 'username = %s\npassword = %s\n' "$user" "$hash" >"$WORK/login"

@@ -2,6 +2,7 @@ case $MODE in
 check) check "$2" "$3" ;;
 apply | back) apply ;;
 look) look ;;
+records) records ;;
 prove) prove ;;
 *) die "unknown: $MODE" ;;
 esac
