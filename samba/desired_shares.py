@@ -119,6 +119,11 @@ def records_command() -> tuple[str, ...]:
     return ("sh", "-c", _script(), "samba-shares", "records")
 
 
+def list_command(base: str) -> tuple[str, ...]:
+    """What prints all that lies in a base folder: see samba.looking."""
+    return ("sh", "-c", _script(), "samba-shares", "list", base)
+
+
 def desired(server: Server) -> State:
     """What the server should hold of kind "samba"; nothing, and no user of ours, where it has no share."""
     shares, left_out = writable(shares_on(server))

@@ -19,7 +19,8 @@ from pages.buttons import SwitchForm
 from pages.lists import Filter, ListPage, asked_number, render_list
 from samba.desired_shares import KIND
 from samba.forms.shares import DeleteForm, ShareForm
-from samba.models import Share
+from samba.looking import found_in, free_name
+from samba.models import FolderLook, Share
 from samba.passwords import NoShareSecret, has_secret, secret_mark
 from samba.services import shares as services
 from samba.views.common import share_json, visible_share, ways_to
@@ -113,10 +114,16 @@ def share(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(BOTH)
 @foretells
 def new(request: HttpRequest) -> HttpResponse:
-    """Make a share; `server` in the query string is filled in."""
+    """Make a share; `server` in the query string is filled in, and `folder` as one that lies there already."""
     server = Server.objects.filter(pk=asked_number(request, "server"), samba_management=True).first()
-    form = ShareForm(form_data(request), initial={"server": server})
+    initial: dict[str, Any] = {"server": server}
     context = {"server": server, "has_secret": has_secret()}
+    folder = request.GET.get("folder", "")
+    if server and folder:
+        initial |= {"folder": folder, "adopt": True, "name": free_name(server, folder)}
+        look = FolderLook.objects.filter(server=server, base=server.samba_base_folder).first()
+        context |= {"look": look, "found": found_in(look, folder), "folder": folder}
+    form = ShareForm(form_data(request), initial=initial)
     return _edit(request, form, "samba/new_share.html", context)
 
 

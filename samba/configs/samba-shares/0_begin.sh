@@ -8,6 +8,7 @@
 #   back [USER...]       what the table in place says; without one, as if there never had been shares. What was taken over
 #                        and never proved is given back as well
 #   records              which users have folders, and what is on record of those that were taken over
+#   list FOLDER          what lies in a base folder
 set -u
 export LC_ALL=C PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 umask 077
