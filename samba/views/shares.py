@@ -117,7 +117,7 @@ def new(request: HttpRequest) -> HttpResponse:
     """Make a share; `server` in the query string is filled in, and `folder` as one that lies there already."""
     server = Server.objects.filter(pk=asked_number(request, "server"), samba_management=True).first()
     initial: dict[str, Any] = {"server": server}
-    context = {"server": server, "has_secret": has_secret()}
+    context: dict[str, Any] = {"server": server, "has_secret": has_secret()}
     folder = request.GET.get("folder", "")
     if server and folder:
         initial |= {"folder": folder, "adopt": True, "name": free_name(server, folder)}

@@ -3,9 +3,11 @@
 import pytest
 
 from lab import Fleet
-from samba.models import FolderReturn, Share
+from samba.looking import free_name, offers, start_look
+from samba.models import FolderLook, FolderReturn, Share
 from samba.services.shares import delete_share
 from servers.models import RolloutRecord, RolloutState
+from tests.jobs.working import work_off
 from tests.lab_fixtures import LabKey
 from tests.samba.lab_rows import BASE, SYSTEM, Ground, ground
 
@@ -53,6 +55,23 @@ def test_a_folder_goes_back_with_its_share_and_the_last_share_too(samba: Ground)
     samba.in_sync()
     assert samba.sh(STATE) == before
     assert samba.sh("ls -A /var/lib/gestion/samba-owners; cat /var/lib/gestion/samba-folders") == ""
+
+
+def test_what_lies_on_the_server_is_listed_and_taken_over_from_there(samba: Ground):
+    samba.sh(f"ln -s /etc {BASE}/link; mkdir {BASE}/'50%off'")
+    start_look(SYSTEM, samba.server)
+    work_off()
+    found = {offer.entry.name: offer for offer in offers(FolderLook.objects.get())}
+    assert set(found) == {"Carols Pics", "link", "50%off"}
+    pics = found["Carols Pics"].entry
+    assert (pics.owner, pics.things, pics.whose) == ("carol", 3, "carol 3")
+    assert "%o" in found["50%off"].why_not
+    samba.share(free_name(samba.server, pics.name), folder=pics.name, adopt=True)
+    samba.in_sync()
+    start_look(SYSTEM, samba.server)
+    work_off()
+    again = {offer.entry.name: offer.why_not for offer in offers(FolderLook.objects.get())}
+    assert "It is the folder of the share" in again["Carols Pics"]
 
 
 def test_a_rollout_that_fails_gives_back_what_it_took(samba: Ground):
