@@ -90,7 +90,7 @@ class DeleteForm(CleanText, forms.Form):
     """What becomes of the folder; asked only where the server knows whose it was."""
 
     give_back = forms.BooleanField(
-        label=_("give all back to whom it belonged"),
+        label=_("Give all back to whom it belonged"),
         required=False,
         help_text=_(
             "Owners and modes come back as they were before the share took the folder over. What is new since then "

@@ -71,10 +71,33 @@ def test_a_share_is_made_used_and_deleted(page: Page, panel: Panel, fleet: Fleet
     assert not smb(fleet, "smb-photos", first, "ls")
 
     page.get_by_role("link", name="Delete").click()
-    expect(page.get_by_text(f"All data stays in {BASE}/photos")).to_be_visible()
+    expect(page.get_by_text(f"What lies in {BASE}/photos stays there")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
     expect(page.locator(".page-subtitle .state")).to_have_text("in sync")
     assert not smb(fleet, "smb-photos", second, "ls")
     assert fleet["files1"].exec(["cat", f"{BASE}/photos/a"]).stdout == b"backup1\n"
     assert first not in panel.log.read_text()
     assert second not in panel.log.read_text()
+
+
+def test_a_folder_that_lies_there_is_taken_over_and_given_back(page: Page, panel: Panel, fleet: Fleet) -> None:
+    folder = f"{BASE}/Carols Pics"
+    fleet["files1"].exec(["sh", "-c", 'mkdir -p "$0/a"; chown -R 1234:1234 "$0"', folder]).check_returncode()
+    sign_in(page, panel)
+    page.goto(f"{panel.url}/servers/?q=files1")
+    page.get_by_role("link", name="files1").first.click()
+    page.get_by_role("link", name="What lies there").click()
+    page.get_by_role("button", name="Look").click()
+    page.get_by_role("link", name="Take it over").click()
+    expect(page.get_by_text("1 thing lies in it (1234 1)")).to_be_visible()
+    expect(page.get_by_label("Name")).to_have_value("Carols Pics")
+    page.get_by_role("button", name="Save and roll out").click()
+    expect(page.locator("#share .state").first).to_have_text("active")
+    expect(page.locator("#share")).to_contain_text("smb-carols-pics")
+    expect(page.locator("#share")).to_contain_text("1 thing in it belonged to")
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_label("Give all back to whom it belonged").check()
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".page-subtitle .state")).to_have_text("in sync")
+    owners = fleet["files1"].exec(["stat", "-c", "%u", folder, f"{folder}/a"]).stdout
+    assert owners == b"1234\n1234\n"
