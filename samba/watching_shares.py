@@ -17,7 +17,7 @@ from servers.registry import Held, each
 
 def server_holds(server: Server) -> Iterable[Held]:
     """The shares that go with a server."""
-    text = _("the share %s of it; Gestion forgets it, the server goes on serving it")
+    text = _("the share %s of it; Gestion forgets it, and takes nothing of it from the server")
     yield from each(Share.objects.filter(server=server), text, f"{reverse('samba:shares')}?q={server.name}")
 
 

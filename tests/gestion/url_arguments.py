@@ -326,6 +326,7 @@ MAKERS: dict[tuple[str, str], Maker] = {
     ("backups/servers/", "pk"): lambda world: world.server.pk,
     ("backups/left/", "pk"): lambda world: _left(world).pk,
     ("samba/shares/", "pk"): lambda world: _share(world).pk,
+    ("samba/servers/", "pk"): lambda world: _share(world).server_id,
     ("forwarding/ports/", "pk"): lambda world: _port(world).pk,
     ("forwarding/hostnames/", "pk"): lambda world: _hostname(world).pk,
     ("forwarding/hosts/", "pk"): lambda world: _port(world).host.pk,
