@@ -80,7 +80,9 @@ def test_a_share_is_made_used_and_deleted(page: Page, panel: Panel, fleet: Fleet
     assert second not in panel.log.read_text()
 
 
-def test_a_folder_that_lies_there_is_taken_over_and_given_back(page: Page, panel: Panel, fleet: Fleet) -> None:
+def test_a_folder_that_lies_there_is_taken_over_and_given_back(
+    page: Page, panel: Panel, fleet: Fleet
+) -> None:
     folder = f"{BASE}/Carols Pics"
     fleet["files1"].exec(["sh", "-c", 'mkdir -p "$0/a"; chown -R 1234:1234 "$0"', folder]).check_returncode()
     sign_in(page, panel)
