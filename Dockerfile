@@ -37,10 +37,13 @@ RUN DATA_DIR=/tmp/build STATIC_ROOT=/srv/static /opt/gestion/bin/python3 manage.
     /opt/gestion/bin/python3 -m compileall -q /app
 
 FROM ${PYTHON_IMAGE} AS panel
-# git and ssh are what git hosts' pushes have pulled with.
-RUN command -v git >/dev/null && command -v ssh >/dev/null || { \
+# What the panel's own code starts: git and ssh for what git hosts' pushes pull, ssh-keygen for whose signature it is,
+# pg_dump and pg_restore for the backup of the panel. Debian's PostgreSQL client is of the server's version as long as
+# PYTHON_IMAGE and POSTGRES_IMAGE are of the same Debian release.
+ARG PROGRAMS="git ssh ssh-keygen pg_dump pg_restore"
+RUN (for program in $PROGRAMS; do command -v "$program" >/dev/null || exit 1; done) || { \
         apt-get update && \
-        apt-get install -y --no-install-recommends git openssh-client && \
+        apt-get install -y --no-install-recommends git openssh-client postgresql-client && \
         rm -rf /var/lib/apt/lists/*; }
 RUN groupadd --gid 10001 gestion && \
     useradd --uid 10001 --gid gestion --no-create-home --home-dir /tmp --shell /usr/sbin/nologin gestion && \

@@ -3,16 +3,19 @@
 import os
 import pwd
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's names
+from django.db import connection
 
 from accounts.second_factor import CHOICES
 from gestion import data_folder
+from gestion.panel_backup import database
 from keymanager.desired import TAKEN
 
 SHORTEST_SECRET = 32
@@ -201,6 +204,29 @@ def check_services(**_kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return found
+
+
+@register
+def check_pg_dump(**_kwargs: Any) -> list[CheckMessage]:
+    """That a panel on PostgreSQL can be backed up."""
+    if connection.vendor != "postgresql":
+        return []
+    return _pg_dump_messages(database.why_no_pg_dump(ask_server=False))
+
+
+@register(Tags.database)
+def check_pg_dump_version(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """The same, asking the server for its version; run by `migrate` and `check --database default`."""
+    if connection.vendor != "postgresql" or connection.alias not in (databases or ()):
+        return []
+    if not shutil.which("pg_dump"):
+        return []  # the other check says so
+    return _pg_dump_messages(database.why_no_pg_dump())
+
+
+def _pg_dump_messages(words: str) -> list[CheckMessage]:
+    hint = "Until then `manage.py backup_panel` cannot back up the panel."
+    return [Warning(words, hint=hint, id="gestion.W022")] if words else []
 
 
 def _fits(host: str, allowed: str) -> bool:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.enlisted import send
 from tests.containers.composition import NAME, Composition, composition
 from tests.containers.engine import require
+from tests.containers.test_programs import programs
 from tests.containers.tunnel import tunnel_to
 from tests.waiting import PATIENCE_SECONDS, wait_for
 
@@ -49,6 +50,16 @@ def test_all_of_it_gets_well(panel: Composition) -> None:
     status, _headers, body = panel.ask("/health/")
     assert (status, json.loads(body)) == (200, {"ok": True})
     panel.manage("check", "--deploy", "--fail-level", "WARNING")
+
+
+def test_the_panel_backs_itself_up_with_what_its_image_holds(panel: Composition) -> None:
+    for program in sorted(programs()):
+        panel.inside("web1", "sh", "-c", 'command -v "$0"', program)
+    panel.manage("check", "--database", "default", "--fail-level", "WARNING")
+    said = panel.manage("backup_panel", "/tmp/panel.tar")
+    assert "verified" in said
+    assert "database.pgdump" in panel.inside("web1", "tar", "tf", "/tmp/panel.tar")
+    panel.inside("web1", "rm", "/tmp/panel.tar")
 
 
 def test_a_newcomer_sets_it_up_adds_a_server_and_sees_jobs_run(page: Page, panel: Composition) -> None:

@@ -17,7 +17,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 
+from gestion import checks
 from gestion.panel_backup import archive, secrets_file
 from gestion.panel_backup.restoring import refusals
 from tests.databases import give
@@ -29,6 +31,7 @@ PASSWORD = "correct horse battery"
 SECRETS = ("SECRET_KEY", "GESTION_ENCRYPTION_KEYS", "VM_PASS_SECRET", "SAMBA_SECRET_KEY")
 FILL = """
 from django.core.management import call_command
+from django.core.management.base import CommandError
 call_command("migrate", verbosity=0)
 from accounts.actors import Actor
 from accounts.models import User
@@ -41,6 +44,7 @@ LOOK = """
 from pathlib import Path
 from accounts.models import AuditEntry, User
 from django.contrib.sessions.models import Session
+from gestion import checks
 from gestion.panel_backup import archive, secrets_file
 from jobs.models import Job
 import json
@@ -225,3 +229,33 @@ def test_all_secrets_of_the_settings_are_known_to_the_backup(settings):
     source = (settings.BASE_DIR / "gestion/settings.py").read_text()
     made = set(re.findall(r'own_secret\(\s*"([A-Z_]+)"', source))
     assert made <= set(secrets_file.NAMES)
+
+
+# What PostgreSQL's own programs of another version, or none, would be found as.
+PG_DUMP = {"older": 'echo "pg_dump (PostgreSQL) 9.6.24"', "broken": 'echo "no such library" >&2; exit 127'}
+
+
+@pytest.mark.skipif(not os.environ.get("DATABASE_URL"), reason="SQLite needs no pg_dump")
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ("missing", "pg_dump is missing: install Debian's postgresql-client; in Docker, build"),
+        ("older", r"pg_dump is of PostgreSQL 9 and cannot read this server, which is of \d+: install .*client-\d+;"),
+        ("broken", "pg_dump does not work: no such library"),
+    ],
+)  # fmt: skip
+def test_without_a_pg_dump_that_fits_it_is_said_what_to_do(db, tmp_path, monkeypatch, which, words):
+    if which in PG_DUMP:
+        (tmp_path / "pg_dump").write_text(f"#!/bin/sh\n{PG_DUMP[which]}\n")
+        (tmp_path / "pg_dump").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}" if which == "missing" else f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(CommandError, match=f"No backup was made. {words}"):
+        call_command("backup_panel", str(tmp_path / "panel.tar"))
+    assert not (tmp_path / "panel.tar").exists()
+    said = checks.check_pg_dump() + checks.check_pg_dump_version(databases=["default"])
+    assert [message.id for message in said] == ["gestion.W022"]
+    assert re.match(words, said[0].msg)
+
+
+def test_a_pg_dump_that_fits_is_nothing_to_speak_of(db):
+    assert checks.check_pg_dump() == checks.check_pg_dump_version(databases=["default"]) == []
