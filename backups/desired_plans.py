@@ -11,14 +11,18 @@ from backups.desired_runner import runner_files
 from backups.folders import RUNNING_SYSTEM, excluded
 from backups.models import Backup
 from backups.paths import DATA, SOURCE, Paths
-from backups.ways import Hop, NoWay, way_from
+from backups.ways import SOURCE_READER, Hop, NoWay, reader_of, way_from
 from hosts.state import STAGED, BadState, Command, File, Item, State
 from servers.models import Server
 
 KIND = "rsnapshot"
 RSYNC = "/usr/bin/rsync"
 # ACLs, extended attributes, hard links and sparse files come with rsync_short_args (-aHAXS).
-RSYNC_OPTIONS = ("--numeric-ids", "--delete", "--delete-excluded", "--protect-args", "--stats", "--outbuf=L")
+RSYNC_OPTIONS = ("--numeric-ids", "--delete", "--delete-excluded")
+RSYNC_SAYS = ("--stats", "--outbuf=L")
+PLAIN = ("--protect-args",)
+# The program there is to see the words that it allows. To a shell they mean nothing: the folder is said by its UUID.
+AS_ROOT = ("--no-protect-args", f"--rsync-path={SOURCE_READER}")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class Plan:
     one_file_system: bool
     keeps: tuple[tuple[str, int], ...]  # the lowest level first
     way: tuple[Hop, ...]  # the source last
+    as_root: bool = False  # by sudo, although the way leads to another user
 
     @property
     def paths(self) -> Paths:
@@ -49,6 +54,7 @@ def plan_of(backup: Backup) -> Plan:
         backup.one_file_system,
         tuple((level.value, count) for level, count in backup.keeps.items()),
         way_from(backup.destination, backup.source),
+        bool(reader_of(backup)),
     )
 
 
@@ -72,7 +78,8 @@ def _pattern(entry: str) -> str:
 def files(plan: Plan) -> tuple[File, ...]:
     """The files of one backup; raises NotWritable for what no file can say."""
     paths = plan.paths
-    folder = plan.source_folder if plan.source_folder.endswith("/") else f"{plan.source_folder}/"
+    asked = f"/{plan.uuid}" if plan.as_root else plan.source_folder
+    folder = asked if asked.endswith("/") else f"{asked}/"
     config = configured(
         "rsnapshot.conf.j2",
         destination=plan.destination_folder,
@@ -80,7 +87,12 @@ def files(plan: Plan) -> tuple[File, ...]:
         lock=paths.lock,
         one_file_system=plan.one_file_system,
         keeps=plan.keeps,
-        rsync_options=[*RSYNC_OPTIONS, f"--exclude-from={paths.excludes}"],
+        rsync_options=[
+            *RSYNC_OPTIONS,
+            *(AS_ROOT if plan.as_root else PLAIN),
+            *RSYNC_SAYS,
+            f"--exclude-from={paths.excludes}",
+        ],
         ssh=paths.ssh,
         source=f"{SOURCE}:{folder}",
         data=DATA,

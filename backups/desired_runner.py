@@ -6,12 +6,12 @@ from hosts.state import File
 
 FOLDER = "/usr/local/lib/gestion"
 RUNNER = f"{FOLDER}/backup-run"
-_HERE = Path(__file__).parent / "configs"
+HERE = Path(__file__).parent / "configs"
 
 
 def runner_files() -> tuple[File, ...]:
     """The runner, what it reads to restore and verify, and what rsnapshot starts in the place of rsync."""
     return tuple(
-        File(f"{FOLDER}/{name}", (_HERE / f"{name}.sh").read_bytes(), mode=0o755)
+        File(f"{FOLDER}/{name}", (HERE / f"{name}.sh").read_bytes(), mode=0o755)
         for name in ("backup-run", "backup-restore", "backup-rsync")
     )

@@ -15,7 +15,7 @@ from backups.inside_copies import name_of, parent_of, path_of, shown
 from backups.models import Backup, Restore, Verification
 from backups.models.restores import CopyTask, target_folder
 from backups.paths import Paths
-from backups.ways import way_from
+from backups.ways import SOURCE_READER, NoWay, reader_of, way_from
 from hosts.host import Host
 
 RUNS = "/var/lib/gestion/backups/runs"
@@ -107,7 +107,15 @@ def verification_work(verification: Verification) -> dict[str, object]:
         "sample": settings.BACKUP_VERIFY_BYTES,
         "scratch": f"{backup.destination_folder}/.verify",
         "source_folder": backup.source_folder,
+        "reader": SOURCE_READER if _is_read_by_sudo(backup) else "",
     }
+
+
+def _is_read_by_sudo(backup: Backup) -> bool:
+    try:
+        return bool(reader_of(backup))
+    except NoWay:
+        return False  # the source is not asked then, and that is said
 
 
 def read_changes(host: Host, name: str) -> list[list[str]]:

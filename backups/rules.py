@@ -5,6 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from backups.configs import NotWritable, sudoer
 from backups.folders import overlap
 from backups.models import Backup, LeftData
 from backups.ways import NoWay, way_from
@@ -23,13 +24,30 @@ def problems(backup: Backup) -> dict[str, list[Any]]:
 
 def _way_rules(backup: Backup) -> Iterator[Problem]:
     try:
-        way_from(backup.destination, backup.source)
+        user = way_from(backup.destination, backup.source)[-1].address.user
+        yield from _sudo_rules(backup, user)
     except NoWay as missing:
         words = {"there": backup.destination, "server": missing}
         yield (
             "source",
             _("Nothing says how %(there)s reaches %(server)s: fill in its SSH connection first.") % words,
         )
+
+
+def _sudo_rules(backup: Backup, user: str) -> Iterator[Problem]:
+    if not backup.as_root:
+        return
+    words = {"there": backup.destination, "source": backup.source, "user": user}
+    if user == "root":
+        yield (
+            "as_root",
+            _("%(there)s logs in to %(source)s as root already, so nothing is to be added.") % words,
+        )
+    else:
+        try:
+            sudoer(user)
+        except NotWritable as error:
+            yield "as_root", str(error)
 
 
 def _keep_rules(backup: Backup) -> Iterator[Problem]:

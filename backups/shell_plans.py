@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.permissions import user_of
+from backups import desired_sources
 from backups.desired_plans import KIND, desired, does
 from backups.models import Backup
 from backups.results import Summary, summaries
@@ -133,7 +134,16 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "backups",
-    kinds=(RolloutKind(KIND, gettext_lazy("Backups"), desired, order=40, needs_admin=True, does=does),),
+    kinds=(
+        RolloutKind(
+            desired_sources.KIND,
+            gettext_lazy("Read by sudo"),
+            desired_sources.desired,
+            order=39,
+            needs_admin=True,
+        ),
+        RolloutKind(KIND, gettext_lazy("Backups"), desired, order=40, needs_admin=True, does=does),
+    ),
     panel=server_panel,
     holds=server_holds,
     changed=server_changed,

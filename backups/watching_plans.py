@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from accounts.actors import Actor
 from backups.desired_plans import KIND
 from backups.models import Backup
-from backups.services.plans import ask_again
+from backups.services.plans import ask_again, ask_sources_again
 from servers.facts import ServerFacts
 from servers.models import Server
 from servers.registry import Held, each
@@ -43,6 +43,7 @@ def server_changed(
         return
     if any(getattr(before, name) != getattr(after, name) for name in OF_WAY):
         ask_again(actor, _backup_servers(server), _("%s has changed") % server)
+        ask_sources_again(actor, _read_as_root(server), _("%s has changed") % server)
 
 
 def host_keys_changed(actor: Actor, server: Server) -> None:
@@ -51,11 +52,22 @@ def host_keys_changed(actor: Actor, server: Server) -> None:
 
 
 def _backup_servers(server: Server) -> list[Server]:
-    """Those whose files name this server: as source, as host of a source, or as the one that copies."""
+    """Those whose files name this server."""
+    ids = _on_the_way(server).order_by().values("destination")
+    return list(Server.objects.filter(pk__in=ids, rollouts__kind=KIND).order_by("pk"))
+
+
+def _read_as_root(server: Server) -> list[Server]:
+    """The sources that are read by sudo as another user than root, by a way that this server is on."""
+    ids = _on_the_way(server).filter(as_root=True).order_by().values("source")
+    return list(Server.objects.filter(pk__in=ids).order_by("pk"))
+
+
+def _on_the_way(server: Server) -> QuerySet[Backup]:
+    """The backups that have this server as source, as host of a source, or as the one that copies."""
     above = Q(source=server) | Q(destination=server)
     path = "source__vm_host"
     for _floor in range(3):  # a guest of a guest of a guest
         above |= Q(**{path: server})
         path += "__vm_host"
-    ids = Backup.objects.filter(above).order_by().values("destination")
-    return list(Server.objects.filter(pk__in=ids, rollouts__kind=KIND).order_by("pk"))
+    return Backup.objects.filter(above)

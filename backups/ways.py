@@ -2,10 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hosts.address import Address, BadConnection, parse_connection
 from servers.models import HostKey, Server
 
+if TYPE_CHECKING:
+    from backups.models import Backup
+
+# At a source where the backup server comes as somebody else than root: has a folder read as root, by sudo.
+SOURCE_READER = "/usr/local/lib/gestion/backup-source"
 _HOST_KEY = re.compile(r"[a-z0-9@.-]{1,60} [A-Za-z0-9+/]+={0,3}", re.ASCII)
 
 
@@ -39,6 +45,15 @@ def way_from(backup_server: Server, source: Server) -> tuple[Hop, ...]:
             return (_hop(source, Address(source.internal_ip)),)
         return (*way_from(backup_server, source.vm_host), _hop(source, Address(source.internal_ip)))
     raise NoWay(source.name)
+
+
+def reader_of(backup: "Backup") -> str:
+    """The unix user for whom sudo reads the source's files as root; empty where none is needed, or none is wanted.
+
+    Raises NoWay.
+    """
+    user = way_from(backup.destination, backup.source)[-1].address.user
+    return user if backup.as_root and user != "root" else ""
 
 
 def _read(server: Server, text: str) -> Address:

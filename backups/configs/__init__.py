@@ -16,6 +16,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # In known_hosts a mark begins with @, and a comment with #.
 _WORD = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:@-]*", re.ASCII)
 
+_SUDOER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
+
 
 def one_field(value: object) -> str:
     """A value as one field of rsnapshot.conf: fields end at tabs, lines at newlines, and nothing can be quoted."""
@@ -41,9 +43,17 @@ def word(value: object) -> str:
     return text
 
 
+def sudoer(value: object) -> str:
+    """A unix user in sudoers(5), where words in capitals are aliases or ALL, and marks begin groups and numbers."""
+    text = str(value)
+    if not _SUDOER.fullmatch(text):
+        raise NotWritable(_("%s cannot stand in sudoers: log in as a user in small letters.") % ascii(text))
+    return text
+
+
 @cache
 def _environment() -> Environment:
-    return environment(FOLDER, {"field": one_field, "line": one_line, "word": word})
+    return environment(FOLDER, {"field": one_field, "line": one_line, "word": word, "sudoer": sudoer})
 
 
 def configured(template: str, **values: object) -> str:

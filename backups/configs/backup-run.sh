@@ -285,24 +285,29 @@ ended_by_us() {
 
 transfer() { # in the place of rsync, started by rsnapshot: looks at the source first, over the connection that rsync takes
   read_spec
-  rsh= from= to=
+  rsh= from= to= reader=
   for word in "$@"; do
-    case $word in --rsh=*) rsh=${word#--rsh=} ;; esac
+    case $word in --rsh=*) rsh=${word#--rsh=} ;; --rsync-path=*) reader=${word#--rsync-path=} ;; esac
     from=$to to=$word
   done
   rsh="$rsh -o ControlMaster=auto -o ControlPath=$sock -o ControlPersist=30 -o BatchMode=yes -o ConnectTimeout=20"
   rsh="$rsh -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+  ask="sh -c '$PLACE'"
+  [ -z "$reader" ] || ask="$reader look $w_uuid"
   case $from in
     /*) found=$(printf '%s\n' "$from" | timeout 90 sh -c "$PLACE") ;;
-    *) found=$(printf '%s\n' "${from#*:}" | timeout 90 $rsh "${from%%:*}" "sh -c '$PLACE'" 2>>"$dir/errors" 7>&- 9>&-) ;;
+    *) found=$(printf '%s\n' "${from#*:}" | timeout 90 $rsh "${from%%:*}" "$ask" 2>>"$dir/errors" 7>&- 9>&-) ;;
   esac
   code=$?
-  if [ "$code" = 255 ] || [ "$code" = 124 ]; then
-    tail -n 3 "$dir/errors" >>"$dir/output"
-    [ "$code" = 255 ] || code=30
-    echo "$code" >"$dir/rsync.code"
-    exit 0
-  fi
+  [ -z "$reader" ] || case $code in 0 | 124 | 255) ;; *) code=97 ;; esac
+  case $code in
+    97 | 124 | 255)
+      tail -n 3 "$dir/errors" >>"$dir/output"
+      [ "$code" != 124 ] || code=30
+      echo "$code" >"$dir/rsync.code"
+      exit 0
+      ;;
+  esac
   check_source || exit 0
   before=${to%/.sync/*}/.before/${to##*/.sync/}
   [ ! -d "$before" ] || set -- "--link-dest=$before" "$@"
@@ -313,7 +318,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     wait $!
     echo $? >"$dir/rsync.code"
     close_connection >/dev/null 2>&1 7>&- 9>&- &
-  } 2>&1 | { head -n 5000; cat >/dev/null; } | tee -a "$dir/errors" >>"$dir/output"
+  } 2>&1 | { head -n 5000; cat >/dev/null; } | sed -u "s|/$w_uuid/|./|g" | tee -a "$dir/errors" >>"$dir/output"
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
   case $code in 23 | 24) exit "$code" ;; esac
@@ -343,6 +348,7 @@ check_source() { # 1: held
 }
 
 judge() { # what rsync's exit code means, from its manual page
+  ! grep -q '^gestion-source: ' "$dir/errors" 2>/dev/null || rsync_code=97
   case $rsync_code in
     0 | 24) ;;
     23) incomplete=yes ;;
@@ -350,6 +356,7 @@ judge() { # what rsync's exit code means, from its manual page
   esac
   case $rsync_code in
     0 | 23 | 24) ;;
+    97) finish failed sudo "The source does not have its files read as root. $(tail -n 3 "$dir/errors" | sed 's/^gestion-source: //')" ;;
     30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
     10 | 12 | 255) finish failed connection "The connection to the source was lost or did not come about. $last" ;;
     '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;

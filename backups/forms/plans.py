@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 
 from backups.models import Backup, Level
 from backups.services.plans import backup_server, suggested
+from backups.ways import NoWay, way_from
 from pages.form_errors import RefusableForm
 from pages.forms import CleanText
 from servers.models import Server
 from servers.validators import normal_folder
 
 KEEPS = tuple(f"keep_{level.value}" for level in Level)
+ENDS = ("source", "destination")
 DEFAULTS = (*KEEPS, "shrink_limit")  # what a program need not name
 
 
@@ -42,7 +44,15 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
     class Meta:
         model = Backup
         fields = (
-            *("source", "source_folder", "destination", "destination_folder", "exclude_proc_sys", "excludes"),
+            *(
+                "source",
+                "source_folder",
+                "as_root",
+                "destination",
+                "destination_folder",
+                "exclude_proc_sys",
+                "excludes",
+            ),
             *("one_file_system", "active", *KEEPS, "shrink_limit", "verify", "note"),
         )
         widgets = {"excludes": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})}
@@ -56,6 +66,8 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         else:
             self.fields["destination"].queryset = Server.objects.order_by("name")  # type: ignore[attr-defined]
             self.initial.setdefault("destination", backup_server())
+        if not self.instance.as_root and self._goes_as_root():
+            del self.fields["as_root"]  # there is nothing to choose
         for name in DEFAULTS:
             if not self.instance.pk:  # a program that does not name them gets the defaults
                 self.fields[name].required = False
@@ -63,6 +75,18 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         self.fields["exclude_proc_sys"].help_text = _(
             "Of a whole server: what is there only while it runs. Of another folder nothing is left out by this."
         )
+
+    def _goes_as_root(self) -> bool:
+        """Whether it is known already which way it goes, and that this leads to root."""
+        ends = [getattr(self.instance, f"{name}_id") and getattr(self.instance, name) for name in ENDS]
+        if not self.instance.pk:
+            ends = [self.initial.get(name) for name in ENDS]
+        if (self.is_bound and not self.instance.pk) or not all(ends):
+            return False
+        try:
+            return way_from(ends[1], ends[0])[-1].address.user == "root"
+        except NoWay:
+            return False
 
     def clean(self) -> dict[str, Any]:
         """Fill in what was left empty on a new backup."""

@@ -116,6 +116,15 @@ class Backup(models.Model):
         default=False,
         help_text=_("Other disks and mounted shares below the folder are left out."),
     )
+    as_root = models.BooleanField(
+        _("read as root, by sudo"),
+        default=False,
+        help_text=_(
+            "Where the backup server logs in as another user than root: that user is given a line for sudo there, "
+            "by which this folder alone can be read, and nothing be written. Without it, only what that user may "
+            "read is copied."
+        ),
+    )
     active = models.BooleanField(
         _("active"), default=True, help_text=_("Switched off, it runs only by hand, and keeps its copies.")
     )

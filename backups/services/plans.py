@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record, record_change
+from backups import desired_sources
 from backups.desired_plans import KIND
 from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
@@ -25,7 +26,16 @@ TRY, DELETE_LEFT, MAKE_KEY = "backups.try_way", "backups.delete_left", "backups.
 # What a person sets; the destination stays what it was when the backup was made.
 FIXED = ("destination", "destination_folder")
 SETTINGS = (
-    *("source", "source_folder", *FIXED, "exclude_proc_sys", "excludes", "one_file_system", "active"),
+    *(
+        "source",
+        "source_folder",
+        "as_root",
+        *FIXED,
+        "exclude_proc_sys",
+        "excludes",
+        "one_file_system",
+        "active",
+    ),
     *("keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "shrink_limit", "verify", "note"),
 )
 
@@ -48,7 +58,7 @@ def create_backup(actor: Actor, backup: Backup) -> Backup:
     _check(backup)
     backup.save(force_insert=True)
     record(actor, "backup.create", backup, after=facts_of(backup))
-    _ask(actor, backup.destination, _("The backup of %s is new") % backup)
+    _ask_both(actor, [backup], _("The backup of %s is new") % backup)
     return backup
 
 
@@ -73,7 +83,7 @@ def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
     backup.version = version + 1
     backup.save(update_fields=[*SETTINGS, "version"])
     record_change(actor, "backup.change", backup, before, after)
-    _ask(actor, backup.destination, _("The backup of %s has changed") % backup)
+    _ask_both(actor, [backup, now], _("The backup of %s has changed") % backup)
     return backup
 
 
@@ -116,7 +126,7 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData:
     )
     record(actor, "backup.delete", now, before=facts)
     now.delete()
-    _ask(actor, left.destination, _("The backup of %s is deleted") % left.of)
+    _ask_both(actor, [now], _("The backup of %s is deleted") % left.of)
     return left
 
 
@@ -214,6 +224,12 @@ def facts_of(backup: Backup) -> dict[str, Any]:
     return {**facts, "source": backup.source.name, "destination": backup.destination.name}
 
 
+def ask_sources_again(actor: Actor, servers: Iterable[Server], why: str) -> None:
+    """Roll out what lets folders of these sources be read as root, because the way to them has changed."""
+    for server in servers:
+        rollouts.ask(actor, server, [desired_sources.KIND], why)
+
+
 def ask_again(actor: Actor, servers: Iterable[Server], why: str) -> None:
     """Roll out on these backup servers, because something that their files depend on has changed."""
     for server in servers:
@@ -237,6 +253,14 @@ def _check(backup: Backup) -> None:
     backup.clean_fields()
     if found := problems(backup):
         raise ValidationError(found)
+
+
+def _ask_both(actor: Actor, versions: list[Backup], why: str) -> None:
+    """Of a backup as it is and as it was: the backup server, and the sources that are read by sudo."""
+    # The source first: what the backup server says of it then works at once.
+    sources = {backup.source_id: backup.source for backup in versions if backup.as_root}
+    ask_sources_again(actor, sources.values(), why)
+    _ask(actor, versions[0].destination, why)
 
 
 def _ask(actor: Actor, server: Server, why: str) -> None:

@@ -131,6 +131,16 @@ def _check(restore: Restore) -> None:
             raise RestoreRefused(
                 _("Nothing says how %(there)s reaches %(server)s: fill in its SSH connection first.") % words
             ) from error
+        if way[-1].address.user != "root":
+            words = {"there": backup.destination, "server": target, "user": way[-1].address.user}
+            raise RestoreRefused(
+                _(
+                    "%(there)s logs in to %(server)s as %(user)s, and a restore needs root there, to give files back "
+                    "their owners. Change the “SSH connection from the backup server” of %(server)s, or restore to "
+                    "another server."
+                )
+                % words
+            )
         for hop in way:
             if not hop.host_keys:
                 raise RestoreRefused(

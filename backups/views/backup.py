@@ -7,6 +7,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
+from backups import desired_sources
 from backups.desired_plans import KIND, why_left_out
 from backups.graphs import Graph, Point, graph
 from backups.letting_in import missing
@@ -17,6 +18,7 @@ from backups.services import plans as services
 from backups.trying import STEPS, Answer, verdict
 from backups.verifying import verified
 from backups.views.common import backup_json, visible_backup
+from backups.ways import NoWay, reader_of
 from jobs.live import live
 from jobs.models import Job, seconds_said
 from pages.answers import done, show_page, wants_json
@@ -52,6 +54,8 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "own": _own(request, row),
         "left_out": data["left_out"],
         "rollout": Rollout.objects.filter(server=row.destination, kind=KIND).first(),
+        "reader": _reader(row),
+        "reading": Rollout.objects.filter(server=row.source, kind=desired_sources.KIND).first(),
         "trying": live(request, jobs.filter(work=services.TRY)),
         "answers": [(answer, STEPS[answer.step]) for answer in answers],
         "verdict": verdict(answers) if answers else "",
@@ -60,6 +64,13 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "missing": missing(row) if user_of(request).is_admin and not _lets_in(answers) else None,
     }
     return show_page(request, "backups/backup.html", context)
+
+
+def _reader(row: Backup) -> str:
+    try:
+        return reader_of(row)
+    except NoWay:
+        return ""
 
 
 def _own(request: HttpRequest, row: Backup) -> set[int]:

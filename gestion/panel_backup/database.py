@@ -67,8 +67,9 @@ def why_no_pg_dump(*, ask_server: bool = True) -> str:
         ["pg_dump", "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
         check=False,
     )  # fmt: skip
-    with connection.cursor():
-        server = connection.pg_version // 10000
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        server = int(cursor.fetchone()[0]) // 10000
     found = _VERSION.search(done.stdout)
     if found is None:
         return f"pg_dump does not work: {(done.stderr or done.stdout).strip()[-300:]}"

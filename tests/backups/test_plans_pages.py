@@ -249,3 +249,44 @@ class WhateverIsTyped(TestCase):
         assert ["backup", f"source:{backup.source_folder}/", "data/"] in fields
         assert len(fields) == 20
         assert all(line.startswith("/") for line in patterns.split("\n")[1:-1])
+
+
+@pytest.fixture
+def keeper(rows):
+    """mail1, where the backup server comes as keeper."""
+    Server.objects.filter(pk=rows.mail1.pk).update(backup_ssh_connection="keeper@198.51.100.20")
+    return rows.mail1
+
+
+def test_reading_as_root_is_a_choice_only_where_the_backup_server_does_not_come_as_root(
+    rows, keeper, admin, client
+):
+    client.force_login(admin)
+
+    def offered(source) -> bool:
+        url = reverse("backups:new_backup")
+        page = client.get(url, {"source": source.pk, "destination": rows.backup1.pk}).content.decode()
+        return 'name="as_root"' in page
+
+    assert offered(keeper)
+    assert not offered(rows.web1)
+    edit = reverse("backups:edit_backup", args=[rows.backup(source_folder="/srv").pk])
+    assert 'name="as_root"' in client.get(edit).content.decode()
+    Server.objects.filter(pk=keeper.pk).update(backup_ssh_connection="")
+    assert 'name="as_root"' not in client.get(edit).content.decode()
+
+
+def test_it_is_saved_shown_and_refused_where_root_comes_already(rows, keeper, admin, client):
+    client.force_login(admin)
+    url, as_json = reverse("backups:new_backup"), {"accept": "application/json"}
+    typed = {"destination": rows.backup1.pk, "source_folder": "/srv", "as_root": True}
+    refused = client.post(url, {**typed, "source": rows.web1.pk}, "application/json", headers=as_json)
+    assert refused.status_code == 422
+    assert "as root already" in refused.json()["errors"]["as_root"][0]
+    made = client.post(url, {**typed, "source": keeper.pk}, "application/json", headers=as_json)
+    assert made.status_code == 200, made.json()
+    backup = Backup.objects.get()
+    assert client.get(backup.get_absolute_url(), headers=as_json).json()["as_root"] is True
+    page = client.get(backup.get_absolute_url()).content.decode()
+    assert "root, by sudo for keeper" in page
+    assert Rollout.objects.filter(server=keeper, kind="backup-source").exists()

@@ -1,0 +1,86 @@
+"""What a source should hold whose files are read as root although the backup server logs in as somebody else.
+
+A line for sudo, the one program that it allows, and what that program may have read. See sudoers(5), visudo(8).
+"""
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from backups.configs import NotWritable, configured
+from backups.desired_runner import HERE
+from backups.models import Backup
+from backups.ways import SOURCE_READER, NoWay, reader_of
+from hosts.state import STAGED, Command, File, State
+from servers.models import Server
+
+KIND = "backup-source"
+SUDOERS = (
+    "/etc/sudoers.d/zz-gestion-backup"  # the last rule counts, and files are read in the order of their names
+)
+FOLDERS = "/etc/gestion/backup-source"
+# Of a run, which hands it to sources where no sudo is needed.
+_PLACE = re.compile(r"^PLACE='([^']*)'$", re.MULTILINE)
+_CHECK = """
+command -v visudo >/dev/null || { echo "sudo is not installed here: install it, or let root in." >&2; exit 1; }
+exec visudo -c -f "$1"
+"""
+READY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One backup's right: as which unix user the backup server comes, and what it may have read as root."""
+
+    user: str
+    uuid: UUID
+    folder: str
+
+
+def files(readers: list[Reader]) -> tuple[File, ...]:
+    """The files of these rights; raises NotWritable for what no file can say."""
+    users = sorted({reader.user for reader in readers})
+    script = (HERE / "backup-source.sh").read_bytes()
+    place = _PLACE.findall((HERE / "backup-run.sh").read_text())[0]
+    return (
+        File(SOURCE_READER, script, mode=0o755),
+        File(f"{SOURCE_READER}.place", place.encode(), mode=0o644),
+        File(FOLDERS, configured("backup-source.j2", readers=readers).encode(), mode=0o600),
+        File(SUDOERS, configured("sudoers.j2", users=users, program=SOURCE_READER).encode(), mode=0o440),
+    )
+
+
+def desired(server: Server) -> State | None:
+    """What the server should hold of kind "backup-source"; nothing where no backup of it needs sudo."""
+    readers, left_out = [], []
+    backups = Backup.objects.filter(source=server, as_root=True).order_by("uuid")
+    for backup in backups.select_related("source__vm_host", "destination"):
+        try:
+            user = reader_of(backup)
+            if user:
+                reader = Reader(user, backup.uuid, backup.source_folder)
+                files([reader])
+                readers.append(reader)
+        except NoWay:
+            continue  # the backup server's own kind says so
+        except NotWritable as error:
+            words = {"backup": backup, "why": error}
+            left_out.append(_("The backup of %(backup)s is not read as root: %(why)s") % words)
+    if not readers and not left_out:
+        return None
+    if not readers:
+        return State(kind=KIND, items=(), left_out=tuple(left_out))
+    return State(
+        kind=KIND,
+        items=files(readers),
+        checks=(Command(("sh", "-c", _CHECK, "sh", STAGED(SUDOERS))),),
+        proofs=tuple(_ready(user) for user in sorted({reader.user for reader in readers})),
+        left_out=tuple(left_out),
+    )
+
+
+def _ready(user: str) -> Command:
+    # As a run does it: without a terminal, a password or another's word.
+    return Command(("runuser", "-u", user, "--", SOURCE_READER, "ready"), timeout=READY_SECONDS)

@@ -1,0 +1,126 @@
+"""What lets a source be read as root: golden files, and only where it is wanted and needed."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backups import desired_sources
+from backups.configs import NotWritable
+from backups.desired_plans import files as plan_files
+from backups.desired_plans import plan_of
+from backups.desired_sources import FOLDERS, SUDOERS, Reader, desired, files
+from backups.models import Backup
+from backups.services.plans import create_backup, delete_backup
+from hosts import engine
+from hosts.memory import MemoryHost
+from servers.models import Rollout, Server
+from servers.services import change_server
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "backup-source"
+ONE, TWO = UUID(int=1), UUID(int=2)
+READERS = [
+    Reader("keeper", ONE, "/srv/my [odd] files"),
+    Reader("backup.2", TWO, "/"),
+    Reader("keeper", TWO, "/a"),
+]
+
+
+@pytest.fixture
+def source(rows) -> Server:
+    """mail1, where the backup server comes as keeper."""
+    Server.objects.filter(pk=rows.mail1.pk).update(backup_ssh_connection="keeper@198.51.100.20")
+    rows.mail1.refresh_from_db()
+    return rows.mail1
+
+
+def made(readers: list[Reader]) -> dict[str, str]:
+    return {file.path: file.content.decode() for file in files(readers)}
+
+
+@pytest.mark.parametrize("path", [SUDOERS, FOLDERS])
+def test_the_files_are_what_their_golden_files_say(path):
+    assert made(READERS)[path] == (GOLDEN / Path(path).name).read_text()
+
+
+@pytest.mark.skipif(shutil.which("visudo") is None, reason="sudo is not installed")
+def test_visudo_reads_them(tmp_path):
+    (tmp_path / "sudoers").write_text(made(READERS)[SUDOERS])
+    subprocess.run(["visudo", "-c", "-f", tmp_path / "sudoers"], check=True)
+
+
+@given(st.text(max_size=20), st.text(max_size=30).map(lambda text: f"/{text}"))
+def test_whatever_user_and_folder_are_called_the_files_have_the_same_lines(user, folder):
+    try:
+        found = made([Reader(user, ONE, folder)])
+    except NotWritable:
+        return
+    assert re.fullmatch(r"[a-z_][a-z0-9_.-]*", user)
+    assert found[SUDOERS].count("\n") == 4
+    assert found[FOLDERS] == f"{user}\t{ONE}\t{folder}\n"
+
+
+@pytest.mark.parametrize(
+    "user", ["ALL", "Backup", "%sudo", "#0", "+net", "a b", "a,b", "a\\", "a=b", "!a", "a@b"]
+)
+def test_a_user_that_sudoers_reads_as_something_else_is_not_written(user):
+    with pytest.raises(NotWritable):
+        files([Reader(user, ONE, "/srv")])
+
+
+def test_only_backups_that_want_it_and_need_it_have_it(rows, source):
+    assert desired(source) is None
+    backup = rows.backup(source_folder="/srv", as_root=True)
+    rows.backup(source_folder="/opt/x", destination_folder="/backups/y")
+    state = desired(source)
+    assert state
+    found = {item.path: item for item in state.items}
+    assert found[SUDOERS].mode == 0o440
+    assert found[FOLDERS].content.decode() == f"keeper\t{backup.uuid}\t/srv\n"
+    config = plan_files(plan_of(backup))[0].content.decode()
+    assert f"source:/{backup.uuid}/" in config
+    assert "--no-protect-args --rsync-path=/usr/local/lib/gestion/backup-source" in config
+    Server.objects.filter(pk=source.pk).update(backup_ssh_connection="root@198.51.100.20")
+    backup.refresh_from_db()
+    assert desired(source) is None
+    assert "source:/srv/" in plan_files(plan_of(backup))[0].content.decode()
+
+
+def test_a_user_that_sudoers_cannot_say_is_told(rows, source):
+    Server.objects.filter(pk=source.pk).update(backup_ssh_connection="Keeper@198.51.100.20")
+    rows.backup(source_folder="/srv", as_root=True)
+    state = desired(source)
+    assert state
+    assert state.items == ()
+    assert "cannot stand in sudoers" in state.left_out[0]
+
+
+def test_visudo_reads_it_before_it_counts_and_sudo_is_tried_as_that_user(rows, source):
+    rows.backup(as_root=True)
+    state = desired(source)
+    assert state
+    host = MemoryHost()
+    engine.apply(host, engine.plan(host, state))
+    assert [argv[:2] for argv in host.ran] == [("sh", "-c"), ("runuser", "-u")]
+    assert engine.plan(host, state).empty
+
+
+def test_the_source_is_rolled_out_when_a_backup_comes_goes_or_its_way_changes(rows, source, actor):
+    def asked() -> bool:
+        return bool(Rollout.objects.filter(server=source, kind=desired_sources.KIND).delete()[0])
+
+    create_backup(actor, rows.unsaved(source_folder="/a", destination_folder="/backups/a"))
+    assert not asked()
+    planned = rows.unsaved(source_folder="/srv", destination_folder="/backups/b", as_root=True)
+    create_backup(actor, planned)
+    assert asked()
+    source.backup_ssh_connection = "root@198.51.100.20"
+    change_server(actor, source, version=source.version)
+    assert asked()
+    delete_backup(actor, Backup.objects.get(pk=planned.pk))
+    assert asked()
