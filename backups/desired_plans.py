@@ -1,5 +1,6 @@
 """What a backup server should hold: for each backup its rsnapshot.conf, excludes, ssh_config and known_hosts."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
@@ -75,11 +76,22 @@ def _pattern(entry: str) -> str:
     return entry.replace("\\", "\\\\").replace("[", "\\[")
 
 
+def asked_of(plan: Plan) -> str:
+    """What rsync asks the source for. There it reads `*`, `?` and `[` as patterns (rsync(1), ADVANCED USAGE).
+
+    As in a pattern of a filter, a backslash escapes only in a name with wildcards.
+    """
+    folder = f"/{plan.uuid}" if plan.as_root else "/".join(map(_as_it_is, plan.source_folder.split("/")))
+    return f"{SOURCE}:{folder.rstrip('/')}/"
+
+
+def _as_it_is(name: str) -> str:
+    return re.sub(r"[*?\[\\]", r"\\\g<0>", name) if set(name) & set("*?[") else name
+
+
 def files(plan: Plan) -> tuple[File, ...]:
     """The files of one backup; raises NotWritable for what no file can say."""
     paths = plan.paths
-    asked = f"/{plan.uuid}" if plan.as_root else plan.source_folder
-    folder = asked if asked.endswith("/") else f"{asked}/"
     config = configured(
         "rsnapshot.conf.j2",
         destination=plan.destination_folder,
@@ -94,7 +106,7 @@ def files(plan: Plan) -> tuple[File, ...]:
             f"--exclude-from={paths.excludes}",
         ],
         ssh=paths.ssh,
-        source=f"{SOURCE}:{folder}",
+        source=asked_of(plan),
         data=DATA,
     )
     texts = {

@@ -9,8 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from servers.validators import normal_folder
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-# What rsync would read as a pattern in the name of a folder to copy, or rsnapshot as something else.
-_PATTERN = re.compile(r"[*?\[\]\\]")
 # Folders that belong to the system; `tree`: nothing below them either.
 _TREES = "bin boot dev etc lib lib32 lib64 libx32 proc run sbin sys usr var/lib/gestion var/lib/dpkg var/run var/lock"
 SYSTEM_TREES = tuple(f"/{tree}" for tree in _TREES.split())
@@ -65,12 +63,18 @@ def validate_target(value: str) -> None:
 
 
 def _validate(value: str) -> None:
-    # rsnapshot takes every name that begins or ends with two dots for a way out
-    dots = any(part.startswith("..") or part.endswith("..") for part in value.split("/"))
-    if not value.startswith("/") or dots or _CONTROL.search(value) or value != value.strip():
+    if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
         raise ValidationError(_("Enter an absolute folder such as /srv, without “..”."))
-    if _PATTERN.search(value):
-        raise ValidationError(_("A folder with * ? [ ] or \\ in its name cannot be used here."))
+    if any(part.startswith("..") or part.endswith("..") for part in value.split("/")):
+        raise ValidationError(
+            _(
+                "rsnapshot reads a name that begins or ends with two dots as a way out: take the folder above it."
+            )
+        )
+    if value != value.strip():
+        raise ValidationError(
+            _("A folder with a space at the end of its name cannot be said here: take the one above it.")
+        )
     if normal_folder(value) != value:
         raise ValidationError(_("Write it as %(folder)s.") % {"folder": normal_folder(value)})
     if any(len(part.encode()) > 255 for part in value.split("/")):

@@ -33,6 +33,7 @@ def work_of(run: BackupRun) -> dict[str, object]:
         "uuid": backup.uuid,
         "config": paths.config,
         "lock": paths.lock,
+        "source_folder": backup.source_folder,
         "destination": backup.destination_folder,
         "destination_place": state.destination_place,
         "source_place": state.source_place,

@@ -10,12 +10,12 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from backups.configs import configured
-from backups.desired_plans import hops_of, keys_of, patterns_of
+from backups.desired_plans import asked_of, hops_of, keys_of, patterns_of, plan_of
 from backups.inside_copies import name_of, parent_of, path_of, shown
 from backups.models import Backup, Restore, Verification
 from backups.models.restores import CopyTask, target_folder
 from backups.paths import Paths
-from backups.ways import SOURCE_READER, NoWay, reader_of, way_from
+from backups.ways import SOURCE_READER, NoWay, way_from
 from hosts.host import Host
 
 RUNS = "/var/lib/gestion/backups/runs"
@@ -106,16 +106,16 @@ def verification_work(verification: Verification) -> dict[str, object]:
         "kind": "verify",
         "sample": settings.BACKUP_VERIFY_BYTES,
         "scratch": f"{backup.destination_folder}/.verify",
-        "source_folder": backup.source_folder,
-        "reader": SOURCE_READER if _is_read_by_sudo(backup) else "",
+        **_asked(backup),
     }
 
 
-def _is_read_by_sudo(backup: Backup) -> bool:
+def _asked(backup: Backup) -> dict[str, str]:
     try:
-        return bool(reader_of(backup))
+        plan = plan_of(backup)
     except NoWay:
-        return False  # the source is not asked then, and that is said
+        return {"asked": "", "reader": ""}  # the source is not asked then, and that is said
+    return {"asked": asked_of(plan), "reader": SOURCE_READER if plan.as_root else ""}
 
 
 def read_changes(host: Host, name: str) -> list[list[str]]:

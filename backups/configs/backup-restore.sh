@@ -1,7 +1,7 @@
 # What backup-run does with a copy that exists: say what a restore would change, restore, or verify the copy.
 # It is read by backup-run, and started by nobody.
-SPEC="$SPEC reader at checksum copy delete destination folder item known_hosts like plain protect here ssh_config target
-sample scratch source_folder"
+SPEC="$SPEC asked reader at checksum copy delete destination folder item known_hosts like plain protect here ssh_config target
+sample scratch"
 
 # At the target, before rsync: goes to the folder step by step, and proves at each that no symbolic link led elsewhere.
 # Arguments: the folder and the item in base64, "mode:uid:gid," for each part ("-,": unknown), go or look, then rsync's own.
@@ -287,10 +287,10 @@ compare_source() { # a file with the same size and time as at the source has the
   note phase source
   out=$dir/changes
   [ -r "$w_config" ] || return 0
-  set -- --protect-args "source:${w_source_folder%/}/"
-  [ -z "$w_reader" ] || set -- --no-protect-args "--rsync-path=$w_reader" "source:/$w_uuid/"
+  set -- --protect-args
+  [ -z "$w_reader" ] || set -- --no-protect-args "--rsync-path=$w_reader"
   rsync -ntci -8 --ignore-missing-args --timeout="$w_stall" '--out-format=%i %n' --from0 "--files-from=$dir/list" \
-    -e "ssh -F ${w_config%.conf}.ssh" "$@" ./ >"$out" 2>>"$dir/output" ||
+    -e "ssh -F ${w_config%.conf}.ssh" "$@" "$w_asked" ./ >"$out" 2>>"$dir/output" ||
     { note source no; say "The source could not be asked for all files, so not all were compared with it."; }
   grep '^>fc\.\.\.\.\.\.\.\. ' "$out" >"$dir/wrong" || return 0
   finish failed source "$(wc -l <"$dir/wrong") files have the size and the time that they have at the source, but not the content: $(cut -c 13- "$dir/wrong" | head -n 5 | tr '\n' ' ')"

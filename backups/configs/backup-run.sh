@@ -52,7 +52,7 @@ note() { # NAME VALUE: a fact about this run, one line each
 say() { printf '%s\n' "$*" >>"$dir/output"; }
 
 SPEC='accept config destination destination_place good_bytes good_files keeps kind levels lock longest lowest need_bytes
-need_inodes shrink_limit source_place stall uuid'
+need_inodes shrink_limit source_folder source_place stall uuid'
 
 read_spec() { # into a variable w_NAME for each name of the work
   for name in $SPEC; do eval "w_$name="; done
@@ -296,7 +296,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
   [ -z "$reader" ] || ask="$reader look $w_uuid"
   case $from in
     /*) found=$(printf '%s\n' "$from" | timeout 90 sh -c "$PLACE") ;;
-    *) found=$(printf '%s\n' "${from#*:}" | timeout 90 $rsh "${from%%:*}" "$ask" 2>>"$dir/errors" 7>&- 9>&-) ;;
+    *) found=$(printf '%s\n' "$w_source_folder" | timeout 90 $rsh "${from%%:*}" "$ask" 2>>"$dir/errors" 7>&- 9>&-) ;;
   esac
   code=$?
   [ -z "$reader" ] || case $code in 0 | 124 | 255) ;; *) code=97 ;; esac

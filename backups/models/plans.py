@@ -108,7 +108,7 @@ class Backup(models.Model):
         validators=[validate_excludes],
         help_text=_(
             "Folders and files with commas between them, seen from the folder that is copied: for the copy of /, "
-            "/the/game; for the copy of /the, /game. * and ? stand for other characters."
+            "/the/game; for the copy of /the, /game. * and ? stand for other characters; write ? for a comma in a name."
         ),
     )
     one_file_system = models.BooleanField(

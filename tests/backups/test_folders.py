@@ -3,12 +3,34 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from backups.folders import excluded, validate_source
+from backups.folders import excluded, validate_destination, validate_source
 
 
 @pytest.mark.parametrize("text", ["/a\r/b", "/a\n/b", "/a,/b", "/a\r\n/b", " a , b"])
 def test_what_is_left_out_is_a_list_however_it_is_broken(text):
     assert list(excluded(text)) == ["/a", "/b"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    ["/srv/tmp [1]", "/a*b?c\\d", "/$(x) `y`", "/'q' \"d\"", "/Büro/José", "/data$", "/-rf", "/#x", "/a:b", "/.x/y."],
+)  # fmt: skip
+def test_folders_are_taken_as_offices_call_them(folder):
+    validate_source(folder)
+    validate_destination(f"/backups{folder}")
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("/srv/a ", "space at the end"), ("/srv/..data", "two dots"), ("/srv/x../y", "two dots"),
+        ("/srv/../y", "absolute"), ("srv", "absolute"), ("/srv//x", "Write it as"), (f"/srv/{'é' * 128}", "255 bytes"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_said_is_refused_in_its_own_words(folder, words):
+    for validate in (validate_source, validate_destination):
+        with pytest.raises(ValidationError, match=words):
+            validate(folder)
 
 
 def test_a_folder_has_no_control_characters():

@@ -84,7 +84,7 @@ def test_a_program_need_not_say_how_many_copies_are_kept_nor_where(admin_client,
     ("field", "value"),
     [
         ("source_folder", "srv"), ("source_folder", "/srv/../etc"), ("source_folder", "/a\tb"), ("source_folder", ""),
-        ("source_folder", "/a*"), ("source_folder", "/proc/1"), ("source_folder", "/..a"),
+        ("source_folder", "/proc/1"), ("source_folder", "/..a"),
         ("destination_folder", "/"), ("destination_folder", "//"), ("destination_folder", "/home"),
         ("destination_folder", "/etc/backups"), ("destination_folder", "backups"),
         ("destination_folder", "/backups/a/.."), ("destination_folder", "/backups/a\nb"),
