@@ -22,6 +22,8 @@ from jobs.models import Job, seconds_said
 from jobs.run import Run, Stopped
 
 MOST_OUTPUT = 16_000
+# How a restore ends that has begun, without having come to its end.
+CUT_OFF = ("died", "shutdown", "connection", "rsync", "stopped")
 
 
 class TaskFollower:
@@ -130,6 +132,8 @@ class TaskFollower:
         )
 
     def _finish(self, state: TaskState, code: str, words: str, look: Look) -> None:
+        if isinstance(self.task, Restore) and not self.looking and code in CUT_OFF:
+            words = f"{words.strip()} {_after_the_middle(self.task)}"
         end_task(self.task, state, code, words, look=look, output=self.tail.decode(errors="replace"))
         runner.forget(self.host, self.name)
 
@@ -149,6 +153,16 @@ class TaskFollower:
         for name, value in fields.items():
             setattr(self.task, name, value)
         type(self.task).objects.filter(pk=self.task.pk, state__in=AT_WORK).update(**fields)
+
+
+def _after_the_middle(restore: Restore) -> str:
+    """What lies at the target when rsync did not come to its end: it puts each file in its place once it is whole."""
+    words = _(
+        "On %(server)s each file is now either as it was or as it is in the copy; the one that was on its way may have "
+        "left a beginning beside it, with a dot before its name and six letters behind. “Look again” shows what is "
+        "left to do; what is right already is not sent again."
+    )
+    return words % {"server": restore.target}
 
 
 def _told(task: Restore | Verification) -> dict[str, Any]:
