@@ -19,6 +19,7 @@ from backups.models import Backup
 from backups.services.plans import create_backup, delete_backup
 from hosts import engine
 from hosts.memory import MemoryHost
+from hosts.state import File
 from servers.models import Rollout, Server
 from servers.services import change_server
 
@@ -79,7 +80,7 @@ def test_only_backups_that_want_it_and_need_it_have_it(rows, source):
     rows.backup(source_folder="/opt/x", destination_folder="/backups/y")
     state = desired(source)
     assert state
-    found = {item.path: item for item in state.items}
+    found = {item.path: item for item in state.items if isinstance(item, File)}
     assert found[SUDOERS].mode == 0o440
     assert found[FOLDERS].content.decode() == f"keeper\t{backup.uuid}\t/srv\n"
     config = plan_files(plan_of(backup))[0].content.decode()

@@ -1,4 +1,4 @@
-"""Restores that are cut off in the middle: every file is the old one or the new one, it is said, and done again it is whole."""
+"""Restores that are cut off in the middle: each file is the old one or the new one, and done again it is whole."""
 
 import threading
 from datetime import timedelta
@@ -14,7 +14,7 @@ from jobs.upkeep import reap
 from pages import second_word
 from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
 from tests.backups.test_restores_at_work_lab import RESTORER, at_work
-from tests.backups.test_restores_lab import look, restored
+from tests.backups.test_restores_lab import look
 from tests.jobs.processes import worker
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
