@@ -118,7 +118,7 @@ def test_a_result_that_nobody_fetched_is_found_when_the_panel_is_back(place, bac
     pulse.interrupt()
     ended(row, thread)
     pulse.ending = False
-    Job.objects.filter(pk=row.job_id).update(
+    Job.objects.filter(pk=row.job_id or 0).update(
         state="lost", ended_at=timezone.now()
     )  # its workers died too often
     wait_for(
@@ -170,7 +170,7 @@ def test_what_is_cut_off_is_said_and_done_again(place, backup, harm, code):
     ended(row, thread)
     place.here.mend()
     if row.at_work:
-        Job.objects.filter(pk=row.job_id).update(not_before=timezone.now())
+        Job.objects.filter(pk=row.job_id or 0).update(not_before=timezone.now())
         services.look_after_all()
         work_off()
         row.refresh_from_db()
