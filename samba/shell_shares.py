@@ -98,11 +98,7 @@ def server_panel(request: HttpRequest, server: Server) -> Panel | None:
 
 server_part = ServerPart(
     "samba",
-    kinds=(
-        RolloutKind(
-            KIND, gettext_lazy("Shares"), desired, order=60, afterwards=read_records, does=does
-        ),
-    ),
+    kinds=(RolloutKind(KIND, gettext_lazy("Shares"), desired, order=60, afterwards=read_records, does=does),),
     panel=server_panel,
     holds=server_holds,
     changed=server_changed,

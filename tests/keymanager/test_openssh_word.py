@@ -92,5 +92,5 @@ def test_a_key_is_asked_about_before_it_is_stored(tmp_path, monkeypatch):
     with pytest.raises(BadKey, match="does not read"):
         add_keys(ACTOR, person, one.line)
     assert not Key.objects.exists()
-    keys, _names = add_keys(ACTOR, person, key_of("ssh-rsa").line)
+    keys, _names, _repeats = add_keys(ACTOR, person, key_of("ssh-rsa").line)
     assert len(keys) == 1
