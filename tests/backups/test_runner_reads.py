@@ -15,7 +15,7 @@ SCRIPT = (FOLDER / "backup-run.sh").read_text()
 PARSER = SCRIPT[SCRIPT.index("SPEC='") : SCRIPT.index("\nfinish() {")]
 NAMES = ("destination", "uuid", "levels", "accept")
 LOOK = SCRIPT[SCRIPT.index("PLACE='") : SCRIPT.index("newline='")]
-PARTIAL = SCRIPT[SCRIPT.index("# A file that went away") : SCRIPT.index("read_stats() {")]
+PARTIAL = (FOLDER / "backup-judge.sh").read_text()
 values = st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), max_size=30)
 
 
