@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from backups import runner
 from backups.ending import end_run
-from backups.models import BackupRun, RunState
+from backups.models import Backup, BackupRun, RunState
 from backups.models.runs import BackupState
 from backups.paths import Paths
 from backups.runner import Look
@@ -26,7 +26,17 @@ ROLLOUT_SECONDS = 120
 
 def work_of(run: BackupRun) -> dict[str, object]:
     """All that backup-run must know of a run."""
-    backup = run.backup
+    return {
+        **way_of(run.backup),
+        "levels": " ".join(run.levels),
+        "accept": " ".join(run.accepts),
+        "stall": settings.BACKUP_STALL_SECONDS,
+        "longest": settings.BACKUP_LONGEST_HOURS * 3600,
+    }
+
+
+def way_of(backup: Backup) -> dict[str, object]:
+    """What each run of a backup goes by, and a try of its way as well."""
     paths = Paths(backup.uuid, backup.destination_folder)
     state = BackupState.objects.get_or_create(backup=backup)[0]
     return {
@@ -37,22 +47,18 @@ def work_of(run: BackupRun) -> dict[str, object]:
         "destination": backup.destination_folder,
         "destination_place": state.destination_place,
         "source_place": state.source_place,
-        "levels": " ".join(run.levels),
         "lowest": backup.lowest.value,
         "keeps": " ".join(f"{level.value}:{count}" for level, count in backup.keeps.items()),
-        "accept": " ".join(run.accepts),
         "good_files": state.good_files,
         "good_bytes": state.good_bytes,
         "shrink_limit": backup.shrink_limit,
-        **_foreseen(run),
-        "stall": settings.BACKUP_STALL_SECONDS,
-        "longest": settings.BACKUP_LONGEST_HOURS * 3600,
+        **_foreseen(backup),
     }
 
 
-def _foreseen(run: BackupRun) -> dict[str, int]:
-    """The space that the run will need: half as much again as the most that one of the last ones took."""
-    done = run.backup.runs.filter(state=RunState.DONE, grown_bytes__isnull=False).order_by("-pk")
+def _foreseen(backup: Backup) -> dict[str, int]:
+    """The space that the next run will need: half as much again as the most that one of the last ones took."""
+    done = backup.runs.filter(state=RunState.DONE, grown_bytes__isnull=False).order_by("-pk")
     recent = list(done.values("pk", "grown_bytes", "bytes_transferred", "grown_inodes")[:RECENT])
     # The first copy is as big as all of the source, and says nothing about those that follow.
     first = done.values_list("pk", flat=True).last()

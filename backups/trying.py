@@ -1,39 +1,39 @@
-"""Where the way of a backup breaks: at the backup server, in its files, at the source's door, or in the folder."""
+"""Where the way of a backup breaks: at the backup server, in its files, at the source's door, or in the folder.
 
-import re
+From the copies' folder on, it is a run itself (`backup-run`, kind "try"), which ends once its first file has come over.
+"""
+
+import secrets
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from backups import runner
+from backups.following import way_of
 from backups.models import Backup
-from backups.paths import SOURCE, Paths
-from hosts.host import Host, Result
+from backups.models.runs import Hold
+from backups.paths import Paths
+from backups.runner import Look
+from hosts.host import Host
+from jobs.run import Run
+from servers.words import sentence
 
 STEPS = {
     "tools": gettext_lazy("The backup server has rsnapshot, rsync and ssh"),
     "files": gettext_lazy("Its configuration is there"),
     "place": gettext_lazy("There is room for the copies"),
     "login": gettext_lazy("The source lets it in"),
-    "folder": gettext_lazy("The source has rsync and the folder"),
+    "folder": gettext_lazy("The folder is there"),
+    "file": gettext_lazy("A file comes over, as in a run"),
 }
-LOGIN_SECONDS = 45
-# Constant scripts; what people typed comes as arguments, or, through ssh, on standard input.
+OF_A_RUN = ("place", "login", "folder", "file")  # as the runner says which it has reached
+STALL_SECONDS = 60  # without anything read
+LONGEST_SECONDS = 90  # from the first byte
+PAUSE = 0.5
+# A constant script without arguments.
 TOOLS = 'for tool in rsnapshot rsync ssh; do command -v "$tool" >/dev/null || printf "%s\\n" "$tool"; done'
 FILES = 'for file do [ -f "$file" ] || exit 1; done'
-PLACE = """
-folder=$1
-while [ ! -e "$folder" ] && [ "$folder" != / ]; do folder=$(dirname -- "$folder"); done
-[ -d "$folder" ] || { printf 'no folder: %s\\n' "$folder"; exit 1; }
-df -B1 --output=avail,target -- "$folder" | tail -n 1
-"""
-FOLDER = """
-IFS= read -r folder
-command -v rsync >/dev/null || exit 3
-[ -d "$folder" ] || exit 4
-[ -r "$folder" ] && [ -x "$folder" ] || exit 5
-[ -n "$(ls -A -- "$folder" | head -c 1)" ] || exit 6
-"""
 
 
 @dataclass(frozen=True)
@@ -63,67 +63,62 @@ def configuration(host: Host, backup: Backup) -> Answer:
     return Answer("files", True, _("It is rolled out."))
 
 
-def place(host: Host, backup: Backup) -> Answer:
-    """Is there a file system to write to?"""
-    said = host.run(["sh", "-c", PLACE, "sh", backup.destination_folder], timeout=20)
-    words = said.text.split(None, 1)
-    if said.code or len(words) < 2 or not re.fullmatch(r"[0-9]{1,18}", words[0]):
-        return Answer(
-            "place", False, _("No folder can be made there: %s") % (said.text or _error(said)).strip()
-        )
-    told = {"free": _size(int(words[0])), "where": words[1].strip()}
-    return Answer("place", int(words[0]) > 0, _("%(free)s free on %(where)s.") % told)
+def run_of(job: Run, host: Host, backup: Backup) -> list[Answer]:
+    """Let a run of this backup go as far as its first file; raises HostError, and Stopped when it was ended."""
+    name = f"try-{secrets.token_hex(8)}"
+    work = {**way_of(backup), "kind": "try", "stall": STALL_SECONDS, "longest": LONGEST_SECONDS}
+    try:
+        runner.start(host, name, work)
+        look = runner.look(host, name)
+        while not look.ended and look.alive:
+            job.wait(PAUSE)
+            look = runner.look(host, name)
+        if not look.ended:
+            look = runner.look(host, name)
+        job.output("out", look.output)
+    except runner.NoRunner as error:
+        return [Answer("files", False, sentence(error))]
+    finally:
+        runner.stop(host, name)
+        runner.forget(host, name)
+    return answers_of(backup, look)
+
+
+def answers_of(backup: Backup, look: Look) -> list[Answer]:
+    """What the run's facts say of each step up to the one that broke."""
+    reached = look.lists.get("reached", ())
+    found = []
+    for step in OF_A_RUN:
+        if step not in reached:
+            words = look.facts.get("words", "").strip() or _("It was ended before it had an answer.")
+            code = look.facts.get("why", "")
+            if look.facts.get("state") == "held" and code in Hold.values:
+                words = _("A run would be held. %s") % words
+            return [*found, Answer(step, False, words)]
+        found.append(Answer(step, True, _went_well(step, backup, look)))
+    return found
+
+
+def _went_well(step: str, backup: Backup, look: Look) -> str:
+    if step == "place":
+        free = look.number("free_bytes")
+        where = look.facts.get("destination_place", "").split(" ")[0]
+        return _("%(free)s free on %(where)s.") % {"free": _size(free or 0), "where": where}
+    if step == "login":
+        return _("%s is let in.") % backup.destination
+    if step == "folder":
+        if look.facts.get("source_seen") == "no":
+            return _("%s lets in rsync alone, so nobody could look.") % backup.source
+        return _("%s is there, with something in it.") % backup.source_folder
+    if name := look.facts.get("came", ""):
+        return _("%s came over, and was thrown away again.") % name
+    return _("It can be read. There was no file of at most 1 MiB among the first to be tried.")
 
 
 def _size(number: int) -> str:
     from pages.templatetags.pages_tags import binary_size
 
     return str(binary_size(number))
-
-
-def login(host: Host, backup: Backup) -> Answer:
-    """Does the source let the backup server in, by the pinned host key?"""
-    said = host.run(_ssh(backup, "true"), timeout=LOGIN_SECONDS + 15)
-    if said.code == 0:
-        return Answer("login", True, _("%s is let in.") % backup.destination)
-    error = _error(said)
-    words = {"there": backup.destination, "source": backup.source, "said": _last_line(error)}
-    if "Host key verification failed" in error or "HOST IDENTIFICATION HAS CHANGED" in error:
-        text = _("%(source)s shows %(there)s another host key than the accepted one: %(said)s")
-    elif "Permission denied" in error:
-        text = _("%(source)s does not know the SSH key of root on %(there)s, or there is none: %(said)s")
-    else:
-        text = _("%(there)s does not reach %(source)s: %(said)s")
-    return Answer("login", False, text % words)
-
-
-def folder(host: Host, backup: Backup) -> Answer:
-    """Is rsync at the source, and the folder, with something in it?"""
-    stdin = f"{backup.source_folder}\n".encode()
-    said = host.run(_ssh(backup, FOLDER), stdin=stdin, timeout=LOGIN_SECONDS + 15)
-    words = {"source": backup.source, "folder": backup.source_folder, "said": _last_line(_error(said))}
-    texts = {
-        0: _("%(folder)s is there, with something in it."),
-        3: _("%(source)s has no rsync. Install it there."),
-        4: _("%(source)s has no folder %(folder)s."),
-        5: _("%(folder)s of %(source)s may not be read by this user."),
-        6: _("%(folder)s of %(source)s is empty: is something not mounted?"),
-    }
-    return Answer("folder", said.code == 0, texts.get(said.code, "%(said)s") % words)
-
-
-def _ssh(backup: Backup, command: str) -> list[str]:
-    config = Paths(backup.uuid, backup.destination_folder).ssh
-    return ["timeout", str(LOGIN_SECONDS), "ssh", "-F", config, SOURCE, command]
-
-
-def _error(said: Result) -> str:
-    return said.err.decode(errors="replace")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else _("no answer")
 
 
 def verdict(answers: list[Answer]) -> str:

@@ -62,23 +62,15 @@ def try_way(run: Run, *, backup: int) -> None:
     """Try each step of the way until one breaks, and keep what was found."""
     row = Backup.objects.select_related("source", "destination").get(pk=backup)
     found: list[trying.Answer] = []
-    steps = {
-        "tools": trying.tools,
-        "files": trying.configuration,
-        "place": trying.place,
-        "login": trying.login,
-        "folder": trying.folder,
-    }
     try:
-        with connect(row.destination) as host, run.on_stop(host.close):
-            for name, step in steps.items():
+        with connect(row.destination) as host:  # a stop is heard between looks, so that it ends there, too
+            for name, step in (("tools", trying.tools), ("files", trying.configuration)):
                 run.check_stop()
                 with run.step(trying.STEPS[name]):
-                    answer = step(host, row)
-                    found.append(answer)
-                    run.log(answer.words, "err" if answer.ok is False else "info")
-                if answer.ok is False and name != "place":
-                    break  # what follows needs it
+                    _tell(run, found, step(host, row))
+            if all(answer.ok for answer in found):
+                with run.step(_("A run, as far as its first file")):
+                    _tell(run, found, *trying.run_of(run, host, row))
     except HostError as error:
         found.append(trying.Answer("tools", False, sentence(error)))
         run.log(found[-1].words, "err")
@@ -86,6 +78,12 @@ def try_way(run: Run, *, backup: int) -> None:
     Backup.objects.filter(pk=backup).update(
         tried=[asdict(answer) for answer in found], tried_at=timezone.now()
     )
+
+
+def _tell(run: Run, found: list[trying.Answer], *answers: trying.Answer) -> None:
+    for answer in answers:
+        found.append(answer)
+        run.log(answer.words, "err" if answer.ok is False else "info")
 
 
 @works.register(MAKE_KEY, safe_to_repeat=True, again=True)

@@ -10,47 +10,109 @@ ended_by_us() {
   esac
 }
 
-judge() { # what rsync's exit code means, from its manual page
-  ! grep -q '^gestion-source: ' "$dir/errors" 2>/dev/null || rsync_code=97
+said() { grep -qaE "$1" "$dir/errors" 2>/dev/null; }
+
+told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
+
+fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
+
+# As ssh(1) says them. None of these passes by itself.
+NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures|^Load key .*: |^no such identity: '
+OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGED|^No .* host key is known for '
+# As rsync's exit code 2, 1 and 4 say it, from its manual page.
+NO_PROTOCOL='protocol version mismatch|is your shell clean'
+NO_OPTION='unknown option|(ACLs|Extended attributes) are not supported|[Nn]ot supported on this (client|server)'
+
+# As shells say it.
+NO_PROGRAM='rsync: ([Cc]ommand )?not found|command not found: rsync|[Uu]nknown command:? .?rsync|rsync: Permission denied$'
+
+judge() { # what rsync's exit code means, from its manual page; what does not pass by itself has a code of its own
+  ! said '^gestion-source: ' || rsync_code=97
   case $rsync_code in
     0 | 24) ;;
     23) incomplete=yes ;;
-    *) last=$(tail -n 3 "$dir/errors" 2>/dev/null) ;;
-  esac
-  case $rsync_code in
-    0 | 23 | 24) ;;
-    97) finish failed sudo "The source does not have its files read as root. $(tail -n 3 "$dir/errors" | sed 's/^gestion-source: //')" ;;
-    30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
-    10 | 12 | 255) finish failed connection "The connection to the source was lost or did not come about. $last" ;;
-    '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
-    *) finish failed rsync "rsync ended with code $rsync_code. $last" ;;
+    *) judge_failure ;;
   esac
   if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
 }
 
-# A file that went away, also while its attributes were read, as rsync says it.
-AWAY='^((file|directory) has vanished: |rsync: (\[sender\] )?(get_acl|get_xattr_names|get_xattr_data|readlink_stat|opendir|send_files failed to open)[ :].*No such file or directory \(2\)$)'
+judge_failure() {
+  last=$(tail -n 3 "$dir/errors" 2>/dev/null)
+  case $rsync_code in
+    '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
+    30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
+    10 | 12 | 20 | 255) judge_connection ;;
+    1 | 2 | 4) judge_protocol ;;
+    126 | 127) no_rsync ;;
+    97) finish failed sudo "The source does not have its files read as root. $(printf '%s\n' "$last" | sed 's/^gestion-source: //')" ;;
+  esac
+  partial
+  ! said "$NO_SPACE" || refuse low_space "The disk of $destination is full, so the copying was ended. $partial"
+  finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
+}
+
+judge_connection() {
+  ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
+  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, or there is none: $(told "$NOT_LET_IN")"
+  ! said "$NO_PROGRAM" || no_rsync
+  # The login came about, and yet nothing answered as a shell, nor as rsync.
+  if [ "$(fact source_seen)" = no ] && said '\(0 bytes received so far\)'; then no_shell; fi
+  [ "$rsync_code" != 20 ] || finish failed connection "The source ended rsync in the middle, as when it shuts down. $last"
+  finish failed connection "The connection to the source was lost or did not come about. $last"
+}
+
+judge_protocol() {
+  stray=$(fact source_said)
+  ! said "$NO_OPTION" || finish failed old_rsync "The rsync of the source is too old for what is asked of it, or was built without it: $(told "$NO_OPTION")"
+  if said "$NO_PROTOCOL"; then
+    [ "$(fact source_seen)" != no ] || no_shell
+    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: ${stray:-$last} Have it print nothing where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there."
+  fi
+  finish failed rsync "rsync ended with code $rsync_code. $last"
+}
+
+no_rsync() {
+  command -v rsync >/dev/null || finish failed no_rsync "This backup server has no rsync. Install it here."
+  finish failed no_rsync "The source has no rsync that this user may start. Install it there. $(told "$NO_PROGRAM")"
+}
+
+no_shell() {
+  stray=$(fact source_said)
+  [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: )' "$dir/errors" | tail -n 1 | cut -c -200)
+  finish failed no_shell "The source lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, and for a forced command in sshd_config and authorized_keys there."
+}
+
+# What went away while it was read, also an attribute alone (61), as rsync says it.
+AWAY='^((file|directory) has vanished: |rsync: (\[sender\] )?(get_acl|get_xattr_names|get_xattr_data|readlink_stat|opendir|send_files failed to open)[ :(].*(No such file or directory \(2\)|Not a directory \(20\)|No data available \(61\))$)'
 NO_SPACE='No space left on device \(28\)$|Disk quota exceeded \(122\)$'
-BROKEN='Input/output error \(5\)$'
-DENIED='Permission denied \(13\)$|Operation not permitted \(1\)$'
+BROKEN='(Input/output error \(5\)|Read-only file system \(30\)|Stale file handle \(116\)|Structure needs cleaning \(117\))$'
+NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).*Operation not supported \(95\)$'
+DENIED='(Permission denied \(13\)|Operation not permitted \(1\))$'
+# Older ones do not say who it is, but only the side here does these.
+HERE='^rsync: (\[(receiver|generator)\] |(chown|chgrp|mkstemp|mkdir|recv_generator|rename|set_acl|rsync_xal_set|symlink|mknod|delete_file|failed to set|write failed)[ :])'
 
 partial() { # what rsync could not copy, into $partial: counted by kind, the worst first; empty where files only went away
-  partial=
+  partial= counted=0
   grep -aE '^(rsync|file has vanished|directory has vanished): ' "$dir/errors" >"$dir/said"
   away=$(grep -acE "$AWAY" "$dir/said")
   grep -avE "$AWAY" "$dir/said" >"$dir/wrong"
   of_kind "$NO_SPACE" 'found no space'
   of_kind "$BROKEN" 'met an error of the disk'
+  of_kind "$NOT_HERE" 'have ACLs or attributes that the disk of the copies cannot hold'
+  of_kind "$HERE.*$DENIED" 'may not be written'
   of_kind "$DENIED" 'may not be read'
-  grep -avE "$NO_SPACE|$BROKEN|$DENIED" "$dir/wrong" >"$dir/said"
-  mv "$dir/said" "$dir/wrong"
   of_kind . 'could not be copied'
   [ -n "$partial" ] || [ "$away" != 0 ] || partial=$(tail -n 3 "$dir/errors")
+  [ -z "$partial" ] || [ "$away" = 0 ] || partial="$partial; $away vanished"
   [ "$(wc -l <"$dir/errors")" -lt 5000 ] || partial="${partial:-$away vanished}; and more than can be told"
-  rm -f "$dir/wrong"
+  rm -f "$dir/said" "$dir/wrong"
 }
 
-of_kind() { # PATTERN WORDS
+of_kind() { # PATTERN WORDS: counts these lines, and takes them away
   count=$(grep -acE "$1" "$dir/wrong")
-  [ "$count" = 0 ] || partial="$partial${partial:+; }$count $2: $(grep -aE -m 1 "$1" "$dir/wrong" | cut -c -300)"
+  [ "$count" != 0 ] || return 0
+  counted=$((counted + count))
+  partial="$partial${partial:+; }$count $2: $(grep -aE -m 1 "$1" "$dir/wrong" | cut -c -300)"
+  grep -avE "$1" "$dir/wrong" >"$dir/said"
+  mv "$dir/said" "$dir/wrong"
 }

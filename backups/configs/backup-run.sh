@@ -19,11 +19,11 @@ stats=
 # Where a folder lies, for this server and for the source alike: the path on standard input, name=value lines out.
 # It stands between single quotes in a command for ssh, so it holds none.
 PLACE='IFS= read -r f
-state=folder; g=$f
-if ! cd "$g" 2>/dev/null; then
+state=folder; g=${f%/}
+if ! cd "${g:-/}" 2>/dev/null; then
   if [ -f "$g" ]; then state=file; elif [ -e "$g" ]; then state=unreadable; else state=missing; fi
   until g=${g%/*} && cd "${g:-/}" 2>/dev/null; do :; done
-fi
+elif ! [ -r . ]; then state=unreadable; fi
 set -f
 set -- $(findmnt -n -r -o TARGET,FSTYPE,UUID,SOURCE -T . 2>/dev/null | tail -n 1)
 [ $# -ge 3 ] || set -- $(stat -c %m .) $(stat -f -c "%T %i" .)
@@ -37,7 +37,7 @@ done </etc/fstab
 echo "state=$state"
 [ $# -lt 3 ] || echo "place=$1 $2 $3"
 [ $# -lt 3 ] || [ ${#best} -le ${#1} ] || echo "unmounted=$best"
-[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] || echo entries=yes
+[ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found ! -name ".gestion-try-*" -print -quit 2>/dev/null)" ] || echo entries=yes
 echo seen=yes'
 newline='
 '
@@ -140,9 +140,9 @@ check_destination() {
     elif [ "$s_entries" = yes ] && [ "$s_state" = folder ]; then
       hold destination_foreign "$destination is not empty and has no marker of this backup." || end_held
     fi
-    mark || finish failed destination_write "The marker could not be written into $destination."
+    [ "$w_kind" = try ] || mark || finish failed destination_write "The marker could not be written into $destination."
   fi
-  close_destination
+  [ "$w_kind" = try ] || close_destination
   note destination_place "$place"
 }
 
@@ -228,9 +228,12 @@ watch() { # end what fills the disk, gets nowhere or takes far too long, before 
     [ -n "$why" ] || continue
     case " $w_accept " in *" $why "*) continue ;; esac
     [ -s "$dir/ended" ] || echo "$why" >"$dir/ended"
-    # With what it started: an ssh whose other end is stopped would wait for it.
-    kill "$pid" $(cat "/proc/$pid/task/$pid/children" 2>/dev/null) 2>/dev/null
+    end_rsync "$pid"
   done
+}
+
+end_rsync() { # PID: with what it started: an ssh whose other end is stopped would wait for it
+  kill "$1" $(cat "/proc/$1/task/$1/children" 2>/dev/null) 2>/dev/null
 }
 
 run_config() { # the backup's own configuration, with our rsync in the place of rsync
@@ -257,6 +260,10 @@ copy() {
     rm -rf "$destination/.before"
     mv "$destination/.sync" "$destination/.before"
   fi
+  pull
+}
+
+pull() { # by rsnapshot, which starts transfer in the place of rsync
   rm -f "$dir/rsync.code"
   watch 7>&- 9>&- &
   monitor=$!
@@ -276,6 +283,7 @@ copy() {
 
 transfer() { # in the place of rsync, started by rsnapshot: looks at the source first, over the connection that rsync takes
   read_spec
+  [ "$w_kind" != try ] || . "${0%/*}/backup-try"
   rsh= from= to= reader=
   for word in "$@"; do
     case $word in --rsh=*) rsh=${word#--rsh=} ;; --rsync-path=*) reader=${word#--rsync-path=} ;; esac
@@ -299,17 +307,23 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
       exit 0
       ;;
   esac
+  note reached login
   check_source || exit 0
+  note reached folder
   before=${to%/.sync/*}/.before/${to##*/.sync/}
   [ ! -d "$before" ] || set -- "--link-dest=$before" "$@"
   case $from in /*) ;; *) set -- "$@" "--rsh=$rsh" ;; esac
+  [ "$w_kind" != try ] || set -- $SMALL "$@"
   {
     rsync --info=progress2 --stats --no-human-readable --timeout="$w_stall" "$@" >"$dir/progress" &
-    echo $! >"$dir/rsync.pid"
-    wait $!
+    pid=$!
+    echo "$pid" >"$dir/rsync.pid"
+    [ "$w_kind" != try ] || until_a_file "$pid" "$to" 7>&- 9>&- &
+    wait "$pid"
     echo $? >"$dir/rsync.code"
     close_connection >/dev/null 2>&1 7>&- 9>&- &
   } 2>&1 | { head -n 5000; cat >/dev/null; } | sed -u "s|/$w_uuid/|./|g" | tee -a "$dir/errors" >>"$dir/output"
+  [ ! -e "$dir/came" ] || cut_short
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
   case $code in 23 | 24) exit "$code" ;; esac
@@ -318,6 +332,8 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
 
 check_source() { # 1: held
   look_at "$found"
+  note source_seen "${s_seen:-no}"
+  note source_said "$(printf '%s\n' "$found" | grep -avE '^(state|place|unmounted|entries|seen)=' | head -n 1 | cut -c -200)"
   if [ "$s_seen" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
     say "The source let nobody look at its folder: $found"
     return 0
@@ -363,10 +379,18 @@ figures() {
   [ "$2" = - ] || [ "$before_inodes" = - ] || note grown_inodes $((before_inodes - $2))
 }
 
+nothing_found() {
+  if [ "$(fact source_seen)" = yes ]; then
+    echo "The source came back empty, though something is in its folder: what is left out leaves nothing of it."
+  else
+    echo "The source is empty: nothing was found in it."
+  fi
+}
+
 check_copy() {
   note phase checking
   if [ "${files:-0}" -le 1 ]; then
-    hold source_empty "The source is empty: nothing was found in it." || end_held
+    hold source_empty "$(nothing_found)" || end_held
   elif [ -n "$w_good_files" ] && [ "$w_shrink_limit" -lt 100 ]; then
     if [ $((files * 100)) -lt $((w_good_files * (100 - w_shrink_limit))) ]; then
       hold source_shrunk "The source shrank from $w_good_files to $files files, more than the $w_shrink_limit % that are allowed." || end_held
@@ -426,6 +450,7 @@ run() {
   read_spec
   if [ -n "$w_kind" ]; then # no run, but something with a copy that exists
     . "${0%/*}/backup-restore"
+    . "${0%/*}/backup-try"
     read_spec
   fi
   : >"$dir/facts"
@@ -435,6 +460,7 @@ run() {
   note started "$started"
   case $w_kind in
     '') ;;
+    try) try_way ;;
     verify) verify ;;
     *) restore ;;
   esac

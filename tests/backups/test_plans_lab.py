@@ -94,7 +94,7 @@ def test_the_way_is_tried_and_told_where_it_breaks(fleet, rows):
     assert told()["folder"]
     change_backup(SYSTEM, _with(backup, source_folder="/nowhere"), version=backup.version)
     work_off()
-    assert "no folder" in (told(), last_words())[1]
+    assert "not there" in (told(), last_words())[1]
     shut_out(fleet["web1"], fleet["backup1"])
     assert told()["login"] is False
     assert "does not know the SSH key" in last_words()

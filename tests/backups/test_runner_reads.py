@@ -86,6 +86,9 @@ CLOSED = 'rsync: [sender] send_files failed to open "/srv/a": Permission denied 
 FULL = 'rsync: [receiver] write failed on "/b/x": No space left on device (28)'
 TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
 MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or directory (2)'
+CHOWN = 'rsync: [receiver] chown "/b/.x.AbCdEf" failed: Operation not permitted (1)'
+ACL_THERE = "rsync: [receiver] set_acl: sys_acl_set_file(x, ACL_TYPE_ACCESS): Operation not supported (95)"
+STALE = 'rsync: [sender] send_files failed to open "/srv/z": Stale file handle (116)'
 END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1865)"
 
 
@@ -94,8 +97,8 @@ END = "rsync error: some files/attrs were not transferred (see previous errors) 
     [
         ([ACL], 1, ""),
         ([ACL.replace("[sender] ", ""), XATTR, GONE], 3, ""),
-        ([GONE, CLOSED, GONE, CLOSED], 2, f"2 may not be read: {CLOSED}"),
-        ([GONE] * 40 + [FULL] + [GONE] * 40, 80, f"1 found no space: {FULL}"),
+        ([GONE, CLOSED, GONE, CLOSED], 2, f"2 may not be read: {CLOSED}; 2 vanished"),
+        ([GONE] * 40 + [FULL] + [GONE] * 40, 80, f"1 found no space: {FULL}; 80 vanished"),
         (
             [CLOSED, TORN, FULL],
             0,
@@ -105,6 +108,12 @@ END = "rsync error: some files/attrs were not transferred (see previous errors) 
         (["a word of the source", "IO error encountered"], 0, "a word of the source\nIO error encountered\n" + END),
         ([GONE] * 5000, 5000, "5000 vanished; and more than can be told"),
         ([f"{GONE} $(touch hit) `id`"], 1, ""),
+        (['rsync: [sender] get_xattr_data: lgetxattr("/x","user.n",0) failed: No data available (61)'], 1, ""),
+        (['rsync: [sender] readlink_stat("/x/y") failed: Not a directory (20)'], 1, ""),
+        ([CHOWN, CLOSED], 0, f"1 may not be written: {CHOWN}; 1 may not be read: {CLOSED}"),
+        ([CHOWN.replace("[receiver] ", "")], 0, f"1 may not be written: {CHOWN.replace('[receiver] ', '')}"),
+        ([ACL_THERE], 0, f"1 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}"),
+        ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
 )  # fmt: skip
 def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no_fault(
@@ -125,9 +134,13 @@ def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no
 def test_a_file_a_folder_and_nothing_are_told_apart(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
-    for name, state in (("file", "file"), ("folder", "folder"), ("nothing", "missing")):
+    kinds = (("file", "file"), ("folder", "folder"), ("nothing", "missing"))
+    for name, state in (
+        *kinds,
+        *((f"{name}/", state) for name, state in kinds),
+    ):  # rsnapshot.conf has the slash
         script = LOOK + 'printf "%s\\n" "$1" | sh -c "$PLACE"'
         done = subprocess.run(
-            ["sh", "-c", script, "sh", str(tmp_path / name)], capture_output=True, text=True, check=True
+            ["sh", "-c", script, "sh", f"{tmp_path}/{name}"], capture_output=True, text=True, check=True
         )
         assert f"state={state}\n" in done.stdout

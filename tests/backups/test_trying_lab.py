@@ -1,0 +1,221 @@
+"""“Try it” on real hosts: it goes the very way of a run, and each real cause turns it red with its own reason."""
+
+import pytest
+
+from backups.models import Backup, RunState
+from backups.services.plans import try_way
+from jobs.models import JobState
+from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, Ground, ground, sh
+from tests.jobs.working import work_off
+
+pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
+ALL = ["tools", "files", "place", "login", "folder", "file"]
+# Names, kinds, modes, owners, sizes and times of everything that a try must leave alone; of the folder itself, in which
+# its own folder was for a moment, not the times.
+STATE = (
+    "cd {} 2>/dev/null && stat -c '%n %f %u' . && find . -mindepth 1 -printf '%p %y %m %U %s %T@\n' | sort"
+)
+
+
+@pytest.fixture
+def place(fleet, lab_key, django_db_blocker) -> Ground:
+    made = ground(fleet, lab_key)
+    sh(
+        made.here,
+        f"cd {SOURCE_FOLDER} && mkdir -p sub && echo one >a && echo two >sub/b && setfacl -m u:daemon:r a",
+    )
+    return made
+
+
+def tried(backup: Backup) -> tuple[list[str], str]:
+    """The steps that went well, and why the next one did not."""
+    try_way(SYSTEM, backup)
+    assert [job.state for job in work_off()] == [JobState.DONE]
+    backup.refresh_from_db()
+    answers = backup.tried or []
+    wrong = [answer["words"] for answer in answers if not answer["ok"]]
+    assert len(wrong) <= 1
+    return [answer["step"] for answer in answers if answer["ok"]], "".join(wrong)
+
+
+def broken(backup: Backup, at: str, *words: str) -> None:
+    """It breaks at this step, with these words."""
+    went, why = tried(backup)
+    assert went == ALL[: ALL.index(at)], why
+    for word in words:
+        assert word in why
+
+
+def as_user(place: Ground, name: str = "bob", shell: str = "/bin/bash") -> None:
+    """The backup server logs in to the source as this user, by root's key."""
+    public = sh(place.there, "cat ~/.ssh/id_ed25519.pub")
+    sh(
+        place.here,
+        f"useradd -m -s {shell} {name} 2>/dev/null; usermod -s {shell} {name}; install -d -m 700 -o {name} ~{name}/.ssh;"
+        f" cat >~{name}/.ssh/authorized_keys; chown {name}: ~{name}/.ssh/authorized_keys",
+        public.encode(),
+        check=True,
+    )
+    place.source.backup_ssh_connection = f"{name}@{place.here.address}"
+    place.source.save()
+
+
+def test_a_file_comes_over_and_nothing_is_changed_on_either_side(place):
+    backup = place.backup()
+    sh(place.here, f"cd {SOURCE_FOLDER} && head -c 3000000 /dev/urandom >large")
+    before = sh(place.here, STATE.format(SOURCE_FOLDER)), sh(place.there, STATE.format("/backups"))
+    went, why = tried(backup)
+    assert (went, why) == (ALL, "")
+    assert (backup.tried or [])[-1]["words"].split(" ")[0] in {"a", "sub/b"}
+    assert (sh(place.here, STATE.format(SOURCE_FOLDER)), sh(place.there, STATE.format("/backups"))) == before
+    assert sh(place.there, "ls /var/lib/gestion/backups/runs") == ""
+    assert place.run(backup).state == RunState.DONE
+    before = sh(place.there, STATE.format(DESTINATION))
+    assert tried(backup) == (ALL, "")
+    assert sh(place.there, STATE.format(DESTINATION)) == before
+
+
+CAUSES = {
+    "its login prints a line": (
+        "sed -i '1i echo Welcome to files1' ~/.bashrc", "file", ["prints something", "Welcome to files1", ".bashrc"],
+    ),
+    "it has no rsync": ("mv $(command -v rsync) /root/rsync.away", "file", ["has no rsync", "Install it"]),
+    "the key is not accepted": ("mv ~/.ssh/authorized_keys ~/.ssh/away", "login", ["does not know the SSH key"]),
+    "the folder is missing": (f"rm -rf {SOURCE_FOLDER}", "folder", ["is not there"]),
+    "the folder is a file": (f"rm -rf {SOURCE_FOLDER}; echo x >{SOURCE_FOLDER}", "folder", ["is a file"]),
+    "the folder is empty": (f"rm -rf {SOURCE_FOLDER}; mkdir {SOURCE_FOLDER}", "folder", ["is empty"]),
+    "a command is forced": (
+        "sed -i 's/^/command=\"echo nothing here\" /' ~/.ssh/authorized_keys", "file", ["nothing here", "forced command"],
+    ),
+    "its disk is not mounted": (
+        f"echo /dev/sdz1 {SOURCE_FOLDER} ext4 defaults 0 0 >>/etc/fstab", "folder", ["is not mounted at the source"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_cause_at_the_source_is_told_as_it_is(place, cause):
+    backup = place.backup()
+    script, at, words = CAUSES[cause]
+    sh(place.here, script, check=True)
+    broken(backup, at, *words)
+    run = place.run(backup)
+    assert run.state in {RunState.FAILED, RunState.HELD}  # and the run says the same
+    for word in words:
+        assert word in run.error
+
+
+# As bob, who is no root: a shell for his login, what is done at the source, and where it breaks.
+USERS = {
+    "nologin": ("/usr/sbin/nologin", "true", "file", ["neither a shell nor rsync", "not available"]),
+    "a shell that ends at once": ("/bin/false", "true", "file", ["neither a shell nor rsync", "login shell"]),
+    "internal-sftp": (
+        "/bin/bash",
+        "printf 'Match User bob\\nForceCommand internal-sftp\\n' >>/etc/ssh/sshd_config; systemctl restart ssh",
+        "file",
+        ["neither a shell nor rsync", "sshd_config"],
+    ),
+    "a folder that he may not enter": ("/bin/bash", f"chmod 700 {SOURCE_FOLDER}", "folder", ["may not be"]),
+    "a folder that he may enter and not list": (
+        "/bin/bash", f"chmod 711 {SOURCE_FOLDER}", "folder", ["may not be"],
+    ),
+    "a file that he may not read": (
+        "/bin/bash", f"cd {SOURCE_FOLDER} && rm -r sub && setfacl -b a && chmod 600 a", "file", ["1 may not be read", '/a"'],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", USERS)
+def test_a_cause_for_a_user_who_is_not_root_is_told_as_it_is(place, cause):
+    shell, script, at, words = USERS[cause]
+    as_user(place, shell=shell)
+    backup = place.backup()
+    sh(place.here, script, check=True)
+    broken(backup, at, *words)
+    run = place.run(backup)
+    assert run.state != RunState.DONE
+    for word in words:
+        assert word in run.error
+
+
+def small_disk(place: Ground, options: str = "size=20m") -> None:
+    """The copies lie on a disk of their own."""
+    sh(place.there, f"mkdir -p {DESTINATION} && mount -t tmpfs -o {options} none {DESTINATION}", check=True)
+
+
+@pytest.fixture
+def disk(place: Ground):
+    yield place
+    sh(place.there, f"umount -R {DESTINATION}")
+
+
+def test_a_full_disk_of_the_copies_is_told(disk):
+    small_disk(disk)
+    backup = disk.backup()
+    assert tried(backup) == (ALL, "")
+    sh(
+        disk.there,
+        f"head -c 18M /dev/zero >{DESTINATION}/big; mkdir -p {DESTINATION}/lost+found; mv {DESTINATION}/big {DESTINATION}/lost+found",
+    )
+    broken(backup, "place", "bytes are free")
+
+
+def test_a_disk_of_the_copies_that_is_read_only_or_cannot_hold_acls_is_told(disk):
+    small_disk(disk, "size=20m,ro")
+    backup = disk.backup()
+    broken(backup, "place", "Nothing can be written", "Read-only")
+
+
+def test_a_disk_of_the_copies_that_is_not_mounted_is_told_and_nothing_is_written(place):
+    backup = place.backup()
+    sh(place.there, f"echo /dev/sdz1 {DESTINATION} ext4 defaults 0 0 >>/etc/fstab")
+    broken(backup, "place", f"{DESTINATION} is not mounted")
+    assert sh(place.there, "ls -A /backups 2>/dev/null") == ""
+
+
+def test_copies_of_another_backup_are_told(place):
+    backup = place.backup()
+    sh(place.there, f"mkdir -p {DESTINATION} && echo somebody >{DESTINATION}/.gestion-backup")
+    broken(backup, "place", "belongs to another backup")
+
+
+def test_a_host_key_that_has_changed_is_told(place):
+    backup = place.backup()
+    sh(place.here, "rm /etc/ssh/ssh_host_* && ssh-keygen -qA && systemctl restart ssh", check=True)
+    broken(backup, "login", "another host key")
+
+
+def test_what_is_left_out_leaves_nothing(place):
+    backup = place.backup(excludes="/a, /sub")
+    broken(backup, "file", "what is left out leaves nothing")
+
+
+def test_a_file_that_is_left_out_is_not_tried_and_large_ones_need_not_come(place):
+    sh(place.here, f"cd {SOURCE_FOLDER} && head -c 3000000 /dev/urandom >sub/large && rm sub/b")
+    backup = place.backup(excludes="/a")
+    assert tried(backup) == (ALL, "")
+    assert "no file of at most 1 MiB" in (backup.tried or [])[-1]["words"]
+
+
+ONLY_RSYNC = r"""
+printf '#!/bin/sh\ncase $SSH_ORIGINAL_COMMAND in "rsync --server"*) exec $SSH_ORIGINAL_COMMAND ;; esac\nexit 1\n' >/root/only
+chmod 755 /root/only; sed -i 's/^/command="\/root\/only" /' ~/.ssh/authorized_keys
+"""
+
+
+def test_a_source_that_lets_in_rsync_alone_is_no_fault(place):
+    sh(place.here, ONLY_RSYNC, check=True)
+    backup = place.backup()
+    went, why = tried(backup)
+    assert why == ""
+    assert went == ALL
+    assert place.run(backup).state == RunState.DONE
+
+
+def test_one_that_refuses_an_option_of_ours_is_told_in_its_own_words(place):
+    sh(
+        place.here,
+        "sed -i 's|^|command=\"rrsync -ro /\" |' ~/.ssh/authorized_keys && command -v rrsync",
+        check=True,
+    )
+    broken(place.backup(), "file", "rrsync error: option -s has been disabled")
