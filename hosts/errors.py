@@ -134,6 +134,16 @@ class CommandFailed(HostError):
         self.code = code
 
 
+class NotPlain(HostError):
+    """It lets us in, but a command's answer is not its own: the login prints something, or starts something else."""
+
+    sentence = gettext_noop(
+        "%(host)s lets the panel in, but its login answers otherwise than the command that is asked for (%(words)s). "
+        "Have it print nothing where there is no terminal, and start what it is told: look at .bashrc and .profile, "
+        "at the login shell, and for a forced command in authorized_keys and sshd_config there."
+    )
+
+
 class CheckFailed(HostError):
     """The host's own check refused the new files; they never counted, the old state is there."""
 

@@ -42,8 +42,9 @@ class MemoryHost:
     """A host that lives in a folder (in memory where the machine has /dev/shm) until it is closed or forgotten.
 
     `files` are there from the beginning. `answers`: what a command ends as, by its argv or a beginning of it: a Result,
-    or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); everything else succeeds in
-    silence. `ran` lists what was run. All files belong to root:root as far as the host tells, whoever runs the test.
+    or a text that `sh` runs in its place ("$@" is the argv, $ROOT the host's folder); `echo` says its words, and
+    everything else succeeds in silence. `ran` lists what was run. All files belong to root:root as far as the host
+    tells, whoever runs the test.
     `cut_after`: seconds after which the connection of an apply is lost (the host goes on).
     """
 
@@ -65,7 +66,7 @@ class MemoryHost:
         self.program("timeout", _TIMEOUT)
         if os.geteuid() != 0:
             self.program("chown", "#!/bin/sh\nexit 0\n")
-        self.answers(answers or {})
+        self.answers({("echo",): 'shift; echo "$@"', **(answers or {})})
         for path, content in (files or {}).items():
             self.write(path, content)
 

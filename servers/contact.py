@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.actors import Actor
-from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused
+from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, NotPlain
+from hosts.host import Result
 from hosts.target import Target
 from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
@@ -20,6 +21,7 @@ from servers.words import sentence
 
 EVERY = timedelta(minutes=5)
 LONGEST = timedelta(hours=1)
+ANSWER = "gestion"
 SIDE_BY_SIDE = 16  # connections are mostly waiting; the pool keeps them warm
 
 
@@ -32,13 +34,21 @@ class Reached:
 
 
 def reach(server: Server, target: Target) -> Reached:
-    """Log in and run nothing of consequence. Touches no database, so that threads may call it."""
+    """Log in, and get a command's own answer and nothing else. Touches no database, so that threads may call it."""
     try:
         with transport().connect(target, server.name) as host:
-            host.run(["true"], timeout=10).check()
+            said = host.run(["echo", ANSWER], timeout=10)
+            if said.out != f"{ANSWER}\n".encode():
+                raise NotPlain(server.name, _words(said))
     except HostError as error:
         return Reached(server, error)
     return Reached(server, None)
+
+
+def _words(said: Result) -> str:
+    """The first line of what came in the place of the answer."""
+    lines = (said.out + b"\n" + said.err).decode(errors="replace").split("\n")
+    return next((line.strip() for line in lines if line.strip() not in {"", ANSWER}), "nothing")
 
 
 def check(server: Server, *, wake: bool = True) -> Contact:
