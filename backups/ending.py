@@ -1,15 +1,18 @@
 """What a run's end changes: its row, what is remembered of the backup, and who waits for it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from backups.models import BackupRun, BackupState, RunState
+from backups.repeating import again_at
 from backups.runner import Look
 from backups.telling import tell_run
 
+SKEW = timedelta(minutes=5)  # by which a backup server's clock may differ from ours
+MOST_SECONDS = 366 * 24 * 3600
 LAST_SECOND = 253_402_300_800  # the year 10000, which datetime has not
 NUMBERS = (
     *("files", "files_transferred", "bytes", "bytes_transferred"),
@@ -26,19 +29,36 @@ def end_run(
     look: Look | None = None,
     output: str = "",
 ) -> bool:
-    """Write down how a run ended and what was learnt from it; False if somebody else has already."""
+    """Write down how a run ended and what was learnt from it; False if somebody else has already.
+
+    Of one that is tried again nobody is told, and the backup stands as it did: it counts when it is given up.
+    """
     fields: dict[str, Any] = {"state": state, "code": code, "error": words, "output": output, "live": {}}
-    fields["ended_at"] = _time(look, "ended") or timezone.now()
+    fields["ended_at"] = timezone.now()
     if look is not None:
+        fields |= _times(run, look)
         fields |= {name: look.number(name) for name in NUMBERS}
         fields["exit_code"] = look.number("rsync_code")
         fields["rotated"] = list(look.lists.get("rotated", ()))
-        fields["started_at"] = _time(look, "started") or run.started_at
     with transaction.atomic():
+        fields["again_at"] = again_at(run, state, code)
         if not BackupRun.objects.filter(pk=run.pk, state=RunState.RUNNING).update(**fields):
             return False
         run.refresh_from_db()
         remember(run, look)
+        if run.again_at is None:
+            tell_run(run)
+        transaction.on_commit(lambda: _go_on(run))
+    return True
+
+
+def give_up(run: BackupRun) -> bool:
+    """A run that was to be tried again is not: it counts as what it is, and is told; False if it was not to be."""
+    with transaction.atomic():
+        if not BackupRun.objects.filter(pk=run.pk, again_at__isnull=False).update(again_at=None):
+            return False
+        run.refresh_from_db()
+        remember(run, None)
         tell_run(run)
         transaction.on_commit(lambda: _go_on(run))
     return True
@@ -47,7 +67,8 @@ def end_run(
 def remember(run: BackupRun, look: Look | None) -> None:
     """Keep what the next run needs to know. A copy that was rotated is remembered however the run ended."""
     state = BackupState.objects.select_for_update().get_or_create(backup=run.backup)[0]
-    state.last = run
+    if run.again_at is None:
+        state.last = run
     begun = run.started_at or run.asked_at
     state.rotated |= {level: begun.isoformat() for level in run.rotated}
     if look is not None:
@@ -68,8 +89,21 @@ def _remember_places(state: BackupState, look: Look) -> None:
         state.source_place = place
 
 
-def _time(look: Look | None, name: str) -> datetime | None:
-    seconds = look.number(name) if look is not None else None
+def _times(run: BackupRun, look: Look) -> dict[str, datetime]:
+    """When it began and ended by the backup server's clock, if that can be so; its duration is of no clock."""
+    now, asked = timezone.now(), run.started_at or run.asked_at
+    began, ended, took = _time(look, "started"), _time(look, "ended"), look.number("took")
+    if began is None or not asked - SKEW < began < now + SKEW:
+        began = asked
+    if took is not None and 0 <= took < MOST_SECONDS:
+        ended = began + timedelta(seconds=took)
+    elif ended is None or not began <= ended < now + SKEW:
+        ended = now
+    return {"started_at": began, "ended_at": max(began, ended)}
+
+
+def _time(look: Look, name: str) -> datetime | None:
+    seconds = look.number(name)
     return datetime.fromtimestamp(seconds, UTC) if seconds and 0 < seconds < LAST_SECOND else None
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -47,6 +48,7 @@ class Summary:
     running: BackupRun | None = None  # the one that runs now
     size: int | None = None  # bytes of the source, at the last good run
     copies: tuple[Copy, ...] = ()
+    again: BackupRun | None = None  # one that could not come about, and is tried again
 
     @property
     def took(self) -> str:
@@ -78,6 +80,7 @@ class Summary:
         return {
             "size": self.size,
             "copies": len(self.copies),
+            "again_at": self.again.again_at if self.again else None,
             "last_run": last
             and {
                 "id": last.pk,
@@ -108,12 +111,22 @@ def summaries(backups: Iterable[Backup], now: datetime | None = None) -> dict[in
         state.backup_id: state
         for state in BackupState.objects.filter(backup__in=ids).select_related("last").defer("last__output")
     }
-    running = BackupRun.objects.filter(backup__in=ids, state=RunState.RUNNING).defer("output")
-    by_backup = {run.backup_id: run for run in running}
-    return {row.pk: _summary(row, states.get(row.pk), by_backup.get(row.pk), now) for row in rows}
+    at_it = BackupRun.objects.filter(Q(state=RunState.RUNNING) | Q(again_at__isnull=False), backup__in=ids)
+    runs = list(at_it.defer("output").order_by("pk"))
+    running = {run.backup_id: run for run in runs if run.state == RunState.RUNNING}
+    again = {run.backup_id: run for run in runs if run.again_at}
+    return {
+        row.pk: _summary(row, states.get(row.pk), running.get(row.pk), again.get(row.pk), now) for row in rows
+    }
 
 
-def _summary(backup: Backup, state: BackupState | None, running: BackupRun | None, now: datetime) -> Summary:
+def _summary(
+    backup: Backup,
+    state: BackupState | None,
+    running: BackupRun | None,
+    again: BackupRun | None,
+    now: datetime,
+) -> Summary:
     last = state.last if state else None
     ended = _ENDED.get(RunState(last.state), Ended.NOT_YET) if last else Ended.NOT_YET
     if running:
@@ -133,7 +146,8 @@ def _summary(backup: Backup, state: BackupState | None, running: BackupRun | Non
     )
     late = tuple(late_levels(facts, now)) if facts.active else ()
     size = state.good_bytes if state else None
-    return Summary(standing(facts, now), late, next_run(facts, now), last, running, size, copies)
+    next_ = again.again_at if again else next_run(facts, now)
+    return Summary(standing(facts, now), late, next_, last, running, size, copies, again)
 
 
 def _can_rotate(backup: Backup, names: set[str]) -> frozenset[Level]:

@@ -5,24 +5,12 @@ from Monday, months. So whoever runs `backup_cron` a little early or late moves 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backups.models import Level
 
 HOURS = 4
-AGAIN_AFTER = timedelta(minutes=15)
-MOST_TRIES = 3  # in one slot
 SET_LATEST = timedelta(hours=1)  # a set that is later than this waits for its next time
-
-
-@dataclass(frozen=True)
-class Try:
-    """A run that began. `again`: it came to nothing for a reason that may pass by itself."""
-
-    began: datetime
-    ended: datetime | None = None
-    again: bool = False
 
 
 def slot(level: Level, moment: datetime) -> tuple[int, ...]:
@@ -43,20 +31,18 @@ def longest_slot(level: Level) -> timedelta:
 
 
 def due(
-    keeps: Sequence[Level], rotated: Mapping[str, datetime], tries: Iterable[Try], now: datetime
+    keeps: Sequence[Level], rotated: Mapping[str, datetime], tries: Iterable[datetime], now: datetime
 ) -> list[Level]:
     """The levels to rotate now, the highest first, as rsnapshot(1) wants it; none while it is not its time.
 
     `keeps` are the levels that are kept, the lowest first; `rotated` says when each was last rotated; `tries` are
-    the runs since the beginning of the slot, and may be more. A higher level is rotated together with the lowest.
+    when runs were asked for since the beginning of the slot, and may be more: one that came to nothing is tried again
+    by `repeating`. A higher level is rotated together with the lowest.
     """
     lowest = keeps[0]
     if _in_slot(lowest, rotated.get(lowest), now):
         return []
-    here = [each for each in tries if _in_slot(lowest, each.began, now)]
-    if any(not each.again for each in here) or len(here) >= MOST_TRIES:
-        return []
-    if any(each.ended is None or now - each.ended < AGAIN_AFTER for each in here):
+    if any(_in_slot(lowest, each, now) for each in tries):
         return []
     return with_lowest(keeps, rotated, now)
 

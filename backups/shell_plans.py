@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -22,6 +23,7 @@ from servers.models import Server
 from servers.registry import Panel, RolloutKind, ServerPart
 
 MOST_HITS = 8
+REASON = 160  # characters
 MOST_ROWS = 12
 BY_NAME = 5  # so many of one trouble are named on the dashboard; more are counted
 
@@ -63,12 +65,28 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
     for trouble, text in TROUBLES.items():
         found = [row for row in rows if stands[row.pk].standing == trouble]
         for row in found[:BY_NAME]:
-            yield Notice("danger", text % row, row.get_absolute_url())
+            words = " ".join(filter(None, [text % row, _reason(stands[row.pk])]))
+            yield Notice("danger", words, row.get_absolute_url())
         if more := len(found[BY_NAME:]):
             words = ngettext("and %d more backup", "and %d more backups", more) % more
             yield Notice(
                 "danger", f"{words}: {trouble.label}", f"{reverse('backups:backups')}?state={trouble.value}"
             )
+
+    for row in [row for row in rows if stands[row.pk].again][:BY_NAME]:
+        again = stands[row.pk].again
+        if again:
+            words = _("The backup of %(backup)s did not come about. %(again)s")
+            yield Notice(
+                "warning", words % {"backup": row, "again": again.again_words}, row.get_absolute_url()
+            )
+
+
+def _reason(summary: Summary) -> str:
+    """Why the last run failed, or is held, cut to what a line of the dashboard takes."""
+    if summary.last is None or summary.standing not in (Standing.HELD, Standing.FAILED):
+        return ""
+    return Truncator(summary.why).chars(REASON)
 
 
 def first_steps(_request: HttpRequest) -> Iterable[Step]:

@@ -31,7 +31,7 @@ def told(run: BackupRun) -> str:
         RunState.HELD: _("The backup %(backup)s is held, and nothing was rotated. %(words)s"),
         RunState.INCOMPLETE: _("The backup %(backup)s is incomplete. %(words)s"),
     }.get(RunState(run.state), _("The backup %(backup)s did not work. %(words)s"))
-    return begin % {"backup": run.backup, "words": run.error}
+    return " ".join(filter(None, [begin % {"backup": run.backup, "words": run.error}, run.again_words]))
 
 
 def tell_run(run: BackupRun) -> None:

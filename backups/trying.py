@@ -87,7 +87,7 @@ def run_of(job: Run, host: Host, backup: Backup) -> list[Answer]:
 def answers_of(backup: Backup, look: Look) -> list[Answer]:
     """What the run's facts say of each step up to the one that broke."""
     reached = look.lists.get("reached", ())
-    found = []
+    found: list[Answer] = []
     for step in OF_A_RUN:
         if step not in reached:
             words = look.facts.get("words", "").strip() or _("It was ended before it had an answer.")

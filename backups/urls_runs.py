@@ -10,5 +10,6 @@ urlpatterns = [
     path("runs/", runs.run_list, name="runs"),
     path("runs/<int:pk>/", runs.run, name="run"),
     path("runs/<int:pk>/stop/", runs.stop, name="stop_run"),
+    path("runs/<int:pk>/give-up/", runs.give_up, name="give_up_run"),
     path("runs/<int:pk>/accept/", runs.accept, name="accept_run"),
 ]

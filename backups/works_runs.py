@@ -71,7 +71,9 @@ def follow(run: Run, *, backup_run: int) -> None:
         state = RunState.LOST if row.begun else RunState.FAILED
         end_run(row, state, "away", words % {"error": sentence(error)})
     row.refresh_from_db()
-    if row.state in WRONG:
+    if row.again_at:
+        run.log(told(row), "err")  # no failed job yet: who hears of those hears of it when it is given up
+    elif row.state in WRONG:
         raise BackupNotGood(told(row))
 
 
@@ -105,6 +107,9 @@ def look_after_runs() -> None:
     if settings.BACKUP_SCHEDULE:
         sets.run_due_sets()
         run_due()
+    # After what is due, which takes the place of these.
+    for run in BackupRun.objects.filter(again_at__lte=now).order_by("again_at"):
+        services.try_again(run)
 
 
 def register() -> None:

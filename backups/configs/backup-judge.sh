@@ -66,7 +66,7 @@ judge_protocol() {
   ! said "$NO_OPTION" || finish failed old_rsync "The rsync of the source is too old for what is asked of it, or was built without it: $(told "$NO_OPTION")"
   if said "$NO_PROTOCOL"; then
     [ "$(fact source_seen)" != no ] || no_shell
-    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: ${stray:-$last} Have it print nothing where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there."
+    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: “${stray:-$last}”. Have it print nothing where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there."
   fi
   finish failed rsync "rsync ended with code $rsync_code. $last"
 }

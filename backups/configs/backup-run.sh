@@ -69,6 +69,8 @@ finish() { # STATE WHY WORDS: how it ended, told in one step: all of it is there
   [ -z "$monitor" ] || kill "$monitor" 2>/dev/null
   close_connection
   note state "$1"; note why "$2"; note words "$3"; note ended "$(date +%s)"
+  uptime now
+  [ -z "$began" ] || note took $((now - began))
   ln "$dir/facts" "$dir/result"
   exit 0
 }
@@ -442,7 +444,7 @@ list_copies() {
 }
 
 run() {
-  monitor= incomplete=
+  monitor= incomplete= began= rsync_code=
   exec 9>>"$dir/alive"
   # Not -n: whoever looks holds it for a moment.
   flock -w 10 9 && [ ! -e "$dir/result" ] || exit 0
@@ -458,6 +460,7 @@ run() {
     else finish failed shutdown "The backup server ended it, as when it shuts down."; fi' TERM INT HUP
   started=$(date +%s)
   note started "$started"
+  uptime began
   case $w_kind in
     '') ;;
     try) try_way ;;
@@ -480,10 +483,10 @@ run() {
   esac
   rotate
   list_copies
-  if [ -n "$incomplete" ]; then
+  if [ "$rsync_code" = 23 ] || [ "$rsync_code" = 24 ]; then
     partial
     [ "$away" = 0 ] || say "$away files vanished while they were copied."
-    [ -z "$partial" ] || finish incomplete partial "Not everything was copied. $partial"
+    [ -z "$incomplete" ] || [ -z "$partial" ] || finish incomplete partial "Not everything was copied. $partial"
   fi
   finish done '' ''
 }

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from backups.models.plans import Backup
@@ -30,6 +31,8 @@ class RunState(models.TextChoices):
     LOST = "lost", _("lost")  # nobody knows what became of it
 
 
+WAITS = (5, 15, 45)  # minutes before a run that could not come about is tried again, and again
+MOST_TRIES = len(WAITS) + 1
 OPEN = (RunState.WAITING, RunState.RUNNING)
 WRONG = (RunState.INCOMPLETE, RunState.FAILED, RunState.HELD, RunState.LOST)
 
@@ -42,6 +45,7 @@ class Why(models.TextChoices):
     CRON = "cron", _("by cron")
     SET = "set", _("by a set")
     ACCEPTED = "accepted", _("released by hand")
+    AGAIN = "again", _("by itself, once more")
 
 
 class Hold(models.TextChoices):
@@ -103,6 +107,8 @@ class BackupRun(models.Model):
     ended_at = models.DateTimeField(null=True)
     begun = models.BooleanField(default=False)  # the backup server has it
     away_since = models.DateTimeField(null=True)  # the backup server cannot be asked
+    attempt = models.PositiveSmallIntegerField(default=1)  # how often it was tried with this one
+    again_at = models.DateTimeField(null=True)  # it failed for a reason that may pass: tried again then
     stop_asked_at = models.DateTimeField(null=True)
     stop_asked_by = models.CharField(max_length=120, blank=True)
     job = models.ForeignKey("jobs.Job", null=True, on_delete=models.SET_NULL, related_name="+")
@@ -160,6 +166,15 @@ class BackupRun(models.Model):
         return seconds_said(((self.ended_at or timezone.now()) - self.started_at).total_seconds())
 
     @property
+    def again_words(self) -> str:
+        """That it is tried again, when, and how often yet; empty if it is not."""
+        if self.again_at is None:
+            return ""
+        at = timezone.localtime(self.again_at)
+        words = {"at": f"{at:%H:%M}", "number": self.attempt + 1, "all": MOST_TRIES}
+        return gettext("It is tried again at %(at)s (%(number)d of %(all)d).") % words
+
+    @property
     def can_accept(self) -> bool:
         """Whether a person may let it pass as it was found."""
         return self.state == RunState.HELD and self.code in ACCEPTABLE
@@ -199,7 +214,19 @@ class BackupState(models.Model):
 def facts_of(run: BackupRun) -> dict[str, Any]:
     """The run in plain values, for programs and the audit trail."""
     names = (
-        *("why", "asked_by", "asked_at", "levels", "accepts", "state", "started_at", "ended_at", "rotated"),
+        *(
+            "why",
+            "attempt",
+            "again_at",
+            "asked_by",
+            "asked_at",
+            "levels",
+            "accepts",
+            "state",
+            "started_at",
+            "ended_at",
+            "rotated",
+        ),
         *("code", "error", "exit_code", "files", "files_transferred", "bytes", "bytes_transferred"),
         *("grown_bytes", "free_bytes", "free_inodes"),
     )

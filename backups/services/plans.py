@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups import desired_sources
 from backups.desired_plans import KIND
+from backups.ending import give_up
 from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
 from backups.models.restores import AT_WORK
@@ -83,6 +84,8 @@ def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
     backup.version = version + 1
     backup.save(update_fields=[*SETTINGS, "version"])
     record_change(actor, "backup.change", backup, before, after)
+    if now.active and not backup.active:
+        _nothing_more(backup)
     _ask_both(actor, [backup, now], _("The backup of %s has changed") % backup)
     return backup
 
@@ -96,6 +99,14 @@ def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
         return
     Backup.objects.filter(pk=now.pk).update(active=active, version=now.version + 1)
     record(actor, "backup.switch", now, before={"active": not active}, after={"active": active})
+    if not active:
+        _nothing_more(now)
+
+
+def _nothing_more(backup: Backup) -> None:
+    """Switched off, it runs only by hand: what was to be tried again is given up."""
+    for run in backup.runs.filter(again_at__isnull=False):
+        give_up(run)
 
 
 @transaction.atomic

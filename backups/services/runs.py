@@ -12,19 +12,22 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record
 from backups import rhythm, rights
-from backups.ending import end_run
+from backups.ending import end_run, give_up
 from backups.models import (
     Backup,
     BackupRun,
+    BackupSetPart,
+    BackupSetRun,
     BackupState,
     Level,
     Restore,
     RunState,
+    SetState,
     Verification,
     Why,
 )
 from backups.models.runs import OPEN
-from backups.rhythm import Try
+from backups.repeating import in_order, take_over
 from jobs.models import Job, JobState
 from jobs.services import JobRefusedError, start_job, stop_job
 from jobs.works import Retry
@@ -36,7 +39,6 @@ QUEUE = "backups"
 AGAIN = Retry(every=20, until_hours=48)
 LOOK_AGAIN_AFTER = timedelta(minutes=5)  # a fault of ours must not become a flood of jobs
 NO_RIGHT = "rights"  # who asked for it might not have it done any more when its turn came
-PASSING = frozenset({"connection", "shutdown", "died", "rebooted", "away", "no_config", "busy"})
 
 
 class RunRefused(Exception):  # noqa: N818 - named like the other refusals of services
@@ -62,15 +64,7 @@ def due_levels(backup: Backup, now: datetime) -> list[Level]:
     """The levels that are due now, the highest first; none while it is not its time."""
     recent = backup.runs.filter(asked_at__gt=now - rhythm.longest_slot(backup.lowest)).exclude(levels=[])
     recent = recent.exclude(code=NO_RIGHT)  # that was no try: nothing was asked of any host
-    tries = [
-        Try(
-            run.asked_at,
-            run.ended_at,
-            again=run.state in (RunState.FAILED, RunState.LOST) and run.code in PASSING,
-        )
-        for run in recent
-        if backup.lowest.value in run.levels
-    ]
+    tries = [run.asked_at for run in recent if backup.lowest.value in run.levels]
     return rhythm.due(tuple(backup.keeps), rotated_of(state_of(backup)), tries, now)
 
 
@@ -105,18 +99,16 @@ def ask_run(
                 if run is None:
                     run = BackupRun(backup=backup, why=why, asked_by=actor.name, owner=actor.user)
                     record(actor, "backup.run", backup, after={"why": why.value, "levels": wanted})
-                run.levels = _in_order({*run.levels, *wanted})
+                run.levels = in_order([*run.levels, *wanted])
                 run.askers += [asker for asker in [actor.asker] if asker not in run.askers]
                 run.accepts = sorted({*run.accepts, *accepts})
                 run.save()
+                take_over(run)
+                run.save(update_fields=["levels"])
                 transaction.on_commit(lambda: dispatch(backup.destination))
                 return run
         except IntegrityError:
             continue  # another one came first: take his
-
-
-def _in_order(levels: Iterable[str]) -> list[str]:
-    return [level.value for level in reversed(Level) if level.value in set(levels)]
 
 
 def dispatch(server: Server) -> list[BackupRun]:
@@ -178,6 +170,36 @@ def look_after(run: BackupRun) -> None:
         elif not failed or failed.ended_at is None or timezone.now() - failed.ended_at > LOOK_AGAIN_AFTER:
             fresh.job = watch(fresh)
             fresh.save(update_fields=["job"])
+
+
+def try_again(old: BackupRun) -> BackupRun | None:
+    """Ask once more for a run whose time for that has come, in the name of who asked; None if it is not to be now."""
+    with transaction.atomic():
+        due = BackupRun.objects.select_for_update(of=("self",)).filter(again_at__lte=timezone.now())
+        run = due.select_related("backup__destination", "owner").filter(pk=old.pk).first()
+        if run is None or run.backup.runs.open().exists() or _others_turn(run):
+            return None
+        levels = [Level(level) for level in run.levels]
+        again = ask_run(Actor.system("scheduler"), run.backup, Why.AGAIN, levels, accepts=run.accepts)
+        again.attempt = run.attempt + 1
+        again.asked_by, again.owner, again.askers = run.asked_by, run.owner, run.askers
+        again.save(update_fields=["attempt", "asked_by", "owner", "askers"])
+        return again
+
+
+def _others_turn(run: BackupRun) -> bool:
+    """Whether another backup of its set runs, in a set that runs one after the other."""
+    sets = BackupSetRun.objects.filter(state=SetState.RUNNING, set__side_by_side=False, parts__run=run)
+    return BackupSetPart.objects.filter(set_run__in=sets, run__state__in=OPEN).exists()
+
+
+def do_not_try_again(actor: Actor, run: BackupRun) -> None:
+    """Give a run up that was to be tried again. Raises RunRefused."""
+    check_right(actor, run)
+    with transaction.atomic():
+        if not give_up(run):
+            raise RunRefused(_("This run is not to be tried again any more."))
+        record(actor, "backup.give_up", run.backup, after={"run": run.pk})
 
 
 def accept_run(actor: Actor, run: BackupRun) -> BackupRun:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups import rhythm
+from backups.ending import give_up
 from backups.models import (
     Backup,
     BackupRun,
@@ -126,6 +127,10 @@ def go_on(run: BackupSetRun) -> None:
             if part.run is not None:
                 if part.run.state in OPEN and not run.set.side_by_side:
                     return
+                if part.run.again_at and run.set.go_on:
+                    continue  # the others need not wait for it
+                if part.run.again_at:
+                    return
                 if part.run.state != RunState.DONE and part.run.ended and not run.set.go_on:
                     break
                 continue
@@ -136,7 +141,7 @@ def go_on(run: BackupSetRun) -> None:
             part.save(update_fields=["run"])
             if not run.set.side_by_side:
                 return
-        if any(part.run and part.run.state in OPEN for part in parts):
+        if any(part.run and (part.run.state in OPEN or part.run.again_at) for part in parts):
             return
         _end(run, parts)
 
@@ -163,6 +168,9 @@ def stop_set(actor: Actor, run: BackupSetRun) -> None:
         for part in run.parts.filter(run__state__in=OPEN).select_related("run__backup", "run__job"):
             if part.run is not None:
                 stop_run(actor, part.run)
+        for part in run.parts.filter(run__again_at__isnull=False).select_related("run__backup"):
+            if part.run is not None:
+                give_up(part.run)
 
 
 def run_ended(run: BackupRun) -> None:

@@ -1,13 +1,12 @@
 """How the backups stand, for monitoring systems: one JSON answer, and the URLs that the Zabbix template asks."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db.models import Max, Min
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -19,7 +18,7 @@ from backups.models import Backup, BackupRun, BackupState, Level, RunState
 from backups.models.plans import BackupQuerySet
 from backups.models.runs import Why
 from backups.results import summaries
-from backups.rhythm import AGAIN_AFTER, slot
+from backups.rhythm import slot
 from backups.services.runs import rotated_of
 from backups.verifying import verified
 from pages.answers import wants_json
@@ -27,6 +26,7 @@ from pages.answers import wants_json
 HEADER = "X-Gestion-Token"
 SHORTEST = 32
 PLAIN = "text/plain; charset=utf-8"
+TOGETHER = timedelta(minutes=15)  # what was asked for within this time belongs together
 BY_ITSELF = (Why.SCHEDULE, Why.CRON)
 View = Callable[..., HttpResponseBase]
 
@@ -124,9 +124,10 @@ def zabbix_state(_request: HttpRequest, rows: BackupQuerySet, pk: int) -> HttpRe
 
 @monitored
 def zabbix_hourly_duration(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
-    """Seconds from the first begin to the last end of the newest hourly runs that went well; 0: none yet.
+    """Seconds in which one of the newest hourly runs that went well was at it; 0: none yet.
 
     Those that were asked for together, by the schedule or by cron: neither by hand, nor once more after a failure.
+    While all of them waited for others, none was at it.
     """
     done = BackupRun.objects.filter(
         backup__in=rows.order_by().values("pk"), state=RunState.DONE, why__in=BY_ITSELF
@@ -141,9 +142,19 @@ def zabbix_hourly_duration(_request: HttpRequest, rows: BackupQuerySet) -> HttpR
         return _plain(0)
     newest = slot(Level.HOURLY, asked[0][1])
     first = min(at for _pk, at in asked if slot(Level.HOURLY, at) == newest)
-    together = [pk for pk, at in asked if timedelta(0) <= at - first < AGAIN_AFTER]
-    span = done.filter(pk__in=together).aggregate(took=Max("ended_at") - Min("started_at"))
-    return _plain(round(span["took"].total_seconds()))
+    together = [pk for pk, at in asked if timedelta(0) <= at - first < TOGETHER]
+    spans = done.filter(pk__in=together).order_by("started_at").values_list("started_at", "ended_at")
+    known = ((begin, end) for begin, end in spans if begin and end)
+    return _plain(round(_covered(known).total_seconds()))
+
+
+def _covered(spans: Iterable[tuple[datetime, datetime]]) -> timedelta:
+    """The time that these spans, in the order of their begins, cover; where they overlap, once."""
+    total, until = timedelta(0), datetime.min.replace(tzinfo=UTC)
+    for begin, end in spans:
+        total += max(timedelta(0), end - max(begin, until))
+        until = max(until, end)
+    return total
 
 
 @monitored

@@ -127,6 +127,17 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     return done(request, _("The run is being stopped."), row.get_absolute_url())
 
 
+@button
+def give_up(request: HttpRequest, pk: int) -> HttpResponse:
+    """Do not try a run again."""
+    row = get_object_or_404(_visible_runs(request), pk=pk)
+    try:
+        services.do_not_try_again(actor_of(request), row)
+    except RunRefused as error:
+        return refused(request, str(error), row.get_absolute_url())
+    return done(request, _("It is not tried again."), row.get_absolute_url())
+
+
 @admin_required
 @button
 def accept(request: HttpRequest, pk: int) -> HttpResponse:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 from django.db import connections
+from django.utils import timezone
 
 from backups.models import BackupRun, RunState
 from backups.services.runs import look_after, run_now, stop_run
@@ -106,6 +107,28 @@ def test_the_network_to_the_source_is_cut(place, backup):
     assert (run.state, run.code, run.rotated) == (RunState.FAILED, "connection", []), run.error
     assert good(place) == before
     next_run_succeeds(place, backup, before)
+
+
+def test_the_source_is_rebooted_and_the_run_is_tried_again_by_itself(place, backup, settings):
+    settings.BACKUP_SCHEDULE = False
+    before = good(place)
+    working = Working(run_now(SYSTEM, backup))
+    place.here.reboot()
+    run = working.end()
+    assert (run.state, run.code, run.rotated) == (RunState.FAILED, "connection", []), run.error
+    assert "(2 of 4)" in run.again_words
+    assert job_of(run).state == JobState.DONE  # nobody is told yet
+    slow(place, backup, on=False)
+    look_after_runs()
+    assert not BackupRun.objects.filter(backup=backup, attempt=2).exists()
+    BackupRun.objects.filter(pk=run.pk).update(again_at=timezone.now())
+    look_after_runs()
+    again = place.carry_out(BackupRun.objects.get(backup=backup, attempt=2))
+    assert again.state == RunState.DONE, again.error
+    run.refresh_from_db()
+    assert run.again_at is None
+    assert sh(place.there, LIST.format(f"{DESTINATION}/hourly.1/data")) == before
+    assert good(place) == sh(place.here, LIST.format(SOURCE_FOLDER))
 
 
 def test_the_backup_server_loses_its_power(place, backup):

@@ -124,6 +124,37 @@ def test_the_duration_is_that_of_runs_which_were_asked_for_together(client, rows
     assert ask(client, "/backups/zabbix/last_hourly_duration/_").content == b"15"
 
 
+SECONDS = timedelta(seconds=1)
+TOGETHER = {
+    "two by hand": ([("schedule", 0, 0, 10), ("hand", 900, 900, 60), ("hand", 5400, 5400, 60)], 10),
+    "one that waited behind others": ([("schedule", 0, 0, 10), ("schedule", 1, 5400, 20)], 30),
+    "side by side": ([("schedule", 0, 0, 100), ("schedule", 1, 50, 100), ("cron", 2, 60, 10)], 150),
+    "one tried again": ([("schedule", 0, 0, 10), ("again", 300, 300, 4000)], 10),
+    "only one tried again": ([("schedule", -14400, -14400, 7), ("again", 300, 300, 4000)], 7),
+    "a clock that was put back": ([("schedule", 0, 0, 10), ("schedule", 1, 20, -3000)], 10),
+    "by a set": ([("schedule", 0, 0, 10), ("set", 1, 1, 900)], 10),
+}
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_the_duration_counts_neither_waits_nor_what_others_asked_for(client, rows, settings, case):
+    settings.MONITORING_TOKEN = TOKEN
+    at = timezone.localtime().replace(hour=12, minute=0, second=3, microsecond=0) - timedelta(days=1)
+    runs, seconds = TOGETHER[case]
+    backup = rows.backup()
+    for why, asked, began, took in runs:
+        BackupRun.objects.create(
+            backup=backup, state=RunState.DONE, why=why, rotated=["hourly"], asked_at=at + asked * SECONDS,
+            started_at=at + began * SECONDS, ended_at=at + (began + took) * SECONDS,
+        )  # fmt: skip
+    for state in ("failed", "stopped", "lost"):  # cut
+        BackupRun.objects.create(
+            backup=backup, state=state, why="schedule", rotated=["hourly"], asked_at=at, started_at=at,
+            ended_at=at + 9000 * SECONDS,
+        )  # fmt: skip
+    assert ask(client, "/backups/zabbix/last_hourly_duration/_").content == str(seconds).encode()
+
+
 def test_the_monitoring_token_opens_no_other_page(client, good, settings):
     settings.MONITORING_TOKEN = TOKEN
     assert ask(client, "/backups/").status_code == 401

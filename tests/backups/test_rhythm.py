@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backups.models import Level
-from backups.rhythm import Try, due, set_due, slot, with_lowest
+from backups.rhythm import due, set_due, slot, with_lowest
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ALL = tuple(Level)
@@ -72,18 +72,8 @@ def test_a_higher_level_waits_for_the_lowest_to_run():
     assert due((Level.HOURLY, Level.DAILY), rotated, (), at("2026-03-10 01:00")) == []
 
 
-def test_what_did_not_work_is_tried_again_in_its_slot_but_not_for_ever():
-    rotated = {"hourly": at("2026-03-10 00:00")}
-    keeps = (Level.HOURLY,)
-    first = Try(at("2026-03-10 04:00"), at("2026-03-10 04:01"), again=True)
-    assert due(keeps, rotated, [first], at("2026-03-10 04:10")) == []
-    assert names(due(keeps, rotated, [first], at("2026-03-10 04:20"))) == ["hourly"]
-    assert due(keeps, rotated, [first] * 3, at("2026-03-10 06:00")) == []
-    assert names(due(keeps, rotated, [first] * 3, at("2026-03-10 08:00"))) == ["hourly"]
-
-
-def test_what_a_person_must_see_to_is_not_tried_again_in_its_slot():
-    held = Try(at("2026-03-10 04:00"), at("2026-03-10 04:01"))
+def test_what_was_tried_is_due_again_in_the_next_slot():
+    held = at("2026-03-10 04:00")
     assert due((Level.HOURLY,), {}, [held], at("2026-03-10 07:59")) == []
     assert due((Level.HOURLY,), {}, [held], at("2026-03-10 08:00"))
 

@@ -51,7 +51,7 @@ def as_user(place: Ground, name: str = "bob", shell: str = "/bin/bash") -> None:
     public = sh(place.there, "cat ~/.ssh/id_ed25519.pub")
     sh(
         place.here,
-        f"useradd -m -s {shell} {name} 2>/dev/null; usermod -s {shell} {name}; install -d -m 700 -o {name} ~{name}/.ssh;"
+        f"useradd -m -s {shell} {name}; install -d -m 700 -o {name} ~{name}/.ssh;"
         f" cat >~{name}/.ssh/authorized_keys; chown {name}: ~{name}/.ssh/authorized_keys",
         public.encode(),
         check=True,
@@ -85,7 +85,8 @@ CAUSES = {
     "the folder is a file": (f"rm -rf {SOURCE_FOLDER}; echo x >{SOURCE_FOLDER}", "folder", ["is a file"]),
     "the folder is empty": (f"rm -rf {SOURCE_FOLDER}; mkdir {SOURCE_FOLDER}", "folder", ["is empty"]),
     "a command is forced": (
-        "sed -i 's/^/command=\"echo nothing here\" /' ~/.ssh/authorized_keys", "file", ["nothing here", "forced command"],
+        "sed -i 's/^/command=\"echo nothing here\" /' ~/.ssh/authorized_keys", "file",
+        ["nothing here", "forced command"],
     ),
     "its disk is not mounted": (
         f"echo /dev/sdz1 {SOURCE_FOLDER} ext4 defaults 0 0 >>/etc/fstab", "folder", ["is not mounted at the source"],
@@ -120,7 +121,8 @@ USERS = {
         "/bin/bash", f"chmod 711 {SOURCE_FOLDER}", "folder", ["may not be"],
     ),
     "a file that he may not read": (
-        "/bin/bash", f"cd {SOURCE_FOLDER} && rm -r sub && setfacl -b a && chmod 600 a", "file", ["1 may not be read", '/a"'],
+        "/bin/bash", f"cd {SOURCE_FOLDER} && rm -r sub && setfacl -b a && chmod 600 a", "file",
+        ["1 may not be read", '/a"'],
     ),
 }  # fmt: skip
 
@@ -155,7 +157,7 @@ def test_a_full_disk_of_the_copies_is_told(disk):
     assert tried(backup) == (ALL, "")
     sh(
         disk.there,
-        f"head -c 18M /dev/zero >{DESTINATION}/big; mkdir -p {DESTINATION}/lost+found; mv {DESTINATION}/big {DESTINATION}/lost+found",
+        f"mkdir {DESTINATION}/lost+found; head -c 18M /dev/zero >{DESTINATION}/lost+found/big",
     )
     broken(backup, "place", "bytes are free")
 
@@ -198,7 +200,11 @@ def test_a_file_that_is_left_out_is_not_tried_and_large_ones_need_not_come(place
 
 
 ONLY_RSYNC = r"""
-printf '#!/bin/sh\ncase $SSH_ORIGINAL_COMMAND in "rsync --server"*) exec $SSH_ORIGINAL_COMMAND ;; esac\nexit 1\n' >/root/only
+cat >/root/only <<'END'
+#!/bin/sh
+case $SSH_ORIGINAL_COMMAND in "rsync --server"*) exec $SSH_ORIGINAL_COMMAND ;; esac
+exit 1
+END
 chmod 755 /root/only; sed -i 's/^/command="\/root\/only" /' ~/.ssh/authorized_keys
 """
 

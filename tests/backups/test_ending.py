@@ -1,0 +1,40 @@
+"""When a run began and ended, whatever the clocks of the backup server do meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from backups.ending import end_run
+from backups.models import BackupRun, RunState
+from backups.runner import read_look
+
+pytestmark = pytest.mark.django_db
+HOUR = 3600
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "took", "seconds"),
+    [
+        (-15, 0, 15, 15),
+        (-15, HOUR * 24 * 365, 15, 15),  # put forward in the middle
+        (-15, -HOUR * 5, 15, 15),  # put back
+        (-15, -HOUR * 5, None, 15),  # the same, by a runner that did not count: as the panel saw its end
+        (-HOUR * 24 * 365 * 40, 0, 20, 20),  # it began without a clock of its own
+        (-HOUR * 24, -HOUR * 24 + 30, 30, 30),  # a day behind
+        (-30, 0, None, 30),
+        (-30, 0, 10**12, 30),
+    ],
+)
+def test_a_run_lasts_as_long_as_it_lasted(rows, began, ended, took, seconds):
+    now = timezone.now()
+    at = int(now.timestamp())
+    run = BackupRun.objects.create(
+        backup=rows.backup(), state=RunState.RUNNING, asked_at=now - timedelta(hours=1), levels=["hourly"],
+        started_at=now - timedelta(minutes=10),
+    )  # fmt: skip
+    facts = f"state=done\nrotated=hourly\nstarted={at + began}\nended={at + ended}\n"
+    facts += "" if took is None else f"took={took}\n"
+    assert end_run(run, RunState.DONE, look=read_look(f"known=yes\n{facts}\noutput:\n".encode()))
+    assert abs((run.ended_at - run.started_at).total_seconds() - seconds) <= 1
+    assert now - timedelta(minutes=11) <= run.started_at <= now
