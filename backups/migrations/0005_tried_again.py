@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("backups", "0003_rights"),
+        ("backups", "0004_as_root"),
     ]
 
     operations = [
