@@ -36,5 +36,7 @@ def test_a_run_lasts_as_long_as_it_lasted(rows, began, ended, took, seconds):
     facts = f"state=done\nrotated=hourly\nstarted={at + began}\nended={at + ended}\n"
     facts += "" if took is None else f"took={took}\n"
     assert end_run(run, RunState.DONE, look=read_look(f"known=yes\n{facts}\noutput:\n".encode()))
+    assert run.started_at
+    assert run.ended_at
     assert abs((run.ended_at - run.started_at).total_seconds() - seconds) <= 1
     assert now - timedelta(minutes=11) <= run.started_at <= now

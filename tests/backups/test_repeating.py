@@ -62,6 +62,7 @@ def test_it_is_tried_again_with_growing_waits_and_told_once_when_it_is_given_up(
         run = fails(backup)
         assert run.attempt == number
         assert f"({number + 1} of {MOST_TRIES})" in run.again_words
+        assert run.again_at
         assert timedelta(minutes=wait - 1) < run.again_at - timezone.now() <= timedelta(minutes=wait)
         later(wait - 1)
         assert newest(backup) == run
@@ -234,7 +235,7 @@ def test_a_set_goes_on_waits_for_the_repetition_and_ends_well(two, actor, settin
     end_run(again, RunState.DONE)
     run.refresh_from_db()
     assert run.state == SetState.DONE
-    assert [part.run.attempt for part in run.parts.order_by("position")] == [2, 1]
+    assert list(run.parts.order_by("position").values_list("run__attempt", flat=True)) == [2, 1]
 
 
 def test_a_set_that_ends_at_trouble_waits_first(two, actor):

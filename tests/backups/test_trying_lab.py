@@ -70,9 +70,9 @@ def test_a_file_comes_over_and_nothing_is_changed_on_either_side(place):
     assert (sh(place.here, STATE.format(SOURCE_FOLDER)), sh(place.there, STATE.format("/backups"))) == before
     assert sh(place.there, "ls /var/lib/gestion/backups/runs") == ""
     assert place.run(backup).state == RunState.DONE
-    before = sh(place.there, STATE.format(DESTINATION))
+    copies = sh(place.there, STATE.format(DESTINATION))
     assert tried(backup) == (ALL, "")
-    assert sh(place.there, STATE.format(DESTINATION)) == before
+    assert sh(place.there, STATE.format(DESTINATION)) == copies
 
 
 CAUSES = {

@@ -235,7 +235,10 @@ def test_all_secrets_of_the_settings_are_known_to_the_backup(settings):
 PG_DUMP = {"older": 'echo "pg_dump (PostgreSQL) 9.6.24"', "broken": 'echo "no such library" >&2; exit 127'}
 
 
-@pytest.mark.skipif(not os.environ.get("DATABASE_URL"), reason="SQLite needs no pg_dump")
+@pytest.mark.skipif(
+    not os.environ.get("DATABASE_URL"),
+    reason="of PostgreSQL: part of the second run, python -m tests.production",
+)
 @pytest.mark.parametrize(
     ("which", "words"),
     [
