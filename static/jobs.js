@@ -3,6 +3,8 @@
   "use strict";
   if (window.gestionJobs) return; // several parts of a page may bring this file
   window.gestionJobs = true;
+  var COME_BACK = 3000; // milliseconds
+  var followed = []; // [part of the page, its stream]
 
   function put(root, name, act) {
     root.querySelectorAll("[data-job-" + name + "]").forEach(act);
@@ -76,9 +78,15 @@
     root.dataset.watched = "yes";
     put(root, "lines", function (log) { log.scrollTop = log.scrollHeight; });
     if ("ended" in root.dataset || !window.EventSource) return;
+    follow(root);
+  }
+
+  function follow(root) {
+    if (!root.isConnected) return;
     var source = new EventSource(root.dataset.jobStream + "?after=" + root.dataset.after);
+    followed.push([root, source]);
     source.addEventListener("lines", function (event) {
-      if (!root.isConnected) return source.close();
+      root.dataset.after = event.lastEventId || root.dataset.after;
       showLines(root, JSON.parse(event.data));
     });
     source.addEventListener("state", function (event) { showState(root, JSON.parse(event.data)); });
@@ -87,9 +95,24 @@
       root.dispatchEvent(new CustomEvent("job:end", { bubbles: true }));
       if ("refresh" in root.dataset) refresh();
     });
+    // A browser comes back by itself when the connection is lost, but not when it is refused: by a proxy, say, while the panel starts.
+    source.addEventListener("error", function () {
+      if (source.readyState === EventSource.CLOSED) setTimeout(follow, COME_BACK, root);
+    });
   }
 
-  function watchAll() { document.querySelectorAll("[data-job-stream]").forEach(watch); }
+  // A browser has few connections to one server, and a stream holds one of them.
+  function closeLeft() {
+    followed = followed.filter(function (one) {
+      if (!one[0].isConnected) one[1].close();
+      return one[0].isConnected && one[1].readyState !== EventSource.CLOSED;
+    });
+  }
+
+  function watchAll() {
+    closeLeft();
+    document.querySelectorAll("[data-job-stream]").forEach(watch);
+  }
   document.addEventListener("htmx:afterSettle", watchAll);
   watchAll();
 })();
