@@ -12,7 +12,7 @@ class FabrunConfig(AppConfig):
 
     def ready(self) -> None:
         """Tell servers, the shell and the schedule what this room adds to them."""
-        from fabrun import shell, tasks, upkeep  # noqa: F401  # tasks registers the work
+        from fabrun import checks, shell, tasks, upkeep  # noqa: F401  # checks and tasks register themselves
         from jobs import schedule
         from pages import registry as pages
         from servers import registry as servers

@@ -1,13 +1,14 @@
 """The ASGI application that Daphne serves: the hosts' key endpoint, and Django for everything else."""
 
-import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from django.core.asgi import get_asgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "gestion.settings")
+from gestion.environment import end_if_wrong
+
+end_if_wrong()
 
 django = get_asgi_application()
 

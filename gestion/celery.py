@@ -13,6 +13,14 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+@app.on_configure.connect
+def read_settings(**_kwargs: object) -> None:
+    """Before Celery takes its part of the settings, which it does on first use."""
+    from gestion.environment import end_if_wrong
+
+    end_if_wrong()
+
+
 @signals.import_modules.connect
 def connect_worker(**_kwargs: object) -> None:
     """Once Django is set up: what a worker does beside its messages."""

@@ -13,12 +13,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004  # Django's names
 from django.db import connection
 
-from accounts.second_factor import CHOICES
 from gestion import data_folder
 from gestion.panel_backup import database
 from keymanager.desired import TAKEN
 
 SHORTEST_SECRET = 32
+WEAK_RSA = 2048  # bits; NIST SP 800-131A Rev. 2
 
 
 @register(Tags.security)
@@ -122,6 +122,10 @@ def check_secrets(**_kwargs: Any) -> list[CheckMessage]:
                 id="gestion.W011",
             )
         )
+    if settings.RSA_MIN_BITS < WEAK_RSA:
+        words = f"RSA_MIN_BITS takes RSA keys of {settings.RSA_MIN_BITS} bits, which can be broken."
+        hint = f"Set RSA_MIN_BITS={WEAK_RSA} or more, or leave it out, once nobody has such a key."
+        found.append(Warning(words, hint=hint, id="gestion.W023"))
     if settings.VM_PASS_SECRET and len(settings.VM_PASS_SECRET) < SHORTEST_SECRET:
         words = "VM_PASS_SECRET is short: whoever guesses it knows root's password on created containers."
         found.append(Warning(words, hint=make, id="gestion.W016"))
@@ -171,15 +175,6 @@ def _user() -> str:
         return str(os.geteuid())
 
 
-@register(Tags.security)
-def check_two_factor(**_kwargs: Any) -> list[CheckMessage]:
-    """That a misspelt word does not leave the panel less guarded than somebody meant."""
-    if settings.REQUIRE_TWO_FACTOR in CHOICES:
-        return []
-    words = f"REQUIRE_TWO_FACTOR is none of {', '.join(CHOICES)}: {settings.REQUIRE_TWO_FACTOR}"
-    return [Error(words, hint="Set REQUIRE_TWO_FACTOR=admins, or leave it out.", id="gestion.E020")]
-
-
 @register
 def check_services(**_kwargs: Any) -> list[CheckMessage]:
     """That database, broker and the panel's place in the fleet fit together."""
@@ -203,6 +198,14 @@ def check_services(**_kwargs: Any) -> list[CheckMessage]:
                     id="gestion.E015",
                 )
             )
+    if settings.GESTION_NAME and not re.fullmatch(r"[\w.-]+", settings.GESTION_NAME):
+        found.append(
+            Error(
+                f"GESTION_NAME is not a host name: {settings.GESTION_NAME}",
+                hint="Set GESTION_NAME to the panel's host name on the internal network, or leave it out.",
+                id="gestion.E024",
+            )
+        )
     return found
 
 

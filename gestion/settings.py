@@ -3,28 +3,27 @@
 Without any, the panel runs embedded: SQLite, a broker in a folder, secrets of its own in DATA_DIR.
 """
 
+import logging
 import secrets
 import tomllib
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+from kombu.transport import TRANSPORT_ALIASES
 
 from gestion import data_folder
+from gestion.environment import Environment, made_folder, wrong
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
-env = environ.Env()
-for _env_file in env.str("GESTION_ENV_FILE", default=str(BASE_DIR / ".env")).split(":"):
-    if Path(_env_file).is_file():
-        environ.Env.read_env(_env_file)  # what is set already stays
+env = Environment()
+env.read_files("GESTION_ENV_FILE", default=str(BASE_DIR / ".env"))  # what is set already stays
 
-DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "var")))
-DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
+DATA_DIR = made_folder("DATA_DIR", Path(env.str("DATA_DIR", default=str(BASE_DIR / "var"))), 0o700)
 OWN_SECRETS = ["SECRET_KEY", "GESTION_ENCRYPTION_KEYS", "VM_PASS_SECRET", "SAMBA_SECRET_KEY"]
 try:
     data_folder.close(DATA_DIR, OWN_SECRETS)
@@ -41,18 +40,24 @@ def own_secret(name: str) -> str:
     if given or not EMBEDDED:
         if not given:
             raise ImproperlyConfigured(
-                f'Set {name}. Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+                f'Set {name}, which DATABASE_URL needs. Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         return given
     path = DATA_DIR / name.lower()
-    if not path.exists():
-        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(48))
-        with suppress(FileExistsError):
-            path.hardlink_to(fresh)  # the first of several processes wins, and all read the same
-        fresh.unlink()
-    return path.read_text()
+    try:
+        if not path.exists():
+            fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(48))
+            with suppress(FileExistsError):
+                path.hardlink_to(fresh)  # the first of several processes wins, and all read the same
+            fresh.unlink()
+        return path.read_text()
+    except OSError as error:
+        what = f"cannot be kept in DATA_DIR: {path}: {error.strerror}"
+        raise wrong(
+            name, what, "Let the panel's user read and write there, or set another DATA_DIR."
+        ) from None
 
 
 SECRET_KEY = own_secret("SECRET_KEY")
@@ -66,7 +71,7 @@ SAMBA_SECRET_KEY = own_secret("SAMBA_SECRET_KEY") if EMBEDDED else env.str("SAMB
 SAMBA_USER_PREFIX = env.str("SAMBA_USER_PREFIX", default="smb-")
 
 # The panel's own address ⚓ and, for hosts that share its Proxmox host, how they reach it inside.
-GESTION_URL = env.str("GESTION_URL", default="http://127.0.0.1:8000/").rstrip("/") + "/"
+GESTION_URL = env.web_url("GESTION_URL", default="http://127.0.0.1:8000/").rstrip("/") + "/"
 GESTION_IP = env.str("GESTION_IP", default="")
 GESTION_NAME = env.str("GESTION_NAME", default="")
 GESTION_VM_NAME = env.str("GESTION_VM_NAME", default="")
@@ -75,16 +80,16 @@ SECURE = GESTION_URL.startswith("https://")
 TRUST_PROXY = env.bool("TRUST_PROXY", default=False)
 ALLOW_PLAIN_HTTP_KEYS = env.bool("ALLOW_PLAIN_HTTP_KEYS", default=DEMO)
 # Bits that an RSA key must have (NIST SP 800-131A Rev. 2). Under 3072 it is taken with a warning.
-RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048)
+RSA_MIN_BITS = env.int("RSA_MIN_BITS", default=2048, least=1024, most=16384)
 # Memory for answers that are ready to be sent, in bytes, of each web process.
-KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024)
+KEYS_CACHE_BYTES = env.int("KEYS_CACHE_BYTES", default=64 * 1024 * 1024, least=0)
 # After a change, have the servers fetch their keys at once; without it they do within the hour.
 KEYS_PUSH = env.bool("KEYS_PUSH", default=True)
 # With this in the header X-Gestion-Token, a monitoring system may read how things stand, and nothing else.
 MONITORING_TOKEN = env.str("MONITORING_TOKEN", default="")
 # Where “Back up this server” puts copies: a server's name, and the folder in which each backup gets its own.
 BACKUP_SERVER = env.str("BACKUP_SERVER", default="").strip()
-BACKUP_BASE_FOLDER = env.str("BACKUP_BASE_FOLDER", default="/backups").strip()
+BACKUP_BASE_FOLDER = env.folder("BACKUP_BASE_FOLDER", default="/backups")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(GESTION_URL).hostname or "localhost"])
 if not SECURE:
     ALLOWED_HOSTS += ["localhost", "127.0.0.1", "[::1]"]
@@ -229,20 +234,18 @@ AXES_CLIENT_IP_CALLABLE = "accounts.actors.client_address"
 AXES_WHITELIST_CALLABLE = "accounts.guard.axes_lets_in"
 
 # Who must sign in with a code besides the password: none, admins or all.
-REQUIRE_TWO_FACTOR = env.str("REQUIRE_TWO_FACTOR", default="none").strip().lower()
+REQUIRE_TWO_FACTOR = env.choice("REQUIRE_TWO_FACTOR", default="none", among=("none", "admins", "all"))
 PASSWORD_RESET_TIMEOUT = 72 * 3600  # the longest that a link lives; see accounts/password_links.py
 
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English"))]
+LANGUAGE_CODE = env.choice("LANGUAGE_CODE", default="en", among=("en", "en-us"))
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", default="UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
-if not Path(STATIC_ROOT).is_dir():  # WhiteNoise warns at every start where there is none
-    Path(STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    Path(STATIC_ROOT).chmod(0o755)
+made_folder("STATIC_ROOT", Path(STATIC_ROOT), 0o755)  # WhiteNoise warns at every start where there is none
 # Static files are for everybody; a web server reads them as another user.
 FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o644, 0o755
 STATICFILES_DIRS = [
@@ -283,11 +286,17 @@ CONTENT_SECURITY_POLICY = {
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default=f"gestion@{urlsplit(GESTION_URL).hostname or 'localhost'}")
+DEFAULT_FROM_EMAIL = env.sender(
+    "EMAIL_FROM", default=f"gestion@{urlsplit(GESTION_URL).hostname or 'localhost'}"
+)
 EMAIL_TIMEOUT = 20
 
 # Celery. Without a broker of its own, messages are files in a folder: same code paths, no service to run.
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="embedded://here"))
+CELERY_BROKER_URL = (
+    env.broker_url("CELERY_BROKER_URL", TRANSPORT_ALIASES, "amqp://user:password@host//")
+    or env.broker_url("REDIS_URL", {"redis", "rediss", "sentinel"}, "redis://host:6379/0")
+    or "embedded://here"
+)
 if CELERY_BROKER_URL.startswith("embedded"):
     _broker = DATA_DIR / "broker"
     _broker.mkdir(mode=0o700, exist_ok=True)
@@ -310,8 +319,7 @@ CELERY_WORKER_POOL = "threads"
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # when things ran last is in the database, not in a file
 CELERY_TIMEZONE = "UTC"
 # How many jobs of each queue one worker process runs at once, and how long ended ones are kept.
-_slots = env.dict("JOBS_SLOTS", default={"default": "6", "backups": "6"})
-JOBS_SLOTS = {name: int(slots) for name, slots in _slots.items()}
+JOBS_SLOTS = env.counts("JOBS_SLOTS", default={"default": "6", "backups": "6"})
 CELERY_WORKER_CONCURRENCY = sum(JOBS_SLOTS.values()) + 2  # two for the scheduler's messages
 JOBS_KEEP_DAYS = env.int("JOBS_KEEP_DAYS", default=90)
 
@@ -320,7 +328,6 @@ FABRIC_FOLDER = env.str("FABRIC_FOLDER", default=str(BASE_DIR / "fabfiles"))
 # A folder of one's own wizards, beside those in wizards/wizards/ ⚓.
 WIZARDS_FOLDER = env.str("WIZARDS_FOLDER", default="").strip()
 
-# What the wizard create_vm fills in ⚓: groups that a new server joins, groups allowed on it, its first script.
 # What the wizard create_vm fills in ⚓: groups to join, groups that are allowed on it, the first script.
 CREATEVM_DEFAULT_GROUPS = env.list("CREATEVM_DEFAULT_GROUPS", default=["Servers"])
 CREATEVM_DEFAULT_GROUPS_ALLOWED = env.list("CREATEVM_DEFAULT_GROUPS_ALLOWED", default=["Gestion"])
@@ -361,7 +368,10 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "filters": {"paths": {"()": "gestion.logs.PathFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["paths"]}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {
+        "handlers": ["console"],
+        "level": env.choice("LOG_LEVEL", default="INFO", among=logging.getLevelNamesMapping()),
+    },
     "loggers": {
         # In the place of Django's own handlers, which know nothing of our filter.
         "django": {"handlers": []},

@@ -14,7 +14,7 @@ class WizardsConfig(AppConfig):
         """Tell the shell, jobs and the schedule what this room adds to them."""
         from jobs import hooks, schedule
         from pages import registry as pages
-        from wizards import shell, tasks, waking  # noqa: F401  # tasks registers the work
+        from wizards import checks, shell, tasks, waking  # noqa: F401  # checks and tasks register themselves
         from wizards.services import runs
 
         pages.register(shell.section)
