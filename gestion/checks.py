@@ -50,7 +50,7 @@ def _address_messages() -> Iterator[CheckMessage]:
             hint=f"Set ALLOWED_HOSTS={parts.hostname}",
             id="gestion.W003",
         )
-    elif not any(_fits(parts.hostname, allowed) for allowed in settings.ALLOWED_HOSTS):
+    elif not any(_fits(parts.hostname or "", allowed) for allowed in settings.ALLOWED_HOSTS):
         yield Error(
             f"ALLOWED_HOSTS lacks the host of GESTION_URL, {parts.hostname}: every page would answer 400.",
             hint=f"Add {parts.hostname} to ALLOWED_HOSTS, or leave ALLOWED_HOSTS out.",

@@ -48,7 +48,7 @@ def shown(value: object) -> str:
     return f"“{text[:SHOWN]}…”" if len(text) > SHOWN else f"“{text}”"
 
 
-class Environment(environ.Env):  # type: ignore[misc]  # it has no types
+class Environment(environ.Env):
     """Django-environ's reader, which refuses what it would misread, each time with a sentence."""
 
     def read_files(self, name: str, default: str) -> None:
@@ -207,7 +207,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # it has no types
         return found
 
     def email_url(self, name: str, default: str) -> builtins.dict[str, Any]:
-        """How mails are sent, in Django's words; `?tls=True` and `?ssl=True` count, which django-environ passes over."""
+        """How mails are sent, in Django's words; `?tls=True` and `?ssl=True` count, unlike in django-environ."""
         text = super().str(name, default=default).strip()
         parts = _parts(text)
         instead = f"Write {name}=smtp+tls://user:password@host:587, or leave it out."

@@ -40,7 +40,8 @@ def own_secret(name: str) -> str:
     if given or not EMBEDDED:
         if not given:
             raise ImproperlyConfigured(
-                f'Set {name}, which DATABASE_URL needs. Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
+                f"Set {name}, which DATABASE_URL needs. Make one with: "
+                'python3 -c "import secrets; print(secrets.token_urlsafe(48))"'
             )
         return given
     path = DATA_DIR / name.lower()

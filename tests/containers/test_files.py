@@ -58,14 +58,14 @@ def test_a_secret_that_a_later_version_wants_is_added(tmp_path: Path) -> None:
 
 def test_of_several_files_with_settings_the_first_counts(tmp_path: Path) -> None:
     (tmp_path / "own").write_text("TIME_ZONE=Europe/Berlin\n")
-    (tmp_path / "made").write_text("TIME_ZONE=Asia/Tokyo\nLANGUAGE_CODE=de\n")
+    (tmp_path / "made").write_text("TIME_ZONE=Asia/Tokyo\nLANGUAGE_CODE=en-us\n")
     env = {**os.environ, "GESTION_ENV_FILE": f"{tmp_path}/own:{tmp_path}/missing:{tmp_path}/made"}
     env |= {"DATA_DIR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "gestion.settings"}
     code = "from django.conf import settings; print(settings.TIME_ZONE, settings.LANGUAGE_CODE)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == ["Europe/Berlin", "de"]
+    assert done.stdout.split() == ["Europe/Berlin", "en-us"]
 
 
 def test_every_room_is_in_the_image() -> None:
