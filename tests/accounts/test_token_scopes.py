@@ -67,6 +67,8 @@ NEVER_WRITTEN = {
     "keymanager:my_keys",
     "keymanager:person_keys",
     "keymanager:delete_key",
+    "keymanager:from_url",
+    "keymanager:drop_from_url",
     "keymanager:unix_user_keys",
     "keymanager:offered_key",
     "keymanager:install_script",

@@ -1,5 +1,6 @@
 """A job that is followed on a page, where the stream of its news is refused for a while."""
 
+import json
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from jobs.models import Job, JobState
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-NEWS = 'event: state\ndata: {"state": "running", "label": "heard again", "colour": "blue", "percent": null, "error": "",' \
-    ' "ended": false, "step": "", "steps": []}\n\n'  # fmt: skip
+STATE = {"state": "running", "label": "heard again", "colour": "blue", "percent": None, "error": "", "ended": False,
+         "step": "", "steps": []}  # fmt: skip
+NEWS = f"event: state\ndata: {json.dumps(STATE)}\n\n"
 
 
 def test_a_page_whose_stream_a_proxy_refuses_asks_again(page: Page, live_server: Any) -> None:

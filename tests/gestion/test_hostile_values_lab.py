@@ -10,15 +10,16 @@ from django.core.exceptions import ValidationError
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from backups.desired_plans import RSYNC, Plan, files, patterns_of
+from backups.desired_plans import RSYNC, Plan, asked_of, files, patterns_of
 from backups.folders import excluded, validate_destination, validate_excludes, validate_source
 from backups.ways import Hop
 from forwarding.nginx_sites import Certificate, Site, Upstream, confs
 from forwarding.validators import normal_domain, validate_domain, validate_pem_path
 from hosts.address import Address
 from samba.desired_shares import Wanted, shares_text
-from samba.names import validate_comment
+from samba.names import is_folder, validate_comment
 from servers.validators import normal_folder, validate_folder
+from tests.samba.smb_conf_reader import served_path, shown_comment
 
 pytestmark = pytest.mark.lab
 AT = "/root/hostile"
@@ -71,8 +72,8 @@ def test_rsnapshot_hands_on_the_folders_that_were_typed(fleet, texts):
         [normal_folder(f"{AT}/to/{text}") for text in texts], validate_source, validate_destination
     )
     hop = (Hop("web1", Address("10.0.0.102"), ()),)
-    for number, folder in enumerate(folders):
-        plan = Plan(UUID(int=1), folder, folder, (), False, (("daily", 2),), hop)
+    plans = [Plan(UUID(int=1), folder, folder, (), False, (("daily", 2),), hop) for folder in folders]
+    for number, plan in enumerate(plans):
         text = files(plan)[0].content.decode()
         put(host, f"{number}.conf", text.replace(f"cmd_rsync\t{RSYNC}", f"cmd_rsync\t{stub}"))
     run = "rsnapshot -c $n.conf configtest >/dev/null && rsnapshot -c $n.conf sync >/dev/null || exit 1"
@@ -80,7 +81,7 @@ def test_rsnapshot_hands_on_the_folders_that_were_typed(fleet, texts):
     calls = [call.split("\0")[-2:] for call in told.split("\0\0") if call]
     # rsnapshot leaves a second slash behind a colon
     assert [(source, posixpath.normpath(to)) for source, to in calls] == [
-        (f"source:{folder}/", f"{folder}/.sync/data") for folder in folders
+        (asked_of(plan), f"{plan.destination_folder}/.sync/data") for plan in plans
     ]
 
 
@@ -91,6 +92,7 @@ def test_samba_reads_the_comments_and_folders_that_were_typed(fleet, texts):
     host = fleet["files1"]
     comments = taken(texts, validate_comment)
     bases = taken([normal_folder(f"/srv/{text}") for text in texts], validate_folder)
+    bases = [base for base in bases if is_folder(base[1:])]
     shares = [
         Wanted(f"c{n}", "smb-x", "/srv", f"f{n}", text, False, True, False, "-")
         for n, text in enumerate(comments)
@@ -106,8 +108,8 @@ def test_samba_reads_the_comments_and_folders_that_were_typed(fleet, texts):
             values[name] = value
     assert set(read) == {"global", *(share.share for share in shares)}
     for share in shares:
-        assert read[share.share].get("comment", "") == share.comment
-        assert read[share.share]["path"] == share.path
+        assert shown_comment(read[share.share].get("comment", "")) == share.comment
+        assert served_path(read[share.share]["path"]) == share.path
         assert read[share.share]["valid users"] == "smb-x"
 
 

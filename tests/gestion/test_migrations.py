@@ -47,12 +47,12 @@ def clauses(sql: str) -> list[str]:
     if not sql.startswith("CREATE TABLE"):
         return [sql]
     parts, depth = [""], 0
-    for character in sql[sql.index("(") + 1 : sql.rindex(")")]:
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and depth == 0:
+    for piece in re.findall(r"'(?:[^']|'')*'|.", sql[sql.index("(") + 1 : sql.rindex(")")], re.DOTALL):
+        depth += {"(": 1, ")": -1}.get(piece, 0)  # none in a text, which is a piece by itself
+        if piece == "," and depth == 0:
             parts.append("")
         else:
-            parts[-1] += character
+            parts[-1] += piece
     return [re.sub(r"\s+", " ", part).strip() for part in parts]
 
 

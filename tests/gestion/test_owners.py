@@ -43,6 +43,7 @@ OF_OWNER = {
     "backups:run_backup",
     "backups:stop_restore",
     "backups:stop_run",
+    "backups:give_up_run",
     "backups:stop_verification",
     "backups:try_backup",
     "backups:verification",

@@ -189,6 +189,7 @@ def test_every_work_says_what_it_touches_or_is_for_admins():
     told = {name for name, work in works._works.items() if work.touches and not name.startswith("tests.")}
     assert told == {
         "accounts.mail_link", "accounts.mail_asked_link", "accounts.mail_news", "jobs.check", "keymanager.fetch",
+        "keymanager.keys_from_url",
         "servers.check", "servers.look", "servers.roll_out", "proxmox.power", "forwarding.what_answers",
         "forwarding.what_answers_for_hostname",
         "backups.run", "backups.read_folder", "backups.restore", "backups.verify", "backups.try_way",
