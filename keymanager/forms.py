@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from keymanager.bad_key import BadKey
-from keymanager.key_files import MARK
+from keymanager.key_files import without_marks
 from keymanager.key_urls import url_in
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
@@ -43,12 +43,12 @@ class KeysForm(CleanText, forms.Form):
             self._take()
 
     def _take(self) -> None:
-        """Read the text without an editor's mark at its beginning.
+        """Read the text without editors' marks.
 
         A private key is refused by the service, and must not come back in the page.
         """
         name = self.add_prefix("keys")
-        self.text = self.data.get(name, "").removeprefix(MARK)
+        self.text = without_marks(self.data.get(name, ""))
         data: Any = self.data
         self.data = data = data.copy()
         data[name] = "# private key" if holds_private_key(self.text) else self.text

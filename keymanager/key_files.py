@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
 
-MARK = "\ufeff"
+_MARK = re.compile("^\ufeff", re.MULTILINE)
 _RFC4716 = re.compile(
     r"^---- BEGIN SSH2 PUBLIC KEY ----[ \t]*\n(.*?)^---- END SSH2 PUBLIC KEY ----[ \t]*$",
     re.DOTALL | re.MULTILINE,
@@ -24,9 +24,14 @@ _PEM = re.compile(
 _HEADER = re.compile(r"^([A-Za-z0-9-]{1,64}):[ \t]*((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
+def without_marks(text: str) -> str:
+    """The text without an editor's marks, which begin a file: also each of several that were put together."""
+    return _MARK.sub("", text)
+
+
 def as_lines(text: str) -> str:
     """The text with its keys as lines. Raises BadKey for one that begins and does not end as it should."""
-    text = text.removeprefix(MARK).replace("\r\n", "\n")
+    text = without_marks(text).replace("\r\n", "\n")
     text = _RFC4716.sub(lambda found: _of_rfc4716(found[1]), text)
     text = _PEM.sub(lambda found: _of_pem(found[0]), text)
     if "BEGIN SSH2 PUBLIC KEY" in text or "PUBLIC KEY-----" in text:

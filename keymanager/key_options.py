@@ -185,8 +185,11 @@ def _good_port(found: re.Match[str] | None) -> bool:
 def _good_source(part: str) -> bool:
     if not _FROM.fullmatch(part):
         return False
-    if "/" not in part:
+    _address, slash, length = part.partition("/")
+    if not slash:
         return True
+    if not length.isdecimal():  # of a mask in dots sshd makes a name that nobody has
+        return False
     try:
         ip_network(part.removeprefix("!"))  # host bits set is an error for sshd, too: it would refuse the key
     except ValueError:

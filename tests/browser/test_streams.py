@@ -13,8 +13,16 @@ from jobs.models import Job, JobState
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-STATE = {"state": "running", "label": "heard again", "colour": "blue", "percent": None, "error": "", "ended": False,
-         "step": "", "steps": []}  # fmt: skip
+STATE = dict[str, Any](
+    state="running",
+    label="heard again",
+    colour="blue",
+    percent=None,
+    error="",
+    ended=False,
+    step="",
+    steps=[],
+)
 NEWS = f"event: state\ndata: {json.dumps(STATE)}\n\n"
 
 

@@ -136,7 +136,9 @@ def told_by_checks(made, settings):
         ):
             setattr(settings, name, value)
     ours = [check for check in registry.get_checks() if check.__module__.partition(".")[0] in ROOMS]
-    return [f"{one.msg} {one.hint}" for check in ours for one in check(app_configs=None) or []]
+    return [
+        f"{one.msg} {one.hint}" for check in ours for one in check(app_configs=None, databases=None) or []
+    ]
 
 
 def test_each_setting_of_the_table_has_a_wrong_value_here():

@@ -126,7 +126,12 @@ def test_a_key_as_another_program_saves_it_is_the_same_key(tmp_path, kind, form)
     argv = ["ssh-keygen", "-e", "-m", form, "-f", tmp_path / "key.pub"]
     saved = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
     plain = parse_key((tmp_path / "key.pub").read_text().strip())
-    for text in (saved, saved.replace("\n", "\r\n"), f"\ufeff{saved}", f"# mine\n{saved}\n{KEY} other\n"):
+    for text in (
+        saved,
+        saved.replace("\n", "\r\n"),
+        f"\ufeff{saved}",
+        f"# mine\n\ufeff{saved}\n\ufeff{KEY} other\n",
+    ):
         read = parse_keys(text)
         assert (read[0].type, read[0].blob, read[0].fingerprint) == (
             plain.type,
@@ -171,7 +176,8 @@ def test_a_refusal_among_several_says_the_line():
 BAD_OPTIONS = [
     "cert-authority", 'principals="root"', 'tunnel="0"', 'environment="LD_PRELOAD=/x"', "no-touch-required",
     "no-such", "pty", "pty,restrict", "restrict,restrict", "command", 'no-pty="x"', "from=192.0.2.1",
-    'from="192.0.2.1', 'from="192.0.2.1/24"', 'from="a b"', 'from=""', 'command=" "', 'expiry-time="soon"',
+    'from="192.0.2.1', 'from="192.0.2.1/24"', 'from="*,!192.0.2.0/255.255.255.0"',
+    'from="a b"', 'from=""', 'command=" "', 'expiry-time="soon"',
     'expiry-time="20261332"', 'permitopen="host"', 'permitlisten="a:b"', "no-pty,", ",no-pty", "no-pty;",
     'command="a",command="b"', 'command="a"b', 'permitlisten="99999"', 'permitopen="a:65536"', 'permitopen="a:0"',
     'permitlisten="host:70000"', 'expiry-time="19690101"', 'expiry-time="99991231"', 'expiry-time="00010101"',

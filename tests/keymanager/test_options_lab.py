@@ -68,7 +68,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "from": [
         "from", 'from="192.0.2.1/24"', 'from="192.0.2.1/33"', 'from="2001:db8::/129"', "from=*",
-        'from="*",from="*"', 'from="10.0.0.0/8/8"',
+        'from="*",from="*"', 'from="10.0.0.0/8/8"', 'from="0.0.0.0/0.0.0.0"', 'from="0.0.0.0/255.255.255.255"',
     ],
     "permitopen": [
         "permitopen", 'permitopen=""', 'permitopen="host"', 'permitopen="a:65536"', 'permitopen="a:0"',

@@ -156,7 +156,7 @@ class TestPastes:
     ):
         kind, blob, _comment = line("new").split()
         saved = f'---- BEGIN SSH2 PUBLIC KEY ----\nComment: "home"\n{blob}\n---- END SSH2 PUBLIC KEY ----\n'
-        body = {"keys": f"\ufeff{saved}{kind} {blob} again\n{line('other')}\n"}
+        body = {"keys": f"\ufeff{saved}{kind} {blob} again\n\ufeff{line('other')}\n"}
         answer = carol_client.post(url("my_keys"), body, **JSON)
         assert answer.status_code == 200, answer.content
         assert "2 keys added. 1 line was a repeat." in answer.json()["message"]
