@@ -4,6 +4,7 @@ A line for sudo, the one program that it allows, and what that program may have 
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -79,6 +80,20 @@ def desired(server: Server) -> State | None:
         proofs=tuple(_ready(user) for user in sorted({reader.user for reader in readers})),
         left_out=tuple(left_out),
     )
+
+
+def does(server: Server) -> Iterator[str]:
+    """What of the server is read as root by sudo, in words: see servers.registry.RolloutKind."""
+    backups = Backup.objects.filter(source=server, as_root=True).order_by("uuid")
+    for backup in backups.select_related("source__vm_host", "destination"):
+        try:
+            user = reader_of(backup)
+            if user:
+                files([Reader(user, backup.uuid, backup.source_folder)])
+                words = {"folder": backup.source_folder, "user": user}
+                yield _("files are read as root by sudo: %(folder)s, for %(user)s") % words
+        except (NoWay, NotWritable):
+            continue  # what is left out is told beside this
 
 
 def _ready(user: str) -> Command:

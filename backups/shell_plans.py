@@ -159,6 +159,7 @@ server_part = ServerPart(
             desired_sources.desired,
             order=39,
             needs_admin=True,
+            does=desired_sources.does,
         ),
         RolloutKind(KIND, gettext_lazy("Backups"), desired, order=40, needs_admin=True, does=does),
     ),

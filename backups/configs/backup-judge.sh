@@ -44,7 +44,7 @@ judge_failure() {
     10 | 12 | 20 | 255) judge_connection ;;
     1 | 2 | 4) judge_protocol ;;
     126 | 127) no_rsync ;;
-    97) finish failed sudo "The source does not have its files read as root. $(printf '%s\n' "$last" | sed 's/^gestion-source: //')" ;;
+    97) judge_reader ;;
   esac
   partial
   ! said "$NO_SPACE" || refuse low_space "The disk of $destination is full, so the copying was ended. $partial"
@@ -59,6 +59,11 @@ judge_connection() {
   if [ "$(fact source_seen)" = no ] && said '\(0 bytes received so far\)'; then no_shell; fi
   [ "$rsync_code" != 20 ] || finish failed connection "The source ended rsync in the middle, as when it shuts down. $last"
   finish failed connection "The connection to the source was lost or did not come about. $last"
+}
+
+judge_reader() { # by backup-source itself, by sudo, or by a shell that does not find it
+  said 'gestion-source: |sudo|backup-source' || no_shell
+  finish failed sudo "The source does not have its files read as root. $(told 'gestion-source: |sudo|backup-source' | sed 's/^gestion-source: //')"
 }
 
 judge_protocol() {

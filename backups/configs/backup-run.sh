@@ -303,6 +303,8 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
   [ -z "$reader" ] || case $code in 0 | 124 | 255) ;; *) code=97 ;; esac
   case $code in
     97 | 124 | 255)
+      [ "$code" != 97 ] || note reached login # it was let in, and no further
+      note source_said "$(stray_line)"
       tail -n 3 "$dir/errors" >>"$dir/output"
       [ "$code" != 124 ] || code=30
       echo "$code" >"$dir/rsync.code"
@@ -324,7 +326,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     wait "$pid"
     echo $? >"$dir/rsync.code"
     close_connection >/dev/null 2>&1 7>&- 9>&- &
-  } 2>&1 | { head -n 5000; cat >/dev/null; } | sed -u "s|/$w_uuid/|./|g" | tee -a "$dir/errors" >>"$dir/output"
+  } 2>&1 | { head -n 5000; cat >/dev/null; } | by_its_folder | tee -a "$dir/errors" >>"$dir/output"
   [ ! -e "$dir/came" ] || cut_short
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
@@ -332,10 +334,20 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
   exit 0
 }
 
+by_its_folder() { # where sudo reads the source, its rsync knows the folder by its UUID; people do not
+  [ -n "$reader" ] || exec cat
+  folder=$(printf '%s' "${w_source_folder%/}" | sed 's/[\\&|]/\\&/g')
+  exec sed -u -E "s|\"/$w_uuid(/)?|\"$folder\1|g"
+}
+
+stray_line() { # what the source said beside what it was asked
+  printf '%s\n' "$found" | grep -avE '^(state|place|unmounted|entries|seen)=' | head -n 1 | cut -c -200
+}
+
 check_source() { # 1: held
   look_at "$found"
   note source_seen "${s_seen:-no}"
-  note source_said "$(printf '%s\n' "$found" | grep -avE '^(state|place|unmounted|entries|seen)=' | head -n 1 | cut -c -200)"
+  note source_said "$(stray_line)"
   if [ "$s_seen" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
     say "The source let nobody look at its folder: $found"
     return 0

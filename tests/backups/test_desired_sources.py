@@ -125,3 +125,14 @@ def test_the_source_is_rolled_out_when_a_backup_comes_goes_or_its_way_changes(ro
     assert asked()
     delete_backup(actor, Backup.objects.get(pk=planned.pk))
     assert asked()
+
+
+def test_what_it_does_is_said_for_what_is_really_read_and_for_nothing_else(rows, source):
+    rows.backup(source_folder="/opt/x", destination_folder="/backups/y")
+    assert list(desired_sources.does(source)) == []
+    rows.backup(source_folder="/srv/[1] $x", as_root=True)
+    words = "files are read as root by sudo: /srv/[1] $x, for keeper"
+    assert list(desired_sources.does(source)) == [words]
+    for user in ("Keeper", "root"):
+        Server.objects.filter(pk=source.pk).update(backup_ssh_connection=f"{user}@198.51.100.20")
+        assert list(desired_sources.does(source)) == []

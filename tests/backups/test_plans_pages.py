@@ -290,3 +290,25 @@ def test_it_is_saved_shown_and_refused_where_root_comes_already(rows, keeper, ad
     page = client.get(backup.get_absolute_url()).content.decode()
     assert "root, by sudo for keeper" in page
     assert Rollout.objects.filter(server=keeper, kind="backup-source").exists()
+
+
+def test_the_form_foretells_what_is_read_as_root_and_that_it_ends(rows, keeper, admin, client):
+    client.force_login(admin)
+    as_json = {"accept": "application/json"}
+
+    def told(url: str, data: dict[str, object]) -> list[tuple[list[str], list[str]]]:
+        answer = client.post(url, {**data, "preview": True}, "application/json", headers=as_json).json()
+        return [
+            (one["begins"], one["ends"])
+            for one in answer["preview"]
+            if one["title"] == "Read by sudo of mail1"
+        ]
+
+    words = ["files are read as root by sudo: /srv, for keeper"]
+    new = {"source": keeper.pk, "destination": rows.backup1.pk, "source_folder": "/srv"}
+    url = reverse("backups:new_backup")
+    assert told(url, {**new, "as_root": True}) == [(words, [])]
+    assert told(url, new) == []
+    backup = rows.backup(source_folder="/srv", as_root=True)
+    edit = reverse("backups:edit_backup", args=[backup.pk])
+    assert told(edit, {"as_root": False, "version": backup.version}) == [([], words)]
