@@ -42,14 +42,23 @@ class Reader:
 
 def files(readers: list[Reader]) -> tuple[File, ...]:
     """The files of these rights; raises NotWritable for what no file can say."""
-    users = sorted({reader.user for reader in readers})
+    folders, sudoers = _texts(readers)
     script = (HERE / "backup-source.sh").read_bytes()
     place = _PLACE.findall((HERE / "backup-run.sh").read_text())[0]
     return (
         File(SOURCE_READER, script, mode=0o755),
         File(f"{SOURCE_READER}.place", place.encode(), mode=0o644),
-        File(FOLDERS, configured("backup-source.j2", readers=readers).encode(), mode=0o600),
-        File(SUDOERS, configured("sudoers.j2", users=users, program=SOURCE_READER).encode(), mode=0o440),
+        File(FOLDERS, folders.encode(), mode=0o600),
+        File(SUDOERS, sudoers.encode(), mode=0o440),
+    )
+
+
+def _texts(readers: list[Reader]) -> tuple[str, str]:
+    """What these rights make of FOLDERS and SUDOERS."""
+    users = sorted({reader.user for reader in readers})
+    return (
+        configured("backup-source.j2", readers=readers),
+        configured("sudoers.j2", users=users, program=SOURCE_READER),
     )
 
 
@@ -62,7 +71,7 @@ def desired(server: Server) -> State | None:
             user = reader_of(backup)
             if user:
                 reader = Reader(user, backup.uuid, backup.source_folder)
-                files([reader])
+                _texts([reader])
                 readers.append(reader)
         except NoWay:
             continue  # the backup server's own kind says so
