@@ -339,5 +339,6 @@ def test_while_the_database_is_in_trouble_nothing_is_answered_and_then_all_is_we
 
 
 def test_a_panel_whose_database_cannot_be_opened_says_503(transactional_db, tmp_path) -> None:
-    with running_panel(DATABASE_URL=f"sqlite:///{tmp_path}/none/db.sqlite3") as panel:
+    (tmp_path / "db.sqlite3").mkdir()
+    with running_panel(DATABASE_URL=f"sqlite:///{tmp_path}/db.sqlite3") as panel:
         assert panel.keys("web1", "any").status == 503
