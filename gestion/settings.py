@@ -140,6 +140,7 @@ MIDDLEWARE = [
     "accounts.middleware.LocalTimeMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "pages.second_word.SecondWordMiddleware",
+    "pages.preview.PreviewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]

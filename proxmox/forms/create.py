@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from keymanager.bad_key import BadKey
 from keymanager.openssh import parse_keys
+from pages.answers import PREVIEW
 from pages.forms import CleanText
 from pages.templatetags.pages_tags import binary_size
 from proxmox.models import Creation, Offer
@@ -84,7 +85,7 @@ def _size(label: Any, lowest: int, highest: int, usual: int, help_text: Any = ""
 class CreateForm(CleanText, forms.Form):
     """A container on one host; what can be chosen is what the host offered when it was last read."""
 
-    beside = {"preview"}
+    beside = {PREVIEW}
 
     name = DomainNameField(
         label=_("Name"),

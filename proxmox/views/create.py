@@ -15,9 +15,10 @@ from accounts.permissions import admin_required
 from jobs.live import live
 from jobs.models import Job
 from keymanager.keysets import key_sets
-from pages.answers import done, form_data, refused, show_form, show_page, wants_json
+from pages.answers import PREVIEW, done, form_data, refused, show_form, show_page, wants_json
 from pages.buttons import button
 from pages.lists import asked_number
+from pages.preview import answers_preview
 from proxmox.addresses import NoAddress, gateway_of, next_free, settings_of
 from proxmox.create_options import plain_options
 from proxmox.forms.create import CreateForm, data_of
@@ -33,6 +34,7 @@ BOTH = ["GET", "HEAD", "POST"]
 
 
 @admin_required
+@answers_preview
 @require_http_methods(BOTH)
 def new(request: HttpRequest) -> HttpResponse:
     """Create a container; `host` (an id) says where, `server` fills in its name, `from` an earlier create."""
@@ -51,7 +53,7 @@ def new(request: HttpRequest) -> HttpResponse:
         )
     form = CreateForm(data, host=host, offer=offer, initial=_initial(host, server))
     if form.is_bound and form.is_valid():
-        if "preview" in (data or {}):
+        if PREVIEW in (data or {}):
             return _preview(request, form, offer)
         try:
             made = services.create_container(actor_of(request), form.wanted())

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.permissions import user_of
 from pages.answers import PREVIEW, WouldBeDone, form_data, wants_json
+from pages.preview import answers_preview
 from pages.second_word import SecondWordNeeded, second_word, sent_again
 from pages.targets import page_before
 from servers import registry
@@ -34,6 +35,7 @@ def foretells(view: View) -> View:
     asked for, that stands there, too. After saving, the answer says where it is being rolled out.
     """
 
+    @answers_preview
     @wraps(view)
     def told(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         request.foretells = True  # type: ignore[attr-defined]  # for templates/pages/_form_end.html

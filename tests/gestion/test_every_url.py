@@ -14,10 +14,10 @@ import pytest
 from django.conf import settings
 from django.http import HttpResponseBase
 from django.test import Client, override_settings
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RoutePattern
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from tests.databases import taken_back
 from tests.gestion.url_arguments import World, make_world, value_for
 from tests.gestion.write_watcher import watched
@@ -235,6 +235,19 @@ def test_a_program_that_sends_a_field_that_does_not_exist_hears_so_and_changes_n
         assert answer.status_code == 422, told
         assert "no_such_field" in answer.json()["errors"], told
     assert changed == [], told
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize("url", EVERY_URL, ids=lambda url: url.name)
+def test_who_only_asks_what_would_be_done_has_nothing_done(world, url, accept):
+    path, client, noted = url.path(world), signed_in(world.admin), AuditEntry.objects.count()
+    with watched() as changed:
+        answer = client.post(path, {"preview": "1"}, headers={"Accept": accept})
+    told = f"{url.name}: {answer.status_code} {answer.content[:300]!r}"
+    assert answer.status_code < 500, told
+    assert AuditEntry.objects.count() == noted, told
+    if not getattr(resolve(path).func, "answers_preview", False):  # else it is done, and undone
+        assert changed == [], told
 
 
 @pytest.mark.parametrize("url", [url for url in EVERY_URL if url.parameters], ids=lambda url: url.name)
