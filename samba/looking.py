@@ -67,7 +67,7 @@ def look_into(server: Server, host: Host) -> FolderLook:
     said = host.run(list_command(base), timeout=600).check().out
     first, *fields = said.split(b"\0")
     entries = [_entry(fields[at : at + FIELDS]) for at in range(0, len(fields) - FIELDS + 1, FIELDS)]
-    now = {"base": base, "looked_at": timezone.now(), "safe": first == b"safe"}
+    now = {"base": base, "looked_at": timezone.now(), "safe": first == b"safe", "names": len(entries)}
     kept = [asdict(entry) for entry in entries[:MOST]]
     return FolderLook.objects.update_or_create(server=server, defaults={**now, "entries": kept})[0]
 

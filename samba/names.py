@@ -31,8 +31,11 @@ _REPLACED = re.compile(r"%[A-Za-z$(%]")  # smb.conf(5), VARIABLE SUBSTITUTIONS
 
 
 def same_name(name: str) -> str:
-    """What names have in common that are one share to a client: case and how an accent is written do not count."""
-    return unicodedata.normalize("NFC", name).lower()
+    """What names have in common that are one share to a client: case and how an accent is written do not count.
+
+    Letter by letter, as Samba does it: the sigma at a word's end is no other one.
+    """
+    return "".join(letter.lower() for letter in unicodedata.normalize("NFC", name)).replace("ς", "σ")
 
 
 def is_share_name(value: str) -> bool:

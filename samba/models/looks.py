@@ -15,9 +15,16 @@ class FolderLook(models.Model):
     # Whether nobody but root may write in the base folder: else nothing in it is taken over.
     safe = models.BooleanField(default=True)
     entries = models.JSONField(default=list)
+    # How many names there were; of more than samba.looking.MOST only the first are kept.
+    names = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering = ["server"]
 
     def __str__(self) -> str:
         return f"{self.base} on {self.server}"
+
+    @property
+    def not_kept(self) -> int:
+        """How many names there were beyond those that are kept."""
+        return max(0, self.names - len(self.entries))

@@ -33,8 +33,17 @@ def folders(request: HttpRequest, pk: int) -> HttpResponse:
     found = list(offers(look)) if look else []
     looking = live(request, Job.objects.visible_to(user_of(request)).of(server).filter(work=WORK))
     last = Job.objects.of(server).filter(work=WORK).order_by("-pk").first()
-    context = {"server": server, "look": look, "offers": found, "looking": looking, "last": last}
-    values = {"looked_at": look.looked_at if look else None, "folders": [_json(offer) for offer in found]}
+    names = len(found) + (look.not_kept if look else 0)
+    context = {
+        "server": server,
+        "look": look,
+        "offers": found,
+        "names": names,
+        "looking": looking,
+        "last": last,
+    }
+    looked_at = look.looked_at if look else None
+    values = {"looked_at": looked_at, "names": names, "folders": [_json(offer) for offer in found]}
     return show_page(request, "samba/folders.html", context, values)
 
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from hosts.host import Host, Result
 from samba.configs import FOLDER
 from samba.desired_shares import list_command
-from samba.looking import Entry, free_name, look_into, offers
+from samba.looking import MOST, Entry, free_name, look_into, offers
 from samba.models import FolderLook, Share
 from tests.attackers import needs_root
 
@@ -132,6 +132,18 @@ def test_the_page_offers_a_folder_and_the_form_is_filled_in(admin_client, member
     assert answer.json()["path"] == f"{base}/Carols Pics "
     share = Share.objects.get()
     assert share.get_absolute_url() in admin_client.get(page).content.decode()
+
+
+def test_that_more_lies_there_than_is_listed_is_said(admin_client, rows, base: Path):
+    for number in range(MOST + 3):
+        (base / f"{number:05}").touch()
+    look(rows)
+    page = reverse("samba:folders", args=[rows.files1.pk])
+    answer = admin_client.get(page, headers=JSON).json()
+    assert (answer["names"], len(answer["folders"])) == (MOST + 3, MOST)
+    text = admin_client.get(page).content.decode()
+    assert "5003 names" in text
+    assert "Of 5003 names only the first 5000 are listed." in text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,14 @@ from samba.configs import NotWritable
 from samba.desired_shares import Wanted, shares_on, shares_text, table_text
 from samba.forms.shares import ShareForm
 from samba.models import Share
-from samba.names import free_user, is_user, validate_comment, validate_share_folder, validate_share_name
+from samba.names import (
+    free_user,
+    is_user,
+    same_name,
+    validate_comment,
+    validate_share_folder,
+    validate_share_name,
+)
 from samba.services.shares import create_share
 from servers.models import Server
 from tests.samba.conftest import SYSTEM
@@ -89,6 +96,21 @@ def test_a_comment_is_shown_as_typed(comment):
 )
 def test_the_user_of_a_share_is_one_that_linux_takes(name, taken, user):
     assert free_user("smb-", name, taken) == user
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("photos", "PHOTOS"),
+        ("José", "JOSE\u0301"),
+        ("ΣΑΣ", "σασ"),
+        ("ΣΑΣ", "σας"),
+        ("Ärzte", "ärzte"),
+        ("ДОМ", "дом"),
+    ],
+)
+def test_names_that_are_one_to_clients(one, other):
+    assert same_name(one) == same_name(other)
 
 
 @given(st.text(max_size=90), st.sets(st.sampled_from(["smb-share", "smb-a", "smb-a-2", "smb-b"])))

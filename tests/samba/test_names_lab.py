@@ -4,6 +4,7 @@ import pytest
 
 from lab import Fleet
 from samba.models import Share
+from samba.names import same_name
 from samba.services.shares import change_share
 from servers.models import RolloutState
 from tests.lab_fixtures import LabKey
@@ -76,3 +77,20 @@ def test_another_character_set_of_samba_is_told(samba: Ground):
     samba.sh("sed -i '/^\\[global\\]/a unix charset = ISO-8859-1' /etc/samba/smb.conf")
     samba.share("Übergabe")
     assert "unix charset = ISO-8859-1" in samba.roll_out().why
+
+
+def test_no_share_is_let_in_that_samba_would_make_one_with_another(samba: Ground):
+    """What Samba takes for one name, a share each of a pair of letters; the panel must see all of them."""
+    letters = [chr(code) for code in range(0xA1, 0x600) if chr(code).isalpha()]
+    pairs = {(one, one.swapcase()) for one in letters if len(one.swapcase()) == 1} | {
+        ("ΣΑΣ", "σασ"),
+        ("σας", "σασ"),
+    }
+    pairs = {pair for pair in pairs if pair[0] != pair[1]}
+    names = [(f"{number} {one}", f"{number} {other}") for number, (one, other) in enumerate(sorted(pairs))]
+    text = "".join(f"[{name}]\npath = /tmp\n" for pair in names for name in pair)
+    samba.host.exec(["sh", "-c", "cat > /root/pairs.conf"], stdin=text.encode()).check_returncode()
+    read = samba.sh("testparm -s /root/pairs.conf 2>/dev/null").split("\n")
+    merged = [pair for pair in names if not all(f"[{name}]" in read for name in pair)]
+    assert len(merged) > 100
+    assert [pair for pair in merged if same_name(pair[0]) != same_name(pair[1])] == []

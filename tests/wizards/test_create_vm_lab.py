@@ -38,6 +38,7 @@ from proxmox.services.create import read_offer
 from servers import rollouts
 from servers.first_login import tries_password
 from servers.models import Rollout, Server, UnixUser
+from servers.validators import host_name_of
 from tests.forwarding.lab_rows import enlist, rule
 from tests.jobs.processes import running, worker
 from tests.jobs.working import work_off
@@ -49,6 +50,7 @@ from wizards.models import RunState, TaskState, WizardRun
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 NAME = "shop.example.org"
+WITH_UNDERSCORE = "shop_1.example.org"
 SECONDS = 150  # at most; a quiet machine needs a tenth of it
 NAT = "iptables-save -t nat | grep -v '^[#:]' | sed 's/ -c [0-9 ]*//'"
 SITES = "cat /etc/nginx/gestion/sites/*.conf 2>/dev/null | grep -v '^#'"
@@ -71,9 +73,9 @@ class Ground:
         """What a script prints on a host."""
         return self.fleet[host].exec(["sh", "-c", script], timeout=60).stdout.decode()
 
-    def begin(self) -> WizardRun:
+    def begin(self, name: str = NAME) -> WizardRun:
         """The wizard with its two fields, as a browser sends them."""
-        fields = {"name": NAME, "host": self.rows["pve1"].pk, "rest": "on"}
+        fields = {"name": name, "host": self.rows["pve1"].pk, "rest": "on"}
         told = self.client.post("/wizards/new/create_vm/", fields)
         run = WizardRun.objects.latest("pk")
         assert told.status_code == 302, told.content.decode()
@@ -149,7 +151,9 @@ def ground(fleet: Fleet, lab_key: LabKey, settings, admin_client, tmp_path: Path
 def clean_up(fleet: Fleet, pve: Server) -> None:
     """After a test that failed in the middle: no container stays; and nobody remembers whose address it was."""
     with open_api(pve) as api:
-        for left in [guest for guest in api.guests("lxc") if guest.name == NAME]:
+        for left in [
+            guest for guest in api.guests("lxc") if guest.name in {NAME, host_name_of(WITH_UNDERSCORE)}
+        ]:
             if left.runs:
                 _ended(api, api.power("lxc", left.vmid, "stop"))
             _ended(api, api.destroy("lxc", left.vmid))
@@ -202,13 +206,13 @@ def traces(ground: Ground) -> dict[str, Any]:
     }
 
 
-def check_the_end(ground: Ground, run: WizardRun) -> None:
+def check_the_end(ground: Ground, run: WizardRun, name: str = NAME) -> None:
     """It is reached with the admin's own key, answers over its hostname, and is backed up."""
     page = json.loads(
         ground.client.get(f"/wizards/runs/{run.pk}/", headers={"Accept": "application/json"}).content
     )
     told = {line["label"]: line["text"] for line in page["result"]}
-    server = Server.objects.get(name=NAME)
+    server, hostname = Server.objects.get(name=name), host_name_of(name)
     known = ground.key.path.with_name("known_hosts_shop")
     command = told["Log in"].split()
     endpoint = f"[{command[3].rpartition('@')[2]}]:{command[2]}"
@@ -225,7 +229,7 @@ def check_the_end(ground: Ground, run: WizardRun) -> None:
     said = subprocess.run(
         [*argv, *command[1:], "hostname"], capture_output=True, text=True, timeout=60, check=False
     )
-    assert said.stdout == f"{NAME}\n", said.stderr
+    assert said.stdout == f"{hostname}\n", said.stderr
     assert (
         b"AUTOMATIC"
         in subprocess.run(
@@ -246,14 +250,14 @@ def check_the_end(ground: Ground, run: WizardRun) -> None:
         "-w",
         "%{http_code}",
         "--resolve",
-        f"{NAME}:80:{address}",
+        f"{hostname}:80:{address}",
         told["Web"],
     ]
     code = subprocess.run(curl, capture_output=True, text=True, timeout=60, check=False)
     assert code.stdout == "200", (code, told)
     folder = told["Backup"].partition(":")[2]
-    assert ground.sh("backup1", f"cat {folder}/hourly.0/*/etc/hostname") == f"{NAME}\n"
-    assert guests(ground).count(NAME) == 1
+    assert ground.sh("backup1", f"cat {folder}/hourly.0/*/etc/hostname") == f"{hostname}\n"
+    assert guests(ground).count(hostname) == 1
     assert Creation.objects.filter(server=server).count() == 1
     assert BackupRun.objects.filter(backup__source=server).exclude(state__in=OPEN).exists()
 
@@ -270,6 +274,25 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
     assert traces(ground) == before
     # It is 7.5 % on a machine that does nothing else (docs/performance.md); a busy one is no fault of the panel.
     assert 0 < share < 40, figures(run)
+
+
+def test_a_name_with_an_underscore_is_whole_in_the_panel_and_a_host_name_on_the_machine(
+    ground: Ground,
+) -> None:
+    before = traces(ground)
+    with worker(ground.log, **ground.env):
+        run = ground.begin(WITH_UNDERSCORE)
+        wait_for(lambda: ground.state(run) == RunState.DONE, SECONDS, ground.log)
+        check_the_end(ground, run, WITH_UNDERSCORE)
+        hostname = host_name_of(WITH_UNDERSCORE)
+        assert f'server_name "{hostname}";' in ground.sh("proxy", SITES)
+        assert "/backups/shop_1.example.org" in ground.sh("backup1", "ls -d /backups/*")
+        known = ground.sh("backup1", "cat /etc/gestion/backups/*.known_hosts")
+        assert "\nshop_1.example.org ssh-ed25519 " in known
+        assert set(Rollout.objects.values_list("state", flat=True)) == {"in_sync"}
+        ground.undo(run)
+        wait_for(lambda: ground.state(run) == RunState.UNDONE, SECONDS, ground.log)
+    assert traces(ground) == before
 
 
 def test_it_becomes_the_nginx_server_of_a_host_that_had_none_and_leads_domains_until_it_is_undone(

@@ -29,7 +29,8 @@ check_sections() {
   ! grep -Ei 'unknown parameter|ignoring|error|badly formed' "$WORK/err" >&2 || exit 1
   sections <"$WORK/out" | grep -vx global >"$WORK/ours"
   sed -n 's/^\[\(.*\)\]$/\1/p' "$1" | sort -u >"$WORK/meant"
-  cmp -s "$WORK/ours" "$WORK/meant" || die 'Samba reads other shares than those that are meant.'
+  cmp -s "$WORK/ours" "$WORK/meant" ||
+    die "Samba reads other shares than those that are meant: $(comm -3 "$WORK/ours" "$WORK/meant" | tr -d '\t' | paste -sd ,)"
   case $charset in
   [Uu][Tt][Ff]-8 | [Uu][Tt][Ff]8) ;;
   *) ! grep -q '[^ -~]' "$WORK/meant" || die "$MAIN says unix charset = $charset, in which these names cannot be written. Set it to UTF-8 first." ;;
