@@ -22,6 +22,14 @@ class BadParameters(ApiError):  # noqa: N818 (as Proxmox speaks of it)
         self.errors = errors
 
 
+class BadFormat(ApiError):  # noqa: N818 (as Proxmox speaks of it)
+    """500 with the same map, for a property string of the configuration that cannot be read."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__("format error\n")
+        self.errors = errors
+
+
 class Forbidden(ApiError):  # noqa: N818 (HTTP's own word)
     """403, naming the path and the privileges that are missing, or nothing at all."""
 

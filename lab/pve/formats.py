@@ -109,7 +109,7 @@ CHECKS: dict[str, Check] = {
     "pve-roleid": says(r"[A-Za-z0-9._-]+", "value '{}' does not look like a valid role name"),
     "pve-realm": says(r"[A-Za-z][A-Za-z0-9._-]+", "value does not look like a valid realm"),
     "pve-volume-id": check_volume,
-    "pve-lxc-mp-string": says(r"(?!.*(^|/)\.\.(/|$))\S.*", "invalid mount point '{}'"),
+    "pve-lxc-mp-string": says(r"(?!.*/\.\.?(/|$))(?!\.\./).*", "{} contains illegal character sequences"),
     "disk-size": says(r"\d+(\.\d+)?[KMGT]?", "value does not look like a valid disk size"),
     "pve-startup-order": says(
         r"(\d+|(order|up|down)=\d+)(,(order|up|down)=\d+)*", "unable to parse startup options"

@@ -6,15 +6,15 @@ import random
 import re
 from typing import Any
 
-from .errors import BadParameters, Forbidden, died
+from .errors import Forbidden, died
 from .formats import split_list
 from .privileges import Rights
 from .schema import Schema, parse_properties, print_properties
-from .world import Guest, World
+from .volumes import NEW, size_in_bytes, type_of, volume_in
+from .world import Guest
 
 Json = dict[str, Any]
 CREATE = "POST /nodes/{node}/lxc"
-SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 LIVE = re.compile(
     r"description|onboot|startup|protection|hostname|hookscript|cores|cpulimit|cpuunits|tags|lock|memory|swap|net\d+|mp\d+"
 )
@@ -25,20 +25,6 @@ RIGHTS = (
     (r"memory|swap", "VM.Config.Memory"),
     (r"net\d+|nameserver|searchdomain|hostname", "VM.Config.Network"),
 )
-
-
-def size_in_bytes(text: str) -> int:
-    """Return what "8G" is in bytes."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text)
-    return int(float(match[1]) * SIZES[match[2]]) if match else 0
-
-
-def size_in_words(size: int) -> str:
-    """Return "8G" for 8 GiB: the largest unit without a remainder."""
-    for unit in "TGMK":
-        if size and size % SIZES[unit] == 0:
-            return f"{size // SIZES[unit]}{unit}"
-    return str(size)
 
 
 def disk_size(guest: Guest) -> int:
@@ -56,6 +42,8 @@ def written(schema: Schema, name: str, value: Any, old: str = "") -> Any:
     """Return a value as the configuration file has it."""
     if name == "description":
         return str(value).rstrip("\n") + "\n"
+    if name in ("nameserver", "searchdomain"):
+        return " ".join(split_list(str(value)))
     if name == "tags":
         return ";".join(sorted({tag.lower() for tag in split_list(str(value))}))
     if re.fullmatch(r"net\d+", name):
@@ -125,13 +113,21 @@ def require_config_rights(
             raise Forbidden("changing the hookscript is only allowed for root@pam")
         if re.fullmatch(r"dev\d+", name):
             raise Forbidden("configuring device passthrough is only allowed for root@pam")
-        if re.fullmatch(r"mp\d+|rootfs", name) and str(value or "").startswith("/"):
-            raise Forbidden(f"mount point type bind is only allowed for root@pam ({name})"[: -len(name) - 3])
         privilege = next((right for names, right in RIGHTS if re.fullmatch(names, name)), "VM.Config.Options")
         if not (pool and rights.has(who, f"/pool/{pool}", [privilege])):
             rights.require(who, f"/vms/{vmid}", [privilege])
+        if re.fullmatch(r"mp\d+|rootfs", name) and value is not None:
+            _require_disk(rights, who, str(value))
         if re.fullmatch(r"net\d+", name) and value:
             require_bridge(rights, who, str(value))
+
+
+def _require_disk(rights: Rights, who: str, value: str) -> None:
+    volume = volume_in(value)
+    if (kind := type_of(volume)) != "volume":
+        raise Forbidden(f"mount point type {kind} is only allowed for root@pam")
+    if match := NEW.fullmatch(volume):
+        rights.require(who, f"/storage/{match[1]}", ["Datastore.AllocateSpace"])
 
 
 def _require_features(value: str, unprivileged: bool) -> None:
@@ -146,25 +142,3 @@ def require_bridge(rights: Rights, who: str, net: str) -> None:
     bridge = re.search(r"(?:^|,)bridge=([^,]+)", net)
     if bridge and rights.world.major() >= 8:
         rights.require(who, f"/sdn/zones/localnetwork/{bridge[1]}", ["SDN.Use"])
-
-
-def new_volume(world: World, storage: str, vmid: int, size: str, taken: Json) -> str:
-    """Return the property string for a new disk of so many GiB, with a name that no other has."""
-    number = 0
-    used = " ".join(str(value) for value in taken.values())
-    while f"vm-{vmid}-disk-{number}" in used:
-        number += 1
-    words = size_in_words(int(float(size) * SIZES["G"]))
-    if world.storage(storage).type == "dir":
-        return f"{storage}:{vmid}/vm-{vmid}-disk-{number}.raw,size={words}"
-    return f"{storage}:vm-{vmid}-disk-{number},size={words}"
-
-
-def require_container_storage(world: World, rights: Rights, who: str, name: str) -> None:
-    """Raise ApiError unless the storage is there, holds containers' disks, and `who` may have space on it."""
-    storage = world.storage(name)
-    if storage.disabled:
-        raise died(f"storage '{name}' is disabled")
-    if "rootdir" not in storage.content:
-        raise BadParameters({"storage": f"storage '{name}' does not support container directories"})
-    rights.require(who, f"/storage/{name}", ["Datastore.AllocateSpace"])

@@ -101,8 +101,9 @@ def _require_up(cluster: Cluster, name: str) -> None:
 
 
 def _find(schema: Schema, method: str, path: str) -> tuple[str, dict[str, str]]:
+    parts = [part for part in path.split("/") if part]  # slashes too many are none
     for call, pattern in _patterns(schema):
-        match = pattern.fullmatch(f"{method} {path}")
+        match = pattern.fullmatch(f"{method} /{'/'.join(parts)}")
         if match:
             return call, match.groupdict()
     raise ApiError(f"Method '{method} {path}' not implemented", 501)

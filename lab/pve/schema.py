@@ -144,6 +144,11 @@ def print_properties(properties: dict[str, Json], values: Json) -> str:
     )
 
 
+def is_known(properties: dict[str, Json], name: str) -> bool:
+    """Return whether a parameter has this name, `net[n]` standing for net0, net1 …"""
+    return name in properties or _numbered(properties, name) is not None
+
+
 def _numbered(properties: dict[str, Json], name: str) -> Json | None:
     match = re.fullmatch(r"([a-z]+)(0|[1-9]\d*)", name)
     if match and int(match[2]) < NUMBERED.get(match[1], 0):

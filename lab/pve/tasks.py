@@ -85,7 +85,7 @@ class TaskBook:
     def find(self, upid: str) -> Task:
         """Return a task. Raises BadParameters for one that is none of ours, or no UPID."""
         if not UPID.fullmatch(upid):
-            raise BadParameters({"upid": f"unable to parse worker upid '{upid}'"})
+            raise BadParameters({"upid": "unable to parse worker upid"})
         task = self._tasks.get(upid)
         if not task:
             raise BadParameters({"upid": "no such task"})

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .cluster import Cluster
-from .errors import ApiError, BadParameters, Unauthenticated
+from .errors import ApiError, BadFormat, BadParameters, Unauthenticated
 from .faults import Drops, Faults, Refuses, Slow
 from .router import respond
 
@@ -47,9 +47,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
-            body = self._body()
             url = urlsplit(self.path)
             path, style = _split(unquote(url.path))
+            body = self._body()
             if self.command not in METHODS:
                 self._send(501, f"method '{self.command}' not available")
             elif path is None:
@@ -60,9 +60,11 @@ class Handler(BaseHTTPRequestHandler):
                 self._call(
                     path,
                     style,
-                    {**_fields(url.query), **body} if self.command != "DELETE" else _fields(url.query),
+                    {**body, **_fields(url.query)} if self.command != "DELETE" else _fields(url.query),
                     bool(body),
                 )
+        except json.JSONDecodeError as error:
+            self._send(501, f"malformed JSON string, at character offset {error.pos}")
         except ConnectionAbortedError:
             self.close_connection = True
 
@@ -116,7 +118,7 @@ class Handler(BaseHTTPRequestHandler):
         answer: Json = {"data": None}
         if self.server.cluster.world.major() >= 9 or style == "extjs":
             answer["message"] = error.message
-        if isinstance(error, BadParameters):
+        if isinstance(error, (BadParameters, BadFormat)):
             answer["errors"] = error.errors
         reason = error.message.partition("\n")[0]
         if isinstance(error, _PlainRefusal):

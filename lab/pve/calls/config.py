@@ -4,22 +4,29 @@ import re
 from typing import Any
 
 from lab.pve.cluster import Request
-from lab.pve.errors import BadParameters, TaskError, died
+from lab.pve.errors import BadFormat, BadParameters, TaskError, died
 from lab.pve.formats import split_list
 from lab.pve.guestconfig import (
     LIVE,
     check_lock,
     check_protection,
     digest,
-    new_volume,
     require_config_rights,
-    require_container_storage,
-    size_in_bytes,
-    size_in_words,
     with_pending,
     written,
 )
+from lab.pve.schema import MISSING, is_known
 from lab.pve.tasks import Task
+from lab.pve.volumes import (
+    DISKS,
+    new_disk,
+    parts_of,
+    size_in_bytes,
+    size_in_words,
+    storage_of,
+    type_of,
+    volume_in,
+)
 from lab.pve.world import Guest
 
 from .lxc import container
@@ -28,6 +35,8 @@ from .registry import answers
 Json = dict[str, Any]
 REQUIRED = ("memory", "rootfs", "ostype")
 READ_ONLY = ("unprivileged",)
+NO_OPTIONS = {"node", "vmid", "delete", "revert", "digest"}
+OF_SNAPSHOTS = {"parent", "snaptime"}
 
 
 @answers("PUT /nodes/{node}/lxc/{vmid}/config")
@@ -37,17 +46,16 @@ def change(request: Request) -> None:
     delete, revert = split_list(params.pop("delete", "")), split_list(params.pop("revert", ""))
     if not params and not delete and not revert:
         raise died("no options specified")
-    _check_deletions(request, params, delete)
     guest = container(request)
     with request.cluster.hold(guest.vmid):
         guest = container(request)
         check_lock(guest)
-        if request.params.get("digest", digest(guest)) != digest(guest):
-            raise died("detected modified configuration - file changed by other user? Try again.")
+        _check_digest(request, guest)
+        _require_rights(request, guest, dict.fromkeys([*delete, *revert]))
+        _check_reverts(request, params, revert)
+        _check_deletions(request, params, delete, revert)
         changes: Json = {**dict.fromkeys(delete), **params}
-        unprivileged = bool(guest.config.get("unprivileged"))
-        who = request.who.id
-        require_config_rights(request.cluster.rights, who, guest.vmid, changes, unprivileged=unprivileged)
+        _require_rights(request, guest, params)
         _check_kept(guest, delete)
         _check_options(request, guest, params)
         for name in revert:
@@ -65,11 +73,12 @@ def resize(request: Request) -> str:
     request.require(f"/vms/{guest.vmid}", "VM.Config.Options")
     with request.cluster.hold(guest.vmid):
         check_lock(guest)
+        _check_digest(request, guest)
         value = str(guest.config.get(disk) or "")
         if not value:
-            raise died("format error\nvolume: property is missing and it is not optional")
-        volid = value.partition(",")[0]
-        request.require(f"/storage/{volid.partition(':')[0]}", "Datastore.AllocateSpace")
+            raise BadFormat(dict.fromkeys(("mp", "volume"), MISSING))
+        volid = volume_in(value)
+        request.require(f"/storage/{storage_of(volid)}", "Datastore.AllocateSpace")
         if guest.lost_disk:
             raise died(f"Could not determine current size of volume '{volid}'")
         match = re.search(r"size=([^,]+)", value)
@@ -77,6 +86,8 @@ def resize(request: Request) -> str:
         new = size_in_bytes(params["size"].lstrip("+")) + (old if params["size"].startswith("+") else 0)
         if new < old:
             raise died("unable to shrink disk size")
+        if new == old:
+            raise died("disk is already at specified size")
 
     def work(task: Task) -> None:
         with request.cluster.hold(guest.vmid):
@@ -87,14 +98,39 @@ def resize(request: Request) -> str:
     return request.task("resize", guest.vmid, work)
 
 
-def _check_deletions(request: Request, params: Json, delete: list[str]) -> None:
-    known = request.cluster.schema.properties("PUT /nodes/{node}/lxc/{vmid}/config")
-    for name in delete:
+def _check_digest(request: Request, guest: Guest) -> None:
+    if request.params.get("digest", digest(guest)) != digest(guest):
+        raise died("detected modified configuration - file changed by other user? Try again.")
+
+
+def _require_rights(request: Request, guest: Guest, changes: Json) -> None:
+    rights, unprivileged = request.cluster.rights, bool(guest.config.get("unprivileged"))
+    require_config_rights(rights, request.who.id, guest.vmid, changes, unprivileged=unprivileged)
+
+
+def _check_reverts(request: Request, params: Json, revert: list[str]) -> None:
+    for name in revert:
+        _check_option(request, "revert", name)
         if name in params:
-            words = f"you can't use '-{name}' and -delete {name} at the same time"
+            words = f"you can't use '-{name}' and '-revert {name}' at the same time"
+            raise BadParameters({"revert": words})
+
+
+def _check_deletions(request: Request, params: Json, delete: list[str], revert: list[str]) -> None:
+    for name in delete:
+        _check_option(request, "delete", name)
+        if name in params:  # the quotation mark that is missing is missing in Proxmox
+            words = f"you can't use '-{name}' and -delete {name}' at the same time"
             raise BadParameters({"delete": words})
-        if name not in known and re.sub(r"\d+$", "[n]", name) not in known:
-            raise BadParameters({"delete": f"unknown option '{name}'"})
+        if name in revert:
+            words = f"you can't use '-delete {name}' and '-revert {name}' at the same time"
+            raise BadParameters({"delete": words})
+
+
+def _check_option(request: Request, parameter: str, name: str) -> None:
+    known = request.cluster.schema.properties("PUT /nodes/{node}/lxc/{vmid}/config")
+    if name not in OF_SNAPSHOTS and (name in NO_OPTIONS or not is_known(known, name)):
+        raise BadParameters({parameter: f"unknown option '{name}'"})
 
 
 def _check_kept(guest: Guest, delete: list[str]) -> None:
@@ -110,22 +146,28 @@ def _check_kept(guest: Guest, delete: list[str]) -> None:
 
 
 def _check_options(request: Request, guest: Guest, params: Json) -> None:
-    for name, value in params.items():
+    for name, value in sorted(params.items()):
         if name in READ_ONLY:
             raise died(f"unable to modify read-only option: '{name}'")
-        if re.fullmatch(r"mp\d+|rootfs", name):
-            if storage := re.match(r"([^/:,]+):", str(value)):
-                require_container_storage(request.world, request.cluster.rights, request.who.id, storage[1])
+        if re.fullmatch(DISKS, name):
             check_protection(guest, f"can't update CT {guest.vmid} drive '{name}'")
+            volume = parts_of(request.cluster.schema, name, value)["volume"]
+            if type_of(volume) == "volume":
+                _check_content(request, storage_of(volume))
+
+
+def _check_content(request: Request, storage: str) -> None:
+    if "rootdir" not in request.world.storage(storage).content:
+        raise died(f"storage '{storage}' does not allow content type 'rootdir' (Container)")
 
 
 def _written(request: Request, guest: Guest, name: str, value: Any) -> Any:
     """Return the value as the configuration has it; a new mount point gets its volume here."""
     if value is None:
         return None
-    if re.fullmatch(r"mp\d+", name) and (wanted := re.match(r"([^/:,]+):(\d+(?:\.\d+)?)(?=,|$)", str(value))):
-        volume = new_volume(request.world, wanted[1], guest.vmid, wanted[2], guest.config)
-        return f"{volume.partition(',')[0]}{str(value)[wanted.end() :]},{volume.partition(',')[2]}"
+    if re.fullmatch(r"mp\d+", name):
+        schema = request.cluster.schema
+        return new_disk(schema, request.world, parts_of(schema, name, value), guest.vmid, guest.config)
     return written(request.cluster.schema, name, value, str(guest.config.get(name) or ""))
 
 

@@ -10,14 +10,25 @@ from lab.pve.faults import IdTaken
 from lab.pve.guestconfig import (
     check_lock,
     check_protection,
-    new_volume,
     require_config_rights,
-    require_container_storage,
     written,
 )
 from lab.pve.hypervisor import Unpacked
 from lab.pve.tasks import Task
-from lab.pve.world import Guest
+from lab.pve.volumes import (
+    DISKS,
+    NEW,
+    ONLY_ROOT,
+    check_template,
+    content_of,
+    new_disk,
+    parts_of,
+    require_container_storage,
+    storage_of,
+    type_of,
+    volume_in,
+)
+from lab.pve.world import Guest, World
 
 from .lxc import container
 from .power import begin_start
@@ -26,8 +37,8 @@ from .registry import answers
 Json = dict[str, Any]
 NO_OPTIONS = "node vmid ostemplate storage start force restore unique password ssh-public-keys pool bwlimit"
 NO_OPTIONS += " ignore-unpack-errors unprivileged ha-managed"
+IGNORED = r"unused\d+"
 KEY = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+={0,3}( .*)?")
-ONLY_ROOT = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651."
 
 
 @answers("POST /nodes/{node}/lxc")
@@ -47,12 +58,14 @@ def create(request: Request) -> str:
         pool and request.may(f"/pool/{pool}", "VM.Allocate")
     ):
         raise Forbidden
-    options = {name: value for name, value in params.items() if name not in NO_OPTIONS.split()}
+    options = {
+        name: value
+        for name, value in params.items()
+        if name not in NO_OPTIONS.split() and not re.fullmatch(IGNORED, name)
+    }
     rights = request.cluster.rights
     require_config_rights(rights, request.who.id, vmid, options, unprivileged=unprivileged, pool=pool)
-    if params["ostemplate"].startswith("/"):
-        raise died(ONLY_ROOT)
-    request.world.storage(params["ostemplate"].partition(":")[0])
+    check_template(request.world, rights, request.who.id, params["ostemplate"])
     disks = _disks(request, options)
     config = _config(request, options, unprivileged)
     guest = Guest(vmid, params["node"], config={"lock": "create"})
@@ -139,22 +152,33 @@ def _check_keys(text: str | None) -> None:
 def _disks(request: Request, options: Json) -> Json:
     """Take the disks out of the options, and return them as volumes."""
     params, storage = request.params, request.params.get("storage", "local")
-    wanted = {name: options.pop(name) for name in [*options] if re.fullmatch(r"rootfs|mp\d+", name)}
+    wanted = {name: options.pop(name) for name in [*options] if re.fullmatch(DISKS, name)}
     if wanted and "rootfs" not in wanted:
         raise died("mount points configured, but 'rootfs' not set - aborting")
-    found: Json = {}
+    schema, found = request.cluster.schema, Json()
     for name, value in (wanted or {"rootfs": "4"}).items():
-        head, _, rest = str(value).partition(",")
-        if head.startswith("/"):  # a folder or device of the node, which root alone gets as far as this with
-            found[name] = str(value)
-            continue
-        place, size = (storage, head) if re.fullmatch(r"\d+(\.\d+)?", head) else head.split(":", 1)
-        require_container_storage(request.world, request.cluster.rights, request.who.id, place)
-        if not re.fullmatch(r"\d+(\.\d+)?", size):
-            raise died(f"volume '{head}' does not exist")
-        volid, _, words = new_volume(request.world, place, params["vmid"], size, found).partition(",")
-        found[name] = ",".join(part for part in (volid, rest, words) if part)
+        text = f"{storage}:{value}" if re.fullmatch(r"\d+(\.\d+)?", str(value)) else str(value)
+        parts = parts_of(schema, name, text)
+        volume = parts["volume"]
+        if type_of(volume) == "volume":
+            place = storage_of(volume)
+            require_container_storage(request.world, request.cluster.rights, request.who.id, place)
+            if not NEW.fullmatch(volume):
+                found[name] = text
+                continue
+        elif request.who.id != "root@pam":
+            raise died(ONLY_ROOT)
+        found[name] = new_disk(schema, request.world, parts, params["vmid"], found)
     return found
+
+
+def _require_volumes(world: World, config: Json, vmid: int) -> None:
+    """Raise ApiError for a disk that is not new; the lab has none that a container could take over."""
+    for name in [name for name in config if re.fullmatch(DISKS, name)]:
+        volume = volume_in(str(config[name]))
+        if type_of(volume) == "volume" and f"vm-{vmid}-disk-" not in volume:
+            content_of(world, volume)
+            raise died(f"volume '{volume}' does not exist")
 
 
 def _config(request: Request, options: Json, unprivileged: bool) -> Json:
@@ -166,6 +190,7 @@ def _config(request: Request, options: Json, unprivileged: bool) -> Json:
 
 def _unpack(request: Request, guest: Guest, config: Json, task: Task) -> None:
     params, name = request.params, request.params["ostemplate"]
+    _require_volumes(request.world, config, request.params["vmid"])
     storage = request.world.storages.get(name.partition(":")[0])
     if not storage or name not in storage.volumes:
         task.log(f"can't find file '{name}'")

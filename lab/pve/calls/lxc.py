@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from lab.pve.cluster import Request
-from lab.pve.errors import died
+from lab.pve.errors import BadParameters, died
 from lab.pve.guestconfig import digest, disk_size, pending_list, with_pending
 from lab.pve.hypervisor import Usage
 from lab.pve.world import Guest
@@ -62,7 +62,8 @@ def config(request: Request) -> Json:
     params = request.params
     if name := params.get("snapshot"):
         if params.get("current"):
-            raise died("snapshot and current parameter are mutually exclusive")
+            words = "cannot use 'snapshot' parameter with 'current'"
+            raise BadParameters({"snapshot": words, "current": words})
         if name not in guest.snapshots:
             raise died(f"snapshot '{name}' does not exist")
         return {**guest.snapshots[name], "digest": digest(guest)}

@@ -4,9 +4,10 @@ from typing import Any
 
 from lab.pve.cluster import Request
 from lab.pve.errors import died
-from lab.pve.guestconfig import digest, size_in_bytes
+from lab.pve.guestconfig import digest
 from lab.pve.hypervisor import Usage
 from lab.pve.tasks import Task
+from lab.pve.volumes import size_in_bytes
 from lab.pve.world import Guest
 
 from .registry import answers

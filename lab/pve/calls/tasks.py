@@ -55,7 +55,7 @@ def log(request: Request) -> list[Json]:
 @answers("DELETE /nodes/{node}/tasks/{upid}")
 def stop(request: Request) -> None:
     """Ask a task to stop: one's own, or any with Sys.Modify."""
-    task = request.cluster.tasks.find(request.params["upid"])
+    task = _found(request)
     if not _own(request, task):
         request.require(f"/nodes/{task.node}", "Sys.Modify")
     task.stopping.set()
@@ -77,8 +77,15 @@ def _own(request: Request, task: Task) -> bool:
     return request.who.id in (task.user, task.user.partition("!")[0])
 
 
-def _seen(request: Request) -> Task:
+def _found(request: Request) -> Task:
     task = request.cluster.tasks.find(request.params["upid"])
+    if task.node != request.params["node"]:
+        raise BadParameters({"upid": "no such task"})
+    return task
+
+
+def _seen(request: Request) -> Task:
+    task = _found(request)
     if not _own(request, task):
         request.require(f"/nodes/{task.node}", "Sys.Audit")
     return task

@@ -1,0 +1,191 @@
+"""What cannot be is refused in the words, at the moment and in the order in which Proxmox VE 9 refuses it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from lab.pve import Node, PveServer, World
+
+TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
+NEW = {"vmid": 150, "ostemplate": TEMPLATE, "rootfs": "local-lvm:4", "unprivileged": 1}
+LXC = "/nodes/pve1/lxc"
+CONFIG, CLONE, RESIZE, MIGRATE = (
+    f"{LXC}/101/config",
+    f"{LXC}/101/clone",
+    f"{LXC}/101/resize",
+    f"{LXC}/101/migrate",
+)
+ONLY_ROOT = "Only root can pass arbitrary filesystem paths. at /usr/share/perl5/PVE/Storage.pm line 651."
+BAD = "Parameter verification failed."
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def server() -> Iterator[PveServer]:
+    world = World.example()
+    world.nodes["pve2"] = Node("pve2", refuses="No route to host")
+    world.guests[101].running, world.guests[102].running = False, True
+    world.guests[103].config |= {"lock": "backup", "mp0": "/srv/data,mp=/data"}
+    with PveServer(world) as running:
+        yield running
+
+
+def ask(
+    server: PveServer, method: str, path: str, body: Json | None = None, *, who: str = "panel"
+) -> requests.Response:
+    url = f"{server.url}/api2/json{path}"
+    if who == "panel":
+        headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
+    else:
+        login = requests.post(
+            f"{server.url}/api2/json/access/ticket",
+            {"username": "root@pam", "password": "secret"},
+            timeout=5,
+            verify=server.certificate_file,
+        )
+        given = login.json()["data"]
+        headers = {"CSRFPreventionToken": given["CSRFPreventionToken"]}
+        headers["Cookie"] = f"PVEAuthCookie={given['ticket']}"
+    return requests.request(
+        method, url, data=body, headers=headers, timeout=5, verify=server.certificate_file
+    )
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "status", "words"),
+    [
+        # templates
+        (f"POST {LXC}", NEW | {"ostemplate": "x"}, 500, ONLY_ROOT),
+        (f"POST {LXC}", NEW | {"ostemplate": "local:vztmpl/../x"}, 500,
+         "unable to parse directory volume name 'vztmpl/../x'"),
+        (f"POST {LXC}", NEW | {"ostemplate": "local:iso/x.iso"}, 500,
+         "unable to use volume local:iso/x.iso - content type needs to be 'vztmpl'"),
+        (f"POST {LXC}", NEW | {"ostemplate": "local-lvm:vm-101-disk-0"}, 500,
+         "unable to use volume local-lvm:vm-101-disk-0 - content type needs to be 'vztmpl'"),
+        # disks
+        (f"POST {LXC}", NEW | {"rootfs": "nowhere"}, 500, "unable to parse volume ID 'nowhere'"),
+        (f"POST {LXC}", NEW | {"rootfs": "nowhere:4"}, 500, "storage 'nowhere' does not exist"),
+        (f"POST {LXC}", NEW | {"rootfs": "volume=nowhere:4"}, 500, "storage 'nowhere' does not exist"),
+        (f"POST {LXC}", NEW | {"mp0": "/dev/sdb,mp=/data"}, 403,
+         "Permission check failed (mount point type device is only allowed for root@pam)"),
+        (f"PUT {CONFIG}", {"mp0": "local:4,mp=/data"}, 500,
+         "storage 'local' does not allow content type 'rootdir' (Container)"),
+        (f"PUT {CONFIG}", {"mp0": "here,mp=/data"}, 500, "unable to parse volume ID 'here'"),
+        # options
+        (f"PUT {CONFIG}", {"revert": "bogus"}, 400, {"revert": "unknown option 'bogus'"}),
+        (f"PUT {CONFIG}", {"delete": "vmid"}, 400, {"delete": "unknown option 'vmid'"}),
+        (f"PUT {CONFIG}", {"delete": "digest"}, 400, {"delete": "unknown option 'digest'"}),
+        (f"PUT {CONFIG}", {"delete": "mp999"}, 400, {"delete": "unknown option 'mp999'"}),
+        (f"PUT {CONFIG}", {"revert": "cores", "cores": 2}, 400,
+         {"revert": "you can't use '-cores' and '-revert cores' at the same time"}),
+        (f"PUT {CONFIG}", {"delete": "cores", "revert": "cores"}, 400,
+         {"delete": "you can't use '-delete cores' and '-revert cores' at the same time"}),
+        (f"PUT {CONFIG}", {"delete": "tags", "tags": "a"}, 400,
+         {"delete": "you can't use '-tags' and -delete tags' at the same time"}),
+        (f"PUT {CONFIG}", {"mp0": "local-lvm:1,mp=/a/../b"}, 400,
+         {"mp0": "invalid format - format error\nmp0.mp: invalid format - /a/../b contains illegal character "
+          "sequences\n\n"}),
+        (f"PUT {LXC}/999/config", {"delete": "bogus"}, 500,
+         "Configuration file 'nodes/pve1/lxc/999.conf' does not exist"),
+        (f"PUT {LXC}/103/config", {"delete": "bogus"}, 500, "CT is locked (backup)"),
+        (f"GET {CONFIG}?current=1&snapshot=a1", None, 400,
+         dict.fromkeys(("snapshot", "current"), "cannot use 'snapshot' parameter with 'current'")),
+        # sizes
+        (f"PUT {RESIZE}", {"disk": "mp5", "size": "+1G"}, 500,
+         dict.fromkeys(("mp", "volume"), "property is missing and it is not optional")),
+        (f"PUT {RESIZE}", {"disk": "rootfs", "size": "8G"}, 500, "disk is already at specified size"),
+        (f"PUT {RESIZE}", {"disk": "rootfs", "size": "1G"}, 500, "unable to shrink disk size"),
+        (f"PUT {RESIZE}", {"disk": "rootfs", "size": "9G", "digest": "0" * 40}, 500,
+         "detected modified configuration - file changed by other user? Try again."),
+        # copies
+        (f"POST {CLONE}", {"newid": 150, "pool": "none"}, 403, "Permission check failed (pool 'none' does not exist)"),
+        (f"POST {CLONE}", {"newid": 150, "target": "none"}, 500, "no such cluster node 'none'"),
+        (f"POST {CLONE}", {"newid": 150, "target": "pve2"}, 500,
+         "can't clone CT to node 'pve2' (CT uses local storage)"),
+        (f"POST {CLONE}", {"newid": 150, "full": 0, "storage": "local-lvm"}, 500,
+         "parameter 'storage' not allowed for linked clones"),
+        (f"POST {CLONE}", {"newid": 102, "storage": "none"}, 500, "storage 'none' does not exist"),
+        (f"POST {CLONE}", {"newid": 102, "snapname": "none"}, 500, "CT 102 already exists on node 'pve1'"),
+        (f"POST {LXC}/103/clone", {"newid": 102}, 500, "CT is locked (backup)"),
+        (f"POST {LXC}/102/clone", {"newid": 150}, 500,
+         "Cannot do full clones on a running container without snapshots"),
+        # moving
+        (f"POST {MIGRATE}", {"target": "pve1"}, 400, {"target": "target is local node."}),
+        (f"POST {MIGRATE}", {"target": "none"}, 500, "no such cluster node 'none'"),
+        (f"POST {LXC}/102/migrate", {"target": "pve2"}, 500,
+         "can't migrate running container without --online or --restart"),
+        # tasks
+        ("GET /nodes/pve1/tasks/none/status", None, 400, {"upid": "unable to parse worker upid"}),
+    ],
+)  # fmt: skip
+def test_it_is_refused_at_once(server: PveServer, call: str, body: Json, status: int, words: Any):
+    answer = ask(server, *call.split(" "), body)
+    said = answer.json()
+    if isinstance(words, dict):
+        assert (answer.status_code, said["errors"]) == (status, words)
+        assert answer.reason == (BAD if status == 400 else "format error")
+    else:
+        assert (answer.status_code, answer.reason, "errors" in said) == (status, words, False)
+        assert said["message"] == f"{words}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        (LXC, NEW | {"rootfs": "local-lvm:none"}, "unable to create CT 150 - unable to parse lvm volume name 'none'"),
+        (LXC, NEW | {"rootfs": "local-lvm:vm-99-disk-0"},
+         "unable to create CT 150 - volume 'local-lvm:vm-99-disk-0' does not exist"),
+        (CLONE, {"newid": 150, "storage": "local"},
+         "clone failed: content type 'rootdir' is not available or configured on storage 'local'"),
+        (f"{LXC}/102/snapshot", {"snapname": "a1"}, "OK"),
+        (f"{LXC}/999/snapshot", {"snapname": "a1"}, "Configuration file 'nodes/pve1/lxc/999.conf' does not exist"),
+        (f"{LXC}/101/snapshot/none/rollback", {}, "snapshot 'none' does not exist"),
+    ],
+)  # fmt: skip
+def test_it_is_refused_in_the_task(server: PveServer, path: str, body: Json, words: str):
+    upid = ask(server, "POST", path, body).json()["data"]
+    server.cluster.tasks.wait_all()
+    assert ask(server, "GET", f"/nodes/pve1/tasks/{upid}/status").json()["data"]["exitstatus"] == words
+    assert 150 not in server.world.guests
+    elsewhere = ask(server, "GET", f"/nodes/pve2/tasks/{upid}/status")
+    assert (elsewhere.status_code, elsewhere.reason) == (595, "No route to host")
+
+
+def test_a_container_with_a_folder_of_the_node_is_not_copied_nor_that_folder_enlarged(server: PveServer):
+    server.world.guests[103].config.pop("lock")
+    answer = ask(server, "POST", f"{LXC}/103/clone", {"newid": 150}, who="root")
+    assert answer.reason == "unable to clone mountpoint 'mp0' (type bind)"
+    answer = ask(server, "PUT", f"{LXC}/103/resize", {"disk": "mp0", "size": "+1G"}, who="root")
+    assert answer.reason == "unable to parse volume ID '/srv/data'"
+
+
+def test_a_copy_keeps_host_name_and_description_unless_others_are_given(server: PveServer):
+    server.world.guests[101].config |= {
+        "description": "web\n",
+        "mp0": "local-lvm:vm-101-disk-1,mp=/d,size=2G",
+    }
+    ask(server, "POST", CLONE, {"newid": 150})
+    ask(server, "POST", CLONE, {"newid": 151, "hostname": "other", "description": "new"})
+    server.cluster.tasks.wait_all()
+    first, second = (ask(server, "GET", f"{LXC}/{vmid}/config").json()["data"] for vmid in (150, 151))
+    assert (first["hostname"], first["description"]) == ("ct101", "web\n")
+    assert (second["hostname"], second["description"]) == ("other", "new\n")
+    assert {first["mp0"], first["rootfs"]} == {
+        "local-lvm:vm-150-disk-1,mp=/d,size=2G",
+        "local-lvm:vm-150-disk-0,size=8G",
+    }
+
+
+def test_what_the_url_has_too_many_of_and_a_body_that_is_no_json(server: PveServer):
+    for path in (f"{CONFIG}/", "/nodes//pve1/lxc//101/config"):
+        assert ask(server, "GET", path).json()["data"]["hostname"] == "ct101"
+    assert ask(server, "PUT", f"{CONFIG}?cores=3", {"cores": 2}).status_code == 200
+    assert server.world.guests[101].config["cores"] == 3
+    headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": "application/json"}
+    answer = requests.post(
+        f"{server.url}/api2/json{LXC}", "{", headers=headers, timeout=5, verify=server.certificate_file
+    )
+    assert answer.status_code == 501
+    assert answer.reason.startswith("malformed JSON string")
