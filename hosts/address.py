@@ -48,11 +48,14 @@ def parse_connection(text: str) -> Address:
     What is taken, every reader takes: getaddrinfo(3), ssh_config(5), known_hosts of sshd(8), rsync's host:path.
     """
     text = text.strip(" ")
+    url = text.startswith("ssh://")
+    if url:
+        text = text.removeprefix("ssh://").removesuffix("/")
     if behind := _PORT_BEHIND.fullmatch(text):
         name = f"{behind['user'] or 'root'}@{behind['host']}"
         raise BadConnection(f'A port stands before: write "-p {behind["port"]} {name}".')
     match = _TEXT.fullmatch(text)
-    if match is None:
+    if match is None or url:
         raise BadConnection('Write it as "root@host" or "-p 222 root@host".')
     port = int((match["port"] or "22")[:6])
     if not 1 <= port <= 65535:

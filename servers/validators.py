@@ -26,12 +26,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+LONGEST_OWN_NAME = 64
+
+
 def normal_name(value: str) -> str:
     """A domain name as it is stored: lower case, no dot at the end, international names in punycode (UTS 46).
 
     What cannot be such a name is given back as it is, for validate_server_name to refuse.
     """
-    value = value.strip(" ").removesuffix(".")
+    value = value.strip(" ")
+    if value.endswith(".."):
+        return value
+    value = value.removesuffix(".")
     try:
         return ".".join(_normal_label(label) for label in _DOTS.split(value))
     except idna.IDNAError:
@@ -45,6 +51,12 @@ def _normal_label(label: str) -> str:
 def host_name_of(name: str) -> str:
     """What a machine of this name can call itself: host names have no underscores (RFC 952), so hyphens."""
     return name.replace("_", "-")
+
+
+def machine_name_of(name: str) -> str:
+    """What a machine of this name calls itself: its host name; of one too long for Linux (uname(2)) its first part."""
+    whole = host_name_of(name)
+    return whole if len(whole) <= LONGEST_OWN_NAME else whole.partition(".")[0]
 
 
 def validate_server_name(value: str) -> None:

@@ -22,7 +22,7 @@ from proxmox.models.creations import new_marker
 from proxmox.passwords import secret_mark
 from servers.models import Server
 from servers.services import create_server
-from servers.validators import host_name_of
+from servers.validators import machine_name_of
 
 CREATE, READ_OFFER = "proxmox.create", "proxmox.read_offer"
 
@@ -95,7 +95,7 @@ def _filled(host: Server, server: Server, wanted: Wanted) -> Creation:
     return Creation(
         host=host,
         server=server,
-        hostname=host_name_of(server.name),
+        hostname=machine_name_of(server.name),
         address=_address(host, server, wanted.address),
         prefix_length=settings.prefix_length,
         gateway=wanted.gateway or gateway_of(host, settings) or None,

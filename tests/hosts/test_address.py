@@ -65,6 +65,8 @@ def test_what_a_person_would_type_after_ssh_is_read(text: str, address: Address)
         "root@a..b",
         "root@" + "a" * 64,
         "root@ü",
+        "ssh://root@h",
+        "root@h/",
     ],
 )
 def test_anything_else_is_refused_with_a_sentence(text: str) -> None:
@@ -106,6 +108,8 @@ def test_an_ipv6_address_reads_with_and_without_brackets(address: ipaddress.IPv6
         ("root@h:222", "-p 222 root@h"),
         ("h.example.org:2201", "-p 2201 root@h.example.org"),
         ("root@[2001:db8::1]:222", "-p 222 root@[2001:db8::1]"),
+        ("ssh://root@h:222", "-p 222 root@h"),
+        ("ssh://h:222/", "-p 222 root@h"),
     ],
 )
 def test_a_port_behind_the_host_is_refused_with_what_to_write(text: str, told: str) -> None:

@@ -112,6 +112,13 @@ def test_a_container_calls_itself_as_a_host_can_which_is_said_before(admin_clien
     assert f'value="{name}"' in admin_client.get(f"{NEW}?from={made.pk}").content.decode()
 
 
+def test_a_container_of_a_long_name_calls_itself_by_its_first_part(admin_client, host):
+    name = "web1.a-department-with-a-long-name.a-company-with-a-longer-one.example.org"
+    admin_client.post(NEW, typed(name=name))
+    made = Creation.objects.get()
+    assert (made.hostname, made.server.name) == ("web1", name)
+
+
 def test_a_program_creates_by_the_same_url(admin_client, host):
     answer = admin_client.post(NEW, typed(), headers={"accept": "application/json"}).json()
     assert (answer["ok"], answer["address"], answer["state"]) == (True, "10.0.0.2", "waiting")

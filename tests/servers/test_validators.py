@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hosts.address import parse_connection
 from servers.validators import (
     host_name_of,
+    machine_name_of,
     normal_connection,
     normal_folder,
     normal_name,
@@ -153,6 +154,21 @@ def test_what_is_no_domain_name_is_refused(text):
 def test_what_a_machine_calls_itself_is_a_host_name_whatever_its_server_is_called(text):
     if accepts(validate_server_name, text):
         assert accepts(validate_host_name, host_name_of(text))
+
+
+def test_a_machine_calls_itself_no_longer_than_linux_takes_it():
+    long = "web_1.a-department-with-a-long-name.a-company-with-a-longer-one.example.org"
+    assert machine_name_of(long) == "web-1"
+    assert machine_name_of("a" * 52 + ".example.org") == "a" * 52 + ".example.org"
+    assert machine_name_of("a" * 53 + ".example.org") == "a" * 53
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("Web1.Example.", "web1.example"), ("web1..", "web1.."), (".", "")]
+)
+def test_one_dot_at_the_end_is_left_out_and_several_are_no_name(text, name):
+    assert normal_name(text) == name
+    assert normal_name(name) == name
 
 
 @pytest.mark.parametrize("text", ["web_1.demo.example", "dc_01"])

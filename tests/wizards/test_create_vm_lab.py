@@ -38,7 +38,7 @@ from proxmox.services.create import read_offer
 from servers import rollouts
 from servers.first_login import tries_password
 from servers.models import Rollout, Server, UnixUser
-from servers.validators import host_name_of
+from servers.validators import host_name_of, machine_name_of
 from tests.forwarding.lab_rows import enlist, rule
 from tests.jobs.processes import running, worker
 from tests.jobs.working import work_off
@@ -51,6 +51,7 @@ from wizards.models import RunState, TaskState, WizardRun
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 NAME = "shop.example.org"
 WITH_UNDERSCORE = "shop_1.example.org"
+LONG = "shop_2.a-department-with-a-long-name.a-company-with-a-longer-one.example.org"
 SECONDS = 150  # at most; a quiet machine needs a tenth of it
 NAT = "iptables-save -t nat | grep -v '^[#:]' | sed 's/ -c [0-9 ]*//'"
 SITES = "cat /etc/nginx/gestion/sites/*.conf 2>/dev/null | grep -v '^#'"
@@ -151,9 +152,8 @@ def ground(fleet: Fleet, lab_key: LabKey, settings, admin_client, tmp_path: Path
 def clean_up(fleet: Fleet, pve: Server) -> None:
     """After a test that failed in the middle: no container stays; and nobody remembers whose address it was."""
     with open_api(pve) as api:
-        for left in [
-            guest for guest in api.guests("lxc") if guest.name in {NAME, host_name_of(WITH_UNDERSCORE)}
-        ]:
+        ours = {machine_name_of(name) for name in (NAME, WITH_UNDERSCORE, LONG)}
+        for left in [guest for guest in api.guests("lxc") if guest.name in ours]:
             if left.runs:
                 _ended(api, api.power("lxc", left.vmid, "stop"))
             _ended(api, api.destroy("lxc", left.vmid))
@@ -212,7 +212,7 @@ def check_the_end(ground: Ground, run: WizardRun, name: str = NAME) -> None:
         ground.client.get(f"/wizards/runs/{run.pk}/", headers={"Accept": "application/json"}).content
     )
     told = {line["label"]: line["text"] for line in page["result"]}
-    server, hostname = Server.objects.get(name=name), host_name_of(name)
+    server, hostname = Server.objects.get(name=name), machine_name_of(name)
     known = ground.key.path.with_name("known_hosts_shop")
     command = told["Log in"].split()
     endpoint = f"[{command[3].rpartition('@')[2]}]:{command[2]}"
@@ -250,7 +250,7 @@ def check_the_end(ground: Ground, run: WizardRun, name: str = NAME) -> None:
         "-w",
         "%{http_code}",
         "--resolve",
-        f"{hostname}:80:{address}",
+        f"{host_name_of(name)}:80:{address}",
         told["Web"],
     ]
     code = subprocess.run(curl, capture_output=True, text=True, timeout=60, check=False)
@@ -276,19 +276,18 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
     assert 0 < share < 40, figures(run)
 
 
-def test_a_name_with_an_underscore_is_whole_in_the_panel_and_a_host_name_on_the_machine(
-    ground: Ground,
+@pytest.mark.parametrize("name", [WITH_UNDERSCORE, LONG])
+def test_a_name_that_is_none_of_a_host_is_whole_in_the_panel_and_fits_the_machine(
+    ground: Ground, name: str
 ) -> None:
     before = traces(ground)
     with worker(ground.log, **ground.env):
-        run = ground.begin(WITH_UNDERSCORE)
+        run = ground.begin(name)
         wait_for(lambda: ground.state(run) == RunState.DONE, SECONDS, ground.log)
-        check_the_end(ground, run, WITH_UNDERSCORE)
-        hostname = host_name_of(WITH_UNDERSCORE)
-        assert f'server_name "{hostname}";' in ground.sh("proxy", SITES)
-        assert "/backups/shop_1.example.org" in ground.sh("backup1", "ls -d /backups/*")
-        known = ground.sh("backup1", "cat /etc/gestion/backups/*.known_hosts")
-        assert "\nshop_1.example.org ssh-ed25519 " in known
+        check_the_end(ground, run, name)
+        assert f'server_name "{host_name_of(name)}";' in ground.sh("proxy", SITES)
+        assert f"/backups/{name}" in ground.sh("backup1", "ls -d /backups/*")
+        assert f"\n{name} ssh-ed25519 " in ground.sh("backup1", "cat /etc/gestion/backups/*.known_hosts")
         assert set(Rollout.objects.values_list("state", flat=True)) == {"in_sync"}
         ground.undo(run)
         wait_for(lambda: ground.state(run) == RunState.UNDONE, SECONDS, ground.log)

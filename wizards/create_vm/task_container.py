@@ -14,7 +14,7 @@ from proxmox.models import Creation, CreationState
 from proxmox.services.create import Wanted, create_container, try_again
 from proxmox.services.guests import destroy_guest
 from servers.models import Server
-from servers.validators import host_name_of
+from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import refusing, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
@@ -39,11 +39,12 @@ def says(data: Data) -> str:
         "%(disk)s GiB of %(storage)s, from %(template)s"
     )
     said = words % {**data, "host": host_of(data), "template": data["template"].rpartition("/")[2]}
-    own = host_name_of(data["name"])
+    own = machine_name_of(data["name"])
     return (
         said
         if own == data["name"]
-        else said + _("; it calls itself %s, as host names have no underscore") % own
+        else said
+        + _("; it calls itself %s, as host names have no underscore, and at most 64 characters") % own
     )
 
 
