@@ -12,11 +12,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from .cluster import Cluster
 from .errors import ApiError, BadFormat, BadParameters, Unauthenticated
 from .faults import Drops, Faults, Refuses, Slow
-from .router import respond
+from .router import open_to_all, respond
 
 Json = dict[str, Any]
 LARGEST_BODY = 1 << 20
 STYLES = ("json", "extjs")  # of those that Proxmox has; the others are for browsers
+KINDS = ("", "application/x-www-form-urlencoded", "application/json")
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
@@ -47,34 +48,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         try:
+            body = self._read()
             url = urlsplit(self.path)
             path, style = _split(unquote(url.path))
-            body = self._body()
             if self.command not in METHODS:
                 self._send(501, f"method '{self.command}' not available")
             elif path is None:
                 self._send(501, "no such uri", b"no such uri", "")
-            elif style not in STYLES:
-                self._send(501, f"no formatter for uri {path}, {style}")
             else:
-                self._call(
-                    path,
-                    style,
-                    {**body, **_fields(url.query)} if self.command != "DELETE" else _fields(url.query),
-                    bool(body),
-                )
-        except json.JSONDecodeError as error:
-            self._send(501, f"malformed JSON string, at character offset {error.pos}")
+                self._call(path, style, url.query, body)
         except ConnectionAbortedError:
             self.close_connection = True
 
-    def _call(self, path: str, style: str, given: Json, has_body: bool) -> None:
+    def _call(self, path: str, style: str, query: str, body: str) -> None:
         faults = self.server.cluster.faults
         late = self._trouble(faults, path, after=False)
         if late:
             return
         try:
-            data, extra = self._result(path, given, has_body)
+            data, extra = self._result(path, style, query, body)
         except Unauthenticated as error:
             time.sleep(self.server.cluster.world.auth_delay)
             self._send(error.status, error.message)
@@ -88,13 +80,36 @@ class Handler(BaseHTTPRequestHandler):
             if not self._trouble(faults, path, after=True):
                 self._succeed(data, extra, style)
 
-    def _result(self, path: str, given: Json, has_body: bool) -> tuple[Any, Json]:
+    def _result(self, path: str, style: str, query: str, body: str) -> tuple[Any, Json]:
         headers = {name.lower(): value for name, value in self.headers.items()}
         cluster, node = self.server.cluster, self.server.node
-        if has_body and self.command in ("GET", "DELETE"):
-            cluster.access.identify(self.command, headers)
-            raise _PlainRefusal(f"Unexpected content for method '{self.command}'", 501)
+        kind = re.split(r"\s*[;,]\s*", headers.get("content-type", ""))[0]
+        if words := self._objection(path, style, kind, body):
+            if not open_to_all(path, headers):
+                cluster.access.identify(self.command, headers)
+            raise _PlainRefusal(*words)
+        given = {**self._parsed(kind, body), **_fields(query)}
         return respond(cluster, node, self.command, path, headers=headers, given=given)
+
+    def _objection(self, path: str, style: str, kind: str, body: str) -> tuple[str, int] | None:
+        """What is wrong with a request before any call is looked for; who asks is seen first."""
+        if body and self.command in {"GET", "DELETE"}:
+            return f"Unexpected content for method '{self.command}'", 501
+        if body and kind not in KINDS:
+            return f"upload 'Content-Type '{self.headers['Content-Type']}' not implemented", 506
+        if style not in STYLES:
+            return f"no formatter for uri {path}, {style}", 501
+        try:
+            self._parsed(kind, body)
+        except json.JSONDecodeError as error:
+            return f"malformed JSON string, at character offset {error.pos}", 501
+        return None
+
+    def _parsed(self, kind: str, body: str) -> Json:
+        if kind == "application/json" and body:
+            found = json.loads(body)
+            return found if isinstance(found, dict) else {}
+        return _fields(body)
 
     def _trouble(self, faults: Faults, path: str, *, after: bool) -> bool:
         """Do what the faults say; return whether they have answered."""
@@ -147,15 +162,11 @@ class Handler(BaseHTTPRequestHandler):
         head = "\r\n".join([f"HTTP/1.1 {status} {printable}", *headers, "", ""])
         self.wfile.write(head.encode() + body)
 
-    def _body(self) -> Json:
+    def _read(self) -> str:
         length = int(self.headers.get("Content-Length") or 0)
         if length > LARGEST_BODY:
             raise ConnectionAbortedError
-        text = self.rfile.read(length).decode()
-        if self.headers.get("Content-Type", "").startswith("application/json") and text:
-            found = json.loads(text)
-            return found if isinstance(found, dict) else {}
-        return _fields(text)
+        return self.rfile.read(length).decode()
 
 
 class _PlainRefusal(ApiError):  # noqa: N818 (see errors.py)

@@ -223,14 +223,15 @@ def test_twenty_hosts_with_a_hundred_containers_each_list_them_all() -> None:
     assert [len(found) for found in lists] == [100] * 20
 
 
-def test_an_unknown_format_has_no_formatter(server: PveServer) -> None:
+def test_an_unknown_format_has_no_formatter_for_whom_is_let_in(server: PveServer) -> None:
+    token = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
     for path, words in (("/api2/xml/version", "/version, xml"), ("/api2/yaml", "/, yaml")):
-        answer = requests.get(f"{server.url}{path}", timeout=5, verify=server.certificate_file)
-        assert (answer.status_code, answer.reason, answer.content) == (
-            501,
-            f"no formatter for uri {words}",
-            b"",
-        )
+        asked = f"{server.url}{path}"
+        answer = requests.get(asked, timeout=5, verify=server.certificate_file, headers=token)
+        said = f"no formatter for uri {words}"
+        assert (answer.status_code, answer.reason, answer.text) == (501, said, said)
+        answer = requests.get(asked, timeout=5, verify=server.certificate_file)
+        assert (answer.status_code, answer.reason, answer.text) == (401, "No ticket", "")
 
 
 def test_what_cannot_be_is_refused_at_once_in_proxmoxs_words(server: PveServer) -> None:

@@ -121,7 +121,8 @@ def ask(
     ],
 )  # fmt: skip
 def test_it_is_refused_at_once(server: PveServer, call: str, body: Json, status: int, words: Any):
-    answer = ask(server, *call.split(" "), body)
+    method, path = call.split(" ")
+    answer = ask(server, method, path, body)
     said = answer.json()
     if isinstance(words, dict):
         assert (answer.status_code, said["errors"]) == (status, words)
@@ -183,9 +184,15 @@ def test_what_the_url_has_too_many_of_and_a_body_that_is_no_json(server: PveServ
         assert ask(server, "GET", path).json()["data"]["hostname"] == "ct101"
     assert ask(server, "PUT", f"{CONFIG}?cores=3", {"cores": 2}).status_code == 200
     assert server.world.guests[101].config["cores"] == 3
-    headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": "application/json"}
-    answer = requests.post(
-        f"{server.url}/api2/json{LXC}", "{", headers=headers, timeout=5, verify=server.certificate_file
-    )
-    assert answer.status_code == 501
-    assert answer.reason.startswith("malformed JSON string")
+    for kind, status, words in (
+        ("application/json", 501, "malformed JSON string"),
+        ("text/plain", 506, "upload 'Content-Type 'text/plain' not implemented"),
+    ):
+        headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": kind}
+        url = f"{server.url}/api2/json{LXC}"
+        answer = requests.post(url, "{", headers=headers, timeout=5, verify=server.certificate_file)
+        assert answer.status_code == status
+        assert answer.reason.startswith(words)
+        headers.pop("Authorization")
+        answer = requests.post(url, "{", headers=headers, timeout=5, verify=server.certificate_file)
+        assert (answer.status_code, answer.reason) == (401, "No ticket")
