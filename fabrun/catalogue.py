@@ -1,21 +1,23 @@
 """Which scripts there are: read anew whenever a file of the folder changes, so that new ones appear by themselves."""
 
-import json
 import os
-import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from fabrun.loading import Parameter, Script
-from hosts.bounds import TooMuch, TooSlow
-from hosts.programs import run_program
+from fabrun.loading import FABFILE, Parameter, Script, files
+from hosts import apart
 
-LIST_SECONDS = 30
+SECONDS = 10.0  # that reading a file may take
+Stamp = tuple[tuple[str, int, int], ...]
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,17 @@ def folder() -> Path:
 
 def catalogue() -> Catalogue:
     """What the folder holds now."""
-    return _read(str(folder()), _stamp(folder()))
+    place = folder()
+    found = _read(place, _stamp(place))
+    nameless = [path.name for path in sorted(place.glob("[A-Za-z]*.py")) if not path.stem.isidentifier()]
+    words = _("a file of this name cannot be imported: use letters, digits and “_”.")
+    return Catalogue(found.scripts, {**found.broken, **{name: f"{name}: {words}" for name in nameless}})
+
+
+def of_script(name: str) -> Catalogue:
+    """What the file holds that this script is in: no other is waited for."""
+    place = folder()
+    return _read(place, _stamp(place), name.partition(".")[0])
 
 
 def clean_environment() -> dict[str, str]:
@@ -43,33 +55,57 @@ def clean_environment() -> dict[str, str]:
     return {**found, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _stamp(place: Path) -> tuple[tuple[str, int, int], ...]:
+def why_unread(path: Path, ended: dict[str, str], seconds: float) -> str:
+    """The sentence for a file whose process ended while it was read (hosts/apart.py)."""
+    if ended["why"] == apart.ENDS:
+        return _("%s ends the process that reads it.") % path.name
+    told = {"file": path.name, "line": ended["line"], "seconds": seconds}
+    return _("%(file)s, line %(line)s: not read to its end within %(seconds)d seconds.") % told
+
+
+def _stamp(place: Path) -> Stamp:
+    """When each file was written and how long it is. One may import another, so that all are read anew together."""
     found = []
     for path in sorted(place.glob("*.py")) if place.is_dir() else ():
-        about = path.stat()
-        found.append((path.name, about.st_mtime_ns, about.st_size))
+        try:
+            about = path.stat()
+        except OSError:  # gone meanwhile, or a link that leads nowhere
+            found.append((path.name, 0, 0))
+        else:
+            found.append((path.name, about.st_mtime_ns, about.st_size))
     return tuple(found)
 
 
-@lru_cache(maxsize=4)
-def _read(place: str, _stamp: tuple[tuple[str, int, int], ...]) -> Catalogue:
-    # In a process of its own: a file of somebody's that loops or ends the process does not end the panel.
-    argv = [sys.executable, "-m", "fabrun.child", "--list", place]
+def _read(place: Path, stamp: Stamp, stem: str = "") -> Catalogue:
+    with _lock:  # whoever asks meanwhile has the same answer
+        return _read_once(place, stamp, stem)
+
+
+@lru_cache(maxsize=64)
+def _read_once(place: Path, _stamp: Stamp, stem: str) -> Catalogue:
+    fabfile = [place / FABFILE] if (place / FABFILE).is_file() else []
+    paths = [path for path in (*files(place), *fabfile) if stem in {"", path.stem}]
+    found = Catalogue()
+    for path, said in _told(paths).items():
+        if "why" in said:
+            found.broken[path.name] = why_unread(path, said, SECONDS)
+        elif "broken" in said:
+            found.broken[path.name] = said["broken"]
+        for item in said.get("scripts", ()):
+            found.scripts[item["name"]] = _script(item)
+    return found
+
+
+def _told(paths: Sequence[Path]) -> dict[Path, Any]:
+    if not paths:
+        return {}
+    argv = [sys.executable, "-m", "fabrun.child", "--list", str(SECONDS)]
     try:
-        done = run_program(argv, cwd=settings.BASE_DIR, env=clean_environment(), seconds=LIST_SECONDS)
-        done.check_returncode()
-        found = json.loads(done.stdout)
-    except TooSlow:
-        return Catalogue(broken={place: _("Reading the scripts took longer than %d seconds.") % LIST_SECONDS})
-    except (subprocess.CalledProcessError, ValueError, TooMuch):
-        return Catalogue(broken={place: _("A script ends or prints something while it is only being read.")})
-    scripts = [
-        Script(
-            item["name"],
-            item["doc"],
-            tuple(item["markers"]),
-            tuple(Parameter(**parameter) for parameter in item["parameters"]),
-        )
-        for item in found["scripts"]
-    ]
-    return Catalogue({script.name: script for script in scripts}, found["broken"])
+        return apart.from_helper(argv, paths, SECONDS, cwd=settings.BASE_DIR, env=clean_environment())
+    except (ValueError, OSError) as error:
+        return {path: {"broken": f"{path.name}: {error}"} for path in paths}
+
+
+def _script(item: dict[str, Any]) -> Script:
+    parameters = tuple(Parameter(**parameter) for parameter in item["parameters"])
+    return Script(item["name"], item["doc"], tuple(item["markers"]), parameters)

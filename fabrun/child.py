@@ -1,7 +1,7 @@
 """One Fabric script on one server, in a process of its own: what it prints and breaks, it prints and breaks here.
 
 `python -m fabrun.child` reads an order as JSON from standard input (`_order` in fabrun/running.py makes it); secrets
-come that way and no other. With `--list FOLDER` it prints the folder's scripts as JSON instead.
+come that way and no other. With `--list SECONDS FILE…` it prints what scripts each file holds as JSON instead.
 """
 
 import json
@@ -17,7 +17,7 @@ from invoke.exceptions import Exit, UnexpectedExit
 
 from fabrun import loading
 from fabrun.talking import UnaskedRemote
-from hosts import connecting
+from hosts import apart, connecting
 from hosts.address import Address
 from hosts.errors import HostError
 from hosts.ssh import SSHHost, tunnel
@@ -31,7 +31,8 @@ NOT_REACHED = 3
 def main() -> int:
     """Do what the order says; the exit code is 0 if the script ended well."""
     if sys.argv[1:2] == ["--list"]:
-        json.dump(loading.describe(Path(sys.argv[2])), sys.stdout, default=str)
+        paths = [Path(path) for path in sys.argv[3:]]
+        sys.stdout.write(json.dumps(apart.read_apart(paths, loading.describe, float(sys.argv[2]))))
         return 0
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     order = json.load(sys.stdin)

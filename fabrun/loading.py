@@ -18,6 +18,7 @@ from invoke.tasks import Task
 
 from fabrun.older import advice
 
+FABFILE = "fabfile.py"
 MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
 _KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
 
@@ -42,25 +43,21 @@ class Script:
     parameters: tuple[Parameter, ...]
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """Every task of the folder as JSON-able data, and for each file that cannot be read why, with the line."""
-    scripts, broken = [], {}
-    for path in files(folder):
-        try:
-            module = load(path)
-            scripts += [asdict(_script(name, task)) for name, task in tasks(path.stem, module)]
-        except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
-            broken[path.name] = to_change(path) or where(error, path)
-    fabfile = folder / "fabfile.py"
-    if fabfile.is_file() and (words := to_change(fabfile)):
-        broken[fabfile.name] = words
-    return {"scripts": scripts, "broken": broken}
+def describe(path: Path) -> dict[str, Any]:
+    """The tasks of one file as JSON-able data, or why it cannot be read, with the line."""
+    if path.name == FABFILE:
+        words = to_change(path)
+        return {"broken": words} if words else {}
+    try:
+        return {"scripts": [asdict(_script(name, task)) for name, task in tasks(path.stem, load(path))]}
+    except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
+        return {"broken": to_change(path, where(error, path)) or where(error, path)}
 
 
 def files(folder: Path) -> list[Path]:
     """The modules of the folder, by name."""
     found = [path for path in sorted(folder.glob("[A-Za-z]*.py")) if path.stem.isidentifier()]
-    return [path for path in found if path.stem != "fabfile"]
+    return [path for path in found if path.name != FABFILE]
 
 
 def load(path: Path) -> ModuleType:
@@ -112,15 +109,20 @@ def _parameter(item: inspect.Parameter) -> Parameter:
     return Parameter(item.name, kind, default, required)
 
 
-def to_change(path: Path) -> str:
-    """What is to change in a script of Fabric 1 or Python 2, a line each; empty for another one."""
+def to_change(path: Path, error: str = "") -> str:
+    """What is to change in a script of Fabric 1 or Python 2, a line each; empty for another one.
+
+    `error` is what came of reading it as it is: what is to change need not be all that is wrong with it.
+    """
     try:
-        found = advice(path.read_text(errors="replace"), path.name)
+        text = path.read_text(errors="replace")
+        beside = {other.stem for other in path.parent.glob("*.py")}
     except OSError:
         return ""
-    return (
-        "\n".join([f"{path.name} is written for Fabric 1 or Python 2. To change:", *found]) if found else ""
-    )
+    found = advice(text, path.name, beside)
+    head = f"{path.name} is written for Fabric 1 or Python 2. To change:"
+    end = [f"As it is: {error}"] if error else []
+    return "\n".join([head, *found, *end]) if found else ""
 
 
 def where(error: BaseException, path: Path) -> str:

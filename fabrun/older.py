@@ -6,7 +6,11 @@ Source: the Fabric documentation, “Upgrading from 1.x”.
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import takewhile
+
+from fabrun import python_2
+from fabrun.python_2 import NOBODY, Change, Code
 
 # Modules of Fabric 1 that are gone.
 GONE = {
@@ -19,7 +23,12 @@ GONE = {
     "utils",
     "state",
     "network",
+    "job_queue",
+    "sftp",
+    "thread_handling",
 }
+CONTRIB = {"files", "console", "project", "django"}  # modules within one of these
+COLOURS = ("red", "green", "yellow", "blue", "magenta", "cyan", "white")
 SAME = {"run", "sudo", "local", "put", "get", "cd", "prefix"}  # are methods of the connection
 INSTEAD = {
     "lcd": 'c.local("cd FOLDER && …")',
@@ -36,8 +45,8 @@ INSTEAD = {
     "warn": 'print("…")',
     "puts": 'print("…")',
     "fastprint": 'print("…")',
-    "prompt": "an argument of the task: nobody answers questions",
-    "confirm": "an argument of the task: nobody answers questions",
+    "prompt": NOBODY,
+    "confirm": NOBODY,
     "reboot": 'c.run("reboot", warn=True)',
     "open_shell": "nothing: nobody sits there",
     "require": "an argument of the task",
@@ -50,6 +59,7 @@ INSTEAD = {
     "upload_template": "c.put(…), of a file that is written before",
     "upload_project": "c.put(…), of an archive",
     "rsync_project": 'c.local("rsync …")',
+    **dict.fromkeys(COLOURS, "its text alone"),
 }
 LEFT_OUT = {"hosts", "roles", "parallel", "serial", "runs_once", "with_settings"}  # decorators
 WHERE = {"host", "host_string"}
@@ -65,39 +75,33 @@ CHOSEN = {
     "parallel",
     "warn_only",
 }
-RENAMED = {
-    "raw_input": "an argument of the task",
-    "xrange": "range(…)",
-    "unicode": "str(…)",
-    "basestring": "str",
-}
-METHODS = {"iteritems": ".items()", "itervalues": ".values()", "iterkeys": ".keys()", "has_key": "“in”"}
+CONNECTION = {"c", "ctx", "conn", "connection", "context"}
 
 _FROM = re.compile(r"^[ \t]*from\s+fabric(\.[\w.]+)?\s+import\s+(\([^)]*\)|(?:\\\n|[^\n#;])+)", re.MULTILINE)
-_IMPORT = re.compile(r"^[ \t]*import\s+fabric\.(\w+)[\w.]*(?:\s+as\s+(\w+))?", re.MULTILINE)
-_EXCEPT = re.compile(r"^\s*except\s+[\w.()\s,]*[\w)]\s*,\s*(\w+)\s*:")
-_RAISE = re.compile(r"^\s*raise\s+[\w.]+\s*,")
-_PRINT = re.compile(r"^(?:.*[:;])?\s*print(?:\s+[^\s(=.,)\]]|\s*>>|\s*$|\s+\(.*\)\s*[%,])")
-_HALVES = {("<", ">"), *(("0", digit) for digit in "01234567")}  # what Python 3 reads as two words
-Change = tuple[int, str, str]  # the line, what stands there, what should
+_IMPORT = re.compile(r"^[ \t]*import\s+fabric\.(\w+)([\w.]*)(?:\s+as\s+(\w+))?", re.MULTILINE)
+_HALVES = re.compile(r"<>|0[0-7]+|0?[0-9]+[lL]|0[xX][0-9a-fA-F]+[lL]")  # what Python 3 reads as two words
 
 
-def advice(text: str, name: str) -> list[str]:
-    """Each thing of a Fabric 1 or Python 2 script that is to change, as a sentence; none for another script."""
-    text = text.replace("\r\n", "\n")
-    changes = sorted({*_changes(text)})
+def advice(text: str, name: str, beside: Collection[str] = ()) -> list[str]:
+    """Each thing of a Fabric 1 or Python 2 script that is to change, as a sentence; none for another script.
+
+    `beside` are the modules of the same folder, which it may import.
+    """
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    changes = sorted({*_changes(text, beside)})
     return [f"{name}, line {line}: “{old}” becomes {new}" for line, old, new in changes]
 
 
-def _changes(text: str) -> Iterator[Change]:
+def _changes(text: str, beside: Collection[str]) -> Iterator[Change]:
     names: dict[str, str] = {}  # as the script calls them → as Fabric 1 did
     modules: set[str] = set()
     for line, module, imported in _imports(text, names, modules):
         yield line, f"from fabric{module} import {imported}", "“from fabric import task”"
     code = _code(text)
-    yield from _python_2(text, code)
+    yield from python_2.changes(text, code, beside)
     if names or modules:
         yield from _fabric_1(code, names, modules)
+        yield from _functions(text, code, names, modules)
 
 
 def _imports(text: str, names: dict[str, str], modules: set[str]) -> Iterator[tuple[int, str, str]]:
@@ -112,26 +116,34 @@ def _imports(text: str, names: dict[str, str], modules: set[str]) -> Iterator[tu
             if first or not any(pair[0] in GONE for pair in pairs):
                 continue
             modules.update(pair[-1] for pair in pairs if pair[0] in GONE)
+            modules.update(CONTRIB if "contrib" in listed else ())
         elif listed == "*":
-            names.update({name: name for name in (*SAME, *INSTEAD, *LEFT_OUT, "env", "task")})
+            colours = first == "colors"
+            all_names = COLOURS if colours else {*SAME, *INSTEAD, *LEFT_OUT, "env", "task"} - {*COLOURS}
+            names.update({name: name for name in all_names})
+        elif module == ".contrib":
+            modules.update(pair[-1] for pair in pairs)
         else:
             names.update({pair[-1]: pair[0] for pair in pairs})
         yield text.count("\n", 0, found.start()) + 1, module, listed[:60]
     for found in _IMPORT.finditer(text):
         if found[1] in GONE:
-            modules.add(found[2] or found[1])
-            yield text.count("\n", 0, found.start()) + 1, f".{found[1]}", "…"
+            modules.add(found[3] or f"{found[1]}{found[2]}".rpartition(".")[2])
+            yield text.count("\n", 0, found.start()) + 1, f".{found[1]}{found[2]}", "…"
 
 
-def _code(text: str) -> list[tuple[str, int]]:
+def _code(text: str) -> Code:
     """The words and signs of a script with their lines, without strings and comments; as far as it can be read."""
-    found: list[tuple[str, int]] = []
+    found: Code = []
     end = (0, 0)
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.start == end and found and (found[-1][0], token.string[:1]) in _HALVES:
-                found[-1] = (found[-1][0] + token.string, token.start[0])
-            elif token.type in {tokenize.NAME, tokenize.OP, tokenize.NUMBER}:
+            whole = found[-1][0] + token.string if found and token.start == end else ""
+            if _HALVES.fullmatch(whole):
+                found[-1] = (whole, token.start[0])
+            elif token.type == tokenize.STRING and whole[:2].lower() == "ur" and len(found[-1][0]) == 2:
+                found[-1] = ('ur""', token.start[0])
+            elif token.type in {tokenize.NAME, tokenize.OP, tokenize.NUMBER} or token.string == "`":
                 found.append((token.string, token.start[0]))
             elif token.type == tokenize.STRING:
                 found.append(('""', token.start[0]))
@@ -141,7 +153,7 @@ def _code(text: str) -> list[tuple[str, int]]:
     return found
 
 
-def _fabric_1(code: list[tuple[str, int]], names: dict[str, str], modules: set[str]) -> Iterator[Change]:
+def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[Change]:
     words = [word for word, _line in code]
     padded = ["", "", *words, "", "", ""]
     for at, (word, line) in enumerate(code):
@@ -156,8 +168,6 @@ def _fabric_1(code: list[tuple[str, int]], names: dict[str, str], modules: set[s
             yield line, f"{shown}.{later}", _of_env(later)
         elif name == "env" and after == "[":
             yield line, f"{shown}[…]", "“c.config.NAME”"
-        elif name == "task" and before == "@":
-            yield from _signature(code[at:])
         elif before == "@" and name in LEFT_OUT:
             yield line, f"@{shown}", "nothing: the servers are chosen when it is run"
         elif after == "(" and name in SAME:
@@ -174,35 +184,28 @@ def _of_env(name: str) -> str:
     return f"“c.config.{name}”, or an argument of the task"
 
 
-def _signature(code: list[tuple[str, int]]) -> Iterator[Change]:
-    """The next function takes the connection."""
-    words = [word for word, _line in code[:40]]
-    if "def" not in words:
-        return
-    at = words.index("def")
-    name, first = words[at + 1], words[at + 3] if len(words) > at + 3 else ")"
-    if first not in {"c", "ctx", "conn", "connection", "context"}:
-        rest = "" if first == ")" else ", …"
-        yield code[at][1], f"def {name}({'' if first == ')' else '…'})", f"“def {name}(c{rest})”"
+def _functions(text: str, code: Code, names: dict[str, str], modules: set[str]) -> Iterator[Change]:
+    """Each function that is a task, or uses the connection, takes it. Without any `@task`, every public one was one."""
+    rows = text.split("\n")
+    starts = [
+        at for at, (word, line) in enumerate(code) if word == "def" and rows[line - 1].startswith("def ")
+    ]
+    tasks = {name for name, old in names.items() if old == "task"} | {f"{module}.task" for module in modules}
+    above = {at: _decorators(rows, code[at][1]) for at in starts}
+    marked = {at for at in starts if above[at] & tasks}
+    calls = {name for name, old in names.items() if old in SAME} | modules
+    for at, following in zip(starts, [*starts[1:], len(code)], strict=False):
+        words = [word for word, _line in code[at:following]]
+        if len(words) < 4 or words[3] in CONNECTION:
+            continue
+        public = not marked and not words[1].startswith("_") and "contextmanager" not in above[at]
+        if public or at in marked or not calls.isdisjoint(words[4:]):
+            inside, rest = ("", "") if words[3] == ")" else ("…", ", …")
+            more = "“@task” above it, and " if public else ""
+            yield code[at][1], f"def {words[1]}({inside})", f"{more}“def {words[1]}(c{rest})”"
 
 
-def _python_2(text: str, code: list[tuple[str, int]]) -> Iterator[Change]:
-    prints = {line for word, line in code if word == "print"}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if number in prints and _PRINT.match(line):
-            yield number, "print …", "“print(…)”"
-        if found := _EXCEPT.match(line):
-            yield number, f"except …, {found[1]}", f"“except … as {found[1]}”"
-        if _RAISE.match(line):
-            yield number, "raise ERROR, …", "“raise ERROR(…)”"
-    for at, (word, row) in enumerate(code):
-        after = code[at + 1][0] if at + 1 < len(code) else ""
-        before = code[at - 1][0] if at else ""
-        if word == "<>":
-            yield row, "<>", "“!=”"
-        elif re.fullmatch("0[0-7]+", word) and word.strip("0"):
-            yield row, word, f"“0o{word[1:]}”"
-        elif word in RENAMED and after == "(" and before not in {".", "def"}:
-            yield row, f"{word}(…)", RENAMED[word]
-        elif word in METHODS and before == "." and after == "(":
-            yield row, f".{word}(…)", METHODS[word]
+def _decorators(rows: list[str], line: int) -> set[str]:
+    """The names of those right above a function in this line."""
+    above = reversed(rows[: line - 1])
+    return {row[1:].partition("(")[0].strip() for row in takewhile(lambda row: row.startswith("@"), above)}

@@ -48,7 +48,7 @@ def run_part(run: Run, *, part: int) -> None:
 
 def _order(row: ServerRun, server: Server, run: Run) -> dict[str, Any]:
     """All that the child process needs, secrets among it: for its standard input only."""
-    found = catalogue.catalogue()
+    found = catalogue.of_script(row.run.script)
     script = found.scripts.get(row.run.script)
     if script is None:
         why = found.broken.get(f"{row.run.script.partition('.')[0]}.py", "")

@@ -49,7 +49,8 @@ def read(headers: Mapping[str, str], body: bytes) -> Told:
         return Told("ping" if given in PINGS else "other")
     moved = list(_moved(payload))
     refs = tuple(ref for ref, there in moved if there and ref.isprintable())
-    return Told("push", refs, NOTHING if refs or not moved else GONE)
+    gone = bool(moved) and not any(there for _ref, there in moved)
+    return Told("push", refs, GONE if gone else NOTHING)
 
 
 def _object_in(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

@@ -31,6 +31,7 @@ SENDERS = (
     (STANDARD, "gitlab"),
     ("X-Gitlab-Token", "gitlab"),
 )
+AS_THEY_ARE = {STANDARD, "X-Gitlab-Token"}  # all others are in hexadecimal digits, which have no case
 WITH_ALGORITHM = {"X-Hub-Signature-256", "X-Hub-Signature"}
 
 
@@ -56,6 +57,8 @@ def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
             expected = _expected(header, headers, body, secret)
             # Standard Webhooks sends several while a key is being changed; one is enough.
             texts = given.split(" ")[:10] if header == STANDARD else [given]
+            if header not in AS_THEY_ARE:
+                texts = [text.lower() for text in texts]
             if not any(hmac.compare_digest(text.encode(), expected.encode()) for text in texts):
                 raise Refused(f"the signature of {sender} is wrong")
             return sender

@@ -1,13 +1,14 @@
 """How times, sizes, states and icons look on every page."""
 
 import datetime
+import re
 from typing import Any
 
 from django import forms, template
 from django.forms import BoundField
 from django.template.loader import get_template
 from django.utils import formats, timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
@@ -66,6 +67,21 @@ def binary_size(count: float | None) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return ""
+
+
+_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)(\S(?:[^`\n]*[^\s`])?)\1(?!`)")
+
+
+@register.filter
+def with_code(text: Any) -> SafeString:
+    """What stands between backticks as code, as authors of docstrings and wizards write it; all else as it is."""
+    if isinstance(text, SafeString):
+        return text
+    found = _CODE.split(str(text))  # plain, backticks, code, plain, …
+    pieces = [format_html("{}", found[0])]
+    for code, plain in zip(found[2::3], found[3::3], strict=True):
+        pieces.append(format_html("<code>{}</code>{}", code, plain))
+    return format_html_join("", "{}", ((piece,) for piece in pieces))
 
 
 @register.filter

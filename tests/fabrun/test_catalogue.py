@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pytest
 from django.conf import settings as django_settings
 
-from fabrun.catalogue import catalogue
+import fabrun.catalogue
+from fabrun.catalogue import catalogue, of_script
 
 
 def test_tasks_are_found_with_their_words_markers_and_arguments(folder):
@@ -35,11 +38,79 @@ def test_a_file_that_cannot_be_read_breaks_only_itself_and_says_where(folder):
     assert found.broken["ends.py"] == "ends.py, line 1: SystemExit: 3"
 
 
-def test_a_file_that_ends_the_process_is_told_as_such(folder):
-    (folder / "ends.py").write_text("import os\nos._exit(0)\n")
+TAKES_ALL = {
+    "ends the process": ("import os\nos._exit(0)\n", "bad.py ends the process that reads it."),
+    "ends it by a signal": (
+        "import os\nos.kill(os.getpid(), 9)\n",
+        "bad.py ends the process that reads it.",
+    ),
+    "loops": ("\nwhile True:\n    pass\n", "not read to its end within"),
+    "waits": ("\nimport time\ntime.sleep(10**6)\n", "bad.py, line 3: not read to its end within"),
+    "becomes another program": (
+        "import os\nos.execvp('sleep', ['sleep', '1000'])\n",
+        "bad.py ends the process that reads it.",
+    ),
+    "calls itself": ("def f():\n    f()\nf()\n", "bad.py, line 2: RecursionError"),
+    "fills the memory": ("\nx = [bytes(10**9) for _ in range(10**6)]\n", "bad.py, line 2: MemoryError"),
+    "asks": ("\ninput('sure?')\n", "bad.py, line 2: EOFError"),
+    "asks the terminal": ("import getpass\ngetpass.getpass()\n", "bad.py, line 2: EOFError"),
+    "closes all": ("import os\nos.closerange(0, 100)\n1/0\n", "bad.py ends the process that reads it."),
+    "raises its own": ("class E(BaseException): pass\nraise E('no')\n", "bad.py, line 2: E: no"),
+    "is a link to nowhere": (None, "bad.py: FileNotFoundError"),
+    "has a name for nobody": ("", "bad.py: a file of this name cannot be imported"),
+}
+
+
+@pytest.mark.parametrize("kind", TAKES_ALL)
+def test_a_file_that_would_take_all_takes_itself_alone(folder, monkeypatch, kind):
+    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 2.0)
+    text, words = TAKES_ALL[kind]
+    if text is None:
+        (folder / "bad.py").symlink_to("nowhere")
+    elif text:
+        (folder / "bad.py").write_text(text)
+    else:
+        (folder / "bad-bad.py").write_text("")
     found = catalogue()
-    assert not found.scripts
-    assert str(folder) in found.broken
+    assert sorted(found.scripts) == ["greet.hello", "greet.user_only"]
+    (told,) = found.broken.values()
+    assert words.replace("bad.py", "bad-bad.py" if text == "" else "bad.py") in told
+
+
+STILL_READ = {
+    "prints": "print('x' * 10**7)\n",
+    "writes to the errors": "import sys\nsys.stderr.write('x' * 10**7)\n",
+    "leaves a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n",
+    "leaves a process": "import subprocess\nsubprocess.Popen(['sleep', '1000'])\n",
+    "doubles itself": "import os\nos.fork()\n",
+    "is called as a module of Python": "",
+}
+
+
+@pytest.mark.parametrize("kind", STILL_READ)
+def test_what_a_file_does_besides_is_no_harm(folder, kind):
+    name = "json" if kind.startswith("is called") else "odd"
+    (folder / f"{name}.py").write_text(f"{STILL_READ[kind]}from fabric import task\n@task\ndef go(c): pass\n")
+    found = catalogue()
+    assert not found.broken
+    assert sorted(found.scripts) == sorted(["greet.hello", "greet.user_only", f"{name}.go"])
+
+
+def test_several_that_never_end_hold_the_others_up_no_longer_than_one(folder, monkeypatch):
+    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 3.0)
+    for name in ("a", "b", "c"):
+        (folder / f"{name}.py").write_text("\nwhile True: pass\n")
+    began = time.monotonic()
+    assert sorted(catalogue().broken) == ["a.py", "b.py", "c.py"]
+    assert sorted(catalogue().scripts) == ["greet.hello", "greet.user_only"]
+    assert time.monotonic() - began < 60
+
+
+def test_the_file_of_a_run_is_read_alone(folder):
+    (folder / "endless.py").write_text("while True: pass\n")
+    assert sorted(of_script("greet.hello").scripts) == ["greet.hello", "greet.user_only"]
+    assert not of_script("greet.hello").broken
+    assert not of_script("nowhere.hello").scripts
 
 
 def test_new_and_changed_scripts_appear_by_themselves(folder):

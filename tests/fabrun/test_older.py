@@ -33,7 +33,8 @@ IMPORTS = "from fabric.api import *\nfrom fabric.contrib.files import *\n"
         ('print "x"', "print …", "“print(…)”"),
         ('if x: print "x"', "print …", "“print(…)”"),
         ("print", "print …", "“print(…)”"),
-        ("print >>f, 1", "print …", "“print(…)”"),
+        ("print >>f, 1", "print …", "“print(…, file=…)”"),
+        ('print "x",', "print …", '“print(…, end=" ")”'),
         ("except IOError, e:", "except …, e", "“except … as e”"),
         ("except (IOError, OSError), e:", "except …, e", "“except … as e”"),
         ('raise ValueError, "x"', "raise ERROR, …", "“raise ERROR(…)”"),
@@ -41,11 +42,42 @@ IMPORTS = "from fabric.api import *\nfrom fabric.contrib.files import *\n"
         ("if a <> b:", "<>", "“!=”"),
         ('raw_input("sure?")', "raw_input(…)", "an argument of the task"),
         ("d.has_key(1)", ".has_key(…)", "“in”"),
+        ("import urllib2", "import urllib2", "“import urllib.request”"),
+        ("import os, urllib2 as u", "import urllib2 as u", "“import urllib.request as u”"),
+        ("import ConfigParser", "import ConfigParser", "“import configparser”"),
+        ("import cPickle as pickle", "import cPickle as pickle", "“import pickle”"),
+        ("import Queue", "import Queue", "“import queue”"),
+        ("import commands", "import commands", "“import subprocess”"),
+        ("import sets", "import sets", "nothing: leave it out"),
+        ("from StringIO import StringIO", "from StringIO import StringIO", "“from io import StringIO”"),
+        (
+            "from urllib2 import urlopen, URLError as E",
+            "from urllib2 import urlopen, URLError as E",
+            "“from urllib.request import urlopen” and “from urllib.error import URLError as E”",
+        ),
+        ("from urllib import quote", "from urllib import quote", "“from urllib.parse import quote”"),
+        ("from itertools import izip", "from itertools import izip", "nothing: “zip” needs no import"),
+        ("from md5 import new", "from md5 import new", "“from hashlib import md5 as new”"),
+        ('exec "x = 1"', "exec …", "“exec(…)”"),
+        ("exec code in d", "exec …", "“exec(…)”"),
+        ('exec("x") in d', "exec(…) in …", "“exec(…, …)”"),
+        ("x = `y`", "`…`", "“repr(…)”"),
+        ("x = 10L", "10L", "“10”"),
+        ("x = 0xFFL", "0xFFL", "“0xFF”"),
+        ("x = 0777L", "0777L", "“0o777”"),
+        ('x = ur"a"', 'ur"…"', '“r"…"”'),
+        ("isinstance(x, (int, long))", "long", "“int”"),
+        ("isinstance(x, basestring)", "basestring", "“str”"),
+        ('raise "no"', 'raise "…"', "“raise Exception(…)”"),
+        ("except IOError, (number, words):", "except …, (number, words)", "“except … as number”"),
+        ("f = lambda (a, b): a", "lambda (…): …", "“lambda x: …” with x[0]"),
+        ("x.sort(cmp=f)", "cmp=…", "“key=functools.cmp_to_key(…)”"),
+        ("line = lines.next()", ".next(…)", "“next(…)”"),
     ],
 )
 def test_each_thing_is_told_with_its_line_and_what_it_becomes(line, old, new):
     told = [words for words in advice(f"{IMPORTS}{line}\n", "old.py") if words.startswith("old.py, line 3:")]
-    assert len(told) == 1
+    assert len(told) == 1, told
     assert f"“{old}” becomes" in told[0]
     assert new in told[0].partition(" becomes ")[2]
 
@@ -57,7 +89,9 @@ def test_each_thing_is_told_with_its_line_and_what_it_becomes(line, old, new):
         '# run("x")',
         'self.run("x")',
         "c.run('x')",
-        "def run(x):",
+        "class X:\n    def run(x): pass",
+        "def _run(x): pass",
+        "def run(c, x): pass",
         "run = 3",
         'print("x")',
         'print("a", file=f)',
@@ -66,12 +100,20 @@ def test_each_thing_is_told_with_its_line_and_what_it_becomes(line, old, new):
         "0o755 + 0",
         "raise ValueError(1, 2)",
         "hosts = roles",
+        "import json, urllib.request",
+        "try:\n    import urllib2\nexcept ImportError:\n    import urllib.request as urllib2",
+        "from six.moves import xrange; xrange(3)",
+        "class X:\n    def reduce(x): pass\n    reduce(1)",
+        'exec("x")',
+        "x = 10 + 0xFF",
+        'r"ur" + u"x"',
+        "it.next(3)",
+        "unicode = str",
+        "a.commands.getoutput()",
     ],
 )
 def test_what_is_none_of_it_is_not_told(line):
-    assert not [
-        words for words in advice(f"{IMPORTS}{line}\n", "old.py") if words.startswith("old.py, line 3:")
-    ]
+    assert advice(f"{IMPORTS}{line}\n", "old.py") == advice(IMPORTS, "old.py")
 
 
 @pytest.mark.parametrize(
@@ -88,6 +130,7 @@ def test_however_it_is_imported(head):
     told = advice(f"{head}\n\n\ndef x():\n    run('x')\n", "old.py")
     assert "“from fabric import task”" in told[0]
     assert "“c.run(…)”" in told[-1]
+    assert "“@task” above it, and “def x(c)”" in told[-2]
 
 
 @pytest.mark.parametrize(
@@ -96,10 +139,78 @@ def test_however_it_is_imported(head):
         ("from fabric.api import run as r", "r(1)"),
         ("from fabric import api", "api.run(1)"),
         ("import fabric.api as fab", "fab.run(1)"),
+        ("import fabric.api", "fabric.api.run(1)"),
     ],
 )
 def test_under_whatever_name(head, call):
     assert advice(f"{head}\n{call}\n", "old.py")[-1].endswith("becomes “c.run(…)”")
+
+
+@pytest.mark.parametrize(
+    ("head", "call"),
+    [
+        ("from fabric.contrib import files", "files.exists('/x')"),
+        ("from fabric.contrib import files as f", "f.exists('/x')"),
+        ("from fabric import contrib", "contrib.files.exists('/x')"),
+        ("import fabric.contrib.files", "fabric.contrib.files.exists('/x')"),
+        ("from fabric.contrib.files import exists", "exists('/x')"),
+    ],
+)
+def test_what_was_contributed_is_found_too(head, call):
+    assert advice(f"{head}\n{call}\n", "old.py")[-1].endswith('becomes c.run("test -e …", warn=True).ok')
+
+
+@pytest.mark.parametrize(
+    ("head", "call"),
+    [
+        ("from fabric.colors import red, green", 'red("x")'),
+        ("from fabric.colors import *", 'red("x")'),
+        ("from fabric.colors import red as r", 'r("x")'),
+        ("from fabric import colors", 'colors.red("x", bold=True)'),
+    ],
+)
+def test_colours_are_told(head, call):
+    assert advice(f"{head}\nprint({call})\n", "old.py")[-1].endswith("(…)” becomes its text alone")
+
+
+def test_a_colour_of_ones_own_is_not_told():
+    assert len(advice('from fabric.api import *\nprint(red("x"))\n', "old.py")) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "use", "new"),
+    [
+        ("import urllib2", "urllib2.urlopen(x)", "“urllib.request.urlopen”"),
+        ("import urllib2", "except urllib2.HTTPError:", "“urllib.error.HTTPError”"),
+        ("import urllib", "urllib.quote(x)", "“urllib.parse.quote”, with “import urllib.parse”"),
+        ("import ConfigParser as cp", "cp.SafeConfigParser()", "“configparser.ConfigParser”"),
+        ("import commands", "commands.getoutput(x)", "“subprocess.getoutput”"),
+        ("import StringIO", "StringIO.StringIO()", "“io.StringIO”"),
+        ("import string", "string.letters", "“string.ascii_letters”"),
+        ("import os", "os.getcwdu()", "“os.getcwd”"),
+        ("import sys", "sys.maxint", "“sys.maxsize”"),
+        ("import itertools", "itertools.izip(x)", "“zip”"),
+    ],
+)
+def test_each_use_of_a_module_that_is_gone_is_told(head, use, new):
+    assert advice(f"{head}\n{use}\n", "old.py")[-1].endswith(f"becomes {new}")
+
+
+def test_a_module_of_the_same_folder_is_none_of_python_2(folder):
+    (folder / "commands.py").write_text("def go():\n    pass\n")
+    (folder / "uses.py").write_text("import commands\ncommands.go()\n1/0\n")
+    assert catalogue().broken["uses.py"] == "uses.py, line 3: ZeroDivisionError: division by zero"
+
+
+def test_what_else_is_wrong_is_told_too(folder):
+    (folder / "both.py").write_text("import nowhere\nprint(unichr(3))\n")
+    told = catalogue().broken["both.py"].splitlines()
+    assert told[1] == "both.py, line 2: “unichr(…)” becomes “chr(…)”"
+    assert told[2] == "As it is: both.py, line 1: ModuleNotFoundError: No module named 'nowhere'"
+
+
+def test_a_byte_order_mark_hides_nothing():
+    assert "line 1" in advice("\ufefffrom fabric.api import run\n", "old.py")[0]
 
 
 def test_a_task_takes_the_connection():
@@ -133,7 +244,9 @@ def test_the_catalogue_says_it_instead_of_an_import_that_failed(folder):
     assert found.broken["deploy.py"].splitlines() == [
         "deploy.py is written for Fabric 1 or Python 2. To change:",
         "deploy.py, line 1: “from fabric.api import run” becomes “from fabric import task”",
+        "deploy.py, line 4: “def deploy()” becomes “@task” above it, and “def deploy(c)”",
         "deploy.py, line 5: “run(…)” becomes “c.run(…)”",
+        "As it is: deploy.py, line 1: ModuleNotFoundError: No module named 'fabric.api'",
     ]
     assert "fabfile.py, line 2: “env.hosts” becomes nothing" in found.broken["fabfile.py"]
     assert "two.py, line 1: “print …” becomes “print(…)”" in found.broken["two.py"]

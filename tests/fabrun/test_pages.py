@@ -130,3 +130,13 @@ def test_a_broken_file_is_shown_where_the_scripts_are(admin_client, folder):
     assert "broken.py" in page
     assert "greet.hello" in page
     assert "x = <b>" not in page
+
+
+def test_what_a_docstring_has_between_backticks_is_code_on_each_page(admin_client, folder):
+    text = "from fabric import task\n@task\ndef go(c, units=''):\n    'Runs `units` <b>.'\n"
+    (folder / "units.py").write_text(text)
+    for url in ("/fabrun/", "/fabrun/scripts/units.go/"):
+        page = admin_client.get(url).content.decode()
+        assert "<p>Runs <code>units</code> &lt;b&gt;.</p>" in page
+    asked = admin_client.get("/fabrun/", headers=JSON).json()["scripts"]
+    assert "Runs `units` <b>." in {script["doc"] for script in asked}

@@ -56,6 +56,13 @@ def test_what_is_pulled_may_be_read_by_a_web_server_though_the_panels_own_files_
     assert (origin.clone / "new.py").stat().st_mode & 0o777 == 0o644
 
 
+def test_a_signature_in_capitals_is_the_same(origin, repository):
+    body = body_of()
+    for name, value in github(repository.secret, body).items():
+        if name.startswith("X-Hub"):
+            assert call(body, {name: value.upper()}).status_code == 200
+
+
 @pytest.mark.parametrize("sender", SENDERS)
 def test_a_call_that_is_sent_again_changes_nothing(origin, repository, sender):
     body = body_of()

@@ -43,6 +43,28 @@ def test_sizes_are_in_binary_units(count, said):
     assert render("{{ count|binary_size }}", count=count) == said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("`services` are units", "<code>services</code> are units"),
+        ("a ``b c`` d `e`.", "a <code>b c</code> d <code>e</code>."),
+        ("`<b>` & <i>", "<code>&lt;b&gt;</code> &amp; &lt;i&gt;"),
+        ("one ` alone, two `` ` too", "one ` alone, two `` ` too"),
+        ("``` three ```", "``` three ```"),
+        ("` spaces ` stay", "` spaces ` stay"),
+        ("over `a\nline` end", "over `a\nline` end"),
+        ("", ""),
+    ],
+)
+def test_what_stands_between_backticks_is_code(text, said):
+    assert render("{{ words|with_code }}", words=text) == said
+
+
+def test_code_stands_within_paragraphs():
+    page = render("{{ words|with_code|linebreaks }}", words="a `b`\n\n<c>")
+    assert page == "<p>a <code>b</code></p>\n\n<p>&lt;c&gt;</p>"
+
+
 def test_a_state_is_a_colour_and_a_word_and_is_escaped():
     assert render("{% state 'in_sync' %}") == '<span class="state state-green">in sync</span>'
     assert 'state-secondary">&lt;b&gt;' in render("{% state value %}", value="<b>")

@@ -158,7 +158,14 @@ ENDS = {
     "exits": ("import os\nos._exit(0)\n", "ends the process that reads it"),
     "fills the memory": ("\nx = [bytes(10**9) for _ in range(10**6)]\n", "line 2: MemoryError"),
     "asks": ("\ninput('sure?')\n", "line 2: EOFError"),
-    "prints": ("print('x' * 10**6)\n1/0\n", "line 2: ZeroDivisionError"),
+    "prints": ("print('x' * 10**7)\n1/0\n", "line 2: ZeroDivisionError"),
+    "leaves a process": ("import subprocess\nsubprocess.Popen(['sleep', '1000'])\n1/0\n", "line 3: Zero"),
+    "leaves a thread": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n1/0\n",
+        "line 3: ZeroDivisionError",
+    ),
+    "doubles itself": ("import os\nos.fork()\n1/0\n", "line 3: ZeroDivisionError"),
+    "becomes another program": ("import os\nos.execvp('true', ['true'])\n", "ends the process that reads it"),
 }
 
 
@@ -169,9 +176,11 @@ def test_a_file_that_would_take_the_panel_with_it_takes_a_process_of_its_own(
     text, words = ENDS[kind]
     settings.WIZARDS_FOLDER = str(tmp_path)
     (tmp_path / "bad.py").write_text(text)
+    (tmp_path / "a_good_one.py").write_text(SAMPLE.read_text().replace("class Greeting", "class Good"))
     answer = admin_client.get("/wizards/", headers={"accept": "application/json"}).json()
+    assert list(answer["broken"]) == ["bad.py"]
     assert words in answer["broken"]["bad.py"]
-    assert answer["wizards"]
+    assert "good" in {one["slug"] for one in answer["wizards"]}
 
 
 @pytest.mark.parametrize("kind", BROKEN)
