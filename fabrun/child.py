@@ -16,7 +16,7 @@ from fabric import Connection
 from invoke.exceptions import Exit, UnexpectedExit
 
 from fabrun import loading
-from fabrun.talking import UnaskedRemote
+from fabrun.talking import UnaskedLocal, UnaskedRemote
 from hosts import apart, connecting
 from hosts.address import Address
 from hosts.errors import HostError
@@ -82,6 +82,7 @@ def _connect(order: dict[str, Any], opened: ExitStack) -> Connection:
     connection.config.update(order["values"])
     connection.config.run.in_stream = False  # the order came on standard input; there is nobody to type
     connection.config.runners.remote = UnaskedRemote
+    connection.config.runners.local = UnaskedLocal
     return connection
 
 

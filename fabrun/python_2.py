@@ -5,6 +5,7 @@ Source: the Python documentation, “Porting Python 2 Code to Python 3” and th
 
 import re
 from collections.abc import Collection, Iterator
+from itertools import pairwise
 
 Change = tuple[int, str, str]  # the line, what stands there, what should
 Code = list[tuple[str, int]]  # the words and signs of a script with their lines
@@ -33,6 +34,7 @@ METHODS = {
     "has_key": "“in”",
     "next": "“next(…)”",
 }
+SIGNS = {"<>": ("<>", "“!=”"), "`": ("`…`", "“repr(…)”"), 'ur""': ('ur"…"', '“r"…"”')}
 # Each module of Python 2 that is gone: what is instead; empty: nothing of that kind.
 MODULES = {
     "urllib2": "urllib.request",
@@ -105,7 +107,7 @@ NAMES = {
     "ConfigParser": {"SafeConfigParser": "configparser.ConfigParser"},
     "md5": {"new": "hashlib.md5"},
     "sha": {"new": "hashlib.sha1", "sha": "hashlib.sha1"},
-    "popen2": {name: "subprocess.Popen" for name in ("popen2", "popen3", "popen4", "Popen3")},
+    "popen2": dict.fromkeys(("popen2", "popen3", "popen4", "Popen3"), "subprocess.Popen"),
     "commands": {"mkarg": "shlex.quote"},
     "itertools": {
         "izip": "zip",
@@ -117,7 +119,7 @@ NAMES = {
     "os": {
         "getcwdu": "os.getcwd",
         "errno": "errno",
-        **{name: "subprocess.Popen" for name in ("popen2", "popen3", "popen4")},
+        **dict.fromkeys(("popen2", "popen3", "popen4"), "subprocess.Popen"),
     },
     "sys": {"maxint": "sys.maxsize", "setdefaultencoding": ""},
     "string": {
@@ -146,7 +148,9 @@ def changes(text: str, code: Code, beside: Collection[str]) -> Iterator[Change]:
     own = _own_names(code)
     padded = ["", *(word for word, _line in code), "", ""]
     for at, (word, line) in enumerate(code):
-        yield from _word(word, line, padded[at], padded[at + 2], padded[at + 3], own)
+        near = padded[at], padded[at + 2], padded[at + 3]
+        if found := _literal(word) or _phrase(word, near) or _name(word, near, own):
+            yield line, *found
     yield from _modules(text, code, beside)
 
 
@@ -174,7 +178,7 @@ def _print(line: str) -> str:
 def _own_names(code: Code) -> set[str]:
     """What the script itself calls so: its functions, imports and variables."""
     words = [word for word, _line in code]
-    made = {after for word, after in zip(words, words[1:], strict=False) if word in {"def", "class", "as"}}
+    made = {after for word, after in pairwise(words) if word in {"def", "class", "as"}}
     by_line: dict[int, list[str]] = {}
     for word, line in code:
         by_line.setdefault(line, []).append(word)
@@ -185,31 +189,41 @@ def _own_names(code: Code) -> set[str]:
     return made
 
 
-def _word(word: str, line: int, before: str, after: str, later: str, own: set[str]) -> Iterator[Change]:
-    if word == "<>":
-        yield line, "<>", "“!=”"
-    elif word == "`":
-        yield line, "`…`", "“repr(…)”"
-    elif word == 'ur""':
-        yield line, 'ur"…"', '“r"…"”'
-    elif re.fullmatch("0[0-7]+[lL]?", word) and word.strip("0lL"):
-        yield line, word, f"“0o{word[1:].rstrip('lL')}”"
-    elif re.fullmatch("[0-9][0-9a-fA-FxX]*[lL]", word):
-        yield line, word, f"“{word[:-1]}”"
-    elif word == "exec" and before not in {".", "def"} and re.match(r'\w|"', after):
-        yield line, "exec …", "“exec(…)”"
-    elif word == "lambda" and after == "(":
-        yield line, "lambda (…): …", "“lambda x: …” with x[0], x[1], …"
-    elif word == "cmp" and after == "=" and before in {"(", ","}:
-        yield line, "cmp=…", "“key=functools.cmp_to_key(…)”"
-    elif word in METHODS and before == "." and after == "(" and (word != "next" or later == ")"):
-        yield line, f".{word}(…)", METHODS[word]
-    elif word in own or before in {".", "def", "import", "as"}:
-        return
-    elif word in CALLS and after == "(":
-        yield line, f"{word}(…)", CALLS[word]
-    elif word in TYPES and after not in {"=", ":", "."}:
-        yield line, word, TYPES[word]
+def _literal(word: str) -> tuple[str, str] | None:
+    """A sign or a number as Python 2 wrote it, with what it is now."""
+    if word in SIGNS:
+        return SIGNS[word]
+    if re.fullmatch("0[0-7]+[lL]?", word) and word.strip("0lL"):
+        return word, f"“0o{word[1:].rstrip('lL')}”"
+    if re.fullmatch("[0-9][0-9a-fA-FxX]*[lL]", word):
+        return word, f"“{word[:-1]}”"
+    return None
+
+
+def _phrase(word: str, near: tuple[str, str, str]) -> tuple[str, str] | None:
+    """A word that is told by what stands before it, after it, and after that."""
+    before, after, later = near
+    if word == "exec" and before not in {".", "def"} and re.match(r'\w|"', after):
+        return "exec …", "“exec(…)”"
+    if word == "lambda" and after == "(":
+        return "lambda (…): …", "“lambda x: …” with x[0], x[1], …"
+    if word == "cmp" and after == "=" and before in {"(", ","}:
+        return "cmp=…", "“key=functools.cmp_to_key(…)”"
+    if word in METHODS and before == "." and after == "(" and (word != "next" or later == ")"):
+        return f".{word}(…)", METHODS[word]
+    return None
+
+
+def _name(word: str, near: tuple[str, str, str], own: set[str]) -> tuple[str, str] | None:
+    """A function or type that Python 3 does not have; not one that the script itself calls so."""
+    before, after, _later = near
+    if word in own or before in {".", "def", "import", "as"}:
+        return None
+    if word in CALLS and after == "(":
+        return f"{word}(…)", CALLS[word]
+    if word in TYPES and after not in {"=", ":", "."}:
+        return word, TYPES[word]
+    return None
 
 
 def _modules(text: str, code: Code, beside: Collection[str]) -> Iterator[Change]:

@@ -1,4 +1,4 @@
-"""Reading files that somebody wrote, each in a process of its own: one that never ends, or takes it all, takes that alone.
+"""Reading files that somebody wrote, each in a process of its own: one that never ends or takes it all ends that alone.
 
 `read_apart` is for a helper process without threads that has loaded what the files need (`fabrun/child.py`,
 `wizards/trying.py`): it forks for each file, which costs next to nothing. `from_helper` runs such a helper.
@@ -33,7 +33,7 @@ ENDS, SLOW = "ends", "slow"
 def from_helper(
     argv: Sequence[str], paths: Sequence[Path], seconds: float, *, cwd: Path, env: Mapping[str, str]
 ) -> dict[Path, Any]:
-    """What the helper says of each file. Raises ValueError, OSError (also TooSlow, TooMuch) if the helper itself fails."""
+    """What the helper says of each file. Raises ValueError, OSError (also TooSlow, TooMuch) if the helper fails."""
     rounds = -(-len(paths) // AT_ONCE)
     done = run_program(
         [*argv, *map(str, paths)],
@@ -67,7 +67,7 @@ class _Reading:
     def __init__(self, path: Path, read: Callable[[Path], Any], seconds: float) -> None:
         self.path = path
         self.answer = bytearray()
-        self.errors: IO[bytes] = tempfile.TemporaryFile()
+        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # end() closes it
         self.until = time.monotonic() + seconds + MORE_SECONDS
         self.late = False
         self.pipe, end = os.pipe()

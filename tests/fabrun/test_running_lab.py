@@ -53,8 +53,30 @@ def asks(c, pty=False):
 
 
 @task
-def pours(c):
-    c.run("seq -f %099g 200000")
+def asks_for_a_password(c, how, here=False):
+    (c.local if here else c.run)(how, pty=True)
+
+
+@task
+def asks_here(c, pty=False):
+    c.local("echo first; printf 'Are you sure? '; read answer && echo went on", pty=pty)
+
+
+@task
+def leaves_one_behind(c, here=False):
+    (c.local if here else c.run)("sleep 1000 & echo started; exit 3", warn=True)
+    print("went on")
+
+
+@task
+def has_an_input(c, here=False):
+    import io
+    (c.local if here else c.run)("cat", in_stream=io.StringIO("of its own\\n"))
+
+
+@task
+def pours(c, here=False):
+    (c.local if here else c.run)("seq -f %099g 200000")
 
 
 @task
@@ -127,8 +149,56 @@ def test_what_watchers_answer_is_answered(rows, scripts, actor):
     assert "got yes" in "\n".join(lines(job, "out"))
 
 
-def test_twenty_megabytes_end_in_time_are_cut_and_that_is_said(rows, scripts, actor):
-    run_script(actor, "try_it.pours", [rows["web1"]], arguments={}, seconds=60)
+@pytest.mark.parametrize("here", [False, True])
+def test_a_terminal_that_forgets_what_was_typed_before_it_asks_is_told_again(rows, scripts, actor, here):
+    how = "python3 -c 'import getpass; getpass.getpass()'"
+    arguments = {"how": how, "here": here}
+    run_script(actor, "try_it.asks_for_a_password", [rows["web1"]], arguments=arguments, seconds=60)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert "longer than" not in job.error
+    assert "Password: " in "\n".join(lines(job, "out"))
+    assert "EOFError" in "\n".join(lines(job, "out"))
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_a_question_on_the_panels_own_machine_ends_too(rows, scripts, actor, pty):
+    run_script(actor, "try_it.asks_here", [rows["web1"]], arguments={"pty": pty}, seconds=60)
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert "longer than" not in job.error
+    assert lines(job, "out") == ["first", "Are you sure? "]
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_what_goes_on_in_the_background_is_not_waited_for(rows, scripts, actor, here):
+    run_script(actor, "try_it.leaves_one_behind", [rows["web1"]], arguments={"here": here}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, job.error) == ("done", "")
+    assert lines(job, "out") == ["started", "went on"]
+    assert "holds its output open" in "\n".join(lines(job, "err"))
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_an_input_of_its_own_is_read(rows, scripts, actor, here):
+    run_script(actor, "try_it.has_an_input", [rows["web1"]], arguments={"here": here}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, job.error, lines(job, "out")) == ("done", "", ["of its own"])
+
+
+def test_a_question_that_no_watcher_knows_ends_the_script(rows, scripts, actor):
+    path = scripts / "try_it.py"
+    head = "import fabrun.talking\nfabrun.talking.WATCHED_SECONDS = 2\n"
+    path.write_text(head + path.read_text().replace('Responder("Word: "', 'Responder("Other: "'))
+    run_script(actor, "try_it.answered", [rows["web1"]], arguments={}, seconds=60)
+    (job,) = work_off()
+    assert job.state == "done"  # its last command is the echo
+    assert lines(job, "out") == ["Word: got"]
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_twenty_megabytes_end_in_time_are_cut_and_that_is_said(rows, scripts, actor, here):
+    run_script(actor, "try_it.pours", [rows["web1"]], arguments={"here": here}, seconds=60)
     (job,) = work_off()
     assert (job.state, job.error) == ("done", "")
     assert "more lines were not kept" in lines(job, "info")[-1]
