@@ -234,6 +234,10 @@ class Backup(models.Model):
         """The last few runs, the newest first."""
         return list(self.runs.select_related("job").defer("output")[:RECENT_RUNS])
 
+    def may_have_copies(self) -> bool:
+        """Whether a run of it has ever begun, so that something may lie in its folder."""
+        return hasattr(self, "state") or self.runs.filter(started_at__isnull=False).exists()
+
     @property
     def lowest(self) -> Level:
         """The level into which a new copy goes; the others are fed from the one below."""

@@ -110,8 +110,8 @@ def _nothing_more(backup: Backup) -> None:
 
 
 @transaction.atomic
-def delete_backup(actor: Actor, backup: Backup) -> LeftData:
-    """Delete the backup; its copies stay on the backup server, and are listed there.
+def delete_backup(actor: Actor, backup: Backup) -> LeftData | None:
+    """Delete the backup; its copies stay on the backup server, and are listed there. None if there can be none.
 
     Raises StaleEdit, NotNow while a run of it is at work.
     """
@@ -124,21 +124,26 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData:
         or now.verifications.filter(state__in=AT_WORK).exists()
     ):
         raise NotNow(_("Somebody restores from this backup, or it is being verified: stop that first."))
-    facts = facts_of(now)
-    state = BackupState.objects.filter(backup=now).values(*REMEMBERED).first()
-    left = LeftData.objects.create(
-        uuid=now.uuid,
-        destination=now.destination,
-        folder=now.destination_folder,
-        of=str(now),
+    facts, of = facts_of(now), str(now)
+    left = _leave(actor, now, facts) if now.may_have_copies() else None
+    record(actor, "backup.delete", now, before=facts)
+    now.delete()
+    _ask_both(actor, [now], _("The backup of %s is deleted") % of)
+    return left
+
+
+def _leave(actor: Actor, backup: Backup, facts: dict[str, Any]) -> LeftData:
+    """Note what a backup leaves that is being deleted."""
+    state = BackupState.objects.filter(backup=backup).values(*REMEMBERED).first()
+    return LeftData.objects.create(
+        uuid=backup.uuid,
+        destination=backup.destination,
+        folder=backup.destination_folder,
+        of=str(backup),
         settings={name: facts[name] for name in facts if name not in FIXED},
         remembered=state or {},
         left_by=actor.name,
     )
-    record(actor, "backup.delete", now, before=facts)
-    now.delete()
-    _ask_both(actor, [now], _("The backup of %s is deleted") % left.of)
-    return left
 
 
 @transaction.atomic
@@ -162,8 +167,7 @@ def take_up(actor: Actor, left: LeftData) -> Backup:
     if not LeftData.objects.filter(pk=left.pk).exists() or _is_deleting(left):
         raise NotNow(_("These copies are being deleted, or have been."))
     create_backup(actor, backup)
-    if left.remembered:
-        BackupState.objects.create(backup=backup, **left.remembered)
+    BackupState.objects.create(backup=backup, **left.remembered)
     left.delete()
     return backup
 

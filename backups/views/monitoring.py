@@ -38,27 +38,36 @@ def monitored(view: View) -> View:
     @require_http_methods(["GET", "HEAD"])
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        rows = Backup.objects.select_related("source", "destination")
-        sent = request.headers.get(HEADER)
-        if sent is not None:
-            known = settings.MONITORING_TOKEN
-            if len(known) >= SHORTEST and constant_time_compare(sent, known):
-                return view(request, rows, *args, **kwargs)
-            return _unauthorized(request)
-        if request.user.is_authenticated:
-            return view(request, rows.visible_to(user_of(request)), *args, **kwargs)
-        return _unauthorized(request)
+        rows = _readable(request)
+        if rows is None:
+            return _refused(request, 401, _("Sign in, or send a token."), {"WWW-Authenticate": "Bearer"})
+        try:
+            return view(request, rows, *args, **kwargs)
+        except Http404:
+            return _refused(request, 404, _("There is no such backup or figure."), {})
 
     return guarded
 
 
-def _unauthorized(request: HttpRequest) -> HttpResponse:
-    """401 whatever is accepted: a program would follow the way to the sign-in page, and take its 200 for an answer."""
-    words, headers = _("Sign in, or send a token."), {"WWW-Authenticate": "Bearer"}
+def _readable(request: HttpRequest) -> BackupQuerySet | None:
+    """The backups that may be read with what was sent; None: who asks has not proved anything."""
+    rows = Backup.objects.select_related("source", "destination")
+    sent = request.headers.get(HEADER)
+    if sent is not None:
+        known = settings.MONITORING_TOKEN
+        return rows if len(known) >= SHORTEST and constant_time_compare(sent, known) else None
+    return rows.visible_to(user_of(request)) if request.user.is_authenticated else None
+
+
+def _refused(request: HttpRequest, status: int, words: str, headers: dict[str, str]) -> HttpResponse:
+    """What is no answer, as text or JSON whatever is accepted: never a page, nor the way to one.
+
+    A program would follow the way to the sign-in page and take its 200 for an answer, or the page's markup for a value.
+    """
     if wants_json(request):
         said = {"ok": False, "errors": {"__all__": [words]}}
-        return JsonResponse(said, status=401, headers=headers)
-    return HttpResponse(f"{words}\n", status=401, headers=headers, content_type=PLAIN)
+        return JsonResponse(said, status=status, headers=headers)
+    return HttpResponse(f"{words}\n", status=status, headers=headers, content_type=PLAIN)
 
 
 @monitored

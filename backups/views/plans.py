@@ -192,6 +192,9 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
             left = services.delete_backup(actor_of(request), row)
         except (StaleEdit, services.NotNow) as error:
             return refused(request, str(error), reverse("backups:backups"))
+        if left is None:
+            said = _("%s is not backed up any more. It had not made a copy yet.") % row
+            return done(request, said, reverse("backups:backups"), {"left": None})
         said = _("%(of)s is not backed up any more. Its copies stay in %(folder)s on %(server)s.")
         words = {"of": left.of, "folder": left.folder, "server": left.destination}
         return done(request, said % words, left.get_absolute_url(), {"left": left.pk})

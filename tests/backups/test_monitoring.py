@@ -102,6 +102,15 @@ def test_without_a_token_it_is_401_and_no_page_whatever_is_accepted(client, good
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"])
+@pytest.mark.parametrize("path", ["state/99", "last_yearly/1", "last_size/99", "other", "state/_"])
+def test_what_there_is_not_is_404_and_no_page_whatever_is_accepted(client, good, settings, path, accept):
+    settings.MONITORING_TOKEN = TOKEN
+    answer = client.get(f"/backups/zabbix/{path}", headers={"accept": accept, "x-gestion-token": TOKEN})
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].split(";")[0] in {"text/plain", "application/json"}
+
+
 def test_the_duration_is_that_of_runs_which_were_asked_for_together(client, rows, good, settings):
     """Neither a run by hand in between nor one that was tried again later stretches it."""
     settings.MONITORING_TOKEN = TOKEN

@@ -1,8 +1,9 @@
 """The rsnapshot kind on real hosts: read by rsnapshot itself, twice the same, there after a reboot, and it copies."""
 
 import pytest
+from django.utils import timezone
 
-from backups.models import LeftData
+from backups.models import BackupRun, LeftData, RunState
 from backups.paths import Paths
 from backups.services.plans import change_backup, delete_backup, delete_left, make_key, try_way
 from jobs.models import JobState
@@ -52,8 +53,7 @@ def test_the_kind_is_rolled_out_once_and_survives_a_reboot(fleet, rows):
     for backup in made:
         paths = Paths(backup.uuid, backup.destination_folder)
         assert b"Syntax OK" in backup1.exec(["rsnapshot", "-c", paths.config, "configtest"]).stdout
-    assert delete_backup(SYSTEM, made[0])
-    assert delete_backup(SYSTEM, made[1])
+        assert delete_backup(SYSTEM, backup) is None  # no run of it has ever begun
     work_off()
     assert not backup1.exec(["sh", "-c", "ls /etc/gestion/backups || true"]).stdout
 
@@ -129,7 +129,10 @@ def _with(backup, **fields):
 
 def test_copies_that_are_left_are_deleted_only_with_their_marker(fleet, rows):
     backup1 = fleet["backup1"]
-    left = delete_backup(SYSTEM, planned(rows, "files1", "/srv/tree"))
+    backup = planned(rows, "files1", "/srv/tree")
+    BackupRun.objects.create(backup=backup, state=RunState.FAILED, started_at=timezone.now())
+    left = delete_backup(SYSTEM, backup)
+    assert left
     work_off()
     backup1.exec(["sh", "-c", "mkdir -p /backups/files1/daily.0; echo dear >/backups/files1/daily.0/x"])
 

@@ -119,7 +119,7 @@ def test_two_backups_never_share_a_folder(admin_client, rows, folder):
 
 
 def test_what_a_deleted_backup_left_is_not_overwritten(admin_client, rows, actor):
-    delete_backup(actor, rows.backup(destination_folder="/backups/mail1"))
+    delete_backup(actor, begun(rows.backup(destination_folder="/backups/mail1")))
     answer = post(admin_client, NEW, data(rows))
     assert "left its copies" in answer.json()["errors"]["destination_folder"][0]
 
@@ -190,12 +190,39 @@ def test_a_server_with_backups_is_not_deleted(admin_client, rows):
 
 
 def test_deleting_leaves_the_copies_and_they_are_deleted_by_a_second_word(admin_client, rows, actor):
-    left = delete_backup(actor, rows.backup())
+    left = delete_backup(actor, begun(rows.backup()))
+    assert left
     assert "/backups/mail1" in admin_client.get("/backups/left/").content.decode()
     assert admin_client.post(left.get_absolute_url(), {"typed": "yes"}).status_code == 422
     assert admin_client.post(left.get_absolute_url(), {"typed": "backup1:/backups/mail1"}).status_code == 302
     assert Job.objects.get().work == "backups.delete_left"
     assert LeftData.objects.exists()  # until it is done
+
+
+def begun(backup: Backup) -> Backup:
+    """The same, of which a run has begun once, so that there may be copies."""
+    BackupRun.objects.create(backup=backup, state=RunState.FAILED, started_at=timezone.now())
+    return backup
+
+
+def test_a_backup_that_never_ran_leaves_nothing_and_no_page_says_that_its_copies_stay(admin_client, rows):
+    url = f"{rows.backup().get_absolute_url()}delete/"
+    assert "nothing of it is left" in admin_client.get(url).content.decode()
+    answer = post(admin_client, url, {"typed": "mail1:/"}).json()
+    assert answer["message"] == "mail1:/ is not backed up any more. It had not made a copy yet."
+    assert (answer["left"], answer["url"]) == (None, "/backups/")
+    assert not LeftData.objects.exists()
+
+
+def test_what_was_taken_up_again_without_a_good_run_leaves_its_folder_again(admin_client, rows, actor):
+    left = delete_backup(actor, begun(rows.backup()))
+    assert left
+    post(admin_client, f"{left.get_absolute_url()}take-up/", {})
+    assert (
+        "Those that are there stay"
+        in admin_client.get(f"/backups/{Backup.objects.get().pk}/delete/").content.decode()
+    )
+    assert delete_backup(actor, Backup.objects.get())
 
 
 def test_a_deleted_backup_is_taken_up_again_with_its_copies(admin_client, rows, actor):
@@ -206,6 +233,7 @@ def test_a_deleted_backup_is_taken_up_again_with_its_copies(admin_client, rows, 
     assert post(admin_client, f"/backups/{backup.pk}/delete/", {"typed": "mail1:/"}).status_code == 409
     run.delete()
     left = delete_backup(actor, backup)
+    assert left
     made = post(admin_client, f"{left.get_absolute_url()}take-up/", {}).json()
     again = Backup.objects.get()
     assert (made["id"], again.uuid, again.active) == (again.pk, backup.uuid, False)

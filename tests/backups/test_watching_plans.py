@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from backups.letting_in import missing
-from backups.models import LeftData
+from backups.models import BackupRun, LeftData, RunState
 from backups.services.plans import change_backup, create_backup, delete_backup, switch_backup
 from keymanager.models import Group, Key, OfferedKey
 from servers.models import HostKey, Rollout
@@ -61,7 +61,9 @@ def test_switching_changes_nothing_on_the_host_and_an_unchanged_save_neither(row
 
 def test_what_a_deleted_backup_left_keeps_its_id_and_its_settings(rows, actor):
     backup = create_backup(actor, rows.unsaved(excludes="/a"))
+    BackupRun.objects.create(backup=backup, state=RunState.DONE, started_at=timezone.now())
     left = delete_backup(actor, backup)
+    assert left
     assert (left.uuid, left.folder, left.settings["excludes"]) == (backup.uuid, "/backups/mail1", "/a")
     assert LeftData.objects.get() == left
 

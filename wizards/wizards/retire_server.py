@@ -248,6 +248,7 @@ def stays(data: Data) -> list[str]:
     lines = [
         _("The copies of %(backup)s on %(server)s") % {"backup": backup, "server": backup.destination}
         for backup in Backup.objects.filter(source=data["retired"]).select_related("destination")
+        if backup.may_have_copies() or data.get("last_backup")
     ]
     if not data.get("guest"):
         lines.append(_("The machine itself, as it is"))
