@@ -9,13 +9,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from forwarding.desired_ports import SCRIPT
+from forwarding.desired_ports import KIND, SCRIPT
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.reading import SOCKETS
 from hosts.address import BadConnection, parse_connection
 from hosts.errors import HostError
 from hosts.host import Host, Result
-from servers.models import Server
+from servers.models import Rollout, RolloutState, Server
 from servers.words import sentence
 
 SECONDS = 4
@@ -123,16 +123,27 @@ def in_rules(rule: PortForward, host: Host) -> Answer:
     status = host.run([SCRIPT, "status"], timeout=20)
     active = f"--comment gestion-{rule.pk} -j DNAT"
     if not any(f"{active} " in line for line in status.text.split("\n")):
-        said = (status.text or status.err.decode(errors="replace")).strip().rpartition("\n")[2]
-        return Answer(
-            "rule", False, _("%(host)s does not have this rule: %(said)s") % {"host": rule.host, "said": said}
-        )
+        return Answer("rule", False, _why_no_rule(rule, status))
     reading = PortReading.objects.filter(host=rule.host).first()
     for protocol, first, last, chain in reading.foreign if reading else ():
         if protocol == rule.protocol and first <= rule.last_port and last >= rule.first_port:
             text = _("A rule that is not from Gestion (%(chain)s) forwards port %(port)s, and comes first.")
             return Answer("rule", False, text % {"chain": chain, "port": first})
     return Answer("rule", True, _("%(host)s has this rule.") % {"host": rule.host})
+
+
+def _why_no_rule(rule: PortForward, status: Result) -> str:
+    said = (status.text or status.err.decode(errors="replace")).strip().rpartition("\n")[2]
+    words = {"host": rule.host, "said": not_through(rule.host, KIND) or said}
+    return _("%(host)s does not have this rule: %(said)s") % words
+
+
+def not_through(server: Server, kind: str) -> str:
+    """How this rollout stands, as long as the server need not have what the rows say; else nothing."""
+    rollout = Rollout.objects.filter(server=server, kind=kind).first()
+    if rollout is None or rollout.state in (RolloutState.IN_SYNC, RolloutState.DRIFTED):
+        return ""
+    return _("its rollout is “%s”.") % rollout.get_state_display()
 
 
 def from_outside(rule: PortForward) -> Answer:

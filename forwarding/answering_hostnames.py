@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from forwarding import nginx_reading
-from forwarding.answering import SECONDS, Answer, Connect, listens, outside_of, reaches
-from forwarding.desired_hostnames import site_of
+from forwarding.answering import SECONDS, Answer, Connect, listens, not_through, outside_of, reaches
+from forwarding.desired_hostnames import CHOSEN, KIND, site_of
 from forwarding.hostname_ways import WayIn
 from forwarding.models import HostnameDestination, HostnameForward
 from hosts.bounds import KIB, Allowance, CountingSocket, CountingTls, tls_context
@@ -60,6 +60,9 @@ def at_nginx(row: HostnameForward, nginx: Server, host: Host) -> Answer:
     row.refresh_from_db(fields=["left_out"])
     if row.left_out:
         return Answer("nginx", False, _("nginx serves without it: %s") % row.left_out)
+    if f"/{row.pk}.conf;" not in (host.read(CHOSEN) or b"").decode(errors="replace"):
+        said = not_through(nginx, KIND) or _("somebody has taken it out.")
+        return Answer("nginx", False, _("nginx does not have it: %s") % said)
     line, spent = _ask(host, nginx.internal_ip or "127.0.0.1", row.port, asked_name(row))
     if " 502 " in line or " 504 " in line:
         return Answer("nginx", False, _("nginx gets an answer from no destination (%s).") % line)

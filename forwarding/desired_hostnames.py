@@ -28,6 +28,7 @@ KIND = "nginx"
 AVAILABLE = "/etc/nginx/sites-available/ngnix.conf"
 ENABLED = "/etc/nginx/sites-enabled/ngnix.conf"
 SCRIPT = "/usr/local/sbin/gestion-nginx"
+CHOSEN = "/etc/nginx/gestion/enabled.conf"  # the sites that nginx takes, as the script wrote it
 LEFT_OUT = "/var/lib/gestion/nginx/left-out"
 UNITS = "/etc/systemd/system"
 SECONDS = 180  # to try many sites, some of whose names take long not to be found
