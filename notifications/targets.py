@@ -88,6 +88,9 @@ def _allowed(host: str, found: list[Place], setting: str) -> list[Place]:
 
 
 def _refusal(host: str, address: object, setting: str) -> NotAllowed:
+    if host.strip("[]") == str(address):
+        words = _("%(address)s lies in a network that is not asked from here. See %(setting)s.")
+        return NotAllowed(words % {"address": address, "setting": setting})
     return NotAllowed(
         _("%(host)s is %(address)s, in a network that is not asked from here. See %(setting)s.")
         % {"host": host, "address": address, "setting": setting}

@@ -37,7 +37,8 @@ def new(request: HttpRequest) -> HttpResponse:
     form = WebhookForm(form_data(request), initial={"active": True})
     if form.is_bound and form.is_valid():
         hook = services.add_webhook(actor_of(request), **form.cleaned_data)
-        return done(request, _("Now give its secret to the receiver, and try it."), hook.get_absolute_url())
+        words = _("Now give its secret to the receiver, and try it.")
+        return done(request, words, hook.get_absolute_url(), {"id": hook.pk, "secret": hook.secret})
     return show_form(request, "notifications/new_webhook.html", form)
 
 
@@ -74,7 +75,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 def secret(request: HttpRequest, pk: int) -> HttpResponse:
     """Give it another secret."""
     hook = services.renew_secret(actor_of(request), get_object_or_404(Webhook, pk=pk))
-    return done(request, _("It has a new secret: give it to the receiver."), hook.get_absolute_url())
+    words = _("It has a new secret: give it to the receiver.")
+    return done(request, words, hook.get_absolute_url(), {"secret": hook.secret})
 
 
 @admin_required

@@ -10,6 +10,17 @@ pytestmark = pytest.mark.django_db
 JSON = {"Accept": "application/json"}
 
 
+def test_a_program_is_told_the_secret_when_it_is_made_and_never_again(admin_client):
+    data = {"name": "chat", "url": "https://chat.example.org/h", "topics": ["jobs.failed"]}
+    made = admin_client.post("/notifications/webhooks/new/", data, "application/json", headers=JSON).json()
+    hook = Webhook.objects.get()
+    assert (made["id"], made["secret"]) == (hook.pk, hook.secret)
+    renewed = admin_client.post(f"{hook.get_absolute_url()}secret/", headers=JSON).json()["secret"]
+    hook.refresh_from_db()
+    assert renewed == hook.secret != made["secret"]
+    assert hook.secret not in admin_client.get(hook.get_absolute_url(), headers=JSON).content.decode()
+
+
 def test_a_member_chooses_what_to_hear_of(member_client, member):
     assert member_client.post("/notifications/", {"topics": ["jobs.failed"]}).status_code == 302
     assert list(member.subscriptions.values_list("topic", flat=True)) == ["jobs.failed"]
