@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -28,6 +29,11 @@ MADE_LATER = (
     "node_modules",
 )
 OF_EXAMPLES = {"greeting/apps.py", "greeting/desired.py", "fabric.yml", "api-viewer/apidata.js", "script.js"}
+WORDS_OF_OTHERS = {
+    "Redeliver",  # GitHub
+    "Report a vulnerability",
+    "Captured log",  # pytest
+}
 # What stands for something in the URLs of documents, and what may stand there in its place.
 STANDS_FOR = {r"N|AT|ID|<id>|<n>|<x>": "1", r"KEY|PATH|NAME": "key", r"<slug>": "create_vm"}
 
@@ -177,3 +183,40 @@ def _is_in_code(name: str) -> bool:
 def test_examples_in_python_can_be_read(path: Path) -> None:
     for block in re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL):
         ast.parse(block.replace("…", "..."))
+
+
+@cache
+def words_of_the_panel() -> str:
+    """All text that people may read: of templates and scripts, and of strings in the code that are no docstrings."""
+    found = []
+    for name in names():
+        text = (ROOT / name).read_text(errors="replace") if not name.startswith(("tests/", "bench/")) else ""
+        if name.endswith(".py"):
+            found += _strings(ast.parse(text))
+        elif name.endswith((".html", ".j2", ".sh", ".caddy", "Caddyfile")):
+            found.append(text)
+    return re.sub(r"\s+", " ", "\n".join(found))
+
+
+def _strings(tree: ast.Module) -> Iterator[str]:
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.value
+
+
+@of_each()
+def test_what_is_quoted_is_what_the_panel_says(path: Path) -> None:
+    """Between quotes or in italics stand the panel's own words; "…" is what differs, "→" leads from one to the next."""
+    bare = re.sub(r"```.*?```|`[^`\n]*`|\*\*[^*]+\*\*", "", path.read_text(), flags=re.DOTALL)
+    quoted = re.findall(r"“([^”]+)”|(?<![\w*])\*([^\s*][^*]*?)\*(?![\w*])", re.sub(r"\s+", " ", bare))
+    said = {part for one, other in quoted for part in (one or other).split(" → ")} - WORDS_OF_OTHERS
+    assert {words for words in said if not _is_said(words)} == set()
+
+
+def _is_said(words: str) -> bool:
+    parts = [part.strip(" .,:") for part in words.split("…")]
+    spelt = [
+        (part, part[0].lower() + part[1:]) for part in parts if part
+    ]  # forms begin labels with a capital
+    return all(any(one in words_of_the_panel() for one in both) for both in spelt)
