@@ -133,4 +133,5 @@ def where(error: BaseException, path: Path) -> str:
     if isinstance(error, SyntaxError) and error.filename == str(path):
         lines = [error.lineno]
     place = f"{path.name}, line {lines[-1]}" if lines and lines[-1] else path.name
-    return f"{place}: {type(error).__name__}: {error}"
+    words = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{place}: {type(error).__name__}: {words}"

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -82,6 +84,11 @@ class WrongMethodMiddleware:
 
 
 def _words_of(exception: Exception) -> str:
+    """A sentence for who asked; Django's own of these speak to who has written the panel."""
+    if isinstance(exception, RequestDataTooBig):
+        return _("The body is too long: at most %d bytes.") % settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    if isinstance(exception, TooManyFieldsSent):
+        return _("The body has too many values: at most %d.") % settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
     words = str(exception.args[0]) if exception.args else ""
     return words if len(words) < 500 else ""
 
