@@ -1,5 +1,8 @@
 """What people and programs see when something is refused or broken."""
 
+import json
+from urllib.parse import urlencode
+
 import pytest
 from django.core.exceptions import BadRequest
 from django.test import Client, override_settings
@@ -41,6 +44,20 @@ def test_people_and_programs_are_told(member_client, address, status, words):
     answer = member_client.get(address, headers=JSON)
     assert answer.status_code == status
     assert words in answer.json()["errors"]["__all__"][0]
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"name": "a" * 3_000_000}, "The body is too long: at most 2621440 bytes."),
+        ({f"n{number}": "" for number in range(1001)}, "The body has too many values: at most 1000."),
+    ],
+)
+@pytest.mark.parametrize("encoded", ["application/json", "application/x-www-form-urlencoded"])
+def test_too_much_is_told_in_words_of_ours(member_client, sent, words, encoded):
+    body = json.dumps(sent) if encoded == "application/json" else urlencode(sent)
+    answer = member_client.post("/profile/", body, content_type=encoded, headers=JSON)
+    assert (answer.status_code, answer.json()["errors"]["__all__"]) == (400, [words])
 
 
 def test_a_method_that_an_address_does_not_take_is_told_with_those_that_it_takes(member_client):
