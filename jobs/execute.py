@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from django.conf import settings
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Case, F, Max, QuerySet, Value, When
 from django.utils import timezone
@@ -232,6 +233,8 @@ def sentence_of(error: BaseException, job: Job) -> str:
     if isinstance(error, works.UnknownWorkError):
         return _("This panel does not know the work “%s”: the job is of another version of it.") % job.work
     if works.is_expected(error):
+        if isinstance(error, ObjectDoesNotExist):  # its own text names a table
+            return _("What this was about has been deleted since it was asked for.")
         return str(error)
     return _("Something went wrong inside the panel. The log has the details, under job %d.") % job.pk
 
