@@ -1,6 +1,7 @@
 """Fixtures for the tests of servers: a fleet in memory, servers in it, and a worker in this process."""
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts.actors import Actor
@@ -10,9 +11,10 @@ from jobs.execute import carry_out, claim
 from jobs.models import Job, JobState
 from jobs.pulse import pulse
 from servers import registry
-from servers.models import HostKey, Server
+from servers.models import HostKey, Rollout, RolloutState, Server
 from servers.services import create_server
 from tests.servers import fleet as memory
+from tests.servers.fleet import host_key
 
 ACTOR = Actor.system("test")
 
@@ -129,3 +131,19 @@ def motd():
     )
     yield kind
     registry.unregister("test-motd")
+
+
+@pytest.fixture
+def owner_client(owner) -> Client:
+    client = Client()
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def owned(make_server, owner, motd):
+    server = make_server("a.example.org", owners=[owner], notes="hello")
+    Rollout.objects.create(server=server, kind="motd", state=RolloutState.FAILED, foreign=["/etc/motd"])
+    shown = host_key("a")
+    key = HostKey.objects.create(server=server, key=shown.key, fingerprint=shown.fingerprint)
+    return server, key
