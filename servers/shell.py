@@ -56,10 +56,11 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
             more = ngettext("and %d more server", "and %d more servers", len(found) - BY_NAME)
             url = f"{reverse('servers:list')}?contact={contact.value}"
             yield Notice(level, f"{more % (len(found) - BY_NAME)}: {contact.label}", url)
-    yield from _rollout_notices(servers)
+    everywhere = reverse("servers:rollouts" if user_of(request).is_admin else "servers:list")
+    yield from _rollout_notices(servers, everywhere)
 
 
-def _rollout_notices(servers: Iterable[Server]) -> Iterable[Notice]:
+def _rollout_notices(servers: Iterable[Server], everywhere: str) -> Iterable[Notice]:
     rows = Rollout.objects.filter(server__in=servers).select_related("server")
     states = [(RolloutState.FAILED, "danger", _("%(title)s could not be rolled out on %(server)s."))]
     states += [(RolloutState.DRIFTED, "warning", _("%(title)s was changed by hand on %(server)s."))]
@@ -70,7 +71,7 @@ def _rollout_notices(servers: Iterable[Server]) -> Iterable[Notice]:
             yield Notice(level, words, row.get_absolute_url())
         if len(found) > BY_NAME:
             more = ngettext("and %d more rollout", "and %d more rollouts", len(found) - BY_NAME)
-            url = f"{reverse('servers:rollouts')}?state={state.value}"
+            url = f"{everywhere}?state={state.value}"
             yield Notice(level, f"{more % (len(found) - BY_NAME)}: {state.label}", url)
 
 
