@@ -25,10 +25,14 @@ _OWN = re.compile(
 
 def wanted(kind: str, config: Mapping[str, Any]) -> bool:
     """Whether a card has an address that the configuration does not say; of a machine, and an agent to ask."""
+    return has_open(kind, config) and (kind != Kind.MACHINE or _has_agent(config))
+
+
+def has_open(kind: str, config: Mapping[str, Any]) -> bool:
+    """Whether a card has an address that the configuration does not say."""
+    where = "ipconfig" if kind == Kind.MACHINE else "net"
     cards = [match[1] for name in config if (match := _CARD.fullmatch(name))]
-    if kind == Kind.MACHINE:
-        return _has_agent(config) and any(_is_open(config.get(f"ipconfig{card}")) for card in cards)
-    return any(_is_open(config[f"net{card}"]) for card in cards)
+    return any(_is_open(config.get(f"{where}{card}")) for card in cards)
 
 
 def _has_agent(config: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,7 +13,18 @@ Json = Mapping[str, Any]
 MOST = 2**63 - 1
 ADDRESS = re.compile(r"(?:^|,)ip6?=([0-9A-Fa-f:.]+)(?:/\d+)?(?=,|$)")
 MAC = re.compile(r"(?:^|[,=])((?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2})(?=,|$)")
-NETWORK = re.compile(r"(?:net|ipconfig)\d{1,2}")
+NETWORK = re.compile(r"(?:net|ipconfig)(\d{1,2})")
+BRIDGE = re.compile(r"(?:^|,)bridge=([^,]+)")
+VLAN = re.compile(r"(?:^|,)tag=(\d+)")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A network card of a guest, as net1; where it is plugged in. `vlan` is empty without one."""
+
+    name: str
+    bridge: str
+    vlan: str
 
 
 def node(status: NodeStatus) -> dict[str, Any]:
@@ -85,15 +97,23 @@ def config(answer: Any) -> dict[str, Any]:
 
 def addresses(config: Json) -> list[str]:
     """The fixed addresses of a guest's interfaces, without the prefix: net0 first."""
-    found: dict[str, None] = {}
-    for name in sorted(config):
-        if NETWORK.fullmatch(name):
-            for word in ADDRESS.findall(str(config[name])):
-                try:
-                    found[str(ip_address(word))] = None
-                except ValueError:
-                    continue  # "dhcp", "manual" and "auto" are no addresses
-    return list(found)
+    return list(cards(config))
+
+
+def cards(config: Json) -> dict[str, Card]:
+    """The fixed addresses of a guest with the card that has each: net0 first."""
+    found: dict[str, Card] = {}
+    numbers = {match[0]: int(match[1]) for name in config if (match := NETWORK.fullmatch(name))}
+    for name, number in sorted(numbers.items(), key=lambda item: (item[1], item[0])):
+        plug = str(config.get(f"net{number}", ""))
+        bridge, vlan = BRIDGE.search(plug), VLAN.search(plug)
+        card = Card(f"net{number}", bridge[1] if bridge else "", vlan[1] if vlan else "")
+        for word in ADDRESS.findall(str(config[name])):
+            try:
+                found.setdefault(str(ip_address(word)), card)
+            except ValueError:
+                continue  # "dhcp", "manual" and "auto" are no addresses
+    return found
 
 
 def mac(config: Json) -> str:

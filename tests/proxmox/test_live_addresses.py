@@ -200,7 +200,7 @@ def test_the_form_to_adopt_says_where_an_address_comes_from(pve, host, api, admi
     assert 'value="10.0.0.57"' in page
     assert "Such an address may change" in page
     page = admin_client.get(reverse("proxmox:adopt", args=[guest_of(host, 102).pk])).content.decode()
-    assert "From its configuration on the host." in page
+    assert "From its configuration on the host: net0, on vmbr0." in page
     shown = admin_client.get(guest_of(host, 101).get_absolute_url(), headers=JSON).json()
     assert shown["live_addresses"] == ["10.0.0.57"]
     power(pve, api, "lxc", 101, "stop")
