@@ -1,6 +1,7 @@
-"""What is proposed when a guest is adopted: nothing that saving refuses; where it comes from, and why others are not."""
+"""What is proposed when a guest is adopted: nothing that saving refuses; whence, and why not others."""
 
 import json
+from collections.abc import Mapping
 
 import pytest
 from django.urls import reverse
@@ -27,7 +28,7 @@ def make_host(ip: str | None = "10.0.0.1", name: str = "pve1") -> Server:
 
 
 def seen(
-    host: Server, *cards: str, more_config: dict[str, object] | None = None, **more: object
+    host: Server, *cards: str, more_config: Mapping[str, object] | None = None, **more: object
 ) -> GuestSeen:
     """A guest with these cards, net0 first."""
     config = {f"net{number}": card for number, card in enumerate(cards)} | (more_config or {})
