@@ -3,16 +3,19 @@
 import datetime
 import logging
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from keymanager.desired import KIND
 from keymanager.found import HEADER_BYTES
 from keymanager.found_lines import note_fetches
 from keymanager.tokens import retire_previous
-from servers.models import Server
+from servers.models import Rollout, RolloutState, Server
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +109,16 @@ def _write(batch: dict[int, Report]) -> None:
         places = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(rows))
         with connection.cursor() as cursor:
             cursor.execute(_STATEMENT.replace("ROWS", places), [value for row in rows for value in row])
+        _note_set_up_by_hand(pk for pk in known if batch[pk][0] in {200, 304} and batch[pk][1] is not None)
+
+
+def _note_set_up_by_hand(servers: Iterable[int]) -> None:
+    """One that fetches though nothing was rolled out on it has our files all the same: it is looked at from now on."""
+    fetching = set(servers)
+    known = Rollout.objects.filter(server__in=fetching, kind=KIND).values_list("server_id", flat=True)
+    words = {"kind": KIND, "state": RolloutState.IN_SYNC, "asked_for": _("Key fetching was set up by hand.")}
+    rows = [Rollout(server_id=pk, **words) for pk in sorted(fetching.difference(known))]
+    Rollout.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _row(report: Report) -> tuple[int, str, str, str | None, Any]:

@@ -190,3 +190,21 @@ def test_pages_show_what_was_found_and_nothing_of_it_is_markup(server, owner):
     stranger.force_login(User.objects.create_user("sam", "correct horse battery"))
     assert stranger.get(f"/keymanager/servers/{server.pk}/").status_code == 404
     assert "by hand" not in stranger.get("/").content.decode()
+
+
+def test_a_server_that_was_set_up_by_hand_is_looked_at_from_its_first_fetch_on(server, admin_client):
+    reports.write({server.pk: (401, b"none", b"", "::1", None)}, [])
+    reports.write({server.pk: (200, None, None, "::1", None)}, [])  # somebody tries the address
+    assert not Rollout.objects.exists()
+    page = f"/keymanager/servers/{server.pk}/"
+    assert "Look now" not in admin_client.get(page).content.decode()
+    reports.write({server.pk: (304, b"x" * 40, b"", "::1", None)}, [])
+    row = Rollout.objects.get(server=server)
+    assert (row.kind, row.state, row.wanted) == ("keys", RolloutState.IN_SYNC, 0)
+    assert "Look now" in admin_client.get(page).content.decode()
+    url = f"/servers/{server.pk}/rollouts/keys/look/"
+    assert admin_client.post(url, headers={"Accept": "application/json"}).status_code == 200
+    assert Job.objects.get(work="servers.look").args["kinds"] == ["keys"]
+    Rollout.objects.update(state=RolloutState.DRIFTED)
+    reports.write({server.pk: (200, b"x" * 40, b"", "::1", None)}, [])
+    assert Rollout.objects.get().state == RolloutState.DRIFTED

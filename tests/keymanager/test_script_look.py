@@ -6,7 +6,7 @@ import pytest
 
 from keymanager.protocol import FIRST, LAST
 from tests.keymanager.fleets import ed25519_blob
-from tests.keymanager.script_host import ADA, ANNA, BOB, ScriptHost, needs_root
+from tests.keymanager.script_host import ADA, ANNA, BEN, BOB, ScriptHost, needs_root
 
 pytestmark = needs_root
 EVE = f"ssh-ed25519 {ed25519_blob(b'eve')} eve@cafe"
@@ -216,3 +216,24 @@ def test_a_key_that_the_openssh_of_the_host_does_not_read_is_told_and_costs_nobo
     assert host.keys() == f"{ADA}\n{cut}\n{BOB}\n"
     assert panel.problem == "not read: root: the OpenSSH here reads 2 of 3 lines, not ssh-ed25519 carl@cut"
     assert host.run("--look")[0] == 0
+
+
+IN_THE_WAY = {
+    "a link to what has no end": "rm {0}; ln -s /dev/zero {0}",
+    "a pipe": "rm {0}; mkfifo {0}",
+    "what its user cannot read": "chmod 0 {0}",
+    "somebody else's file": "chown {1} {0}",
+}
+
+
+@pytest.mark.parametrize("what", IN_THE_WAY)
+def test_what_nobody_can_read_to_its_end_is_put_right_by_the_next_fetch(fetched, panel, what) -> None:
+    file = authorized(fetched, "anna")
+    subprocess.run(["sh", "-c", IN_THE_WAY[what].format(file, BEN)], check=True)
+    assert fetched.run("--look")[0] == 4
+    assert fetched.run()[0] == 0
+    assert fetched.keys("anna") == f"{ADA}\n{BOB}\n"
+    assert fetched.run("--look")[0] == 0
+    aside = file.with_name("authorized_keys2.before-gestion")
+    assert not aside.exists() or aside.stat().st_size < 1000
+    assert sorted(path.name for path in file.parent.iterdir() if path != aside) == ["authorized_keys2"]
