@@ -190,7 +190,7 @@ def _rendered(lines: tuple[KeyLine, ...], known: dict[int, tuple[bytes, ...]]) -
 
 
 def _line(line: KeyLine) -> bytes | None:
-    text = _lines[line] = clean_line(line.text)
+    text = _lines[line] = clean_line(line.text, line.options)
     if text is None:  # one odd row must not keep the fleet from the other keys
         log.error("Key %s is in no answer: hosts would refuse its line.", line.fingerprint)
     return text

@@ -7,12 +7,13 @@ environment, no-touch-required) are refused, as is every option that sshd would 
 import datetime
 import re
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
+from keymanager.key_from import check_from, lets_somebody_in
+from keymanager.lines import is_key
 
 _FLAGS = {
     "restrict": "restrict",
@@ -36,7 +37,6 @@ _MANY = {"permitlisten", "permitopen"}
 _WIDENING = {"cert-authority", "environment", "principals", "no-touch-required", "tunnel"}
 
 _NAME = re.compile(r"[A-Za-z0-9-]+")
-_FROM = re.compile(r"!?[A-Za-z0-9.:*?_%/-]+")
 _HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.*?_-]+)"
 _OPEN = re.compile(rf"{_HOST}:([0-9]{{1,5}}|\*)")
 _LISTEN = re.compile(rf"({_HOST}:)?([0-9]{{1,5}}|\*)")
@@ -79,16 +79,42 @@ NO_SHELL = Limits(command="?")
 
 
 def limits_of(options: str) -> Limits:
-    """What kept options leave of a key. Those that cannot be read (of an older version) leave no shell.
+    """What kept options leave of a key. Those with which sshd lets nobody in (of an older version) leave no shell.
 
     An end without a Z is in the server's own time, which the panel's stands for.
     """
+    if not _let_in(options):
+        return NO_SHELL
     try:
         found = dict(_split(options))
         ends = found.get("expiry-time")
         return Limits(_end_of(ends) if ends else None, found.get("from") or "", found.get("command") or "")
     except (BadKey, ValueError, KeyError):
         return NO_SHELL
+
+
+def is_sent(options: str, line: str) -> bool:
+    """Whether servers get a kept key, by its options and its line: not one with which sshd lets nobody in.
+
+    What is pasted is held against more than this: what an older version kept is not taken away where it works.
+    """
+    return is_key(line.encode(errors="replace")) and _let_in(options)
+
+
+def _let_in(options: str) -> bool:
+    try:
+        return all(_lives(name, value) for name, value in _split(options))
+    except BadKey:
+        return False
+
+
+def _lives(name: str, value: str | None) -> bool:
+    """Whether sshd lets anybody in with this option. Raises BadKey where it does not."""
+    if name == "from" and value:
+        return lets_somebody_in(value)
+    if name == "expiry-time" and value:
+        return value >= str(FIRST_YEAR)
+    return bool(_rendered(name, value))
 
 
 def _end_of(value: str) -> datetime.datetime:
@@ -131,7 +157,8 @@ def _split(text: str) -> list[tuple[str, str | None]]:
 
 def _dequoted(text: str, place: int, name: str) -> tuple[str, int]:
     if not text.startswith('"', place):
-        raise BadKey(_("The value of the option “%s” must stand in double quotes.") % name)
+        words = _("The value of the option “%(name)s” must stand in straight double quotes: %(name)s=\"…\"")
+        raise BadKey(words % {"name": name})
     place += 1
     value = ""
     while place < len(text) and text[place] != '"':
@@ -162,7 +189,7 @@ def _check_value(name: str, value: str) -> None:
         raise BadKey(_("There is a tab or another control character in the option “%s”.") % name)
     good = bool(value.strip())
     if name == "from":
-        good = all(_good_source(part) for part in value.split(","))
+        check_from(value)
     elif name == "permitopen":
         good = _good_port(_OPEN.fullmatch(value))
     elif name == "permitlisten":
@@ -171,7 +198,7 @@ def _check_value(name: str, value: str) -> None:
         good = _good_expiry(value)
     if not good:
         raise BadKey(
-            _("The value of the option “%(name)s” is not one that sshd takes: “%(value)s”.")
+            _("The option “%(name)s” cannot have this value: “%(value)s”.")
             % {"name": name, "value": value[:60]}
         )
 
@@ -180,21 +207,6 @@ def _good_port(found: re.Match[str] | None) -> bool:
     """Whether it was written as it should, and ends with a port that there is, or with any."""
     port = found[found.re.groups] if found else ""
     return port == "*" or (port != "" and 1 <= int(port) <= LAST_PORT)
-
-
-def _good_source(part: str) -> bool:
-    if not _FROM.fullmatch(part):
-        return False
-    _address, slash, length = part.partition("/")
-    if not slash:
-        return True
-    if not length.isdecimal():  # of a mask in dots sshd makes a name that nobody has
-        return False
-    try:
-        ip_network(part.removeprefix("!"))  # host bits set is an error for sshd, too: it would refuse the key
-    except ValueError:
-        return False
-    return True
 
 
 def _good_expiry(value: str) -> bool:

@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.fields import EncryptedTextField
 from jobs.models import Job
-from keymanager.key_options import Limits, limits_of
-from keymanager.lines import is_key
+from keymanager.key_options import Limits, is_sent, limits_of
 from keymanager.look_models import FoundLine, KeyLook  # noqa: F401 - so that Django knows them
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
@@ -85,6 +84,8 @@ class Key(models.Model):
     @property
     def limited(self) -> str:
         """The same in words; empty for a key that opens a shell from anywhere, without an end."""
+        if not self.sent:
+            return str(_("no server takes it"))
         said, now = [], timezone.now()
         if (end := self.limits.ends_at) is not None:
             text = _("until %s") if end > now else _("expired on %s")
@@ -115,7 +116,7 @@ class Key(models.Model):
     @property
     def sent(self) -> bool:
         """Whether servers get it: not when an older version took a line that they would refuse."""
-        return is_key(self.line.encode(errors="replace"))
+        return is_sent(self.options, self.line)
 
 
 class OfferedKey(models.Model):

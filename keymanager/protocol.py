@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from keymanager.lines import is_key, is_user
+from keymanager.key_options import is_sent
+from keymanager.lines import is_user
 
 PATH = "/keymanager/servers/getKeys/"
 FIRST = b"### MISE A JOUR AUTOMATIQUES - NE PAS EDITER ###\n"
@@ -42,10 +43,11 @@ class Content:
     spans: Mapping[str, tuple[int, int]]
 
 
-def clean_line(line: str) -> bytes | None:
-    """A key line as hosts take it; None for one that they would refuse, which then is in no answer."""
-    raw = line.encode(errors="replace")
-    return raw + b"\n" if is_key(raw) else None
+def clean_line(line: str, options: str = "") -> bytes | None:
+    """A key line as hosts take it, `options` being its first word; None for one that they would refuse, which then is
+    in no answer.
+    """
+    return line.encode(errors="replace") + b"\n" if is_sent(options, line) else None
 
 
 def content_of(users: Mapping[str, tuple[bytes, ...]]) -> Content:

@@ -2,15 +2,16 @@
 
 from django.db.models import QuerySet
 
-from keymanager.lines import is_key, is_user
+from keymanager.key_options import is_sent
+from keymanager.lines import is_user
 from keymanager.models import Key
 from servers.models import UnixUser
 
 
 def unsent_keys() -> QuerySet[Key]:
-    """The keys that no server gets. What is pasted now is held against the same definition first."""
+    """The keys that no server gets. What is pasted now is held against at least as much."""
     rows = Key.objects.order_by().values_list("pk", "options", "type", "blob", "comment")
-    odd = [pk for pk, *parts in rows if not is_key(" ".join(filter(None, parts)).encode(errors="replace"))]
+    odd = [pk for pk, *parts in rows if not is_sent(parts[0], " ".join(filter(None, parts)))]
     return Key.objects.filter(pk__in=odd)
 
 

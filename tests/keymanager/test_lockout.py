@@ -87,7 +87,11 @@ PAST, NEXT_WEEK = "20200101", f"{timezone.now() + timedelta(days=7):%Y%m%d}"
         (f'expiry-time="{PAST}"', "nobody could log in"),
         ('from="192.0.2.7"', "nobody could log in"),
         ('restrict,command="true"', "nobody could log in"),
-        ('command="a\tb"', "nobody could log in"),  # of an older version: no server takes the line
+        # Of an older version: no server takes the line, or lets anybody in with it.
+        ('command="a\tb"', "nobody could log in"),
+        ('from="10.0.0.0/255.0.0.0"', "nobody could log in"),
+        ('from="!10.0.0.1"', "nobody could log in"),
+        ('permitlisten="99999"', "nobody could log in"),
         (f'expiry-time="{NEXT_WEEK}"', "ends by time"),
     ],
 )

@@ -83,10 +83,14 @@ def test_an_admin_is_told_before_the_last_way_in_ends_by_time(admin, admin_clien
         made.delete()
 
 
-def test_a_stored_line_that_servers_would_refuse_is_shown_to_admins(admin, member, admin_client):
+@pytest.mark.parametrize(
+    "options", ['command="a\tb"', 'from="10.0.0.0/255.0.0.0"', 'from="!10.0.0.1"', 'permitopen="a:0"']
+)
+def test_a_stored_line_that_servers_would_refuse_is_shown_to_admins(admin, member, admin_client, options):
     good = make_key(admin, "good")
-    bad = make_key(member, "bad", options='command="a\tb"')
-    UnixUser.objects.create(server=make_server("web"), name="Bad Name")
+    bad = make_key(member, "bad", options=options)
+    server = make_server("web")
+    UnixUser.objects.create(server=server, name="Bad Name")
     assert notices(admin)[-2:] == [
         "1 SSH key reaches no server: its line is not one that servers take.",
         "Bad Name@web gets no keys: its name is not one that servers take.",
@@ -100,6 +104,9 @@ def test_a_stored_line_that_servers_would_refuse_is_shown_to_admins(admin, membe
         bad.fingerprint: False,
         good.fingerprint: True,
     }
+    server.owners.add(member)
+    page = admin_client.get(f"/keymanager/servers/{server.pk}/").content.decode()
+    assert "bad (no server takes it)" in page
 
 
 def test_search_finds_groups_and_keys_by_comment_and_fingerprint_for_admins(admin, member):
