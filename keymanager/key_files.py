@@ -1,42 +1,59 @@
 """Public keys as other programs write them, brought into lines of authorized_keys.
 
 Sources: RFC 4716 (what PuTTYgen saves as a public key), RFC 7468 and PKCS #1 (PEM), and editors that begin a file with
-a byte-order mark.
+a byte-order mark. What becomes of each line keeps its place, so that the number of a line is the one of the text.
 """
 
 import base64
 import re
+from collections.abc import Callable
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
+from keymanager.wrapped import unwrapped
 
-_MARK = re.compile("^\ufeff", re.MULTILINE)
+_MARK = re.compile("^[\ufeff\u200b\u2060]+|[\ufeff\u200b\u2060]+$", re.MULTILINE)
+_ENDS = re.compile("\r*\n|\r")
 _RFC4716 = re.compile(
-    r"^---- BEGIN SSH2 PUBLIC KEY ----[ \t]*\n(.*?)^---- END SSH2 PUBLIC KEY ----[ \t]*$",
+    r"^[ \t]*---- BEGIN SSH2 PUBLIC KEY ----[ \t]*\n(.*?)^[ \t]*---- END SSH2 PUBLIC KEY ----[ \t]*$",
     re.DOTALL | re.MULTILINE,
 )
 _PEM = re.compile(
-    r"^-----BEGIN ((?:RSA )?PUBLIC KEY)-----[ \t]*\n.*?^-----END \1-----[ \t]*$", re.DOTALL | re.MULTILINE
+    r"^[ \t]*(-----BEGIN ((?:[A-Z]+ )?PUBLIC KEY)-----[ \t]*\n.*?^[ \t]*-----END \2-----)[ \t]*$",
+    re.DOTALL | re.MULTILINE,
 )
+_OTHER = re.compile(r"^[ \t]*-----BEGIN ([A-Z0-9 ]{1,60})-----", re.MULTILINE)
 _HEADER = re.compile(r"^([A-Za-z0-9-]{1,64}):[ \t]*((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
 def without_marks(text: str) -> str:
-    """The text without an editor's marks, which begin a file: also each of several that were put together."""
+    """The text without an editor's marks, which begin a file (also each of several that were put together), and without
+    those of web pages around a line, which are as wide as nothing.
+    """
     return _MARK.sub("", text)
 
 
 def as_lines(text: str) -> str:
     """The text with its keys as lines. Raises BadKey for one that begins and does not end as it should."""
-    text = without_marks(text).replace("\r\n", "\n")
-    text = _RFC4716.sub(lambda found: _of_rfc4716(found[1]), text)
-    text = _PEM.sub(lambda found: _of_pem(found[0]), text)
+    text = _ENDS.sub("\n", without_marks(text))
+    text = _RFC4716.sub(lambda found: _in_place(_of_rfc4716, found[1], found[0]), text)
+    text = _PEM.sub(lambda found: _in_place(_of_pem, found[1], found[0]), text)
     if "BEGIN SSH2 PUBLIC KEY" in text or "PUBLIC KEY-----" in text:
         raise BadKey(_("The key is damaged: it has a beginning and no end. Was it cut?"))
-    return text
+    if other := _OTHER.search(text):
+        words = _("This is a block of another kind (%s), and no SSH public key.")
+        raise BadKey(words % other[1].strip())
+    return unwrapped(text)
+
+
+def _in_place(read: Callable[[str], str], inside: str, whole: str) -> str:
+    """The key of a block, in as many lines as the block had."""
+    stripped = "".join(f"{line.strip()}\n" for line in inside.rstrip("\n").split("\n"))
+    return read(stripped) + "\n" * whole.count("\n")
 
 
 def _of_rfc4716(inside: str) -> str:
@@ -56,6 +73,8 @@ def _of_rfc4716(inside: str) -> str:
 def _of_pem(block: str) -> str:
     try:
         key = load_pem_public_key(block.encode())
+        if isinstance(key, DSAPublicKey):
+            return "ssh-dss AAAA"  # refused by its type
         return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     except (ValueError, UnsupportedAlgorithm) as error:
         raise BadKey(_("The key is damaged, or of a type that is not taken. Make an Ed25519 key.")) from error

@@ -21,7 +21,9 @@ def check_from(value: str) -> None:
             raise BadKey(why)
     if not lets_somebody_in(value):
         raise BadKey(
-            _("With this “from” nobody could log in: it says only who may not. End it with “,*” to let in all others.")
+            _(
+                "With this “from” nobody could log in: it says only who may not. End it with “,*” to let in all others."
+            )
             if _NOBODY not in parts
             else _("With this “from” nobody could log in: it has “!*”.")
         )

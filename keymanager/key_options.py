@@ -137,6 +137,14 @@ def options_end(line: str) -> int:
     return place
 
 
+def begins_with_option(text: str) -> bool:
+    """Whether a text begins with the name of an option that sshd knows."""
+    found = _NAME.match(text)
+    return (
+        found is not None and found[0].lower() in _FLAGS.keys() | _GIVE_BACK.keys() | _WITH_VALUE | _WIDENING
+    )
+
+
 def _split(text: str) -> list[tuple[str, str | None]]:
     """Names in lower case, values without their quotes; None for an option without a value."""
     found: list[tuple[str, str | None]] = []
@@ -157,7 +165,7 @@ def _split(text: str) -> list[tuple[str, str | None]]:
 
 def _dequoted(text: str, place: int, name: str) -> tuple[str, int]:
     if not text.startswith('"', place):
-        words = _("The value of the option “%(name)s” must stand in straight double quotes: %(name)s=\"…\"")
+        words = _('The value of the option “%(name)s” must stand in straight double quotes: %(name)s="…"')
         raise BadKey(words % {"name": name})
     place += 1
     value = ""

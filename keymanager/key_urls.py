@@ -2,6 +2,7 @@
 GitLab, Gitea and Forgejo. Asked once, by HTTPS alone, within bounds, and where `notifications.targets` lets us go.
 """
 
+import codecs
 import re
 from functools import partial
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +21,7 @@ ANSWER_SECONDS = 20.0  # for one answer in all
 TIMEOUT = (5.0, 10.0)  # seconds to connect, and between two pieces of the answer
 MOST_REDIRECTS = 3  # on the same host: GitLab leads from one spelling of a name to the other
 MOST_CHARACTERS = 500
+_AROUND = " \t\r\n\xa0<>\"'`“”"  # as mails and documents set an address apart
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BARE = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:[0-9]+)?/\S*")
 
@@ -30,7 +32,7 @@ class FetchFailed(Exception):  # noqa: N818  # a sentence for the person who ask
 
 def url_in(text: str) -> str:
     """The address that a paste is, or nothing where it is none. Raises BadKey for one that is not asked."""
-    text = text.strip()
+    text = text.strip(_AROUND)
     if _BARE.fullmatch(text):
         raise BadKey(_("Write https:// before the address."))
     if not _SCHEME.match(text):
@@ -110,7 +112,9 @@ def _text_of(answer: requests.Response) -> str:
     if answer.status_code != 200:
         words = _("%(host)s answered %(status)d, and no keys.")
         raise FetchFailed(words % {"host": urlsplit(answer.url).hostname, "status": answer.status_code})
-    text = answer.content.decode("utf-8-sig", errors="replace")
+    content = answer.content
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # what PowerShell's ">" writes
+    text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
     if text.lstrip().startswith("<"):
         raise FetchFailed(
             _(

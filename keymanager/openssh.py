@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
 from keymanager.key_files import as_lines
-from keymanager.key_options import canonical_options, options_end
+from keymanager.key_options import begins_with_option, canonical_options, options_end
 from keymanager.lines import MOST_BYTES, is_key
 
 BITS = {
@@ -36,6 +36,13 @@ RSA_GOOD_BITS = 3072
 RSA_MOST_BITS = 16384  # OPENSSL_RSA_MAX_MODULUS_BITS, with which OpenSSH refuses the rest
 MAX_COMMENT = 255
 _LOOKS_LIKE_A_TYPE = re.compile(r"(ssh|ecdsa|sk|rsa|webauthn)-[a-z0-9@.-]+")
+# Also without its first line: what only PuTTY's has, and how all of OpenSSH's begin ("openssh-key-v1" in base64).
+_PRIVATE = re.compile(r"PRIVATE\s+KEY|PuTTY-User-Key-File|Private-Lines:|b3BlbnNzaC1rZXktdjE")
+# A key after a key, in the same line.
+_ANOTHER = re.compile("(" + "|".join(map(re.escape, BITS)) + r")\s+AAAA")
+_DASH = re.compile("[\u2010-\u2015\u2212]")
+# Blanks of web pages and text programs, outside quotes.
+_ODD_BLANK = re.compile(r'"(?:\\"|[^"])*"|([\xa0\u1680\u2000-\u200a\u202f\u205f\u3000])')
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, direction marks, lone surrogates, line separators
 
 
@@ -84,22 +91,14 @@ def key_lines(text: str) -> list[tuple[int, str]]:
     """
     _refuse_private_keys(text)
     lines = enumerate(as_lines(text).split("\n"), start=1)
-    return [
-        (number, line)
-        for number, line in lines
-        if line.strip(" \t") and not line.lstrip(" \t").startswith("#")
-    ]
+    return [(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def parse_key(line: str) -> PublicKey:
     """One line: options, type, base64, comment. Raises BadKey."""
     _refuse_private_keys(line)
     _check_characters(line)
-    rest = line.strip(" \t")
-    options = ""
-    if not _LOOKS_LIKE_A_TYPE.fullmatch(rest.split(None, 1)[0] if rest else ""):
-        end = options_end(rest)
-        options, rest = rest[:end], rest[end:].lstrip(" \t")
+    options, rest = _split_options(line)
     type_name, blob, comment = _parts(rest)
     _check_type(type_name)
     raw = _decoded(blob)
@@ -124,7 +123,7 @@ def fingerprint(raw: bytes) -> str:
 
 def holds_private_key(text: str) -> bool:
     """Whether the text is, or contains, a private key; it must then be shown and kept nowhere."""
-    return "PRIVATE KEY" in text or "PuTTY-User-Key-File" in text
+    return _PRIVATE.search(text) is not None
 
 
 def _refuse_private_keys(text: str) -> None:
@@ -145,14 +144,41 @@ def _check_characters(line: str) -> None:
             raise BadKey(_("There is a control character in this line (U+%04X).") % ord(character))
 
 
+def _split_options(line: str) -> tuple[str, str]:
+    """What stands before the type of the key, and the rest. Raises BadKey where that is not told by blanks alone."""
+    rest = _ODD_BLANK.sub(lambda found: " " if found[1] else found[0], line).strip(" \t")
+    first = rest.split(None, 1)[0] if rest else ""
+    if _LOOKS_LIKE_A_TYPE.fullmatch(first):
+        return "", rest
+    if (meant := _DASH.sub("-", first.lower())) in BITS:
+        raise BadKey(_("Write “%s” as it stands in your .pub file: small letters, plain hyphens.") % meant)
+    end = options_end(rest)
+    options, rest = rest[:end], rest[end:].lstrip(" \t")
+    if begins_with_option(options):
+        if options.endswith(",") or rest.startswith(",") or begins_with_option(rest):
+            words = _("There is a blank within the options. Between two stands a comma alone: %s.")
+            raise BadKey(words % "no-pty,no-user-rc")
+        if not rest:
+            raise BadKey(_("Options stand in the line of their key, before it."))
+    return options, rest
+
+
 def _parts(rest: str) -> tuple[str, str, str]:
     match = re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?", rest)
     if not match:
-        raise BadKey(_("This is not a public key: a type such as ssh-ed25519 and a long word should follow."))
+        raise _no_key()
     comment = (match[3] or "").replace("\t", " ").strip()
+    if _ANOTHER.search(comment):
+        raise BadKey(
+            _("There is another key in the comment of this one. Each key stands in a line of its own.")
+        )
     if len(comment) > MAX_COMMENT:
         raise BadKey(_("The comment is longer than %d characters.") % MAX_COMMENT)
     return match[1], match[2], comment
+
+
+def _no_key() -> BadKey:
+    return BadKey(_("This is not a public key: a type such as ssh-ed25519 and a long word should follow."))
 
 
 def _check_type(type_name: str) -> None:
@@ -162,17 +188,24 @@ def _check_type(type_name: str) -> None:
         raise BadKey(_("DSA keys are too weak, and OpenSSH no longer takes them. Make an Ed25519 key."))
     if "-cert-" in type_name:
         raise BadKey(_("This is a certificate. Paste the key itself: the .pub file without “-cert”."))
+    if not _LOOKS_LIKE_A_TYPE.fullmatch(type_name):
+        raise _no_key()
     raise BadKey(
         _("“%(type)s” is not a type of key that is taken. These are: %(types)s.")
         % {"type": type_name[:60], "types": ", ".join(BITS)}
     )
 
 
+def _damaged(what: str) -> BadKey:
+    one_line = _("Was it cut? If it is broken into several lines, write it in one.")
+    return BadKey(_("The key is damaged: %(what)s. %(ask)s") % {"what": what, "ask": one_line})
+
+
 def _decoded(blob: str) -> bytes:
     try:
         return base64.b64decode(blob.encode("ascii"), validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise BadKey(_("The key is damaged: its long word is not valid base64. Was it cut?")) from error
+        raise _damaged(_("its long word is not valid base64")) from error
 
 
 def _check_blob(type_name: str, raw: bytes) -> int:
@@ -183,7 +216,7 @@ def _check_blob(type_name: str, raw: bytes) -> int:
     try:
         key = load_ssh_public_key(type_name.encode() + b" " + base64.b64encode(raw))
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BadKey(_("The key is damaged: it is not a whole %s key. Was it cut?") % type_name) from error
+        raise _damaged(_("it is not a whole %s key") % type_name) from error
     if not type_name.startswith("sk-"):
         again = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[1]
         if base64.b64decode(again) != raw:  # OpenSSH would show another fingerprint than ours

@@ -17,7 +17,15 @@ KEY = f"ssh-ed25519 {ed25519_blob(b'somebody')}"
 
 @pytest.mark.parametrize(
     "value",
-    ["192.0.2.1", "192.0.2.0/24", "!192.0.2.1,*", "2001:db8::/32", "fe80::1%eth0", "192.0.2.?", "*.example.org"],
+    [
+        "192.0.2.1",
+        "192.0.2.0/24",
+        "!192.0.2.1,*",
+        "2001:db8::/32",
+        "fe80::1%eth0",
+        "192.0.2.?",
+        "*.example.org",
+    ],
 )
 def test_addresses_networks_names_and_patterns_are_taken(value):
     check_from(value)

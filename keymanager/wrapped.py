@@ -1,0 +1,63 @@
+"""Keys that a mail program or a terminal broke into several lines, put together where they can be read in one way only.
+
+A key says how long it is, so a line of type and beginning takes the lines below it exactly until the key is whole.
+"""
+
+import re
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+from keymanager.key_options import options_end
+from keymanager.lines import MOST_BYTES, TYPES
+
+_PIECE = re.compile(r"[ \t]*([A-Za-z0-9+/]+={0,3})\\?[ \t]*(?:[ \t](.*))?")
+
+
+def unwrapped(text: str) -> str:
+    """The text with such keys in one line each, and empty lines where their other pieces were."""
+    lines = text.split("\n")
+    at = 0
+    while at < len(lines):
+        line, count = _whole(lines, at)
+        lines[at : at + count] = [line, *[""] * (count - 1)]
+        at += count
+    return "\n".join(lines)
+
+
+def _whole(lines: list[str], at: int) -> tuple[str, int]:
+    """The line here, with those below that belong to it, and how many these are."""
+    head, kind, blob = _beginning(lines[at])
+    below = _PIECE.fullmatch(lines[at + 1]) if kind and at + 1 < len(lines) else None
+    if below is None or _is_key(kind, blob):
+        return lines[at], 1
+    for end in range(at + 1, len(lines)):
+        below = _PIECE.fullmatch(lines[end])
+        if below is None or len(blob) > MOST_BYTES:
+            break
+        blob, comment = blob + below[1], (below[2] or "").strip()
+        if _is_key(kind, blob):
+            return " ".join(filter(None, (head, kind, blob, comment))), end - at + 1
+        if comment:
+            break
+    return lines[at], 1
+
+
+def _beginning(line: str) -> tuple[str, str, str]:
+    """Options, type and the beginning of the blob of a line that has nothing else; three empty ones of another line."""
+    line = line.strip(" \t")
+    end = 0 if line.startswith(TYPES) else options_end(line)
+    match line[end:].removesuffix("\\").split():
+        case [kind] if kind in TYPES:
+            return line[:end], kind, ""
+        case [kind, blob] if kind in TYPES:
+            return line[:end], kind, blob
+    return "", "", ""
+
+
+def _is_key(kind: str, blob: str) -> bool:
+    try:
+        load_ssh_public_key(f"{kind} {blob}".encode())
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
