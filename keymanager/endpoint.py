@@ -11,6 +11,7 @@ name it is.
 
 import hmac
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from hashlib import sha256
@@ -34,6 +35,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 REFUSALS = 30  # an address, in WINDOW seconds; after that it hears 429
 WINDOW = 60.0
 MOST_ADDRESSES = 10_000
+_NEARLY = re.compile(f"/+{PATH.strip('/')}(/|$)", re.IGNORECASE)
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 
@@ -156,7 +158,9 @@ class KeyEndpoint:
             log.warning("Refused a request for keys from %s with %d", address, status)
         if count >= REFUSALS:
             wait = max(1, int(began + WINDOW - now))
-            return Refused(429, "Too many refused requests.", ((b"Retry-After", b"%d" % wait),))
+            # Many old scripts may stand behind one address, and each has but this answer to tell what it lacks.
+            said = f"Too many refused requests. {sentence}"
+            return Refused(429, said, ((b"Retry-After", b"%d" % wait),))
         return Refused(status, sentence, extra)
 
     def _check_host(self, host: bytes) -> None:
@@ -169,8 +173,8 @@ class KeyEndpoint:
 
 
 def is_for_hosts(scope: Scope) -> bool:
-    """Whether a request is the endpoint's."""
-    return scope["type"] == "http" and _path(scope).startswith(PATH)
+    """Whether a request is the endpoint's: also one whose path a script spells nearly so, to be refused as text."""
+    return scope["type"] == "http" and _NEARLY.match(_path(scope)) is not None
 
 
 def _path(scope: Scope) -> str:
@@ -181,6 +185,8 @@ def _path(scope: Scope) -> str:
 
 def _split(scope: Scope) -> tuple[str, str]:
     """The keymanager name and the unix user ("" for all) of a path."""
+    if not _path(scope).startswith(PATH):
+        raise Refused(404, "Not found.")
     parts = _path(scope)[len(PATH) :].split("/")
     if parts[-1] == "" and len(parts) == 2:
         return parts[0], ""

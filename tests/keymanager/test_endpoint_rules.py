@@ -42,6 +42,7 @@ class Asked:
     client: tuple[str, int] | None = ("192.0.2.7", 4000)
     host: bytes = b"panel.example.org"
     root: str = ""
+    at: str = PATH
 
     @property
     def scope(self) -> dict[str, object]:
@@ -50,7 +51,7 @@ class Asked:
         return {
             "type": "http",
             "method": self.method,
-            "path": f"{self.root}{PATH}{self.path}",
+            "path": f"{self.root}{self.at}{self.path}",
             "root_path": self.root,
             "scheme": self.scheme,
             "client": self.client,
@@ -261,10 +262,20 @@ def test_under_a_prefix_the_same_paths_count(room, web1):
     assert not is_for_hosts({**Asked().scope, "path": f"/panel{PATH}web1/"})
 
 
+@pytest.mark.parametrize(("at", "path"), [(f"/{PATH}", "web1/"), (PATH.lower(), "web1/"), (PATH[:-1], "")])
+def test_a_path_that_is_nearly_ours_is_refused_as_text(room, web1, at, path):
+    assert is_for_hosts(Asked(path, at=at).scope)
+    assert not is_for_hosts(Asked(at="/keymanager/servers/getKeysToo/").scope)
+    none, own = room.ask(Asked(path, at=at), Asked(path, web1[1], at=at))
+    assert (none.status, own.status) == (401, 404)
+    assert none.headers["content-type"].startswith("text/plain")
+
+
 def test_an_address_with_too_many_refusals_waits_and_no_other_does(room, web1, caplog):
     replies = room.ask(*[Asked(token="wrong")] * (REFUSALS + 2))
     assert [reply.status for reply in replies] == [401] * REFUSALS + [429, 429]
     assert 1 < int(replies[-1].headers["retry-after"]) <= 60
+    assert b"finds the script at" in replies[-1].body
     assert len([one for one in caplog.records if "192.0.2.7" in one.getMessage()]) == 1
     other, good = room.ask(Asked(token="wrong", client=("192.0.2.8", 1)), Asked(token=web1[1]))
     assert (other.status, good.status) == (401, 200)
