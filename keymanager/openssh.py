@@ -101,6 +101,10 @@ def parse_key(line: str) -> PublicKey:
     options, rest = _split_options(line)
     type_name, blob, comment = _parts(rest)
     _check_type(type_name)
+    if _ANOTHER.search(comment):
+        raise BadKey(
+            _("There is another key in the comment of this one. Each key stands in a line of its own.")
+        )
     raw = _decoded(blob)
     bits = _check_blob(type_name, raw)
     key = PublicKey(
@@ -168,10 +172,6 @@ def _parts(rest: str) -> tuple[str, str, str]:
     if not match:
         raise _no_key()
     comment = (match[3] or "").replace("\t", " ").strip()
-    if _ANOTHER.search(comment):
-        raise BadKey(
-            _("There is another key in the comment of this one. Each key stands in a line of its own.")
-        )
     if len(comment) > MAX_COMMENT:
         raise BadKey(_("The comment is longer than %d characters.") % MAX_COMMENT)
     return match[1], match[2], comment

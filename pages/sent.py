@@ -67,6 +67,8 @@ def refuse_unknown(form: forms.BaseForm) -> None:
     for name, field in form.fields.items():
         if field.disabled and name in form.data.names and _is_another(form, name, field):
             form.add_error(name, _("This cannot be set here. %s") % (field.help_text or ""))
+        if len(form.data.getlist(form.add_prefix(name))) > 1 and not _takes_many(form, name, field):
+            form.add_error(name, _("This takes one value, and no list: only the last would be kept."))
 
 
 def was_named(form: forms.BaseForm, name: str) -> bool:
@@ -98,6 +100,11 @@ def _put(data: QueryDict, form: forms.BaseForm, field: str, value: Any) -> None:
         data[name] = "on"
     elif value is not None and value is not False:
         data[name] = str(value)
+
+
+def _takes_many(form: forms.BaseForm, name: str, field: forms.Field) -> bool:
+    value = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+    return isinstance(value, list | tuple)
 
 
 def _is_another(form: forms.BaseForm, name: str, field: forms.Field) -> bool:

@@ -260,8 +260,10 @@ def test_while_it_is_fetched_the_page_shows_the_job(member_client, settings):
         b"\xef\xbb\xbf" + line("a").encode() + b"\r\n" + line("b").encode() + b"\r\n",
         b"\n\n# keys of jane\n" + line("a").encode() + b"\n\n" + line("b").encode(),
         (line("a") + "\n" + line("b") + "\n" + line("a") + "\n").encode(),
+        (line("a") + "\r\n" + line("b") + "\r\n").encode("utf-16"),
+        b"\xfe\xff" + (line("a") + "\r" + line("b")).encode("utf-16-be"),
     ],
-    ids=["BOM and CRLF", "comments", "a repeat"],
+    ids=["BOM and CRLF", "comments", "a repeat", "PowerShell", "UTF-16, big-endian"],
 )
 def test_lists_as_the_world_has_them(member_client, serve, body):
     found = found_by(member_client, serve, body)

@@ -156,6 +156,7 @@ def test_a_type_that_a_text_program_changed_is_told_as_it_should_be(typed):
         f'"{KEY}"',
         "256 SHA256:abc ada (ED25519)",
         '[{"key": "x"}]',
+        f'[{{"key": "{KEY}"}}]',
         KEY[12:],
     ],
 )

@@ -71,6 +71,13 @@ def test_what_cannot_count_is_an_error_by_its_name(name):
     assert list(form.errors) == [name]
 
 
+def test_a_list_for_a_field_of_one_value_is_an_error_where_the_last_alone_would_be_kept():
+    form = form_of({"note": ["a", "b"], "many": [1, 2], "loud": [True, True], "days": ["mo", "tu"]})
+    assert sorted(form.errors) == ["loud", "many", "note"]
+    assert "one value" in form.errors["note"][0]
+    assert not form_of({"note": ["a"]}).errors
+
+
 def test_it_says_which_fields_there_are():
     assert "note, loud, days" in form_of({"notes": "x"}).errors["notes"][0]
 
