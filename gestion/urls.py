@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.dashboard, name="dashboard"),
     path("search/", views.search, name="search"),
     path("health/", views.health, name="health"),
+    path("health", views.health, name="health_bare"),  # a redirect would be taken for an answer
     path("", include("accounts.urls")),
     path("jobs/", include("jobs.urls")),
     path("notifications/", include("notifications.urls")),

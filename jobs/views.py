@@ -23,7 +23,7 @@ from accounts.token_scopes import never_by_token
 from jobs import health, rights, services
 from jobs.models import Job, JobState
 from jobs.stream import events, full, line_json, state_json
-from pages.answers import done, refused, show_page
+from pages.answers import done, for_programs, refused, show_page
 from pages.buttons import button
 from pages.lists import Filter, ListPage, number_in, render_list
 
@@ -147,6 +147,7 @@ def test_worker(request: HttpRequest) -> HttpResponse:
     return done(request, _("The test has been started."), fresh.get_absolute_url(), {"id": fresh.pk})
 
 
+@for_programs
 @never_cache
 @require_safe
 async def stream(request: HttpRequest, pk: int) -> HttpResponseBase:

@@ -4,7 +4,8 @@ A program sends `Accept: application/json` (and a JSON body where it sends data)
 `{"ok": true, …}`, or 422 with `{"ok": false, "errors": {field: [message, …]}}`.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -17,6 +18,7 @@ from pages.json_values import jsonable
 from pages.limits import check_text, json_object
 from pages.sent import Sent
 
+View = TypeVar("View", bound=Callable[..., Any])
 PREVIEW = "preview"  # sent beside a form's fields: say what saving would do, and do nothing
 
 
@@ -24,9 +26,16 @@ class WouldBeDone(HttpResponse):
     """What `done` answers to a request that only asks."""
 
 
+def for_programs(view: View) -> View:
+    """For what programs alone ask: a refusal of it is JSON too, whatever is accepted, and leads to no page."""
+    view.for_programs = True  # type: ignore[attr-defined]  # read by wants_json
+    return view
+
+
 def wants_json(request: HttpRequest) -> bool:
     """Whether the caller asked for JSON. A program with an API token always gets it: pages are for people."""
-    if getattr(request, "api_token", None):
+    view = getattr(request.resolver_match, "func", None)
+    if getattr(request, "api_token", None) or getattr(view, "for_programs", False):
         return True
     return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 

@@ -7,11 +7,18 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    JsonResponse,
+)
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts.permissions import user_of
 from backups.models import Backup, BackupRun, BackupState, Level, RunState
@@ -21,53 +28,48 @@ from backups.results import summaries
 from backups.rhythm import slot
 from backups.services.runs import rotated_of
 from backups.verifying import verified
-from pages.answers import wants_json
+from pages.answers import for_programs
 
 HEADER = "X-Gestion-Token"
 SHORTEST = 32
 PLAIN = "text/plain; charset=utf-8"
+READING = ("GET", "HEAD")
 TOGETHER = timedelta(minutes=15)  # what was asked for within this time belongs together
 BY_ITSELF = (Why.SCHEDULE, Why.CRON)
 View = Callable[..., HttpResponseBase]
 
 
 def monitored(view: View) -> View:
-    """For the monitoring token, and for whoever is signed in; the view gets the backups that may be read."""
+    """For the monitoring token, and for whoever is signed in; the view gets the backups that may be read.
 
+    Who asks is asked first, whatever the method: a program would follow the way to the sign-in page, and take its
+    200 for an answer.
+    """
+
+    @for_programs
     @login_not_required
-    @require_http_methods(["GET", "HEAD"])
+    @csrf_exempt  # nothing but GET and HEAD reaches a view
     @wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         rows = _readable(request)
         if rows is None:
-            return _refused(request, 401, _("Sign in, or send a token."), {"WWW-Authenticate": "Bearer"})
-        try:
-            return view(request, rows, *args, **kwargs)
-        except Http404:
-            return _refused(request, 404, _("There is no such backup or figure."), {})
+            said = {"ok": False, "errors": {"__all__": [_("Sign in, or send a token.")]}}
+            return JsonResponse(said, status=401, headers={"WWW-Authenticate": "Bearer"})
+        if request.method not in READING:
+            return HttpResponseNotAllowed(READING)
+        return view(request, rows, *args, **kwargs)
 
     return guarded
 
 
 def _readable(request: HttpRequest) -> BackupQuerySet | None:
-    """The backups that may be read with what was sent; None: who asks has not proved anything."""
+    """The backups that who asks may read; None: nobody knows who that is."""
     rows = Backup.objects.select_related("source", "destination")
     sent = request.headers.get(HEADER)
     if sent is not None:
         known = settings.MONITORING_TOKEN
         return rows if len(known) >= SHORTEST and constant_time_compare(sent, known) else None
     return rows.visible_to(user_of(request)) if request.user.is_authenticated else None
-
-
-def _refused(request: HttpRequest, status: int, words: str, headers: dict[str, str]) -> HttpResponse:
-    """What is no answer, as text or JSON whatever is accepted: never a page, nor the way to one.
-
-    A program would follow the way to the sign-in page and take its 200 for an answer, or the page's markup for a value.
-    """
-    if wants_json(request):
-        said = {"ok": False, "errors": {"__all__": [words]}}
-        return JsonResponse(said, status=status, headers=headers)
-    return HttpResponse(f"{words}\n", status=status, headers=headers, content_type=PLAIN)
 
 
 @monitored
@@ -167,7 +169,7 @@ def _covered(spans: Iterable[tuple[datetime, datetime]]) -> timedelta:
 
 
 @monitored
-def zabbix_other(_request: HttpRequest, _rows: BackupQuerySet, path: str) -> HttpResponse:
+def zabbix_other(_request: HttpRequest, _rows: BackupQuerySet, path: str = "") -> HttpResponse:
     """Nothing: but a program without a token hears that first."""
     raise Http404(path)
 

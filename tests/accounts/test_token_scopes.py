@@ -77,6 +77,7 @@ NEVER_WRITTEN = {
     "dashboard",
     "search",
     "health",
+    "health_bare",
     "git_hook",
     "git_hook_bare",
 }

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from backups.models import BackupRun, BackupState, RunState, Verification
@@ -91,15 +92,59 @@ def test_a_wrong_short_or_unset_token_reads_nothing(client, good, settings, know
         assert ask(client, url, sent).status_code == 401
 
 
-@pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"])
-@pytest.mark.parametrize(
-    "url", [LIST, "/backups/health/", "/backups/zabbix/state/_", "/backups/zabbix/state/1"]
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ADDRESSES = (
+    *(
+        LIST,
+        f"{LIST}/",
+        "/backups/zabbix",
+        "/backups/zabbix/",
+        "/backups/zabbix/state/_",
+        "/backups/zabbix/state/1",
+    ),
+    *("/backups/zabbix/state/99/", "/backups/zabbix/last_hourly/%F0%9F%98%80", "/backups/zabbix/..%2f..%2f"),
+    *("/backups/health", "/backups/health/", f"/backups/health/?token={TOKEN}"),
 )
-def test_without_a_token_it_is_401_and_no_page_whatever_is_accepted(client, good, url, accept):
-    answer = client.get(url, headers={"accept": accept}, follow=True)
-    assert (answer.status_code, answer.redirect_chain) == (401, [])
-    assert answer.headers["Content-Type"].split(";")[0] in {"text/plain", "application/json"}
-    assert answer.headers["WWW-Authenticate"] == "Bearer"
+STRANGERS: tuple[dict[str, str], ...] = (
+    *(
+        {},
+        {"Authorization": "Bearer gst_wrong"},
+        {"Authorization": "Basic eDp5"},
+        {"Authorization": "Token x"},
+    ),
+    *({"X-Gestion-Token": "é😀"}, {"X-Gestion-Token": f'"{TOKEN}"'}, {"Cookie": "sessionid=x"}),
+)
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json", ";;q=x"]
+)
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_without_a_token_it_is_401_and_no_page_whatever_is_accepted_and_however_it_is_asked(
+    good, settings, url, accept
+):
+    settings.MONITORING_TOKEN = TOKEN
+    client = Client(enforce_csrf_checks=True)
+    for headers in STRANGERS:
+        for method in METHODS:
+            answer = client.generic(method, url, headers={"accept": accept, **headers})
+            assert (answer.status_code, answer.headers["Content-Type"]) == (401, "application/json"), method
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("accept", ["*/*", "text/html"])
+def test_with_a_token_a_refusal_is_no_page_either(good, settings, accept):
+    settings.MONITORING_TOKEN = TOKEN
+    client = Client(enforce_csrf_checks=True)
+    headers = {"X-Gestion-Token": TOKEN, "accept": accept}
+    for url in ("/backups/zabbix/state/99", "/backups/zabbix/last_yearly/1", "/backups/zabbix", f"{LIST}/"):
+        answer = client.get(url, headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json"), url
+    for method in METHODS[2:]:
+        answer = client.generic(method, LIST, headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (405, "application/json"), method
+        assert answer.headers["Allow"] == "GET, HEAD"
+    assert client.get("/backups/health", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"])

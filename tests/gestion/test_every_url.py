@@ -33,6 +33,7 @@ PUBLIC = {
     "accounts:new_password": {"GET", "HEAD", "POST"},  # 404 without a good link; the test's is one
     "accounts:setup": set(),  # leads to sign-in once there is an account
     "health": {"GET", "HEAD"},
+    "health_bare": {"GET", "HEAD"},
     "git_hook": set(),  # a call without a signature is refused
     "git_hook_bare": set(),
 }
@@ -62,6 +63,7 @@ OWN = {
     "forwarding:hostnames",
     "backups:backups",
     "backups:health",
+    "backups:health_bare",
     "backups:runs",
     "backups:zabbix_duration",
     "backups:zabbix_list",
@@ -71,7 +73,8 @@ OWN = {
 
 # Other programs' protocols, a page's own button, and a form that is there only once a host is named.
 NO_FORMS = {"git_hook", "git_hook_bare", "accounts:theme", "proxmox:create"}
-NOWHERE = {"backups:zabbix_other"}  # 404 for all who may ask; programs without a token hear that first
+# 404 for all who may ask; programs without a token hear that first.
+NOWHERE = {"backups:zabbix_other", "backups:zabbix_nothing", "backups:zabbix_bare"}
 JSON = {"Accept": "application/json"}
 
 REFUSED = {400, 401, 403, 404, 405}

@@ -31,6 +31,14 @@ def test_an_admin_sees_all_jobs_and_a_member_his_own(admin_client, member_client
     assert [row["title"] for row in member_client.get("/jobs/", headers=JSON).json()["rows"]] == ["of mel"]
 
 
+@pytest.mark.parametrize("accept", ["text/event-stream", "text/html", "*/*"])
+def test_who_may_not_follow_a_job_is_told_so_and_led_to_no_page(client, member_client, accept):
+    url = f"/jobs/{make().pk}/stream"
+    for who, status in ((client, 401), (member_client, 404)):
+        answer = who.get(url, headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/json")
+
+
 def test_the_list_narrows_by_state_and_owner(admin_client, admin):
     make(title="a", state="failed"), make(title="b", state="lost", acknowledged_at=timezone.now())
     make(admin, title="c")
