@@ -7,9 +7,13 @@ from dataclasses import dataclass
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", re.ASCII)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
-_PORT_BEHIND = re.compile(
-    r"(?:(?P<user>[^@\s]+)@)?(?P<host>[^@:\s]+|\[[^@\s]+\]):(?P<port>[0-9]{1,5})", re.ASCII
+# As people write it elsewhere: ssh's own command or URL, the port behind, a path.
+_ELSEWHERE = re.compile(
+    r"(?:ssh\s+|(?:ssh|sftp|scp|rsync)://)?(?:-p\s*(?P<port>[0-9]{1,5})\s+)?(?:(?P<user>[^@:/\s]+)@)?"
+    r"(?P<host>[^@:/\[\]\s]+|\[[0-9A-Fa-f:.]+\])(?:(?::|\s+-p\s*)(?P<behind>[0-9]{1,5}))?(?::?/\S*)?",
+    re.ASCII,
 )
+_OF_IPV6 = frozenset("0123456789abcdefABCDEF:.")
 _TEXT = re.compile(r"(?:-p\s*(?P<port>[0-9]{1,9})\s+)?(?:(?P<user>[^@\s]+)@)?(?P<host>[^@\s]+)", re.ASCII)
 
 
@@ -48,14 +52,30 @@ def parse_connection(text: str) -> Address:
     What is taken, every reader takes: getaddrinfo(3), ssh_config(5), known_hosts of sshd(8), rsync's host:path.
     """
     text = text.strip(" ")
-    url = text.startswith("ssh://")
-    if url:
-        text = text.removeprefix("ssh://").removesuffix("/")
-    if behind := _PORT_BEHIND.fullmatch(text):
-        name = f"{behind['user'] or 'root'}@{behind['host']}"
-        raise BadConnection(f'A port stands before: write "-p {behind["port"]} {name}".')
+    try:
+        return _read(text)
+    except BadConnection:
+        if meant := _meant(text):
+            raise BadConnection(meant) from None
+        raise
+
+
+def _meant(text: str) -> str:
+    """What to write in the place of this; empty where that would be taken no more than it is."""
+    found = _ELSEWHERE.fullmatch(text)
+    if found is None:
+        return ""
+    port, name = found["port"] or found["behind"], f"{found['user'] or 'root'}@{found['host']}"
+    try:
+        _read(right := f"-p {port} {name}" if port else name)
+    except BadConnection:
+        return ""
+    return f'A port stands before: write "{right}".' if found["behind"] else f'Write it as "{right}".'
+
+
+def _read(text: str) -> Address:
     match = _TEXT.fullmatch(text)
-    if match is None or url:
+    if match is None:
         raise BadConnection('Write it as "root@host" or "-p 222 root@host".')
     port = int((match["port"] or "22")[:6])
     if not 1 <= port <= 65535:
@@ -76,7 +96,7 @@ def _host(text: str) -> str:
     try:
         address = ipaddress.ip_address(bare)
     except ValueError:
-        if bare != text or ":" in text:
+        if bare != text or (":" in text and set(text) <= _OF_IPV6):
             raise BadConnection("The part after the @ is not an IPv6 address.") from None
     else:
         return _of_any_machine(address)

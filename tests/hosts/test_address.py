@@ -1,6 +1,7 @@
 """Connection strings: what a person types after `ssh`, and nothing else."""
 
 import ipaddress
+import re
 import shutil
 import subprocess
 
@@ -117,6 +118,43 @@ def test_a_port_behind_the_host_is_refused_with_what_to_write(text: str, told: s
         parse_connection(text)
     assert f'"{told}"' in str(refused.value)
     assert parse_connection(told).port in {222, 2201}
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("ssh://root@h:222", "-p 222 root@h"),
+        ("ssh://h", "root@h"),
+        ("sftp://bob@h/srv", "bob@h"),
+        ("ssh -p 222 bob@h", "-p 222 bob@h"),
+        ("h -p 222", "-p 222 root@h"),
+        ("root@h:/srv", "root@h"),
+        ("root@h:222/srv", "-p 222 root@h"),
+        ("-p 222 root@h:222", "-p 222 root@h"),
+        ("ssh://[2001:db8::1]:222", "-p 222 root@[2001:db8::1]"),
+    ],
+)
+def test_other_ways_to_write_it_are_refused_with_the_right_one(text: str, right: str) -> None:
+    with pytest.raises(BadConnection, match=re.escape(f'"{right}".')):
+        parse_connection(text)
+    assert parse_connection(right)
+
+
+@given(
+    st.from_regex(
+        r"(ssh://|ssh )?(-p ?[0-9]{1,6} )?([a-z]{1,3}@)?[\[a-f0-9.:\]-]{1,9}(:[0-9]{1,6})?(/s)?",
+        fullmatch=True,
+    )
+)
+@example("root@[h]:222")
+@example("ssh://root@[fe80::1]:22")
+@example("h:99999")
+def test_what_a_refusal_says_to_write_is_taken(text: str) -> None:
+    try:
+        parse_connection(text)
+    except BadConnection as error:
+        for told in re.findall('"([^"]*)"', str(error)):
+            assert parse_connection(told)
 
 
 typed = st.one_of(
