@@ -45,6 +45,7 @@ class KeymanagerConfig(AppConfig):
                 panel=shell.server_panel,
                 holds=watching.server_holds,
                 unix_user_holds=watching.unix_user_holds,
+                unix_user_going=watching.unix_user_going,
                 changed=watching.server_changed,
             )
         )

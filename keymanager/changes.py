@@ -7,6 +7,8 @@ from django.db import transaction
 
 from keymanager.lockout import Ways, check_ways, ways_in
 from keymanager.revisions import touch
+from servers.facts import ServerFacts
+from servers.models import Server
 
 
 @contextmanager
@@ -34,6 +36,16 @@ def check_change_made(names: set[str], undo: Callable[[], object]) -> None:
     `undo` puts the rows back as they were; that is looked at in a savepoint and dropped again.
     """
     check_ways(_ways_after(undo, names), ways_in(names))
+
+
+def check_server_changed(
+    server: Server, before: ServerFacts, after: ServerFacts, undo: Callable[[], object]
+) -> None:
+    """The same for a server whose owners or keymanager name another room has just changed."""
+    names = {before.keymanager_name, after.keymanager_name}
+    had, has = _ways_after(undo, names), ways_in(names)
+    own = had.get(before.keymanager_name, Ways()), has.get(after.keymanager_name, Ways())
+    check_ways(had, has, (server, *own))
 
 
 def check_change_coming(names: set[str], change: Callable[[], object]) -> None:

@@ -65,15 +65,28 @@ class LockedOut(SecondWordNeeded):
         super().__init__([sentence % _listed(names) for names, sentence in told if names])
 
 
-def check_ways(before: dict[str, Ways], after: dict[str, Ways]) -> None:
+def check_ways(
+    before: dict[str, Ways], after: dict[str, Ways], own: tuple[Server, Ways, Ways] | None = None
+) -> None:
     """Raises LockedOut for a way in that was there before and is not after, unless the second word was given.
 
     One that lasts is lost, too, where only such are left that end by time. Names that have no unix user root any more
-    do not count.
+    do not count. `own`: a server with what it had and has, where it goes by another name, or has no root, from now on.
     """
     if given():
         return
-    lost: tuple[set[str], set[str], set[str], set[str]] = set(), set(), set(), set()
+    lost = [set(_servers(names)) for names in _lost(before, after)]
+    if own:
+        server, had, has = own
+        for names, its in zip(lost, _lost({server.name: had}, {server.name: has}), strict=True):
+            names |= its
+    if any(lost):
+        raise LockedOut(*map(sorted, lost))
+
+
+def _lost(before: dict[str, Ways], after: dict[str, Ways]) -> list[set[str]]:
+    """The names that lose any way in, an admin's, the panel's own, one that lasts: each its worst loss."""
+    lost: list[set[str]] = [set(), set(), set(), set()]
     for name, had in before.items():
         has = after.get(name, had)
         if had.anyone and not has.anyone:
@@ -84,14 +97,18 @@ def check_ways(before: dict[str, Ways], after: dict[str, Ways]) -> None:
             lost[2].add(name)
         elif had.trusted == FOREVER and has.ends_at:
             lost[3].add(name)
-    if any(lost):
-        raise LockedOut(*map(_servers, lost))
+    return lost
 
 
-def ways_in(names: Iterable[str]) -> dict[str, Ways]:
-    """Who can log in as root, by keymanager name; names without a unix user root are left out."""
+def ways_in(names: Iterable[str], gone: Iterable[int] = ()) -> dict[str, Ways]:
+    """Who can log in as root, by keymanager name; names without a unix user root are left out.
+
+    `gone`: the ids of unix users that are taken for deleted, with their keys.
+    """
+    gone = list(gone)
     roots = UnixUser.objects.filter(name="root", server__keymanager_name__in=set(names)).order_by()
-    of_group, of_owner = _ways_of_groups(), _ways_of_people()
+    roots = roots.exclude(pk__in=gone)
+    of_group, of_owner = _ways_of_groups(gone), _ways_of_people()
     found: dict[str, Ways] = {}
     names_of: dict[int, str] = {}
     for unit, name in roots.values_list("pk", "server__keymanager_name"):
@@ -107,15 +124,16 @@ def ways_in(names: Iterable[str]) -> dict[str, Ways]:
     return found
 
 
-def _ways_of_groups() -> dict[int, Ways]:
+def _ways_of_groups(gone: list[int]) -> dict[int, Ways]:
     """What each group's members bring; groups without a key bring nothing."""
     panel = PanelIdentity.objects.exists()
     people = Key.objects.filter(person__is_active=True, person__key_groups=OuterRef("pk"))
+    of_servers = Key.objects.exclude(unix_user__in=gone) if gone else Key.objects.all()
     rows = Group.objects.order_by().annotate(
         by_admin=_until(people.filter(person__is_admin=True)),
         by_person=_until(people),
-        by_server=_until(Key.objects.filter(unix_user__server__key_groups=OuterRef("pk"))),
-        by_key=_until(Key.objects.filter(key_groups=OuterRef("pk"))),
+        by_server=_until(of_servers.filter(unix_user__server__key_groups=OuterRef("pk"))),
+        by_key=_until(of_servers.filter(key_groups=OuterRef("pk"))),
     )
     found = {}
     for group in rows:

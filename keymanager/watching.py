@@ -9,11 +9,13 @@ from accounts.actors import Actor
 from accounts.models import User
 from accounts.registry import PersonFacts
 from keymanager import departures
-from keymanager.changes import check_change_coming, check_change_made
+from keymanager.changes import check_change_coming, check_change_made, check_server_changed
+from keymanager.lockout import LockedOut, Ways, check_ways, ways_in
 from keymanager.models import Key
 from keymanager.revisions import touch
 from keymanager.touched import names_of_people, names_of_unix_users
 from pages.registry import Held
+from pages.second_word import second_word
 from servers.facts import ServerFacts
 from servers.models import Server, UnixUser
 from servers.registry import Held as ServerHeld
@@ -71,7 +73,7 @@ def server_changed(
             server.owners.set(User.objects.filter(pk__in=before.owner_ids))
             Server.objects.filter(pk=server.pk).update(keymanager_name=before.keymanager_name)
 
-        check_change_made(names, undo)
+        check_server_changed(server, before, after, undo)
 
 
 def _access_of(facts: ServerFacts) -> tuple[object, ...]:
@@ -81,13 +83,44 @@ def _access_of(facts: ServerFacts) -> tuple[object, ...]:
 def _server_going(server: Server) -> None:
     """With it go its keys, and what it brings to the servers that share its keymanager name."""
     touch({server.keymanager_name})
+    names = _names_without(server)
+    touch(names)
+    _check_without(server, names)
+
+
+def _names_without(server: Server) -> set[str]:
+    """The keymanager names of other servers that hold its keys, or share its name."""
     names = names_of_unix_users(server.unix_users.all())
     if Server.objects.filter(keymanager_name=server.keymanager_name).exclude(pk=server.pk).exists():
         names.add(server.keymanager_name)
     else:
         names.discard(server.keymanager_name)
-    touch(names)
-    check_change_coming(names, lambda: server.unix_users.all().delete())
+    return names
+
+
+def _check_without(server: Server, names: set[str]) -> None:
+    gone = server.unix_users.values_list("pk", flat=True)
+    check_ways(ways_in(names), ways_in(names, gone))
+
+
+def lost_without(server: Server) -> list[str]:
+    """What the guard of the last way in says of other servers, should this one go with its keys. Writes nothing."""
+    try:
+        with second_word(lambda: False):
+            _check_without(server, _names_without(server))
+    except LockedOut as error:
+        return error.sentences
+    return []
+
+
+def unix_user_going(unix_user: UnixUser) -> None:
+    """A unix user is about to be taken off the list: its server then takes away what was fetched for it."""
+    if unix_user.name != "root":
+        return
+    server, name = unix_user.server, unix_user.server.keymanager_name
+    touch({name})
+    had = ways_in({name})
+    check_ways(had, ways_in({name}, [unix_user.pk]), (server, had.get(name, Ways()), Ways()))
 
 
 def server_holds(server: Server) -> Iterable[ServerHeld]:

@@ -98,7 +98,8 @@ class ServerPart:
     `changed(actor, server, before, after)` is called in the transaction of every change. `before` is None
     when the server was created; `after` is None when it is about to be deleted (its rows are still there).
     Changed unix users, owners and tags count as changes. `host_keys_changed(actor, server)` likewise: an admin
-    accepted one of its host keys, or trusts one no longer.
+    accepted one of its host keys, or trusts one no longer. `unix_user_going(unix_user)` likewise, before one is taken
+    off the list.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ServerPart:
     panel: "Callable[[HttpRequest, Server], Panel | None] | None" = None
     holds: "Callable[[Server], Iterable[Held]] | None" = None
     unix_user_holds: "Callable[[UnixUser], Iterable[Held]] | None" = None
+    unix_user_going: "Callable[[UnixUser], None] | None" = None
     changed: "Callable[[Actor, Server, ServerFacts | None, ServerFacts | None], None] | None" = None
     host_keys_changed: "Callable[[Actor, Server], None] | None" = None
 
@@ -167,6 +169,13 @@ def held_by(server: "Server") -> list[Held]:
 def held_by_unix_user(unix_user: "UnixUser") -> list[Held]:
     """What of other rooms hangs on this unix user."""
     return [held for part in parts() if part.unix_user_holds for held in part.unix_user_holds(unix_user)]
+
+
+def tell_unix_user_going(unix_user: "UnixUser") -> None:
+    """Tell every room that this unix user is about to be taken off the list, in that transaction."""
+    for part in parts():
+        if part.unix_user_going:
+            part.unix_user_going(unix_user)
 
 
 def tell_changed(

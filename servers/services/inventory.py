@@ -183,9 +183,15 @@ def add_unix_user(actor: Actor, server: Server, name: str) -> UnixUser:
 
 @transaction.atomic
 def remove_unix_user(actor: Actor, unix_user: UnixUser) -> None:
-    """Remove a unix user from the inventory, with its keys. On the server itself the account stays."""
+    """Remove a unix user from the inventory. On the server itself the account stays.
+
+    Raises DeleteRefused while something needs it.
+    """
     server = unix_user.server
+    if blocking := [held for held in registry.held_by_unix_user(unix_user) if held.blocks]:
+        raise DeleteRefused(registry.sentence(blocking))
     before = facts_of(server)
+    registry.tell_unix_user_going(unix_user)
     unix_user.delete()
     _note_unix_users(actor, server, before)
 

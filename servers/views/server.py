@@ -181,7 +181,10 @@ def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpRe
     row = visible_server(request, pk)
     unix_user = get_object_or_404(UnixUser.objects.select_related("server"), pk=unix_user_pk, server=row)
     if request.method == "POST":
-        services.remove_unix_user(actor_of(request), unix_user)
+        try:
+            services.remove_unix_user(actor_of(request), unix_user)
+        except services.DeleteRefused as error:
+            return refused(request, str(error), row.get_absolute_url())
         return done(request, _("%s is off the list.") % unix_user, row.get_absolute_url())
     holds = registry.held_by_unix_user(unix_user)
     context = {"server": row, "unix_user": unix_user, "holds": holds}

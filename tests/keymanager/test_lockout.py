@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,11 +18,13 @@ from keymanager.keysets import key_sets
 from keymanager.lockout import LockedOut, ways_in
 from keymanager.models import Group, Key
 from keymanager.services import groups, keys
+from keymanager.watching import lost_without
 from pages.second_word import second_word
 from servers.facts import facts_of
 from servers.identity import panel_identity
-from servers.models import PanelIdentity, Server
+from servers.models import PanelIdentity, Server, UnixUser
 from servers.registry import held_by_unix_user, tell_changed
+from servers.services import DeleteRefused, remove_unix_user
 from tests.keymanager.fleets import fingerprint_of, make_key, make_server, random_fleet, unit
 
 pytestmark = pytest.mark.services
@@ -217,3 +220,49 @@ def test_a_unix_user_with_keys_must_lose_them_first(db):
     root = unit(make_server("s"))
     make_key(root, "k")
     assert [held.blocks for held in held_by_unix_user(root) if "SSH key" in str(held.text)] == [True]
+
+
+def test_a_server_that_leaves_a_shared_name_does_not_lose_its_own_way_in_unasked(actor, group):
+    """The group is allowed on `s` alone: `other` has its keys by the name that both share."""
+    other = make_server("other", km="s")
+    rename = Server.objects.filter(pk=other.pk)
+    with pytest.raises(LockedOut) as told, transaction.atomic():
+        change_server(actor, other, lambda: rename.update(keymanager_name="alone"))
+    assert told.value.nobody == ["other"]
+    with second_word():
+        change_server(actor, other, lambda: rename.update(keymanager_name="alone"))
+    assert not ways_in(["alone"])["alone"].anyone
+
+
+def test_root_is_not_taken_off_the_list_unasked_while_it_has_the_last_way_in(actor, group):
+    root = unit(Server.objects.get(name="s"))
+    with pytest.raises(LockedOut) as told:
+        remove_unix_user(actor, root)
+    assert told.value.nobody == ["s"]
+    remove_unix_user(actor, UnixUser.objects.create(server=root.server, name="deploy"))
+    with second_word():
+        remove_unix_user(actor, root)
+    assert ways_in(["s"]) == {}
+
+
+def test_a_unix_user_with_keys_stays_on_the_list_whoever_asks(actor):
+    server = make_server("backup")
+    make_key(unit(server), "backup")
+    with second_word(), pytest.raises(DeleteRefused, match="First change this: The SSH key backup"):
+        remove_unix_user(actor, unit(server))
+    assert unit(server).ssh_keys.count() == 1
+
+
+def test_what_other_servers_lose_with_a_server_is_said_before_anything_goes(actor):
+    backup, target = make_server("backup"), make_server("target")
+    assert lost_without(backup) == []
+    make_key(unit(backup), "backup")
+    group = Group.objects.create(name="g")
+    group.member_servers.add(backup)
+    group.allowed_servers.add(backup, target)
+    with second_word():
+        (said,) = lost_without(backup)
+    assert said == "After this nobody could log in as root with a key from here: target."
+    target.owners.add(User.objects.create(username="ann", is_admin=True))
+    make_key(User.objects.get(username="ann"), "ann")
+    assert lost_without(backup) == []
