@@ -26,13 +26,9 @@ def server_holds(server: Server) -> Iterable[Held]:
     yield from each(copied, _("the backup %s copies it"), url, blocks=True)
     kept = server.backups_to.select_related("source")
     yield from each(kept, _("the copies of the backup %s are there"), url, blocks=True)
-    if count := server.left_backups.count():
-        text = ngettext(
-            "The copies of %d deleted backup are left there, and Gestion forgets them",
-            "The copies of %d deleted backups are left there, and Gestion forgets them",
-            count,
-        )
-        yield Held(text % count, f"{reverse('backups:left_list')}?q={server.name}")
+    left = server.left_backups.select_related("destination")
+    words = _("copies of a deleted backup are left in %s, and Gestion forgets them")
+    yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}")
 
 
 def server_changed(

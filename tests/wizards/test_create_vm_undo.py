@@ -3,21 +3,25 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from accounts.actors import Actor
-from backups.models import Backup, BackupRun
+from accounts.models import User
+from backups.models import Backup, BackupRun, LeftData
 from forwarding.models import HostnameForward, PortForward
 from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
+from keymanager.models import Group
 from lab.pve import TaskFails
 from proxmox.models import Creation, Offer
 from samba.models import Share
 from servers.models import Server
 from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
+from tests.keymanager.fleets import make_key, make_server
 from tests.proxmox.creating import TEMPLATE, guests_named, simulated
 from wizards.create_vm import hanging, task_backup, task_container, task_nginx, task_server
 from wizards.declare import Refused, TaskRun
@@ -157,6 +161,10 @@ def _share(walk: Walk) -> Any:
     return Share.objects.create(server=walk.server, name="photos", folder="photos", user="samba-photos")
 
 
+def _left(walk: Walk) -> Any:
+    return LeftData.objects.create(uuid=uuid4(), destination=walk.server, folder="/srv/bk", of="files1:/srv")
+
+
 def _guest(walk: Walk) -> Any:
     return Server.objects.create(name="inner", keymanager_name="inner", is_vm=True, vm_host=walk.server)
 
@@ -175,7 +183,7 @@ def _more_of_its_own(walk: Walk) -> Any:
 
 @pytest.mark.parametrize(
     "make",
-    [_backup, _hostname, _port, _share, _guest, _nginx, _more_of_its_own],
+    [_backup, _hostname, _port, _share, _left, _guest, _nginx, _more_of_its_own],
     ids=lambda make: make.__name__,
 )
 def test_what_others_hung_on_it_stands_in_the_way_of_an_undo_by_name(make: Any) -> None:
@@ -184,6 +192,38 @@ def test_what_others_hung_on_it_stands_in_the_way_of_an_undo_by_name(make: Any) 
         row = make(walk)
         (held,) = hanging.others(walk.data, walk.results)
         assert (str(row) in str(held.text), held.url) == (True, row.get_absolute_url())
+
+
+def test_its_keys_stand_in_the_way_where_they_are_the_last_way_in_to_others() -> None:
+    with begun() as (_pve, walk):
+        make_key(walk.server.unix_users.get(), "shop")
+        target = make_server("target")
+        group = Group.objects.create(name="g")
+        group.member_servers.add(walk.server)
+        group.allowed_servers.add(target, walk.server)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert str(held.text).endswith("with a key from here: target")
+        walk.results["groups"] = {"added": [group.pk]}
+        group.member_users.add(User.objects.create(username="ann"))
+        make_key(User.objects.get(), "ann")
+        assert hanging.others(walk.data, walk.results) == []
+
+
+def test_an_undo_does_not_take_the_last_way_in_to_a_machine_that_stays() -> None:
+    with simulated() as (_pve, host):
+        known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        group = Group.objects.create(name="g")
+        group.member_users.add(User.objects.create(username="ann"))
+        make_key(User.objects.get(), "ann")
+        walk = Walk(host, make_container=False, groups_allowed=[group.pk])
+        walk.until_done("server", task_server.do)
+        walk.until_done("groups_allowed", task_server.do_allowed)
+        with pytest.raises(Refused, match="nobody could log in as root"):
+            walk.until_done("groups_allowed", task_server.undo_allowed)
+        assert known.allowed_groups.exists()
+        walk.data["make_container"] = True  # which goes before, and its logins with it
+        walk.until_done("groups_allowed", task_server.undo_allowed)
+        assert not known.allowed_groups.exists()
 
 
 def test_what_hung_on_a_server_that_was_there_before_does_not() -> None:

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db.models.signals import post_delete
 from django.utils import timezone
 
+from accounts.models import User
 from backups.models import Backup, BackupRun, LeftData
 from forwarding.models import HostnameForward, PortForward
 from jobs import execute
@@ -18,6 +20,7 @@ from proxmox.models import GuestSeen
 from samba.models import Share
 from servers.models import Server, UnixUser
 from tests.forwarding.hostname_rows import hostname
+from tests.keymanager.fleets import make_key, make_server
 from tests.proxmox.panel_side import host_row, simulated
 from tests.wizards.walking import states
 from wizards.models import WizardRun
@@ -176,6 +179,40 @@ def test_what_is_made_while_it_is_under_way_keeps_the_guest(admin_client, leavin
     work()
     run.refresh_from_db()
     assert (run.state, 101 in pve.world.guests) == ("done", False)
+
+
+def test_its_own_last_way_in_goes_with_it_and_that_of_others_is_named_before(admin_client, leaving, pve):
+    """Its groups let the panel and an admin in, as those of the wizard that makes servers do."""
+    UnixUser.objects.create(server=leaving, name="root")
+    group = Group.objects.get()
+    group.member_users.add(User.objects.create(username="ann", is_admin=True))
+    make_key(User.objects.get(username="ann"), "ann")
+    backups, target = Group.objects.create(name="backups"), make_server("target")
+    backups.member_servers.add(leaving)
+    backups.allowed_servers.add(target)
+    make_key(leaving.unix_users.get(name="root"), "ct101")
+    every = dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving)
+    answer = admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", every)
+    assert answer.status_code == 422
+    assert "with a key from here: target." in answer.content.decode()
+    backups.member_users.add(User.objects.get(username="ann"))
+    assert admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", every).status_code == 302
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("done", "")
+    assert 101 not in pve.world.guests
+    assert not Server.objects.filter(name="ct101").exists()
+
+
+def test_copies_that_a_deleted_backup_left_on_it_are_named_before_anything_is_asked(admin_client, leaving):
+    LeftData.objects.create(uuid=uuid4(), destination=leaving, folder="/srv/bk", of="files1:/srv")
+    answer = admin_client.post(
+        "/wizards/new/retire_server/", {"retired": leaving.pk, "typed_name": leaving.name}
+    )
+    assert answer.status_code == 422
+    assert "copies of a deleted backup are left in ct101:/srv/bk" in answer.content.decode()
 
 
 def test_a_share_is_named_before_anything_is_asked(admin_client, leaving):

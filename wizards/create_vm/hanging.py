@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameForward, PortForward
+from keymanager.watching import lost_without
 from servers.models import Server
 from servers.registry import Held
 from servers.services import holds_of
@@ -38,7 +40,15 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
         return []
     own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
     known = [*own, *facts.get("hung", [])]
-    return [*(held for held in rows_on(server) if key_of(held) not in known), *_changed(server, results)]
+    found = [held for held in rows_on(server) if key_of(held) not in known]
+    return [*found, *_changed(server, results), *(_keys(server) if facts.get("made") else ())]
+
+
+def _keys(server: Server) -> list[Held]:
+    """Its keys, where others cannot do without them: they go with it."""
+    words = _("other servers need its keys: %s")
+    url = reverse("keymanager:server_keys", args=[server.pk])
+    return [Held(words % said.rstrip("."), url) for said in lost_without(server)]
 
 
 def _changed(server: Server, results: Mapping[str, Data]) -> list[Held]:

@@ -92,12 +92,19 @@ def undo(task: TaskRun) -> Later | None:
         return None
     if claimed(server):
         return Later(seconds=1, why=_("A rollout is still running on it."))
-    with second_word(), refusing(), transaction.atomic():
+    goes = _goes(task)
+    with second_word(lambda: goes), refusing(), transaction.atomic():
         if task.facts.get("made"):
             delete_server(task.actor, server, server.name)
         else:
             _put_back(task, server)
     return None
+
+
+def _goes(task: TaskRun) -> bool:
+    """Whether the machine goes with this undo, so that its own last way in may go, too."""
+    facts = task.facts if "made" in task.facts else task.results.get("server", {})
+    return bool(facts.get("made") or task.data.get("make_container"))
 
 
 def _put_back(task: TaskRun, server: Server) -> None:
@@ -180,6 +187,7 @@ def _take_from(task: TaskRun, part: str) -> None:
     server = server_if_there(task)
     if server is None:
         return
+    goes = _goes(task)
     for group in _rows(task.facts.get("added", [])):
-        with second_word(), refusing():
+        with second_word(lambda: goes), refusing():
             remove_from_group(task.actor, group, part, server)

@@ -22,6 +22,7 @@ from forwarding.services.hostnames import change_hostname, delete_hostname
 from forwarding.services.ports import delete_port_forward
 from keymanager.models import Group
 from keymanager.services.groups import PARTS, remove_from_group
+from keymanager.watching import lost_without
 from pages.second_word import SecondWordNeeded, second_word
 from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
@@ -82,9 +83,12 @@ class PartsForm(StepForm):
         missing = [str(self.fields[name].label) for name in ROW_NEEDS if not data.get(name)]
         if data.get("row") and missing:
             self.add_error("row", _("This needs as well: %s.") % ", ".join(missing))
-        server = self.data_so_far["retired"]
+        server = Server.objects.get(pk=self.data_so_far["retired"])
         if data.get("guest") and not GuestSeen.objects.filter(server=server, gone_at=None).exists():
             self.add_error("guest", _("No guest of a Proxmox host is known to be this server."))
+        if data.get("keys") and (needed := lost_without(server)):
+            words = _("Other servers need its keys, so give them another way in first: %s")
+            self.add_error("keys", words % " ".join(needed))
         if not any(data.values()):
             raise ValidationError(_("Choose at least one part."))
         return data
@@ -179,10 +183,16 @@ def leave_ports(run: TaskRun) -> None:
 
 
 def leave_groups(run: TaskRun) -> None:
-    """Take the server, its unix users and their keys out of all groups. Raises Refused where that locks out."""
+    """Take the server, its unix users and their keys out of all groups. Raises Refused where that locks out.
+
+    Its own last way in may go where it goes itself.
+    """
     server = server_of(run)
     if server is None:
         return
+    goes = bool(run.data.get("row") or run.data.get("guest"))
+    if goes and (needed := lost_without(server)):
+        raise Refused(" ".join(needed))
     paths: dict[str, dict[str, Any]] = {
         "member_servers": {"pk": server.pk},
         "allowed_servers": {"pk": server.pk},
@@ -193,7 +203,8 @@ def leave_groups(run: TaskRun) -> None:
         for group in Group.objects.all() if part in paths else ():
             for row in getattr(group, part).filter(**paths[part]):
                 try:
-                    remove_from_group(run.actor, group, part, row)
+                    with second_word(lambda: goes):
+                        remove_from_group(run.actor, group, part, row)
                 except SecondWordNeeded as needed:
                     raise Refused(_("%(group)s: %(why)s") % {"group": group, "why": needed}) from needed
 
