@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from accounts.actors import Actor
 from backups.desired_plans import KIND

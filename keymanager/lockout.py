@@ -78,8 +78,8 @@ def check_ways(
     lost = [set(_servers(names)) for names in _lost(before, after)]
     if own:
         server, had, has = own
-        for names, its in zip(lost, _lost({server.name: had}, {server.name: has}), strict=True):
-            names |= its
+        its = _lost({server.name: had}, {server.name: has})
+        lost = [names | more for names, more in zip(lost, its, strict=True)]
     if any(lost):
         raise LockedOut(*map(sorted, lost))
 
