@@ -11,6 +11,7 @@ from keymanager.key_urls import url_in
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
 from pages.forms import CleanText
+from pages.sent import Sent, was_named
 
 
 class KeysForm(CleanText, forms.Form):
@@ -116,9 +117,15 @@ class SigningForm(CleanText, forms.Form):
 
 
 class OfferedKeyForm(CleanText, forms.Form):
-    """Whether a key that was read from a server is taken, or dismissed."""
+    """Whether a key that was read from a server is taken, or dismissed. A program says which."""
 
     take = forms.BooleanField(required=False)
+
+    def clean_take(self) -> bool:
+        """Said by whoever can."""
+        if isinstance(self.data, Sent) and not was_named(self, "take"):
+            raise forms.ValidationError(_("Say whether it is taken: true or false."))
+        return bool(self.cleaned_data["take"])
 
 
 class RowsForm(CleanText, forms.Form):

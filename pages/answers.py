@@ -52,11 +52,11 @@ def form_data(request: HttpRequest) -> QueryDict | None:
         return None
     if request.content_type != "application/json":
         data = _without_question(request, check_text(request.POST))
-        return Sent.of(data, data) if getattr(request, "api_token", None) else data
+        return Sent.of(data, data) if wants_json(request) else data
     found = json_object(request.body)
     if _is_read(request):
         found.pop(PREVIEW, None)
-    data = Sent.of(QueryDict(), found)
+    data = Sent.of(QueryDict(), found, [name for name, value in found.items() if value is True])
     for name, value in found.items():
         if isinstance(value, list):
             data.setlist(name, [_text(name, item) for item in value])

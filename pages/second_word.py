@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import render
 
 from pages.answers import PREVIEW, form_data, wants_json
+from pages.sent import says_yes
 from pages.targets import page_before
 
 FIELD = "confirm_lockout"
@@ -88,4 +89,4 @@ def _word_of(request: HttpRequest) -> bool:
     }:
         return False
     data = form_data(request)
-    return bool(data and data.get(FIELD))
+    return says_yes(data, FIELD)

@@ -1,4 +1,7 @@
-"""What programs send to forms: the fields that they mean. The rest stays as it is; a name that is none is an error."""
+"""What programs send to forms: the fields that they mean. The rest stays as it is.
+
+A name that is none is an error, and so is a value that the field would read as something else than was said.
+"""
 
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -11,25 +14,30 @@ from django.utils.translation import gettext as _
 from pages.json_values import jsonable
 
 BESIDE = {"csrfmiddlewaretoken", "confirm_lockout"}  # of every form: pages/second_word.py
+YES = {"on", "true"}  # as a browser sends a ticked box, and as programs write it
 
 
 class Sent(QueryDict):
-    """What a program sent, as a form's data; `names` are those it named, also where they were false or null."""
+    """What a program sent, as a form's data; `names` are those it named, also where they were false or null.
+
+    `yes`: those for which it said JSON's `true`, which is a word only where a box can be ticked.
+    """
 
     names: frozenset[str] = frozenset()
+    yes: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, data: QueryDict, names: Iterable[str]) -> "Sent":
+    def of(cls, data: QueryDict, names: Iterable[str], yes: Iterable[str] = ()) -> "Sent":
         """The same values, of which a program named these; it can be changed."""
         made = cls(mutable=True)
         for name, texts in data.lists():
             made.setlist(name, list(texts))
-        made.names = frozenset(names)
+        made.names, made.yes = frozenset(names), frozenset(yes)
         return made
 
     def copy(self) -> "Sent":
         """One that can be changed."""
-        return Sent.of(self, self.names)
+        return Sent.of(self, self.names, self.yes)
 
 
 def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
@@ -43,13 +51,17 @@ def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
 def fill_rest(form: forms.BaseForm) -> None:
     """Put into what a program sent the initial values of the fields that it did not name.
 
-    Hidden fields are left as they are: what stands there says what the sender has seen.
+    A list of words for a field of words (`joins`) becomes the text that it is typed as. Hidden fields are left as they
+    are: what stands there says what the sender has seen.
     """
     if not isinstance(form.data, Sent):
         return
     sent = form.data.copy()
     named = sent.names | set(sent)
     for name, field in form.fields.items():
+        prefixed = form.add_prefix(name)
+        if hasattr(field, "joins") and len(texts := sent.getlist(prefixed)) > 1:
+            sent[prefixed] = field.joins.join(str(text) for text in texts)
         if field.disabled or field.widget.is_hidden or named & names_of(form, name):
             continue
         _put(sent, form, name, form.get_initial_for_field(field, name))
@@ -67,8 +79,27 @@ def refuse_unknown(form: forms.BaseForm) -> None:
     for name, field in form.fields.items():
         if field.disabled and name in form.data.names and _is_another(form, name, field):
             form.add_error(name, _("This cannot be set here. %s") % (field.help_text or ""))
-        if len(form.data.getlist(form.add_prefix(name))) > 1 and not _takes_many(form, name, field):
-            form.add_error(name, _("This takes one value, and no list: only the last would be kept."))
+        if not form.has_error(name) and (why := _misread(form.data, form.add_prefix(name), field)):
+            form.add_error(name, why)
+
+
+def _misread(data: Sent, name: str, field: forms.Field) -> str:
+    """Why what was said for this field would not be read as it was meant; empty where it is."""
+    if name not in data.names or hasattr(field.widget, "as_sent"):
+        return ""
+    texts = [str(text) for text in data.getlist(name)]
+    if len(texts) > 1 and not getattr(field.widget, "allow_multiple_selected", False):
+        return _("This takes one value, and no list of them.")
+    if not isinstance(field, forms.BooleanField):
+        return _("This is no question of yes or no: give its value.") if name in data.yes else ""
+    if any(text.lower() not in {*YES, "false", ""} for text in texts):
+        return _("Say true or false.")
+    return ""
+
+
+def says_yes(data: QueryDict | None, name: str) -> bool:
+    """Whether a box beside a form's fields was ticked: not by “false”, “no” or 0."""
+    return bool(data) and str(data.get(name, "")).lower() in YES
 
 
 def was_named(form: forms.BaseForm, name: str) -> bool:
@@ -100,11 +131,6 @@ def _put(data: QueryDict, form: forms.BaseForm, field: str, value: Any) -> None:
         data[name] = "on"
     elif value is not None and value is not False:
         data[name] = str(value)
-
-
-def _takes_many(form: forms.BaseForm, name: str, field: forms.Field) -> bool:
-    value = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
-    return isinstance(value, list | tuple)
 
 
 def _is_another(form: forms.BaseForm, name: str, field: forms.Field) -> bool:

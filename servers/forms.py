@@ -77,6 +77,8 @@ class FolderField(forms.CharField):
 class WordsField(forms.CharField):
     """Several words, separated by commas or spaces; a list without duplicates, in the order typed."""
 
+    joins = ", "
+
     def to_python(self, value: Any) -> Any:
         """The words."""
         return list(

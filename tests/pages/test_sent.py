@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.http import HttpResponse
 from django.test import RequestFactory
 
 from accounts.actors import Actor
@@ -13,6 +14,8 @@ from accounts.tokens import create_token
 from pages.answers import form_data
 from pages.buttons import SwitchForm
 from pages.forms import CleanText
+from pages.second_word import SecondWordMiddleware, given
+from servers.forms import WordsField
 from servers.models import Server
 from tests.gestion.url_arguments import make_world
 
@@ -71,11 +74,62 @@ def test_what_cannot_count_is_an_error_by_its_name(name):
     assert list(form.errors) == [name]
 
 
-def test_a_list_for_a_field_of_one_value_is_an_error_where_the_last_alone_would_be_kept():
-    form = form_of({"note": ["a", "b"], "many": [1, 2], "loud": [True, True], "days": ["mo", "tu"]})
-    assert sorted(form.errors) == ["loud", "many", "note"]
-    assert "one value" in form.errors["note"][0]
-    assert not form_of({"note": ["a"]}).errors
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("loud", 0),
+        ("loud", 1),
+        ("loud", "no"),
+        ("loud", "off"),
+        ("loud", [True, False]),
+        ("note", True),
+        ("note", ["a", "b"]),
+        ("many", True),
+        ("many", [1, 2]),
+        ("days", True),
+        ("days", [True]),
+        ("seen", ["a", "b"]),
+    ],
+)
+def test_what_would_be_read_as_something_else_is_an_error_by_its_name(name, value):
+    assert list(form_of({name: value}).errors) == [name]
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ({"loud": "true"}, {"loud": True}),
+        ({"loud": "False"}, {"loud": False}),
+        ({"note": ["one"]}, {"note": "one"}),
+        ({"days": "mo"}, {"days": ["mo"]}),
+        ({"words": ["root", "deploy"]}, {"words": ["root", "deploy"]}),
+        ({"words": ["root"]}, {"words": ["root"]}),
+        ({"words": "root deploy"}, {"words": ["root", "deploy"]}),
+        ({"words": []}, {"words": []}),
+    ],
+)
+def test_what_can_only_mean_one_thing_is_taken(sent, read):
+    class Form(NoteForm):
+        words = WordsField(required=False)
+
+    request = RequestFactory().post("/", json.dumps(sent), content_type="application/json")
+    form = Form(form_data(request), initial=INITIAL)
+    assert form.is_valid(), form.errors
+    assert {name: form.cleaned_data[name] for name in read} == read
+
+
+@pytest.mark.parametrize(("said", "word"), [(True, True), ("on", True), ("true", True), (False, False), (None, False),
+                                            ("false", False), ("no", False), (0, False), ("", False)])  # fmt: skip
+def test_the_second_word_is_given_by_yes_alone(said, word):
+    request = RequestFactory().post("/", json.dumps({"confirm_lockout": said}), "application/json")
+    heard: list[bool] = []
+
+    def view(_request: object) -> HttpResponse:
+        heard.append(given())
+        return HttpResponse()
+
+    SecondWordMiddleware(view)(request)
+    assert heard == [word]
 
 
 def test_it_says_which_fields_there_are():
@@ -104,6 +158,17 @@ def test_a_person_made_by_a_program_is_active_as_one_made_on_the_page(admin_clie
     answer = admin_client.post("/users/new/", {"username": "eve"}, "application/json", headers=JSON)
     assert answer.json()["ok"], answer.content
     assert User.objects.get(username="eve").is_active
+
+
+@pytest.mark.django_db
+def test_a_session_that_asks_for_json_is_a_programs_also_where_it_sends_a_form(admin_client):
+    eve = User.objects.create(username="eve", full_name="Eve", is_admin=True)
+    answer = admin_client.post(f"/users/{eve.pk}/edit/", {"full_name": "Eve Other"}, headers=JSON)
+    assert answer.json()["ok"], answer.content
+    eve.refresh_from_db()
+    assert (eve.username, eve.full_name, eve.is_admin, eve.is_active) == ("eve", "Eve Other", True, True)
+    answer = admin_client.post(f"/users/{eve.pk}/edit/", {"is_admn": "false"}, headers=JSON)
+    assert list(answer.json()["errors"]) == ["is_admn"]
 
 
 @pytest.mark.django_db
