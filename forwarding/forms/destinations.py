@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameDestination
 from forwarding.models.hostnames import MOST_DESTINATIONS, MOST_WEIGHT
+from pages.sent import Sent
 from servers.models import Server
 
 Row = tuple[str, str, str]  # a server's number, its weight, whether it is a spare one: as typed
@@ -22,10 +23,10 @@ class DestinationRows(forms.Widget):
     """Rows of three fields, each sent as often as there are rows: a server, its weight, whether it is spare."""
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row]:
-        """The rows in which a server was chosen."""
+        """The rows in which a server was chosen; of a program also those that say something and have none."""
         columns = [_list(data, name + part) for part in PARTS]
-        rows = zip_longest(*columns, fillvalue="")
-        return [(server, weight, spare) for server, weight, spare in rows if server.strip()]
+        rows = list(zip_longest(*columns, fillvalue=""))
+        return [row for row in rows if row[0].strip() or (isinstance(data, Sent) and not _is_blank(row))]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         """Whether no row was sent at all."""
@@ -38,6 +39,12 @@ class DestinationRows(forms.Widget):
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         """Nothing: templates/forwarding/_hostname_form.html lays out the rows."""
         return ""
+
+
+def _is_blank(row: Row) -> bool:
+    """Whether it is as the page shows it first."""
+    server, weight, spare = (text.strip() for text in row)
+    return not server and weight in {"", "1"} and spare.lower() in NO
 
 
 def _list(data: Any, name: str) -> list[str]:

@@ -153,7 +153,10 @@ class HostnameForm(DangerForm):
             for name in ("certificate_path", "key_path"):
                 self._leave_out(name, "", _("It counts only where the certificate is a file."))
         if data.get("certificate_kind") == CertificateKind.NONE:
-            self._leave_out("force_https", False, _("There is no HTTPS without a certificate."))
+            why = _("There is no HTTPS without a certificate.")
+            self._leave_out("force_https", False, why)
+            if was_named(self, "https_port") and self.data.get("https_port"):
+                self.add_error("https_port", why)
         if self.hostname is not None and data.get("version") is None:
             data["version"] = self.hostname.version
         return data

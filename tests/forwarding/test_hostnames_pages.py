@@ -106,6 +106,8 @@ def test_what_cannot_be_is_told_by_its_field(admin_client, web, field, value):
         ({"destinations_weight": ["0"]}, "weight"),
         ({"destinations_weight": ["x"]}, "weight"),
         ({"destinations_spare": ["maybe"]}, "Spare"),
+        ({"destinations_weight": [1, 2]}, "Choose servers of the inventory"),  # of whom?
+        ({"destinations_spare": [False, True]}, "Choose servers of the inventory"),
     ],
 )
 def test_rows_of_destinations_are_checked(admin_client, web, sent, told):
@@ -120,7 +122,7 @@ def test_paths_of_certificates_are_plain(admin_client, web, path):
 
 
 def test_what_belongs_to_another_certificate_counts_for_nothing_and_a_program_hears_so(admin_client, web):
-    more = {"certificate_path": "/c.pem", "key_path": "/k.pem", "force_https": True}
+    more = {"certificate_path": "/c.pem", "key_path": "/k.pem", "force_https": True, "https_port": 8443}
     answer = post(admin_client, NEW, data(web, **more))
     assert answer.status_code == 422
     assert set(answer.json()["errors"]) == set(more)
