@@ -86,7 +86,10 @@ def test_an_expected_error_is_told_in_its_own_words(actor):
 
 def test_a_job_about_what_has_been_deleted_since_says_so_and_names_no_table(actor):
     job = worked_off(start_job(actor, "servers.check", "x", {"server": 99}))
-    assert (job.state, job.error) == ("failed", "What this was about has been deleted since it was asked for.")
+    assert (job.state, job.error) == (
+        "failed",
+        "What this was about has been deleted since it was asked for.",
+    )
 
 
 def test_any_other_error_stays_in_the_log(actor, caplog):
