@@ -61,6 +61,20 @@ def too_much_work(request: HttpRequest) -> HttpResponse:
     return HttpResponse(render_to_string("gestion/error.html", context), status=503, headers=headers)
 
 
+class NoExitMiddleware:
+    """Makes an error of a wish to end the process, as code of somebody's own has it, such as a wizard's."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer. Raises RuntimeError, which is one page's 500, in place of what would end the panel."""
+        try:
+            return self.get_response(request)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise RuntimeError(f"{request.path} asked the panel to end: {error!r}") from error
+
+
 class WrongMethodMiddleware:
     """Gives a 405 a body that says what the address takes: Django's has none, so a person saw an empty page."""
 

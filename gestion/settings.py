@@ -143,6 +143,7 @@ MIDDLEWARE = [
     "pages.preview.PreviewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "gestion.errors.NoExitMiddleware",
 ]
 
 ROOT_URLCONF = "gestion.urls"

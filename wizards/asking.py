@@ -147,7 +147,8 @@ def _ask_by_number(
         form.initial = {**(form.initial or {}), **kept}
     _relax_kept(form, run, number)
     fill_rest(form)
-    if form.is_bound and form.errors is not None:  # checked now: others make these forms, from Django's own
+    if form.is_bound:  # checked now: others make these forms, from Django's own
+        wizard.check(form)
         refuse_hidden(form)
         refuse_unknown(form)
     return Asked(form, text, script)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 
 from pages.registry import Held
 from wizards.declare import Data, Later, Line, Refused, Task, TaskRun, Wizard
-from wizards.trouble import Broken, where
+from wizards.trouble import WHATEVER, Broken, where
 from wizards.wizards import _Wizard
 
 CUT_OFF = gettext_lazy(
@@ -58,6 +58,10 @@ class NumberedWizard:
                 % {"file": self.path.name, "number": number + 1}
             )
         return str(text or ""), form, str(script or "")
+
+    def check(self, form: forms.BaseForm) -> None:
+        """Have a bound form judged: its rules are the wizard's own. Raises Broken."""
+        _guarded(self.path, lambda: form.errors)
 
     def save(self, number: int, steps: list[Data], form: forms.BaseForm) -> Data:
         """What a step (from 0) wants to keep of its valid form. Raises Broken."""
@@ -133,7 +137,7 @@ def _task(made: type[_Wizard], path: Path, number: int, name: str) -> Task:
         except Broken as error:
             task.save(begun=False)
             raise Refused(str(error)) from error
-        except Exception as error:  # whatever somebody's wizard raises
+        except WHATEVER as error:
             task.save(begun=False)
             raise Refused(where(error, path)) from error
         if data is None:
@@ -145,7 +149,7 @@ def _task(made: type[_Wizard], path: Path, number: int, name: str) -> Task:
     def undo(task: TaskRun) -> Later | None:
         try:
             _act(made, f"undo_task_{number}", task, len(made._tasks_names))
-        except Exception as error:  # whatever somebody's wizard raises
+        except WHATEVER as error:
             raise Refused(where(error, path)) from error
         return None
 
@@ -203,5 +207,5 @@ def _instance(made: type[_Wizard], steps: list[Data], done: list[Data]) -> _Wiza
 def _guarded(path: Path, act: Callable[[], Any]) -> Any:
     try:
         return act()
-    except Exception as error:
+    except WHATEVER as error:
         raise Broken(where(error, path)) from error

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from wizards import wizards as package
 from wizards.by_number import AnyWizard, from_class
 from wizards.declare import Wizard
-from wizards.trouble import Broken, where
+from wizards.trouble import WHATEVER, Broken, where
 from wizards.trying import try_files
 
 Stamp = tuple[int, int]
@@ -145,7 +145,7 @@ def _load(path: Path, stamp: Stamp) -> _File:
                 found.append(from_class(item, path))
     except Broken as error:
         return _File(stamp, broken=str(error))
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
+    except WHATEVER as error:
         return _File(stamp, broken=where(error, path))
     return _File(stamp, tuple(found))
 

@@ -28,6 +28,7 @@ from wizards.by_number import AnyWizard
 from wizards.declare import Later, Refused, Task, TaskRun
 from wizards.hanging import in_the_way
 from wizards.models import ACTIVE, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
+from wizards.trouble import WHATEVER
 
 WORK = "wizards.carry_on"
 LOOK_AGAIN = (
@@ -49,7 +50,7 @@ def carry_on(run: Run, *, wizard_run: int) -> None:
         if not run.interrupted and not run.lost:
             accounting.halt(row.pk, run.job.pk, RunState.STOPPED, "")
         raise
-    except Exception as error:
+    except WHATEVER as error:
         sentence = run.secrets.mask(sentence_of(error, run.job))
         accounting.halt(row.pk, run.job.pk, RunState.FAILED, sentence)
         raise
@@ -128,7 +129,7 @@ class _Course:
                 later = act(self._task_run(one, rows))
         except Stopped:
             raise
-        except Exception:
+        except WHATEVER:
             self._note_outside(seconds_outside() - before)
             raise
         spent = seconds_outside() - before

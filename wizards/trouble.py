@@ -3,6 +3,12 @@
 import traceback
 from pathlib import Path
 
+WHATEVER = (
+    Exception,
+    SystemExit,
+    KeyboardInterrupt,
+)  # that somebody's code raises; none of it ends the panel
+
 
 class Broken(Exception):  # noqa: N818  # its text is a sentence for the page
     """A wizard cannot be used: its file says something that cannot work."""

@@ -23,7 +23,16 @@ def broken(request):
     raise RuntimeError("a secret of the panel")
 
 
-urlpatterns = [*urlpatterns, path("test/bad/", bad), path("test/broken/", broken)]
+def exits(request):
+    raise SystemExit(3)
+
+
+urlpatterns = [
+    *urlpatterns,
+    path("test/bad/", bad),
+    path("test/broken/", broken),
+    path("test/exits/", exits),
+]
 here = override_settings(ROOT_URLCONF=__name__)
 
 
@@ -92,3 +101,9 @@ def test_a_program_that_is_not_signed_in_gets_401(db):
     answer = Client().get("/users/", headers=JSON)
     assert answer.status_code == 401
     assert answer.json()["ok"] is False
+
+
+@here
+def test_a_page_that_would_end_the_panel_is_broken_alone(member_client):
+    member_client.raise_request_exception = False
+    assert member_client.get("/test/exits/", headers=JSON).status_code == 500

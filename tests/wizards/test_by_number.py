@@ -226,3 +226,35 @@ def test_a_run_whose_wizard_is_gone_says_so(admin_client, settings, tmp_path):
     assert "There is no wizard “greeting” (any more)." in run.why
     assert admin_client.get(run.get_absolute_url()).status_code == 200
     assert "greeting" not in catalogue.catalogue().wizards
+
+
+@pytest.mark.parametrize("way", ["sys.exit(3)", "sys.exit()", "raise KeyboardInterrupt"])
+def test_a_task_that_would_end_the_worker_fails_alone(admin_client, settings, tmp_path, way):
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    task = "    def do_task_1(self):\n"
+    (tmp_path / "odd.py").write_text(SAMPLE.read_text().replace(task, f"{task}        import sys; {way}\n"))
+    run = ask_and_start(admin_client, tmp_path)
+    (job,) = work_off()
+    run.refresh_from_db()
+    assert (job.state, run.state) == ("failed", "failed")
+    assert f"odd.py, line {line_of(task) + 1}: " in run.why
+
+
+WITHIN = {
+    "while it is shown": ("    def display_step_1(self, request):\n", "        "),
+    "while it is kept": ("    def save_step_1(self, form):\n", "        "),
+    "in the form's own rules": ('    name = forms.CharField(label="Name")\n', "    def clean(self): "),
+}
+
+
+@pytest.mark.parametrize("words", ["raise SystemExit(3)", "raise KeyboardInterrupt", "1 / 0"])
+@pytest.mark.parametrize("where", WITHIN)
+def test_a_step_that_would_end_the_panel_is_an_error_of_its_file(
+    admin_client, settings, tmp_path, where, words
+):
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    line, before = WITHIN[where]
+    (tmp_path / "odd.py").write_text(SAMPLE.read_text().replace(line, f"{line}{before}{words}\n"))
+    answer = admin_client.post("/wizards/new/greeting/", {"name": "Ann", "folder": "x"})
+    assert answer.status_code == 409
+    assert f"odd.py, line {line_of(line) + 1}: " in answer.content.decode()
