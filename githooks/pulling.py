@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from django.conf import settings
@@ -14,6 +15,16 @@ from githooks.git import SECONDS, PullFailed, run_git
 from githooks.models import Pull, Repository
 from githooks.signers import must_be_signed, signer_of
 from jobs.run import Run
+
+# What git says last, whatever the reason was.
+BESIDE = {
+    "fatal: Could not read from remote repository.",
+    "Please make sure you have the correct access rights",
+    "and the repository exists.",
+    "Please commit your changes or stash them before you merge.",
+    "Please move or remove them before you merge.",
+    "Aborting",
+}
 
 
 def folder_of(repository: Repository) -> Path | None:
@@ -106,6 +117,18 @@ def _git(run: Run, folder: Path, *words: str) -> str:
     if done.stderr:
         run.output("err", done.stderr)
     if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise PullFailed(_("git said: %s") % (said[-1][:500] if said else done.returncode))
+        raise PullFailed(_("git said: %s") % (reason_in(done.stderr) or done.returncode))
     return done.stdout.decode(errors="replace").strip()
+
+
+def reason_in(errors: bytes) -> str:
+    """Why git failed, of all that it says: not the advice that it ends with."""
+    lines = [line.rstrip() for line in errors.decode(errors="replace").splitlines()]
+    lines = [
+        line for line in lines if line.strip() and line.strip() not in BESIDE and not line.startswith("hint:")
+    ]
+    at = next((at for at, line in enumerate(lines) if line.startswith(("error:", "fatal:"))), len(lines) - 1)
+    if at < 0:
+        return ""
+    which = [line.strip() for line in takewhile(lambda line: line.startswith("\t"), lines[at + 1 :])]
+    return f"{lines[at].strip()} {', '.join(which)}".strip()[:500]

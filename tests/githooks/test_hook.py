@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.models import AuditEntry
 from fabrun.catalogue import catalogue
 from githooks.models import Pull, Repository
-from githooks.pulling import PullFailed, alone
+from githooks.pulling import PullFailed, alone, reason_in
 from jobs.models import Job
 from tests.githooks.calling import (
     SENDERS,
@@ -243,3 +243,35 @@ def test_a_folder_that_another_program_keeps_locked_is_told_and_not_waited_for_f
         pass
     with alone(tmp_path, 0.2):
         pass
+
+
+BESIDE = "\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+COULD_NOT = f"fatal: Could not read from remote repository.\n{BESIDE}"
+SAID = {
+    f"fatal: '/x' is no repository\n{COULD_NOT}": "fatal: '/x' is no repository",
+    f"git@h: Permission denied (publickey).\n{COULD_NOT}": "git@h: Permission denied (publickey).",
+    f"Warning: Permanently added 'h'.\nHost key verification failed.\n{COULD_NOT}": "Host key verification failed.",
+    "error: Your local changes to the following files would be overwritten by merge:\n\ta.py\n\tb.py\n"
+    "Please commit your changes or stash them before you merge.\nAborting\n": "error: Your local changes to the "
+    "following files would be overwritten by merge: a.py, b.py",
+    "hint: Diverging branches\nhint:\nfatal: Not possible to fast-forward, aborting.\n": "fatal: Not possible to "
+    "fast-forward, aborting.",
+    "": "",
+}
+
+
+@pytest.mark.parametrize(("errors", "reason"), SAID.items())
+def test_the_reason_is_shown_and_not_the_advice_behind_it(errors, reason):
+    assert reason_in(errors.encode()) == reason
+
+
+def test_changes_of_somebodys_own_that_are_in_the_way_are_named(origin, repository):
+    origin.push("scripts.py", "x = 1\n")
+    call(body_of(), github(repository.secret, body_of()))
+    work_off()
+    (origin.clone / "scripts.py").write_text("mine\n")
+    origin.push("scripts.py", "x = 2\n")
+    body = body_of(after="2")
+    call(body, github(repository.secret, body))
+    (job,) = work_off()
+    assert "would be overwritten by merge: scripts.py" in job.error
