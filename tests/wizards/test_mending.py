@@ -1,13 +1,19 @@
 """A run that has failed is resumed with other answers, where its task says which."""
 
+import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
-from accounts.models import AuditEntry
+from accounts.models import AuditEntry, User
 from forwarding.models import PortForward
 from jobs import execute
 from jobs.models import Job
+from jobs.upkeep import reap
 from lab.pve import World
 from proxmox.models import Creation, Offer
 from servers.models import Server
@@ -200,3 +206,59 @@ def test_a_port_taken_meanwhile_is_answered_anew_with_the_connection_through_it(
         assert admin_client.post(url, page.fields).url == run.get_absolute_url()
         carry_out_once(run)
         assert PortForward.objects.filter(first_port=port + 1, destination__name=NAME).exists()
+
+
+def test_two_who_resume_at_once_have_it_carried_on_once(admin_client, tmp_path) -> None:
+    run = failed(admin_client, tmp_path)
+    other = Client()
+    other.force_login(User.objects.create(username="second", is_admin=True, is_active=True))
+    together = threading.Barrier(3)
+    said: list[int] = []
+
+    def resume(client: Any, way: str, typed: dict[str, str]) -> None:
+        try:
+            together.wait()
+            said.append(client.post(f"/wizards/runs/{run.pk}/{way}/", typed, headers=JSON).status_code)
+        finally:
+            connection.close()
+
+    ways = [
+        (admin_client, "mend", {"title": "One", "with_two": "on"}),
+        (other, "mend", {"title": "Two", "with_two": "on"}),
+        (other, "resume", {}),
+    ]
+    threads = [threading.Thread(target=resume, args=way) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == [200, 409, 409]
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, calls(tmp_path)) == ("done", ["one", "two", "two", "three"])
+
+
+def test_another_admin_resumes_it_in_his_name_after_the_first_is_gone(admin_client, tmp_path) -> None:
+    run = failed(admin_client, tmp_path)
+    second = User.objects.create(username="second", is_admin=True, is_active=True)
+    User.objects.filter(pk=run.owner_id).update(is_active=False)
+    client = Client()
+    client.force_login(second)
+    client.post(f"/wizards/runs/{run.pk}/mend/", {"title": "Theirs", "with_two": "on"})
+    (job,) = work_off()
+    run.refresh_from_db()
+    assert (run.state, job.owner) == ("done", second)
+
+
+def test_a_worker_that_was_killed_in_the_resumed_task_goes_on_with_the_new_answers(
+    admin_client, tmp_path
+) -> None:
+    run = failed(admin_client, tmp_path)
+    admin_client.post(f"/wizards/runs/{run.pk}/mend/", {"title": "Anew", "with_two": "on"})
+    run.refresh_from_db()
+    assert execute.claim(run.job_id) is not None  # and its worker dies
+    Job.objects.filter(pk=run.job_id).update(heartbeat_at=timezone.now() - timedelta(days=1))
+    reap()
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, run.step_values(1)["title"]) == ("done", "Anew")
