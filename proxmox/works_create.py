@@ -18,8 +18,8 @@ from jobs.services import start_job
 from proxmox import first_start
 from proxmox.addresses import problem_with
 from proxmox.client import NodeApi, open_api
-from proxmox.client.errors import ProxmoxError, Refused, RightsMissing
-from proxmox.create_answers import LeftOver
+from proxmox.client.errors import NodeDown, ProxmoxError, Refused, RightsMissing, TaskFailed
+from proxmox.create_answers import CreateFailed, LeftOver
 from proxmox.create_options import by_form_field, options_of
 from proxmox.making import Making
 from proxmox.models import OPEN, AddressClaim, Creation, CreationState, Offer
@@ -95,11 +95,19 @@ def _ending(run: Run, row: Creation, actor: Actor) -> Iterator[None]:
             _stop(run, row, actor)
             raise Stopped from error
         _fail(row, actor, error)
+        if isinstance(error, Refused | TaskFailed | CreateFailed) and not isinstance(error, NodeDown):
+            _offer_anew(row.host)
         if isinstance(error, ValidationError):
             raise NotPossible(" ".join(error.messages)) from error
         raise
     finally:
         look_soon(row.host)
+
+
+def _offer_anew(host: Server) -> None:
+    """Proxmox has refused something: what may be answered in its place is what is there now."""
+    with suppress(ProxmoxError), open_api(host) as api:
+        read_offer(api, host)
 
 
 def _stop(run: Run, row: Creation, actor: Actor) -> None:

@@ -1,6 +1,7 @@
 """A run that has failed is resumed with other answers, where its task says which."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -166,6 +167,32 @@ def test_an_address_taken_between_the_last_step_and_the_task_is_said_and_the_run
         assert f"Port {100 + number} " in run.tasks.get(slug="port").says
 
 
+@pytest.mark.parametrize("gone", ["template", "storage"])
+def test_what_proxmox_does_not_have_any_more_is_said_and_what_it_has_now_is_offered(
+    admin_client, gone
+) -> None:
+    other = {"template": "local:vztmpl/alpine-3.20-default_20240908_amd64.tar.xz", "storage": "roomy"}[gone]
+    with simulated(World.example(containers=1)) as (pve, row):
+        run = begun(admin_client, host_with_offer(row))
+        if gone == "template":
+            volumes = pve.world.storages["local"].volumes
+            (old,) = volumes.values()
+            volumes.clear()
+            volumes[other] = replace(old, volid=other)
+        else:
+            pve.world.storages[other] = replace(pve.world.storages.pop("local-lvm"), name=other)
+        work_off()
+        run.refresh_from_db()
+        assert run.tasks.get(slug="container").state == "failed", run.why
+        url = f"/wizards/runs/{run.pk}/mend/"
+        page = Page(admin_client.get(url).content.decode())
+        assert "Select a valid choice" in page.errors[gone]
+        assert page.fields[gone] == other
+        assert admin_client.post(url, page.fields).url == run.get_absolute_url()
+        carry_out_once(run)
+        assert getattr(Creation.objects.latest("pk"), gone) == other
+
+
 def test_resumed_without_a_change_it_fails_with_the_same_words(admin_client) -> None:
     with simulated(World.example(containers=1)) as (pve, row):
         run = begun(admin_client, host_with_offer(row))
@@ -241,7 +268,7 @@ def test_two_who_resume_at_once_have_it_carried_on_once(admin_client, tmp_path) 
 def test_another_admin_resumes_it_in_his_name_after_the_first_is_gone(admin_client, tmp_path) -> None:
     run = failed(admin_client, tmp_path)
     second = User.objects.create(username="second", is_admin=True, is_active=True)
-    User.objects.filter(pk=run.owner_id).update(is_active=False)
+    User.objects.filter(pk=run.owner_id or 0).update(is_active=False)
     client = Client()
     client.force_login(second)
     client.post(f"/wizards/runs/{run.pk}/mend/", {"title": "Theirs", "with_two": "on"})
@@ -256,8 +283,9 @@ def test_a_worker_that_was_killed_in_the_resumed_task_goes_on_with_the_new_answe
     run = failed(admin_client, tmp_path)
     admin_client.post(f"/wizards/runs/{run.pk}/mend/", {"title": "Anew", "with_two": "on"})
     run.refresh_from_db()
-    assert execute.claim(run.job_id) is not None  # and its worker dies
-    Job.objects.filter(pk=run.job_id).update(heartbeat_at=timezone.now() - timedelta(days=1))
+    job = Job.objects.get(pk=run.job_id or 0)
+    assert execute.claim(job.pk) is not None  # and its worker dies
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=timezone.now() - timedelta(days=1))
     reap()
     work_off()
     run.refresh_from_db()
