@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
-from keymanager.wrapped import unwrapped
+from keymanager.whole import unwrapped
 
 _MARK = re.compile("^[\ufeff\u200b\u2060]+|[\ufeff\u200b\u2060]+$", re.MULTILINE)
 _ENDS = re.compile("\r*\n|\r")

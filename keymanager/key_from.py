@@ -47,7 +47,8 @@ def _wrong(part: str) -> str:
         return words if slash else ""
     right = ""
     if found.version == 6 and found.ip.ipv4_mapped:  # who comes by IPv4 is compared as such
-        right = str(found.ip.ipv4_mapped)
+        bits = max(0, found.network.prefixlen - 96)
+        right = f"{found.ip.ipv4_mapped}/{bits}" if slash else str(found.ip.ipv4_mapped)
     elif slash and (not mask.isdecimal() or found.ip != found.network.network_address):
         right = found.network.with_prefixlen
     if not right:

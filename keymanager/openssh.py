@@ -12,9 +12,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.conf import settings
 from django.utils.translation import gettext as _
 
@@ -22,6 +21,7 @@ from keymanager.bad_key import BadKey
 from keymanager.key_files import as_lines
 from keymanager.key_options import begins_with_option, canonical_options, options_end
 from keymanager.lines import MOST_BYTES, is_key
+from keymanager.whole import whole_key
 
 BITS = {
     "ssh-ed25519": 256,
@@ -158,12 +158,12 @@ def _split_options(line: str) -> tuple[str, str]:
         raise BadKey(_("Write “%s” as it stands in your .pub file: small letters, plain hyphens.") % meant)
     end = options_end(rest)
     options, rest = rest[:end], rest[end:].lstrip(" \t")
-    if begins_with_option(options):
-        if options.endswith(",") or rest.startswith(",") or begins_with_option(rest):
-            words = _("There is a blank within the options. Between two stands a comma alone: %s.")
-            raise BadKey(words % "no-pty,no-user-rc")
+    if begins_with_option(options) and not _LOOKS_LIKE_A_TYPE.match(rest):
+        canonical_options(options.rstrip(","))  # what is wrong in them may be why the key is not behind them
         if not rest:
             raise BadKey(_("Options stand in the line of their key, before it."))
+        words = _("There is a blank within the options. Between two stands a comma alone: %s.")
+        raise BadKey(words % "no-pty,no-user-rc")
     return options, rest
 
 
@@ -213,10 +213,9 @@ def _check_blob(type_name: str, raw: bytes) -> int:
     inner = raw[4 : 4 + int.from_bytes(raw[:4], "big")]
     if inner != type_name.encode():
         raise BadKey(_("The key is damaged: it says %(said)s, but is not one.") % {"said": type_name})
-    try:
-        key = load_ssh_public_key(type_name.encode() + b" " + base64.b64encode(raw))
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise _damaged(_("it is not a whole %s key") % type_name) from error
+    key = whole_key(type_name, base64.b64encode(raw).decode())
+    if key is None:
+        raise _damaged(_("it is not a whole %s key") % type_name)
     if not type_name.startswith("sk-"):
         again = key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[1]
         if base64.b64decode(again) != raw:  # OpenSSH would show another fingerprint than ours

@@ -39,6 +39,7 @@ def test_addresses_networks_names_and_patterns_are_taken(value):
         ("10.0.0.1/8", "write 10.0.0.0/8 in place"),
         ("2001:db8::1/32", "write 2001:db8::/32 in place"),
         ("::ffff:192.0.2.1", "write 192.0.2.1 in place"),
+        ("::ffff:192.0.2.0/120", "write 192.0.2.0/24 in place"),
         ("!10.0.0.1", "End it with"),
         ("!10.0.0.1,!10.0.0.2", "End it with"),
         ("192.0.2.1,!*", "it has “!\\*”"),

@@ -96,6 +96,11 @@ REFUSED = {
     "data behind": as_line(b"ssh-ed25519", b"x" * 32, b"more"),
     "short ed25519": as_line(b"ssh-ed25519", b"x" * 31),
     "sk with data behind": as_line(b"sk-ssh-ed25519@openssh.com", b"x" * 32, b"ssh:", b"more"),
+    "compressed point": as_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\x02" + b"\x01" * 32),
+    "compressed point on a security key": as_line(
+        b"sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", b"\x02" + b"\x01" * 32, b"ssh:"
+    ),
+    "point at infinity": as_line(b"ecdsa-sha2-nistp256", b"nistp256", b"\x00"),
     "rsa of 1024 bits": as_line(b"ssh-rsa", b"\x01\x00\x01", b"\x00" + b"\xc1" * 128),
     "rsa with a padded number": as_line(b"ssh-rsa", b"\x00\x01\x00\x01", b"\x00" + b"\xc1" * 256),
     "control character": f"{KEY} bell\x07",
@@ -201,6 +206,22 @@ GOOD_OPTIONS = [
 @pytest.mark.parametrize("options", GOOD_OPTIONS)
 def test_options_that_only_restrict_are_kept_as_they_are(options):
     assert parse_key(f"{options} {KEY}").options == options
+
+
+PARTS = st.sampled_from(
+    [b"nistp256", b"nistp384", b"ssh:", b"", b"\0", b"\2" + b"\1" * 32, b"\4" + b"\1" * 64, b"\1\0\1", b"\xc1" * 256]
+) | st.binary(max_size=70)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(sorted(BITS)), st.lists(PARTS, max_size=4))
+def test_whatever_is_in_a_key_it_is_taken_or_refused_with_a_sentence(kind, parts):
+    line = as_line(kind.encode(), *parts)
+    try:
+        (key,) = parse_keys(line)
+    except BadKey:
+        return
+    assert key.type == kind
 
 
 pieces = st.sampled_from(

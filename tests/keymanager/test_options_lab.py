@@ -50,7 +50,7 @@ RIGHT: dict[str, list[str]] = {
 }  # fmt: skip
 # The panel calls them wrong, and sshd refuses the whole line for them.
 WRONG: dict[str, list[str]] = {
-    "restrict": ['restrict="x"', "restrict=yes", "restrict2"],
+    "restrict": ['restrict="x"', "restrict=yes", "restrict2", "restrict, pty", "restrict ,pty", "restrict pty"],
     "no-agent-forwarding": ['no-agent-forwarding=""'],
     "no-port-forwarding": ['no-port-forwarding="no"'],
     "no-pty": ['no-pty="x"', "no-no-pty", "nopty"],
@@ -68,6 +68,7 @@ WRONG: dict[str, list[str]] = {
     ],
     "from": [
         "from", 'from="192.0.2.1/24"', 'from="192.0.2.1/33"', 'from="2001:db8::/129"', "from=*",
+        'from="!192.0.2.1"', 'from="!192.0.2.1,!192.0.2.2"', 'from="*,!*"', 'from="::ffff:0:0/96"',
         'from="*",from="*"', 'from="10.0.0.0/8/8"', 'from="0.0.0.0/0.0.0.0"', 'from="0.0.0.0/255.255.255.255"',
     ],
     "permitopen": [
@@ -79,7 +80,8 @@ WRONG: dict[str, list[str]] = {
         'permitlisten="a:b"', "permitlisten=8080",
     ],
     "command": [
-        "command", r'command="id -un; : \\"', 'command="a"b', "command=id", 'command="id", no-pty', 'command="id"x="y"',
+        "command", 'command ="id"', 'command= "id"',
+        r'command="id -un; : \\"', 'command="a"b', "command=id", 'command="id", no-pty', 'command="id"x="y"',
     ],
 }  # fmt: skip
 NO_SUCH = ["no-such", 'such="x"', "=", '"x"']

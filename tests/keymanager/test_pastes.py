@@ -97,7 +97,7 @@ NOT_TOGETHER = {
     "cut": (wrapped(RSA[:400], 72), "If it is broken into several lines"),
     "with empty lines": (wrapped(RSA, 72, "\n\n"), "If it is broken into several lines"),
     "options alone": (f"no-pty\n{KEY}", "Line 1: Options stand in the line of their key"),
-    "options broken": (f'from="192.0.2.1",\nno-pty {KEY}', "Line 1: There is a blank within the options"),
+    "options broken": (f'from="192.0.2.1",\nno-pty {KEY}', "Line 1: Options stand in the line of their key"),
     "its comment": (f"{KEY} ada at her\nown laptop", "Line 2: This is not a public key"),
 }
 
@@ -120,6 +120,23 @@ def test_what_may_be_read_in_several_ways_is_refused_with_what_to_do(text, said)
 )
 def test_a_blank_within_the_options_is_told_as_that(options):
     with pytest.raises(BadKey, match="There is a blank within the options"):
+        parse_key(f"{options} {KEY}")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("command=id -un", "straight double quotes"),
+        ('command = "id -un"', "“command” is not known, or not written as"),
+        ('from ="192.0.2.1"', "“from” is not known, or not written as"),
+        ('command="id', "no closing quote"),
+        (r'command="id\"', "no closing quote"),
+        ("from=“192.0.2.1”", "straight double quotes"),
+        ("no-pty;no-user-rc", "cannot be read after “no-pty”"),
+    ],
+)
+def test_options_that_end_elsewhere_than_it_looks_are_told_by_their_own_fault(options, said):
+    with pytest.raises(BadKey, match=said):
         parse_key(f"{options} {KEY}")
 
 

@@ -1,17 +1,30 @@
-"""Keys that a mail program or a terminal broke into several lines, put together where they can be read in one way only.
+"""Whether a key is whole, and those put together that a mail program or a terminal broke into several lines.
 
-A key says how long it is, so a line of type and beginning takes the lines below it exactly until the key is whole.
+A key says how long it is, so a line of type and beginning takes the lines below it exactly until the key is whole, and
+there is one way only to read it.
 """
 
 import re
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from cryptography.hazmat.primitives.serialization import SSHPublicKeyTypes, load_ssh_public_key
 
 from keymanager.key_options import options_end
 from keymanager.lines import MOST_BYTES, TYPES
 
 _PIECE = re.compile(r"[ \t]*([A-Za-z0-9+/]+={0,3})\\?[ \t]*(?:[ \t](.*))?")
+
+
+def whole_key(kind: str, blob: str) -> SSHPublicKeyTypes | None:
+    """The key of this type with this base64; None where it is not a whole one."""
+    try:
+        return load_ssh_public_key(f"{kind} {blob}".encode())
+    except (
+        ValueError,
+        UnsupportedAlgorithm,
+        NotImplementedError,
+    ):  # the last one: of forms that OpenSSH has not
+        return None
 
 
 def unwrapped(text: str) -> str:
@@ -29,14 +42,14 @@ def _whole(lines: list[str], at: int) -> tuple[str, int]:
     """The line here, with those below that belong to it, and how many these are."""
     head, kind, blob = _beginning(lines[at])
     below = _PIECE.fullmatch(lines[at + 1]) if kind and at + 1 < len(lines) else None
-    if below is None or _is_key(kind, blob):
+    if below is None or whole_key(kind, blob):
         return lines[at], 1
     for end in range(at + 1, len(lines)):
         below = _PIECE.fullmatch(lines[end])
         if below is None or len(blob) > MOST_BYTES:
             break
         blob, comment = blob + below[1], (below[2] or "").strip()
-        if _is_key(kind, blob):
+        if whole_key(kind, blob):
             return " ".join(filter(None, (head, kind, blob, comment))), end - at + 1
         if comment:
             break
@@ -53,11 +66,3 @@ def _beginning(line: str) -> tuple[str, str, str]:
         case [kind, blob] if kind in TYPES:
             return line[:end], kind, blob
     return "", "", ""
-
-
-def _is_key(kind: str, blob: str) -> bool:
-    try:
-        load_ssh_public_key(f"{kind} {blob}".encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
