@@ -16,15 +16,18 @@ from django.utils.translation import gettext as _
 from keymanager.bad_key import BadKey
 from keymanager.whole import unwrapped
 
-_MARK = re.compile("^[\ufeff\u200b\u2060]+|[\ufeff\u200b\u2060]+$", re.MULTILINE)
-_ENDS = re.compile("\r*\n|\r")
+_MARK = re.compile("^[\ufeff\u200b\u2060]+|(?<![\ufeff\u200b\u2060])[\ufeff\u200b\u2060]+$", re.MULTILINE)
+_ENDS = re.compile("(?<!\r)\r*\n|\r")
+# A block ends before another begins, so that nothing is read twice however many begin.
+_INSIDE = r"(?:(?![ \t]*----).*\n)*"
 _RFC4716 = re.compile(
-    r"^[ \t]*---- BEGIN SSH2 PUBLIC KEY ----[ \t]*\n(.*?)^[ \t]*---- END SSH2 PUBLIC KEY ----[ \t]*$",
-    re.DOTALL | re.MULTILINE,
+    r"^[ \t]*---- BEGIN SSH2 PUBLIC KEY ----[ \t]*\n"
+    rf"({_INSIDE})[ \t]*---- END SSH2 PUBLIC KEY ----[ \t]*$",
+    re.MULTILINE,
 )
 _PEM = re.compile(
-    r"^[ \t]*(-----BEGIN ((?:[A-Z]+ )?PUBLIC KEY)-----[ \t]*\n.*?^[ \t]*-----END \2-----)[ \t]*$",
-    re.DOTALL | re.MULTILINE,
+    r"^[ \t]*(-----BEGIN ((?:[A-Z]+ )?PUBLIC KEY)-----[ \t]*\n" rf"{_INSIDE}[ \t]*-----END \2-----)[ \t]*$",
+    re.MULTILINE,
 )
 _OTHER = re.compile(r"^[ \t]*-----BEGIN ([A-Z0-9 ]{1,60})-----", re.MULTILINE)
 _HEADER = re.compile(r"^([A-Za-z0-9-]{1,64}):[ \t]*((?:.*\\\n)*.*)$", re.MULTILINE)
@@ -64,6 +67,8 @@ def _of_rfc4716(inside: str) -> str:
         kind = raw[4 : 4 + int.from_bytes(raw[:4], "big")].decode("ascii")
     except ValueError as error:
         raise BadKey(_("The key is damaged: its long word is not valid base64. Was it cut?")) from error
+    if not kind:
+        raise BadKey(_("The key is damaged: there is nothing in it. Was it cut?"))
     comment = headers.get("comment", "")
     if len(comment) > 1 and comment[0] == comment[-1] == '"':
         comment = comment[1:-1]

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import SSHPublicKeyTypes, load
 from keymanager.key_options import options_end
 from keymanager.lines import MOST_BYTES, TYPES
 
+SHORTEST = 68  # an Ed25519 key in base64
+MOST_PIECES = 400
 _PIECE = re.compile(r"[ \t]*([A-Za-z0-9+/]+={0,3})\\?[ \t]*(?:[ \t](.*))?")
 
 
@@ -44,12 +46,12 @@ def _whole(lines: list[str], at: int) -> tuple[str, int]:
     below = _PIECE.fullmatch(lines[at + 1]) if kind and at + 1 < len(lines) else None
     if below is None or whole_key(kind, blob):
         return lines[at], 1
-    for end in range(at + 1, len(lines)):
+    for end in range(at + 1, min(len(lines), at + MOST_PIECES)):
         below = _PIECE.fullmatch(lines[end])
         if below is None or len(blob) > MOST_BYTES:
             break
         blob, comment = blob + below[1], (below[2] or "").strip()
-        if whole_key(kind, blob):
+        if len(blob) >= SHORTEST and len(blob) % 4 == 0 and whole_key(kind, blob):
             return " ".join(filter(None, (head, kind, blob, comment))), end - at + 1
         if comment:
             break

@@ -1,6 +1,7 @@
 """Keys as mails, web pages, terminals and other programs have them: taken where they can be read in one way only."""
 
 import subprocess
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -211,3 +212,26 @@ def test_a_private_key_is_known_also_by_a_part_of_it(tmp_path):
 )  # fmt: skip
 def test_an_address_is_taken_as_mails_set_it_apart(typed):
     assert url_in(typed).removeprefix("https://") == "git.example.org/jane.keys"
+
+
+HOSTILE = {
+    "blocks that begin": "---- BEGIN SSH2 PUBLIC KEY ----\n" * 6000,
+    "PEM blocks that begin": "-----BEGIN PUBLIC KEY-----\n" * 7000,
+    "headers that go on": "---- BEGIN SSH2 PUBLIC KEY ----\na:"
+    + "b\\\n" * 60_000
+    + "---- END SSH2 PUBLIC KEY ----",
+    "pieces": "ssh-rsa AAAA\n" + "B\n" * 90_000,
+    "beginnings": ("ssh-rsa AAAA\n" + "B\n" * 300) * 300,
+    "marks": f"x{chr(0x200B) * 190_000}x",
+    "carriage returns": "\r" * 190_000 + "x",
+    "blanks": f"x{' ' * 190_000}x",
+    "quotes": '"' * 19_000 + "\n" + '\\"' * 9_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_no_paste_keeps_the_panel_busy(text):
+    began = time.process_time()
+    with pytest.raises(BadKey):
+        parse_keys(text)
+    assert time.process_time() - began < 5
