@@ -11,7 +11,7 @@ from jobs.models import Job
 from jobs.services import start_job
 from keymanager.bad_key import BadKey
 from keymanager.models import Key, OfferedKey
-from keymanager.openssh import parse_key
+from keymanager.openssh import parse_keys
 from servers.models import Server, UnixUser
 
 WORK = "keymanager.read_server_keys"
@@ -64,7 +64,7 @@ def read_from(host: Host, server: Server) -> tuple[int, list[str]]:
 
 
 def _offer(unit: UnixUser, path: str, line: str) -> int:
-    key = parse_key(line)
+    key = parse_keys(line)[0]  # as if it were pasted: the file may have been written by any program
     if Key.objects.filter(unix_user=unit, fingerprint=key.fingerprint).exists():
         return 0
     _row, new = OfferedKey.objects.update_or_create(

@@ -73,6 +73,16 @@ def test_keys_of_each_unix_user_are_offered_once_and_those_known_are_not(tmp_pat
     assert Key.objects.count() == 1
 
 
+def test_a_file_as_windows_writes_it_is_read(tmp_path):
+    server = make_server("s", "root")
+    shell = Shell(tmp_path)
+    (ssh_folder(tmp_path, "root") / "id_ed25519.pub").write_bytes(
+        b"\xef\xbb\xbf" + line("root-key").strip().encode() + b"\r\n"
+    )
+    assert read_from(shell, server) == (1, [])
+    assert OfferedKey.objects.get().line == line("root-key").strip()
+
+
 def test_a_file_is_read_as_its_unix_user_and_a_pipe_holds_nobody_up():
     needs_root()
     server = make_server("s", "daemon", "other")
