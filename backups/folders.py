@@ -56,14 +56,25 @@ def validate_destination(value: str) -> None:
 
 def validate_target(value: str) -> None:
     """An absolute folder into which something may be restored, `/` too."""
-    if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
+    _check_characters(value)
+    if not value.startswith("/") or ".." in value.split("/"):
         raise ValidationError(_("Enter an absolute folder such as /restored, without “..”."))
     if any(len(part.encode()) > 255 for part in value.split("/")):
         raise ValidationError(_("A part of this path is longer than 255 bytes."))
 
 
+def _check_characters(value: str) -> None:
+    if _CONTROL.search(value):
+        raise ValidationError(
+            _(
+                "A line end, a tab or another control character in a name cannot be said here: take the folder above."
+            )
+        )
+
+
 def _validate(value: str) -> None:
-    if not value.startswith("/") or ".." in value.split("/") or _CONTROL.search(value):
+    _check_characters(value)
+    if not value.startswith("/") or ".." in value.split("/"):
         raise ValidationError(_("Enter an absolute folder such as /srv, without “..”."))
     if any(part.startswith("..") or part.endswith("..") for part in value.split("/")):
         raise ValidationError(
@@ -92,7 +103,10 @@ def excluded(text: str) -> Iterator[str]:
 def validate_excludes(value: str) -> None:
     """Entries without `..` and control characters; an entry that would leave out everything is refused."""
     for entry in excluded(value):
-        if _CONTROL.search(entry) or ".." in entry.split("/"):
+        if _CONTROL.search(entry):
+            words = _("%(entry)s: write “?” for a tab or another control character.")
+            raise ValidationError(words % {"entry": ascii(entry)})
+        if ".." in entry.split("/"):
             raise ValidationError(_("%(entry)s: write folders without “..”.") % {"entry": ascii(entry)})
         if len(entry.encode()) > LONGEST:
             raise ValidationError(_("%(entry)s… is longer than any path.") % {"entry": entry[:60]})

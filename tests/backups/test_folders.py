@@ -3,7 +3,13 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from backups.folders import excluded, validate_destination, validate_source
+from backups.folders import (
+    excluded,
+    validate_destination,
+    validate_excludes,
+    validate_source,
+    validate_target,
+)
 
 
 @pytest.mark.parametrize("text", ["/a\r/b", "/a\n/b", "/a,/b", "/a\r\n/b", " a , b"])
@@ -33,7 +39,10 @@ def test_what_cannot_be_said_is_refused_in_its_own_words(folder, words):
             validate(folder)
 
 
-def test_a_folder_has_no_control_characters():
-    validate_source("/srv/a")
-    with pytest.raises(ValidationError, match="absolute folder"):
-        validate_source("/srv/a\x07b")
+@pytest.mark.parametrize("folder", ["/srv/a\x07b", "/srv/a\tb", "/srv/a\nb", "/srv/a\x85b"])
+def test_control_characters_are_refused_as_what_they_are(folder):
+    for validate in (validate_source, validate_destination, validate_target):
+        with pytest.raises(ValidationError, match="control character"):
+            validate(folder)
+    with pytest.raises(ValidationError, match="another control character"):
+        validate_excludes("/a\tb")
