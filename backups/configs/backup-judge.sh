@@ -5,9 +5,16 @@ ended_by_us() {
   read -r why <"$dir/ended"
   case $why in
     low_space) refuse low_space "The disk of $destination was nearly full, so the copying was ended before it was." ;;
-    hung) finish failed hung "No data came for $w_stall seconds, so it was ended." ;;
+    hung) judge_hung ;;
     *) finish failed too_long "It was ended: it ran for more than $w_longest seconds." ;;
   esac
+}
+
+judge_hung() { # a source that lets in rsync alone has no shell to look with, either
+  words="No data came for $w_stall seconds, so it was ended."
+  [ "$(fact source_seen)" = no ] || finish failed hung "$words"
+  said_instead
+  finish failed hung "$words The login had started no shell before${stray:+: it said “$stray”}. Look at its login shell, and at .bashrc there."
 }
 
 said() { grep -qaE "$1" "$dir/errors" 2>/dev/null; }
@@ -19,9 +26,12 @@ fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
 # As ssh(1) says them. None of these passes by itself.
 NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures|^Load key .*: |^no such identity: '
 OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGED|^No .* host key is known for '
+# As ssh says of a connection that was there.
+CUT='^(client_loop: |Connection (to|closed|reset)|mux_client_|Timeout, server|Shared connection|packet_write)|Connection reset by peer|Broken pipe'
+NO_BYTE='\(0 bytes received so far\)'
 # As rsync's exit code 2, 1 and 4 say it, from its manual page.
 NO_PROTOCOL='protocol version mismatch|is your shell clean'
-NO_OPTION='unknown option|(ACLs|Extended attributes) are not supported|[Nn]ot supported on this (client|server)'
+NO_OPTION='unknown option|requires protocol [0-9]+ or higher|(ACLs|Extended attributes) are not supported|[Nn]ot supported on this (client|server)'
 
 # As shells say it.
 NO_PROGRAM='rsync: ([Cc]ommand )?not found|command not found: rsync|[Uu]nknown command:? .?rsync|rsync: Permission denied$'
@@ -40,12 +50,19 @@ judge_failure() {
   last=$(tail -n 3 "$dir/errors" 2>/dev/null)
   case $rsync_code in
     '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
-    30 | 35) finish failed hung "No data came for $w_stall seconds, so it was ended. $last" ;;
+    30 | 35)
+      [ "$(fact source_silent)" != yes ] || finish failed hung "The source did not say within 90 seconds how its folder stands: what its login starts waits for something, or a disk there does not answer. $last"
+      finish failed hung "No data came for $w_stall seconds, so it was ended. $last"
+      ;;
     10 | 12 | 20 | 255) judge_connection ;;
     1 | 2 | 4) judge_protocol ;;
-    126 | 127) no_rsync ;;
+    126 | 127)
+      ! said "$NO_BYTE" || judge_connection
+      no_rsync
+      ;;
     97) judge_reader ;;
   esac
+  ! said "$NO_BYTE" || judge_connection
   partial
   ! said "$NO_SPACE" || refuse low_space "The disk of $destination is full, so the copying was ended. $partial"
   finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
@@ -53,11 +70,18 @@ judge_failure() {
 
 judge_connection() {
   ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
-  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, or there is none: $(told "$NOT_LET_IN")"
+  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or there is none: $(told "$NOT_LET_IN")"
   ! said "$NO_PROGRAM" || no_rsync
+  ! said "$NO_OPTION" || judge_protocol
   # The login came about, and yet nothing answered as a shell, nor as rsync.
-  if [ "$(fact source_seen)" = no ] && said '\(0 bytes received so far\)'; then no_shell; fi
+  if [ "$(fact source_seen)" = no ] && said "$NO_BYTE"; then no_shell; fi
+  if said "$NO_BYTE" && [ "$rsync_code" != 255 ] && ! said "$CUT"; then
+    said_instead
+    finish failed rsync "rsync at the source ended before it answered${stray:+: $stray}"
+  fi
   [ "$rsync_code" != 20 ] || finish failed connection "The source ended rsync in the middle, as when it shuts down. $last"
+  # Of a remote program that was killed, ssh says no more than of a lost connection.
+  [ -z "$(fact source_seen)" ] || finish failed connection "The connection to the source was lost, or rsync was killed there. $last"
   finish failed connection "The connection to the source was lost or did not come about. $last"
 }
 
@@ -66,12 +90,17 @@ judge_reader() { # by backup-source itself, by sudo, or by a shell that does not
   finish failed sudo "The source does not have its files read as root. $(told 'gestion-source: |sudo|backup-source' | sed 's/^gestion-source: //')"
 }
 
+WITHOUT_TERMINAL='where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there.'
+
 judge_protocol() {
   stray=$(fact source_said)
+  [ "$(fact source_reads)" != yes ] || finish failed unclean "The login at the source reads what is meant for rsync, as a prompt does${stray:+: it said “$stray”}. Have it ask nothing $WITHOUT_TERMINAL"
   ! said "$NO_OPTION" || finish failed old_rsync "The rsync of the source is too old for what is asked of it, or was built without it: $(told "$NO_OPTION")"
   if said "$NO_PROTOCOL"; then
     [ "$(fact source_seen)" != no ] || no_shell
-    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: “${stray:-$last}”. Have it print nothing where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there."
+    shown='a blank line, characters that cannot be seen, or what is printed where rsync alone is started'
+    [ -z "$stray" ] || shown="“$stray”"
+    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: $shown. Have it print nothing $WITHOUT_TERMINAL"
   fi
   finish failed rsync "rsync ended with code $rsync_code. $last"
 }
@@ -81,16 +110,21 @@ no_rsync() {
   finish failed no_rsync "The source has no rsync that this user may start. Install it there. $(told "$NO_PROGRAM")"
 }
 
-no_shell() {
+said_instead() { # what the source said in the place of an answer, into $stray
   stray=$(fact source_said)
   [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: )' "$dir/errors" | tail -n 1 | cut -c -200)
-  finish failed no_shell "The source lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, and for a forced command in sshd_config and authorized_keys there."
+}
+
+no_shell() {
+  said_instead
+  finish failed no_shell "The source lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, at .bashrc, and for a forced command in sshd_config and authorized_keys there."
 }
 
 # What went away while it was read, also an attribute alone (61), as rsync says it.
 AWAY='^((file|directory) has vanished: |rsync: (\[sender\] )?(get_acl|get_xattr_names|get_xattr_data|readlink_stat|opendir|send_files failed to open)[ :(].*(No such file or directory \(2\)|Not a directory \(20\)|No data available \(61\))$)'
 NO_SPACE='No space left on device \(28\)$|Disk quota exceeded \(122\)$'
-BROKEN='(Input/output error \(5\)|Read-only file system \(30\)|Stale file handle \(116\)|Structure needs cleaning \(117\))$'
+BROKEN='(Input/output error \(5\)|Stale file handle \(116\)|Structure needs cleaning \(117\))$'
+READ_ONLY='Read-only file system \(30\)$'
 NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).*Operation not supported \(95\)$'
 DENIED='(Permission denied \(13\)|Operation not permitted \(1\))$'
 # Older ones do not say who it is, but only the side here does these.
@@ -98,12 +132,14 @@ HERE='^rsync: (\[(receiver|generator)\] |(chown|chgrp|mkstemp|mkdir|recv_generat
 
 partial() { # what rsync could not copy, into $partial: counted by kind, the worst first; empty where files only went away
   partial= counted=0
-  grep -aE '^(rsync|file has vanished|directory has vanished): ' "$dir/errors" >"$dir/said"
+  grep -aE '^(rsync|file has vanished|directory has vanished): ' "$dir/errors" |
+    grep -avE '^rsync: (\[[a-zA-Z]+\] )?(connection unexpectedly closed|(read|write) error: )' | once >"$dir/said"
   away=$(grep -acE "$AWAY" "$dir/said")
   grep -avE "$AWAY" "$dir/said" >"$dir/wrong"
   of_kind "$NO_SPACE" 'found no space'
   of_kind "$BROKEN" 'met an error of the disk'
-  of_kind "$NOT_HERE" 'have ACLs or attributes that the disk of the copies cannot hold'
+  of_kind "$READ_ONLY" 'met a disk that is read-only'
+  of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
   of_kind "$HERE.*$DENIED" 'may not be written'
   of_kind "$DENIED" 'may not be read'
   of_kind . 'could not be copied'
@@ -111,6 +147,13 @@ partial() { # what rsync could not copy, into $partial: counted by kind, the wor
   [ -z "$partial" ] || [ "$away" = 0 ] || partial="$partial; $away vanished"
   [ "$(wc -l <"$dir/errors")" -lt 5000 ] || partial="${partial:-$away vanished}; and more than can be told"
   rm -f "$dir/said" "$dir/wrong"
+}
+
+once() { # a thing counts once for each cause: rsync tries again what it could not read, and asks for ACL and attributes, too
+  awk '{ what = $0 }
+    match($0, /sys_acl_[gs]et_file\(.*, ACL_TYPE/) || match($0, /"[^"]*"/) { what = substr($0, RSTART, RLENGTH) " " $NF }
+    !(what in seen)
+    { seen[what] }'
 }
 
 of_kind() { # PATTERN WORDS: counts these lines, and takes them away

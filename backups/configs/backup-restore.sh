@@ -128,9 +128,16 @@ judge_push() { # ends it for every code that is no success
   last=$(grep -v '^gestion-restore:' "$dir/errors" | tail -n 3)
   case $rsync_code in
     0 | 24) ;;
-    23) finish incomplete partial "Not everything could be restored. $last" ;;
+    23)
+      disk='the disk of the target'
+      partial
+      finish incomplete partial "Not everything could be restored. ${partial:-$last}"
+      ;;
     10 | 12 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
-    *) finish failed rsync "rsync ended with code $rsync_code. $last" ;;
+    *)
+      ! said "$NO_PROTOCOL" || finish failed unclean "The login at the target prints something, and rsync takes it for an answer. Have it print nothing $WITHOUT_TERMINAL"
+      finish failed rsync "rsync ended with code $rsync_code. $last"
+      ;;
   esac
 }
 

@@ -18,11 +18,16 @@ stats=
 
 # Where a folder lies, for this server and for the source alike: the path on standard input, name=value lines out.
 # It stands between single quotes in a command for ssh, so it holds none.
+# The answer begins a line of its own: what a login prints need not end one. "asked=no": the login has read the path itself.
 PLACE='IFS= read -r f
+echo
+case $f in /*) ;; *) echo asked=no; exit ;; esac
 state=folder; g=${f%/}
 if ! cd "${g:-/}" 2>/dev/null; then
-  if [ -f "$g" ]; then state=file; elif [ -e "$g" ]; then state=unreadable; else state=missing; fi
-  until g=${g%/*} && cd "${g:-/}" 2>/dev/null; do :; done
+  if [ -f "$g" ]; then state=file; elif [ -d "$g" ]; then state=unreadable; elif [ -e "$g" ]; then state=other; else state=missing; fi
+  p=$g
+  until g=${g%/*} && cd "${g:-/}" 2>/dev/null; do p=$g; done
+  [ $state != missing ] || [ ! -d "$p" ] || state=unreadable # one above it is closed
 elif ! [ -r . ]; then state=unreadable; fi
 set -f
 set -- $(findmnt -n -r -o TARGET,FSTYPE,UUID,SOURCE -T . 2>/dev/null | tail -n 1)
@@ -39,6 +44,7 @@ echo "state=$state"
 [ $# -lt 3 ] || [ ${#best} -le ${#1} ] || echo "unmounted=$best"
 [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found ! -name ".gestion-try-*" -print -quit 2>/dev/null)" ] || echo entries=yes
 echo seen=yes'
+FACTS='^(state|place|unmounted|entries|seen|asked)='
 newline='
 '
 
@@ -86,8 +92,8 @@ end_held() { finish held "$(sed -n 's/^held=//p' "$dir/facts" | tail -n 1)" "$(c
 
 refuse() { say "Held: $2"; finish held "$1" "$2"; }
 
-look_at() { # what PLACE found, into s_state, s_place, s_unmounted, s_entries and s_seen; no process for each
-  s_state= s_place= s_unmounted= s_entries= s_seen=
+look_at() { # what PLACE found, into s_state, s_place, s_unmounted, s_entries, s_seen and s_asked; no process for each
+  s_state= s_place= s_unmounted= s_entries= s_seen= s_asked=
   while IFS= read -r line; do
     case $line in
       state=*) s_state=${line#*=} ;;
@@ -95,6 +101,7 @@ look_at() { # what PLACE found, into s_state, s_place, s_unmounted, s_entries an
       unmounted=*) s_unmounted=${line#*=} ;;
       entries=*) s_entries=${line#*=} ;;
       seen=*) s_seen=${line#*=} ;;
+      asked=*) s_asked=${line#*=} ;;
     esac
   done <<EOF
 $1
@@ -126,7 +133,7 @@ check_destination() {
   place=$s_place unmounted=$s_unmounted
   case $destination in /?*) ;; *) refuse destination_root "The destination is not a folder of its own." ;; esac
   if [ "$destination/." -ef / ]; then refuse destination_root "The destination is the root folder."; fi
-  case $s_state in file | unreadable) refuse destination_unreadable "$destination is not a folder." ;; esac
+  case $s_state in file | other | unreadable) refuse destination_unreadable "$destination is not a folder." ;; esac
   if [ -n "$unmounted" ]; then
     hold destination_unmounted "$unmounted is not mounted, and $destination lies in it." || end_held
   fi
@@ -189,7 +196,7 @@ check_space() {
   if [ "$1" -lt $(($4 + $3)) ]; then
     hold low_space "$1 bytes are free in $destination; this run needs about $4, and $3 stay free." || end_held
   elif [ "$2" != - ] && [ "$2" -lt $(($5 + 100)) ]; then
-    hold low_space "$2 inodes are free in $destination; this run needs about $5." || end_held
+    hold low_space "$2 inodes are free in $destination; this run needs about $5, and 100 stay free." || end_held
   fi
 }
 
@@ -295,18 +302,14 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
   rsh="$rsh -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
   ask="sh -c '$PLACE'"
   [ -z "$reader" ] || ask="$reader look $w_uuid"
-  case $from in
-    /*) found=$(printf '%s\n' "$from" | timeout 90 sh -c "$PLACE") ;;
-    *) found=$(printf '%s\n' "$w_source_folder" | timeout 90 $rsh "${from%%:*}" "$ask" 2>>"$dir/errors" 7>&- 9>&-) ;;
-  esac
-  code=$?
+  ask_source
   [ -z "$reader" ] || case $code in 0 | 124 | 255) ;; *) code=97 ;; esac
   case $code in
     97 | 124 | 255)
       [ "$code" != 97 ] || note reached login # it was let in, and no further
       note source_said "$(stray_line)"
       tail -n 3 "$dir/errors" >>"$dir/output"
-      [ "$code" != 124 ] || code=30
+      if [ "$code" = 124 ]; then note source_silent yes; code=30; fi
       echo "$code" >"$dir/rsync.code"
       exit 0
       ;;
@@ -326,12 +329,26 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     wait "$pid"
     echo $? >"$dir/rsync.code"
     close_connection >/dev/null 2>&1 7>&- 9>&- &
-  } 2>&1 | { head -n 5000; cat >/dev/null; } | by_its_folder | tee -a "$dir/errors" >>"$dir/output"
+  } 2>&1 | { head -c 4000000 | head -n 5000; cat >/dev/null; } | by_its_folder | tee -a "$dir/errors" >>"$dir/output"
   [ ! -e "$dir/came" ] || cut_short
   read -r code <"$dir/rsync.code"
   # Of other errors rsnapshot must not know: it would throw away what was copied so far. The run itself judges.
   case $code in 23 | 24) exit "$code" ;; esac
   exit 0
+}
+
+ask_source() { # what PLACE finds at the source, into $found, and its code; what the login prints may have no end
+  printf '%s\n' "$w_source_folder" >"$dir/asked"
+  (
+    ulimit -f 16384 # times 512 bytes
+    case $from in
+      /*) exec timeout 90 sh -c "$PLACE" ;;
+      *) exec timeout 90 $rsh "${from%%:*}" "$ask" 7>&- 9>&- ;;
+    esac
+  ) <"$dir/asked" >"$dir/looked" 2>>"$dir/errors"
+  code=$?
+  [ "$(stat -c %s "$dir/looked")" -lt 8388608 ] || code=0 # it was let in; that ssh came to the bound says no more
+  found=$(grep -aE "$FACTS" "$dir/looked" | tail -n 9)
 }
 
 by_its_folder() { # where sudo reads the source, its rsync knows the folder by its UUID; people do not
@@ -341,15 +358,20 @@ by_its_folder() { # where sudo reads the source, its rsync knows the folder by i
 }
 
 stray_line() { # what the source said beside what it was asked
-  printf '%s\n' "$found" | grep -avE '^(state|place|unmounted|entries|seen)=' | head -n 1 | cut -c -200
+  grep -avE "$FACTS" "$dir/looked" | tr -d '\000-\010\013-\037\177' | grep -am 1 '[^[:space:]]' | cut -c -200
 }
 
 check_source() { # 1: held
   look_at "$found"
   note source_seen "${s_seen:-no}"
   note source_said "$(stray_line)"
+  if [ "$s_asked" = no ]; then
+    note source_reads yes
+    echo 2 >"$dir/rsync.code"
+    return 1
+  fi
   if [ "$s_seen" != yes ]; then # a server that lets in rsync alone: what was copied is judged afterwards
-    say "The source let nobody look at its folder: $found"
+    say "The source let nobody look at its folder: $(stray_line)"
     return 0
   fi
   source_place=$s_place unmounted=$s_unmounted
@@ -362,7 +384,8 @@ check_source() { # 1: held
   case $s_state in
     folder) ;;
     file) hold source_missing "The source is a file, not a folder: back up its folder, and leave out the rest." || return 1 ;;
-    unreadable) hold source_missing "The source folder may not be entered." || return 1 ;;
+    other) hold source_missing "The source is no folder, but a pipe, a socket or a device." || return 1 ;;
+    unreadable) hold source_missing "The source folder, or one above it, may not be entered." || return 1 ;;
     *) hold source_missing "The source folder is not there." || return 1 ;;
   esac
   [ "$s_entries" = yes ] || hold source_empty "The source folder is empty." || return 1
@@ -394,7 +417,11 @@ figures() {
 }
 
 nothing_found() {
-  if [ "$(fact source_seen)" = yes ]; then
+  counted=0
+  [ "$rsync_code" != 23 ] || partial
+  if [ "$counted" != 0 ]; then
+    echo "Nothing came from the source: $partial"
+  elif [ "$(fact source_seen)" = yes ]; then
     echo "The source came back empty, though something is in its folder: what is left out leaves nothing of it."
   else
     echo "The source is empty: nothing was found in it."

@@ -36,6 +36,10 @@ enter() { # UUID: into its folder, if it is one that this user may have read
   [ -n "$folder" ] || refuse "$SUDO_USER may not have this read here."
 }
 
+stands_in() { # the folder, and not where a symbolic link in its place leads
+  [ "$(pwd -P)" = "$folder" ] || refuse "$folder is a symbolic link, or lies behind one: back up the folder that it leads to, $(pwd -P)."
+}
+
 check_words() { # of rsync(1), as it starts itself at the other end: those that read, and none that names a file or a program
   [ "$1" = --server ] && [ "$2" = --sender ] && [ $# -gt 3 ] || refuse "it is for rsync, and only to read."
   shift 2
@@ -72,13 +76,16 @@ case $1 in
   ready) cd /usr && read_alone ready --version ;;
   look)
     enter "$2"
+    if cd -P "$folder" 2>/dev/null; then stands_in; fi
+    IFS= read -r asked # the backup server says the folder, too: a login that reads took it
+    [ -n "$asked" ] || folder=
     printf '%s\n' "$folder" | exec sh "$self.place"
     ;;
   *)
     check_words "$@"
     enter "$name"
     cd -P "$folder" 2>/dev/null || refuse "$folder is not there, or is no folder."
-    [ "$(pwd -P)" = "$folder" ] || refuse "$folder is a symbolic link, or lies behind one: back up the folder that it leads to, $(pwd -P)."
+    stands_in
     read_alone "$name" "$@"
     ;;
 esac

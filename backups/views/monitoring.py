@@ -105,9 +105,9 @@ def zabbix_list(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
 
 @monitored
 def zabbix_last(_request: HttpRequest, rows: BackupQuerySet, measure: str, pk: int) -> HttpResponse:
-    """A figure of the last good run, 0 while there is none: "files", "size" in bytes, or a level.
+    """A figure of the last good run, 0 while there is none: "files", or "size" in bytes.
 
-    Of a level it is the whole hours since that run began, at least 1.
+    Of a level: the whole hours since the last run began that made a copy for it, an incomplete one too; at least 1.
     """
     if measure not in {"files", "size", *Level.values}:
         raise Http404

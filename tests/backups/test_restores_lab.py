@@ -172,10 +172,20 @@ def test_what_rsync_says_names_things_as_seen_from_the_folder_that_was_asked_for
         assert row.state == TaskState.INCOMPLETE
         assert '"./sub' in row.output
         assert "Read-only file system" in row.output
+        assert "Not everything could be restored. 1 met a disk that is read-only" in row.error
         assert "gestion-restore" not in row.error + row.output
         assert sh(place.here, "cat /restored/file; ls /restored/sub") == "new"
     finally:
         sh(place.here, "umount /restored/sub")
+
+
+def test_a_target_whose_login_prints_is_told_as_that_and_nothing_is_changed(place):
+    backup, at = backed_up(place, "echo new >/srv/tree/file")
+    sh(place.here, "echo old >/srv/tree/file; sed -i '1i echo Welcome' ~/.bashrc", check=True)
+    row = look(backup, at)
+    assert (row.state, row.code) == (TaskState.FAILED, "unclean")
+    assert "The login at the target prints something" in row.error
+    assert sh(place.here, "cat /srv/tree/file") == "old"
 
 
 def test_folders_are_read_and_files_come_byte_for_byte(place):

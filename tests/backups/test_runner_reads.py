@@ -1,5 +1,6 @@
 """backup-run reads what the panel writes: its own parser, run by sh on this machine."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -82,6 +83,7 @@ def test_the_half_done_copy_is_looked_for_beside_the_new_one(destination):
 ACL = "rsync: [sender] get_acl: sys_acl_get_file(a b/c, ACL_TYPE_ACCESS): No such file or directory (2)"
 XATTR = 'rsync: [sender] get_xattr_names: llistxattr("/srv/x",1024) failed: No such file or directory (2)'
 GONE = 'file has vanished: "/srv/x"'
+NO_NOTE = 'rsync: [sender] get_xattr_data: lgetxattr("/srv/a","user.n",0) failed: Permission denied (13)'
 CLOSED = 'rsync: [sender] send_files failed to open "/srv/a": Permission denied (13)'
 FULL = 'rsync: [receiver] write failed on "/b/x": No space left on device (28)'
 TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
@@ -89,7 +91,14 @@ MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or
 CHOWN = 'rsync: [receiver] chown "/b/.x.AbCdEf" failed: Operation not permitted (1)'
 ACL_THERE = "rsync: [receiver] set_acl: sys_acl_set_file(x, ACL_TYPE_ACCESS): Operation not supported (95)"
 STALE = 'rsync: [sender] send_files failed to open "/srv/z": Stale file handle (116)'
+READ_ONLY = 'rsync: [receiver] mkstemp "/b/.x.AbCdEf" failed: Read-only file system (30)'
+LOST = "rsync: [receiver] connection unexpectedly closed (117 bytes received so far) [receiver]"
+PIPE = "rsync: [generator] write error: Broken pipe (32)"
 END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1865)"
+
+
+def gone(count: int) -> list[str]:
+    return [f'file has vanished: "/srv/{number}"' for number in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +106,11 @@ END = "rsync error: some files/attrs were not transferred (see previous errors) 
     [
         ([ACL], 1, ""),
         ([ACL.replace("[sender] ", ""), XATTR, GONE], 3, ""),
-        ([GONE, CLOSED, GONE, CLOSED], 2, f"2 may not be read: {CLOSED}; 2 vanished"),
-        ([GONE] * 40 + [FULL] + [GONE] * 40, 80, f"1 found no space: {FULL}; 80 vanished"),
+        ([*gone(1), CLOSED, *gone(2), CLOSED.replace("/a", "/b")], 2, f"2 may not be read: {CLOSED}; 2 vanished"),
+        ([*gone(40), FULL, *gone(80)], 80, f"1 found no space: {FULL}; 80 vanished"),
+        ([TORN, "ERROR: y failed verification -- update discarded.", TORN], 0, f"1 met an error of the disk: {TORN}"),
+        ([NO_NOTE, CLOSED], 0, f"1 may not be read: {NO_NOTE}"),
+        ([ACL, ACL.replace("ACCESS", "DEFAULT"), ACL.replace("a b/c", "d")], 2, ""),
         (
             [CLOSED, TORN, FULL],
             0,
@@ -106,13 +118,15 @@ END = "rsync error: some files/attrs were not transferred (see previous errors) 
         ),
         ([MKDIR], 0, f"1 could not be copied: {MKDIR}"),
         (["a word of the source", "IO error encountered"], 0, "a word of the source\nIO error encountered\n" + END),
-        ([GONE] * 5000, 5000, "5000 vanished; and more than can be told"),
+        (gone(5000), 5000, "5000 vanished; and more than can be told"),
         ([f"{GONE} $(touch hit) `id`"], 1, ""),
         (['rsync: [sender] get_xattr_data: lgetxattr("/x","user.n",0) failed: No data available (61)'], 1, ""),
         (['rsync: [sender] readlink_stat("/x/y") failed: Not a directory (20)'], 1, ""),
         ([CHOWN, CLOSED], 0, f"1 may not be written: {CHOWN}; 1 may not be read: {CLOSED}"),
         ([CHOWN.replace("[receiver] ", "")], 0, f"1 may not be written: {CHOWN.replace('[receiver] ', '')}"),
         ([ACL_THERE], 0, f"1 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}"),
+        ([READ_ONLY, TORN], 0, f"1 met an error of the disk: {TORN}; 1 met a disk that is read-only: {READ_ONLY}"),
+        ([LOST, PIPE], 0, f"{LOST}\n{PIPE}\n{END}"),
         ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
 )  # fmt: skip
@@ -131,10 +145,19 @@ def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no
     assert sorted(one.name for one in tmp_path.iterdir()) == ["errors"]
 
 
+@pytest.mark.parametrize("sent", ["", "rv/tree", "\n/srv"])
+def test_what_a_login_took_for_itself_is_no_answer_about_another_folder(sent):
+    done = subprocess.run(
+        ["sh", "-c", LOOK + 'sh -c "$PLACE"'], input=sent, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\nasked=no\n"
+
+
 def test_a_file_a_folder_and_nothing_are_told_apart(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder").mkdir()
-    kinds = (("file", "file"), ("folder", "folder"), ("nothing", "missing"))
+    os.mkfifo(tmp_path / "pipe")
+    kinds = (("file", "file"), ("folder", "folder"), ("nothing", "missing"), ("pipe", "other"))
     for name, state in (
         *kinds,
         *((f"{name}/", state) for name, state in kinds),

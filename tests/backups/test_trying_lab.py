@@ -75,14 +75,38 @@ def test_a_file_comes_over_and_nothing_is_changed_on_either_side(place):
     assert sh(place.there, STATE.format(DESTINATION)) == copies
 
 
+OLDER = r"""
+cd /usr/bin && mv rsync away && printf '#!/bin/sh\nexec /usr/bin/away "$@" --protocol=29\n' >rsync && chmod 755 rsync
+"""
 CAUSES = {
     "its login prints a line": (
         "sed -i '1i echo Welcome to files1' ~/.bashrc", "file", ["prints something", "Welcome to files1", ".bashrc"],
     ),
+    "its login prints what ends no line": (
+        "sed -i '1i printf files1' ~/.bashrc", "file", ["prints something", "“files1”"],
+    ),
+    "its login prints a blank line": (
+        "sed -i '1i echo' ~/.bashrc", "file", ["prints something", "blank line", ".bashrc"],
+    ),
+    "its login prints without an end": (
+        "sed -i '1i yes Welcome' ~/.bashrc", "file", ["neither a shell nor rsync", "“Welcome”", ".bashrc"],
+    ),
+    "its login asks something": (
+        "sed -i '1i echo Sure?; read sure' ~/.bashrc", "folder", ["reads what is meant for rsync", "Sure?", ".bashrc"],
+    ),
+    "its login ends with a code of its own": (
+        "sed -i '1i exit 42' ~/.bashrc", "file", ["neither a shell nor rsync", ".bashrc"],
+    ),
     "it has no rsync": ("mv $(command -v rsync) /root/rsync.away", "file", ["has no rsync", "Install it"]),
+    "its rsync does not start": (
+        "ln -sf /nowhere/libpopt.so.0 $(ldconfig -p | sed -n 's/.*libpopt.so.0 .*=> //p')", "file",
+        ["rsync at the source ended before it answered", "libpopt.so.0"],
+    ),
+    "its rsync speaks an older protocol": (OLDER, "file", ["too old", "protocol 30 or higher"]),
     "the key is not accepted": ("mv ~/.ssh/authorized_keys ~/.ssh/away", "login", ["does not know the SSH key"]),
     "the folder is missing": (f"rm -rf {SOURCE_FOLDER}", "folder", ["is not there"]),
     "the folder is a file": (f"rm -rf {SOURCE_FOLDER}; echo x >{SOURCE_FOLDER}", "folder", ["is a file"]),
+    "the folder is a pipe": (f"rm -rf {SOURCE_FOLDER}; mkfifo {SOURCE_FOLDER}", "folder", ["no folder, but a pipe"]),
     "the folder is empty": (f"rm -rf {SOURCE_FOLDER}; mkdir {SOURCE_FOLDER}", "folder", ["is empty"]),
     "a command is forced": (
         "sed -i 's/^/command=\"echo nothing here\" /' ~/.ssh/authorized_keys", "file",
@@ -117,6 +141,7 @@ USERS = {
         ["neither a shell nor rsync", "sshd_config"],
     ),
     "a folder that he may not enter": ("/bin/bash", f"chmod 700 {SOURCE_FOLDER}", "folder", ["may not be"]),
+    "a folder in one that he may not enter": ("/bin/bash", "chmod 700 /srv", "folder", ["may not be"]),
     "a folder that he may enter and not list": (
         "/bin/bash", f"chmod 711 {SOURCE_FOLDER}", "folder", ["may not be"],
     ),

@@ -1,10 +1,12 @@
 """“Try it” and runs where files are read as root by sudo: both say the same, by the folder's own name."""
 
+import re
+
 import pytest
 
 from backups.models import RunState
 from backups.services.runs import run_now
-from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh
 from tests.backups.test_interrupted_lab import Working, slow
 from tests.backups.test_sources_lab import READER, place, planned
 from tests.backups.test_trying_lab import ALL, broken, tried
@@ -42,7 +44,15 @@ CAUSES = {
     "no rsync": ("mv /usr/bin/rsync /usr/bin/rsync.away", "file", ["rsync is not installed here."]),
     "no folder": (f"rm -rf {SOURCE_FOLDER}", "folder", ["is not there"]),
     "a link": (
-        f"mv {SOURCE_FOLDER} /srv/kept; ln -s /srv/kept {SOURCE_FOLDER}", "file", ["symbolic link", "/srv/kept"],
+        f"mv {SOURCE_FOLDER} /srv/kept; ln -s /srv/kept {SOURCE_FOLDER}", "folder", ["symbolic link", "/srv/kept"],
+    ),
+    "behind a link": (
+        f"mv /srv /opt/srv; ln -s /opt/srv /srv; ls {SOURCE_FOLDER}", "folder", ["symbolic link", "/opt/srv/tree"],
+    ),
+    "a link to a file": (f"rm -rf {SOURCE_FOLDER}; ln -s /etc/hostname {SOURCE_FOLDER}", "folder", ["is a file"]),
+    "a link to nothing": (f"rm -rf {SOURCE_FOLDER}; ln -s /nowhere {SOURCE_FOLDER}", "folder", ["is not there"]),
+    "a login that asks": (
+        "sed -i '1i read sure' ~keeper/.bashrc", "folder", ["reads what is meant for rsync", ".bashrc"],
     ),
     "a login that prints": (
         "sed -i '1i echo Welcome to files1' ~keeper/.bashrc", "file", ["prints something", "Welcome"],
@@ -89,6 +99,46 @@ def test_what_vanishes_is_told_by_its_folder_and_not_by_the_uuid(place, folder):
     assert "files vanished while they were copied." in run.output
     assert f'file has vanished: "{folder}/many/f3' in run.output
     assert f"/{backup.uuid}" not in run.output
+
+
+# What nobody but its own process may read, not even by this right, and what the kernel answers with an I/O error.
+UNREADABLE = f"""
+cd {SOURCE_FOLDER} && : >shut1 && : >shut2 && : >torn && mount --bind /proc/1/environ shut1 &&
+mount --bind /proc/1/environ shut2 && mount --bind /sys/devices/virtual/net/lo/power/autosuspend_delay_ms torn
+"""
+
+
+def test_what_cannot_be_read_by_sudo_is_counted_by_kind_and_named_by_its_folder(place):
+    backup = planned(place)
+    try:
+        sh(place.here, UNREADABLE, check=True)
+        broken(
+            backup, "file", "A run would not copy everything. 1 met an error of the disk", "2 may not be read"
+        )
+        run = place.run(backup)
+    finally:
+        sh(place.here, f"umount {SOURCE_FOLDER}/shut1 {SOURCE_FOLDER}/shut2 {SOURCE_FOLDER}/torn")
+    assert (run.state, run.rotated) == (RunState.INCOMPLETE, ["hourly"])
+    torn, shut = run.error.removeprefix("Not everything was copied. ").split("; ")
+    assert re.fullmatch(
+        rf'1 met an error of the disk: .*"{SOURCE_FOLDER}/torn": Input/output error \(5\)', torn
+    )
+    assert re.fullmatch(rf'2 may not be read: .*"{SOURCE_FOLDER}/shut1": Permission denied \(13\)', shut)
+    copied = sh(place.there, "cd /backups/tree/hourly.0/data; ls; cat closed/root-only").split()
+    assert {"open", "secret"} < set(copied)
+
+
+def test_a_disk_of_the_copies_that_fills_up_in_a_run_by_sudo_is_said_as_that(place):
+    sh(place.there, f"mkdir -p {DESTINATION} && mount -t tmpfs -o size=24m none {DESTINATION}", check=True)
+    try:
+        backup = planned(place)
+        assert place.run(backup).state == RunState.DONE
+        sh(place.here, f"cd {SOURCE_FOLDER} && head -c 30M /dev/urandom >closed/large")
+        run = place.run(backup)
+        assert (run.state, run.code, run.rotated) == (RunState.HELD, "low_space", [])
+        assert "full" in run.error
+    finally:
+        sh(place.there, f"umount {DESTINATION}")
 
 
 def test_a_source_that_reboots_in_a_run_by_sudo_is_tried_again(place):
