@@ -10,8 +10,15 @@ HERE = Path(__file__).parent / "configs"
 
 
 def runner_files() -> tuple[File, ...]:
-    """The runner, what it reads to judge, try, restore and verify, and what rsnapshot starts in the place of rsync."""
+    """The runner, what it reads to copy, judge, try and restore, and what rsnapshot starts in the place of rsync."""
     return tuple(
         File(f"{FOLDER}/{name}", (HERE / f"{name}.sh").read_bytes(), mode=0o755)
-        for name in ("backup-run", "backup-judge", "backup-try", "backup-restore", "backup-rsync")
+        for name in (
+            "backup-run",
+            "backup-transfer",
+            "backup-judge",
+            "backup-try",
+            "backup-restore",
+            "backup-rsync",
+        )
     )

@@ -70,7 +70,8 @@ def test_a_disk_whose_folder_has_a_space_is_missed_when_it_is_not_mounted(
 
 @pytest.mark.parametrize("destination", ["/backups/web1", "/backups/.sync/web1", "/b/.sync/.sync"])
 def test_the_half_done_copy_is_looked_for_beside_the_new_one(destination):
-    (line,) = [line for line in SCRIPT.split("\n") if line.strip().startswith("before=${to")]
+    script = (FOLDER / "backup-transfer.sh").read_text()
+    (line,) = [line for line in script.split("\n") if line.strip().startswith("before=${to")]
     done = subprocess.run(
         ["sh", "-c", f'to=$1\n{line}\nprintf %s "$before"', "sh", f"{destination}/.sync/data/"],
         capture_output=True,
