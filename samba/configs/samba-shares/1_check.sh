@@ -41,10 +41,11 @@ check_sections() {
 }
 
 check_user() {
+  ANOTHER="Remove it on the server, or delete the share $share and make it under another name: a share keeps its user."
   if getent passwd "$user" >/dev/null; then
-    is_ours "$user" || die "The unix user $user is there already and is none of Gestion's shares'."
+    is_ours "$user" || die "The unix user $user is there already and is none of Gestion's shares'. $ANOTHER"
   elif getent group "$user" >/dev/null; then
-    die "The unix group $user is there already, so the share $share cannot have a user of that name."
+    die "The unix group $user is there already, so the share $share cannot have a user of that name. $ANOTHER"
   fi
 }
 
