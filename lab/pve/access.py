@@ -42,10 +42,10 @@ class Access:
 
     def identify(self, method: str, headers: dict[str, str]) -> Identity:
         """Return who asks. Raises Unauthenticated. Header names are lower-case."""
-        if "authorization" in headers:
-            return self._by_token(headers["authorization"])
-        cookie = re.search(r"(?:^|;\s*)PVEAuthCookie=([^;]*)", headers.get("cookie", ""))
+        cookie = re.search(r"(?:^|;\s*)PVEAuthCookie=([^;]+)", headers.get("cookie", ""))
         if not cookie:
+            if headers.get("authorization", "").startswith("PVEAPIToken"):
+                return self._by_token(headers["authorization"])
             raise Unauthenticated("No ticket")
         user = self.ticket_user(unquote(cookie[1]))
         if not user:

@@ -47,6 +47,8 @@ def check_object(properties: dict[str, Json], given: Json, errors: dict[str, str
     """Return the checked values; write down in `errors` what is wrong with which."""
     found: Json = {}
     for name, value in given.items():
+        if value is None:  # JSON's null is nothing that was said
+            continue
         kind = properties.get(name) or _numbered(properties, name)
         if kind is None:
             errors[prefix + name] = EXTRA
@@ -59,7 +61,7 @@ def check_object(properties: dict[str, Json], given: Json, errors: dict[str, str
         if needs and needs not in given:
             errors[prefix + needs] = f"missing property required by '{name}'"
     for name, kind in properties.items():
-        if name not in given and "[n]" not in name and not kind.get("optional"):
+        if given.get(name) is None and "[n]" not in name and not kind.get("optional"):
             errors.setdefault(prefix + name, MISSING)
     return found
 
@@ -73,7 +75,8 @@ def check_value(kind: Json, value: Any, path: str) -> Any:
         name = "ARRAY" if isinstance(value, list) else "HASH"
         words = f"type check ('{kind.get('type', 'string')}') failed - got {name}"
         raise ValueError(words)  # noqa: TRY004 (it is what was typed that is wrong)
-    text = str(int(value)) if isinstance(value, bool) else str(value)
+    whole = isinstance(value, bool) or (isinstance(value, float) and value.is_integer())
+    text = str(int(value)) if whole else str(value)
     wanted = TYPES.get(kind.get("type", "string"))
     if wanted and not re.fullmatch(wanted, text, re.ASCII):
         raise ValueError(f"type check ('{kind['type']}') failed - got '{text}'")

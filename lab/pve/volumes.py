@@ -85,14 +85,14 @@ def content_of(world: World, volume: str) -> str:
     raise died(f"unable to parse directory volume name '{name}'")
 
 
-def check_template(world: World, rights: Rights, who: str, volume: str) -> None:
-    """Raise ApiError unless this names a template that `who` may read; whether it is there is seen in the task."""
+def check_source(world: World, rights: Rights, who: str, volume: str, content: str) -> None:
+    """Raise ApiError unless this names a template or backup that `who` may read; the task sees whether it is there."""
     if not _ID.fullmatch(volume):
         if who != "root@pam":
             raise died(f"{ONLY_ROOT} at /usr/share/perl5/PVE/Storage.pm line 651.")
         return
-    if content_of(world, volume) != "vztmpl":
-        raise died(f"unable to use volume {volume} - content type needs to be 'vztmpl'")
+    if content_of(world, volume) != content:
+        raise died(f"unable to use volume {volume} - content type needs to be '{content}'")
     path = f"/storage/{storage_of(volume)}"
     rights.require(who, path, ["Datastore.AllocateSpace", "Datastore.Audit"], any_of=True)
 

@@ -89,6 +89,7 @@ class Handler(BaseHTTPRequestHandler):
                 cluster.access.identify(self.command, headers)
             raise _PlainRefusal(*words)
         given = {**self._parsed(kind, body), **_fields(query)}
+        given.pop("_dc", None)  # with which browsers keep answers from being remembered
         return respond(cluster, node, self.command, path, headers=headers, given=given)
 
     def _objection(self, path: str, style: str, kind: str, body: str) -> tuple[str, int] | None:

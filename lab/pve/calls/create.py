@@ -19,7 +19,7 @@ from lab.pve.volumes import (
     DISKS,
     NEW,
     ONLY_ROOT,
-    check_template,
+    check_source,
     content_of,
     new_disk,
     parts_of,
@@ -65,7 +65,8 @@ def create(request: Request) -> str:
     }
     rights = request.cluster.rights
     require_config_rights(rights, request.who.id, vmid, options, unprivileged=unprivileged, pool=pool)
-    check_template(request.world, rights, request.who.id, params["ostemplate"])
+    content = "backup" if params.get("restore") else "vztmpl"
+    check_source(request.world, rights, request.who.id, params["ostemplate"], content)
     disks = _disks(request, options)
     config = _config(request, options, unprivileged)
     guest = Guest(vmid, params["node"], config={"lock": "create"})
@@ -85,11 +86,12 @@ def create(request: Request) -> str:
                 _unpack(request, guest, {**config, **disks}, task)
             except (TaskError, ApiError) as error:
                 undo()
-                raise TaskError(f"unable to create CT {vmid} - {str(error).strip()}") from error
+                act = "restore" if params.get("restore") else "create"
+                raise TaskError(f"unable to {act} CT {vmid} - {str(error).strip()}") from error
         if params.get("start"):
             begin_start(request)
 
-    return request.task("vzcreate", vmid, work, undo)
+    return request.task("vzrestore" if params.get("restore") else "vzcreate", vmid, work, undo)
 
 
 @answers("DELETE /nodes/{node}/lxc/{vmid}")

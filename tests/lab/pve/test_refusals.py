@@ -135,6 +135,8 @@ def test_it_is_refused_at_once(server: PveServer, call: str, body: Json, status:
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
+        (LXC, NEW | {"restore": 1, "ostemplate": "local:backup/vzdump-lxc-99-2024_01_01-00_00_00.tar.zst"},
+         "unable to restore CT 150 - can't find file 'local:backup/vzdump-lxc-99-2024_01_01-00_00_00.tar.zst'"),
         (LXC, NEW | {"rootfs": "local-lvm:none"}, "unable to create CT 150 - unable to parse lvm volume name 'none'"),
         (LXC, NEW | {"rootfs": "local-lvm:vm-99-disk-0"},
          "unable to create CT 150 - volume 'local-lvm:vm-99-disk-0' does not exist"),
@@ -180,7 +182,7 @@ def test_a_copy_keeps_host_name_and_description_unless_others_are_given(server: 
 
 
 def test_what_the_url_has_too_many_of_and_a_body_that_is_no_json(server: PveServer):
-    for path in (f"{CONFIG}/", "/nodes//pve1/lxc//101/config"):
+    for path in (f"{CONFIG}/", f"{CONFIG}?_dc=1", "/nodes//pve1/lxc//101/config"):
         assert ask(server, "GET", path).json()["data"]["hostname"] == "ct101"
     assert ask(server, "PUT", f"{CONFIG}?cores=3", {"cores": 2}).status_code == 200
     assert server.world.guests[101].config["cores"] == 3
@@ -196,3 +198,30 @@ def test_what_the_url_has_too_many_of_and_a_body_that_is_no_json(server: PveServ
         headers.pop("Authorization")
         answer = requests.post(url, "{", headers=headers, timeout=5, verify=server.certificate_file)
         assert (answer.status_code, answer.reason) == (401, "No ticket")
+
+
+def test_json_has_numbers_and_nothing(server: PveServer):
+    headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": "application/json"}
+    body = '{"memory": 512.0, "cpulimit": 1.5, "tags": null, "onboot": true}'
+    url = f"{server.url}/api2/json{CONFIG}"
+    assert requests.put(url, body, headers=headers, timeout=5, verify=server.certificate_file).ok
+    config = server.world.guests[101].config
+    assert (config["memory"], config["cpulimit"], config["onboot"], "tags" in config) == (512, 1.5, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Authorization": "Basic eDp5"}, "No ticket"),
+        ({"Cookie": "PVEAuthCookie="}, "No ticket"),
+        ({"Authorization": "PVEAPIToken root@pam!panel"}, "Authentication failed!"),
+        (
+            {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Cookie": "PVEAuthCookie=x"},
+            "Authentication failed!",
+        ),
+    ],
+)
+def test_who_asks_is_seen_in_the_cookie_first(server: PveServer, headers: dict[str, str], words: str):
+    url = f"{server.url}/api2/json/version"
+    answer = requests.get(url, headers=headers, timeout=5, verify=server.certificate_file)
+    assert (answer.status_code, answer.reason) == (401, words)
