@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.permissions import user_of
 from forwarding import nginx_reading
@@ -42,11 +44,17 @@ def _search(request: HttpRequest, words: str) -> Iterable[Hit]:
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
     """Hostnames that their nginx server had to leave out."""
-    rows = HostnameForward.objects.visible_to(user_of(request)).filter(active=True, left_out__gt="")
+    found = HostnameForward.objects.visible_to(user_of(request)).filter(active=True, left_out__gt="")
+    rows = list(found)
     for hostname in rows[:MOST_NOTICES]:
         text = _("nginx serves without %(hostname)s: %(why)s")
         words = {"hostname": hostname, "why": hostname.left_out[:200]}
         yield Notice("danger", text % words, hostname.get_absolute_url())
+    if more := len(rows[MOST_NOTICES:]):
+        text = ngettext(
+            "nginx serves without %d more hostname", "nginx serves without %d more hostnames", more
+        )
+        yield Notice("danger", text % more, reverse("forwarding:hostnames"))
 
 
 section = Section(

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.permissions import user_of
 from pages.registry import Notice, Section
@@ -22,9 +24,15 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
     failed = Creation.objects.filter(state=CreationState.FAILED).select_related("host")
     newest = Creation.objects.filter(server__in=failed.values("server")).order_by("server", "pk")
     last = {row["server"]: row["pk"] for row in newest.values("server", "pk")}
-    for row in failed.filter(pk__in=last.values())[:MOST]:
+    found = list(failed.filter(pk__in=last.values()))
+    for row in found[:MOST]:
         words = _("The container of %(server)s could not be created on %(host)s.")
         yield Notice("danger", words % {"server": row.hostname, "host": row.host}, row.get_absolute_url())
+    if more := len(found[MOST:]):
+        text = ngettext(
+            "%d more container could not be created", "%d more containers could not be created", more
+        )
+        yield Notice("danger", text % more, reverse("proxmox:guests"))
 
 
 section = Section("creations", attention=_attention)

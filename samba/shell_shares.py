@@ -20,7 +20,7 @@ from servers.registry import Panel, RolloutKind, ServerPart
 
 MOST_HITS = 8
 MOST_ROWS = 12
-BY_NAME = 5
+BY_NAME = 5  # so many of one trouble are named on the dashboard; more are counted
 
 TROUBLES = {
     RolloutState.FAILED: gettext_lazy("The shares of %s are not rolled out."),
@@ -32,14 +32,20 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
     """Servers whose shares are not as they should be, and passwords from an older secret."""
     user = user_of(request)
     own = Share.objects.visible_to(user).values("server")
-    found = Rollout.objects.filter(kind=KIND, state__in=TROUBLES, server__in=own).select_related("server")
-    for rollout in found.order_by("server__name")[:BY_NAME]:
+    rows = Rollout.objects.filter(kind=KIND, state__in=TROUBLES, server__in=own).select_related("server")
+    found = list(rows.order_by("server__name"))
+    for rollout in found[:BY_NAME]:
         url = (
             rollout.get_absolute_url()
             if user.is_admin
             else f"{reverse('samba:shares')}?q={rollout.server.name}"
         )
         yield Notice("danger", TROUBLES[RolloutState(rollout.state)] % rollout.server, url)
+    if more := len(found[BY_NAME:]):
+        text = ngettext(
+            "The same on %d more server with shares.", "The same on %d more servers with shares.", more
+        )
+        yield Notice("danger", text % more, reverse("samba:shares"))
     if not user.is_admin or not Share.objects.exists():
         return
     if not has_secret():

@@ -182,6 +182,15 @@ def test_what_the_host_left_out_is_noted_by_the_hostname_until_it_is_served(rows
     assert set(HostnameForward.objects.values_list("left_out", flat=True)) == {""}
 
 
+def test_of_many_that_were_left_out_the_rest_is_counted(admin_client, rows):
+    for number in range(7):
+        hostname(rows.pve1, f"h{number}.example.org", rows.web1)
+    HostnameForward.objects.update(left_out="no certificate")
+    page = admin_client.get("/").content.decode()
+    assert page.count("nginx serves without h") == 5
+    assert "nginx serves without 2 more hostnames" in page
+
+
 def test_the_rows_of_many_hostnames_are_read_by_few_queries(rows, nginx, django_assert_max_num_queries):
     for number in range(30):
         hostname(rows.pve1, f"h{number}.example.org", rows.web1, rows.backup1)

@@ -206,6 +206,15 @@ def test_failed_creates_are_on_the_dashboard_until_one_went_well(admin_client, h
     assert words not in admin_client.get("/").content.decode()
 
 
+def test_of_many_failed_creates_the_rest_is_counted(admin_client, host):
+    for number in range(7):
+        ask(host, name=f"web{number}.example.org", address="")
+    Creation.objects.update(state="failed", why="No.")
+    page = admin_client.get("/").content.decode()
+    assert page.count("could not be created on pve1") == 5
+    assert "2 more containers could not be created" in page
+
+
 def test_members_see_none_of_it(member_client, host):
     made = ask(host)
     for url in (NEW, made.get_absolute_url(), reverse("proxmox:addresses", args=[host.pk])):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from samba.models import FolderReturn, Share
 from samba.passwords import share_password
-from servers.models import Rollout
+from servers.models import Rollout, Server
 
 pytestmark = pytest.mark.django_db
 JSON = {"accept": "application/json"}
@@ -250,3 +250,13 @@ def test_the_dashboard_tells_of_shares_that_are_not_right(admin_client, rows):
 
 def test_the_empty_list_says_what_to_do_first(admin_client, db):
     assert "manage Samba" in admin_client.get(LIST).content.decode()
+
+
+def test_of_many_servers_whose_shares_are_not_rolled_out_the_rest_is_counted(admin_client, rows):
+    for number in range(7):
+        server = Server.objects.create(name=f"many{number}", keymanager_name="m")
+        Share.objects.create(server=server, name="a", user="smb-a", folder="a", secret_mark="")
+        Rollout.objects.create(server=server, kind="samba", state="failed")
+    page = admin_client.get("/").content.decode()
+    assert page.count("The shares of many") == 5
+    assert "The same on 2 more servers with shares." in page
