@@ -51,10 +51,10 @@ def _attention(request: HttpRequest) -> Iterable[Notice]:
         words = {"hostname": hostname, "why": hostname.left_out[:200]}
         yield Notice("danger", text % words, hostname.get_absolute_url())
     if more := len(rows[MOST_NOTICES:]):
-        text = ngettext(
+        rest = ngettext(
             "nginx serves without %d more hostname", "nginx serves without %d more hostnames", more
         )
-        yield Notice("danger", text % more, reverse("forwarding:hostnames"))
+        yield Notice("danger", rest % more, reverse("forwarding:hostnames"))
 
 
 section = Section(
