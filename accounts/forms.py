@@ -1,6 +1,7 @@
 """The gate for what people type about accounts."""
 
 import zoneinfo
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -236,6 +237,11 @@ class UserForm(CleanText, forms.ModelForm):
         if own:  # whoever finds an open browser should not have links sent elsewhere
             self.fields["email"].disabled = True
             self.fields["email"].help_text = _("You change your own in your profile, with your password.")
+
+    def say_what_counts(self, sentences: Iterable[str]) -> None:
+        """Say by the box what counts only while it is ticked."""
+        field = self.fields["is_active"]
+        field.help_text = " ".join([str(field.help_text), *sentences])
 
 
 class NewUserForm(UserForm):

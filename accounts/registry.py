@@ -49,6 +49,8 @@ class PersonPart:
     removing: Callable[[User], Any] | None = None
     # What goes with the person, for the delete page.
     holds: Callable[[User], Iterable[Held]] | None = None
+    # What of the first person counts while the account is active, in a sentence for the second, who may switch it.
+    counts: Callable[[User, User], str] | None = None
     # This room's panel on the person's page and on the own profile (`request.user == user`).
     panel: Callable[[HttpRequest, User], Panel | None] | None = None
     # Before all access of a person is taken away; what it returns is called after that.
@@ -94,6 +96,12 @@ def left_of(request: HttpRequest, user: User) -> list[Left]:
 def held_by(user: User) -> list[Held]:
     """What goes with this person, over all rooms."""
     return [held for part in _parts.values() if part.holds for held in part.holds(user)]
+
+
+def what_counts(user: User, reader: User) -> list[str]:
+    """What counts only while this account is active, over all rooms."""
+    found = (part.counts(user, reader) for part in _parts.values() if part.counts)
+    return [sentence for sentence in found if sentence]
 
 
 def panels_of(request: HttpRequest, user: User) -> list[Panel]:

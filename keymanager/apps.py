@@ -34,6 +34,7 @@ class KeymanagerConfig(AppConfig):
                 changed=watching.person_changed,
                 removing=watching.person_going,
                 holds=watching.person_holds,
+                counts=watching.person_counts,
                 panel=shell.person_panel,
                 leaving=departures.leaving,
                 left=departure_page.left,

@@ -14,6 +14,7 @@ from keymanager.lockout import LockedOut, Ways, check_ways, ways_in
 from keymanager.models import Key
 from keymanager.revisions import touch
 from keymanager.touched import names_of_people, names_of_unix_users
+from keymanager.words import concerned
 from pages.registry import Held
 from pages.second_word import second_word
 from servers.facts import ServerFacts
@@ -45,14 +46,25 @@ def person_going(user: User) -> None:
     check_change_coming(names, lambda: user.ssh_keys.all().delete())
 
 
+def person_counts(user: User, reader: User) -> str:
+    """Where this person's keys count while the account is active; empty without keys."""
+    count = user.ssh_keys.count()
+    if not count:
+        return ""
+    keys = ngettext("It has %d SSH key:", "It has %d SSH keys:", count) % count
+    return f"{keys} {concerned(names_of_people([user]), reader)}"
+
+
 def person_holds(user: User) -> Iterable[Held]:
     """What goes with a person."""
     count = user.ssh_keys.count()
     if count:
-        yield Held(
-            ngettext("%d SSH key, and the logins it allows", "%d SSH keys, and the logins they allow", count)
-            % count
+        words = ngettext(
+            "%d SSH key, and the logins it allows", "%d SSH keys, and the logins they allow", count
         )
+        where = Server.objects.filter(keymanager_name__in=names_of_people([user])).count()
+        on = ngettext("on %d server", "on %d servers", where) % where
+        yield Held(f"{words % count} ({on})")
     for group in user.key_groups.all():
         yield Held(_("Membership of the group %s") % group, group.get_absolute_url())
 

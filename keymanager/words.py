@@ -8,21 +8,33 @@ from django.utils.translation import ngettext
 
 from accounts.models import User
 from servers.models import Server
+from servers.models.server import ServerQuerySet
 
 MOST_NAMED = 3
+
+
+def concerned(names: Iterable[str], user: User) -> str:
+    """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
+    return _concerned(Server.objects.filter(keymanager_name__in=set(names)), user)
+
+
+def _concerned(servers: ServerQuerySet, user: User) -> str:
+    count = servers.count()
+    if not count:
+        return _("No server is concerned.")
+    named = servers.visible_to(user).order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1]
+    words = ngettext("%d server is concerned", "%d servers are concerned", count) % count
+    if len(named) == count <= MOST_NAMED:
+        words += f" ({', '.join(named)})"
+    return f"{words}."
 
 
 def after_change(sentence: str, names: Iterable[str], user: User) -> str:
     """The sentence about a change, which servers it concerns, and what happens next."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
+    said = f"{sentence} {_concerned(servers, user)}"
     count = servers.count()
-    if not count:
-        return f"{sentence} {_('No server is concerned.')}"
-    named = servers.visible_to(user).order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1]
-    concerned = ngettext("%d server is concerned", "%d servers are concerned", count) % count
-    if len(named) == count <= MOST_NAMED:
-        concerned += f" ({', '.join(named)})"
-    return f"{sentence} {concerned}. {_next(servers.filter(fetch_token=None).count(), count)}"
+    return f"{said} {_next(servers.filter(fetch_token=None).count(), count)}" if count else said
 
 
 def _next(not_fetching: int, count: int) -> str:

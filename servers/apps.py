@@ -20,7 +20,9 @@ class ServersConfig(AppConfig):
         from servers.shell import section
 
         register(section)
-        accounts.register_watcher(accounts.PersonPart("servers", holds=people.person_holds))
+        accounts.register_watcher(
+            accounts.PersonPart("servers", changed=people.person_changed, holds=people.person_holds)
+        )
         upkeep.register()
         guarding.guard(lambda user: Server.objects.visible_to(user).order_by().values("pk"))
         hooks.on_end(rolling.job_ended)

@@ -1,4 +1,4 @@
-"""The panel's own SSH key: made on first use, one for the whole panel."""
+"""The panel's own SSH key: made with the first account, or on first use; one for the whole panel."""
 
 from urllib.parse import urlsplit
 

@@ -4,10 +4,22 @@ from collections.abc import Iterable
 
 from django.utils.translation import gettext as _
 
+from accounts.actors import Actor
+from accounts.audit import record
 from accounts.models import User
+from accounts.registry import PersonFacts
 from pages.registry import Held
+from servers.identity import panel_identity
+from servers.models import PanelIdentity
 
 MOST_NAMED = 20
+
+
+def person_changed(user: User, before: PersonFacts | None) -> None:
+    """With a panel's first account its SSH key is made: who reads it later, as a program may, changes nothing."""
+    if before is None and user.is_admin and not PanelIdentity.objects.exists():
+        public = panel_identity().public_key
+        record(Actor.system("servers"), "panel_identity.create", after={"public_key": public})
 
 
 def person_holds(user: User) -> Iterable[Held]:

@@ -128,6 +128,7 @@ def edit_user(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(User, pk=pk)
     own = person.pk == user_of(request).pk
     form = UserForm(form_data(request), instance=get_object_or_404(User, pk=pk), own=own)
+    form.say_what_counts(registry.what_counts(person, user_of(request)))
     if form.is_bound and form.is_valid():
         try:
             services.change_user(actor_of(request), person, **form.cleaned_data)

@@ -17,7 +17,7 @@ from keymanager.services import groups as services
 from keymanager.services.groups import PARTS, Part
 from keymanager.services.recommended import RECOMMENDED, make_recommended_group, missing_recommended
 from keymanager.touched import names_of_groups
-from keymanager.words import after_change
+from keymanager.words import after_change, concerned
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.limits import LONGEST_SEARCH
@@ -27,6 +27,7 @@ from servers.models import Server
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
 MOST_CANDIDATES = 25
+MOST_NAMED = 200  # servers that a program reads
 
 
 @admin_required
@@ -123,6 +124,8 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         names = services.change_group(actor_of(request), row, **form.cleaned_data)
         return _done(request, _("Saved."), names, row.get_absolute_url())
+    field = form.fields["includes_panel"]
+    field.help_text = f"{field.help_text} {concerned(names_of_groups([row]), user_of(request))}".strip()
     return show_form(request, "keymanager/edit_group.html", form, {"group": Group.objects.get(pk=pk)})
 
 
@@ -142,7 +145,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         for part in PARTS.values()
     ]
     context = {"group": row, "parts": parts, "servers": servers[:20], "concerned": servers.count()}
-    return show_page(request, "keymanager/delete_group.html", context, group_json(row))
+    data = {"concerned": context["concerned"], "servers": [server.name for server in servers[:MOST_NAMED]]}
+    return show_page(request, "keymanager/delete_group.html", context, {**group_json(row), **data})
 
 
 @admin_required

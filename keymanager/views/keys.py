@@ -31,6 +31,7 @@ from servers.models import Server, UnixUser
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
+MOST_NAMED = 200  # servers that a program reads
 
 
 @only_read_by_token
@@ -120,7 +121,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "named": held[:20],
         "back": url,
     }
-    return show_page(request, "keymanager/delete_key.html", context, {"key": key_json(key)})
+    data = {"concerned": context["concerned"], "servers": [server.name for server in held[:MOST_NAMED]]}
+    return show_page(request, "keymanager/delete_key.html", context, {"key": key_json(key), **data})
 
 
 def _by_owner(rows: QuerySet[Key], kind: str) -> QuerySet[Key]:

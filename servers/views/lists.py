@@ -107,7 +107,7 @@ def check_all(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @takes_no_fields
 def identity(request: HttpRequest) -> HttpResponse:
-    """The panel's own public key, and where to put it; made when somebody asks for it first.
+    """The panel's own public key, and where to put it; an old panel without one gets it here.
 
     As a page, as JSON, or as its line alone (`Accept: text/plain`), to be written into a file.
     """

@@ -370,6 +370,23 @@ class TestFetching:
         assert Job.objects.get(pk=job).work == "keymanager.fetch"
 
 
+def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, fleet):
+    _hers, _web, _other, group = fleet
+    both = "2 servers are concerned (hers, web)."
+    page = admin_client.get(reverse("accounts:edit_user", args=[carol.pk])).content.decode()
+    assert f"no key of this person counts. It has 1 SSH key: {both}" in page
+    page = admin_client.get(reverse("accounts:delete_user", args=[carol.pk])).content.decode()
+    assert "1 SSH key, and the logins it allows (on 2 servers)" in page
+    page = admin_client.get(url("edit_group", group.pk)).content.decode()
+    assert "is a member. 1 server is concerned (web)." in page
+    for name, pk, servers in (
+        ("delete_key", carol.ssh_keys.get().pk, ["hers", "web"]),
+        ("delete_group", group.pk, ["web"]),
+    ):
+        told = admin_client.get(url(name, pk), **JSON).json()
+        assert (told["concerned"], told["servers"]) == (len(servers), servers)
+
+
 def test_lists_ask_a_constant_number_of_queries(admin_client, django_assert_max_num_queries):
     for number in range(30):
         server = make_server(f"s{number}", "root", "deploy")

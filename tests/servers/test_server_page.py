@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from accounts.actors import Actor
 from accounts.models import AuditEntry
+from accounts.services import create_user, set_up_panel
 from accounts.tokens import create_token
 from servers import registry, rollouts, services
 from servers.models import Contact, HostKey, PanelIdentity, Rollout, Server
@@ -97,6 +98,18 @@ def test_the_panels_key_is_made_when_it_is_asked_for_and_shown_to_paste(admin_cl
     admin_client.get(url)
     admin_client.post(url)
     assert AuditEntry.objects.filter(verb="panel_identity.create").count() == 1
+
+
+def test_the_panels_key_is_made_with_the_first_account_so_that_reading_it_changes_nothing(db, client):
+    actor = Actor.system("test")
+    ada = set_up_panel(actor, username="ada", password="correct horse battery")
+    create_user(actor, username="grace", is_admin=True)
+    made = PanelIdentity.objects.get()
+    trail = list(AuditEntry.objects.order_by("pk").values_list("verb", flat=True))
+    assert trail == ["panel.set_up", "panel_identity.create", "user.create"]
+    client.force_login(ada)
+    assert client.get(reverse("servers:identity"), **JSON).json() == {"public_key": made.public_key}
+    assert AuditEntry.objects.count() == len(trail)
 
 
 def test_a_program_gets_the_panels_key_by_get_as_json_or_as_a_line(admin_client, owner_client):
