@@ -56,7 +56,8 @@ class Change:
 
     `before` and `after` are a file's bytes or a link's target; None: nothing there, or a secret, or too long to fetch.
     The modes are "644 root root", empty where nothing is there. `foreign`: something that is not ours lies there.
-    `edited`: a file of ours that somebody changed or removed by hand. `diff` is text of bounded size, without secrets.
+    `edited`: a file of ours that somebody changed or removed by hand. `recorded`: what is there is right, and only to be
+    recorded as ours. `diff` is text of bounded size, without secrets.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Change:
     mode: str = ""
     foreign: bool = False
     edited: bool = False
+    recorded: bool = False
     folder: bool = False
     diff: str = field(default="", repr=False)
 
@@ -177,6 +179,7 @@ def _change(item: Item, now: Seen, then: Seen, ours: Owned | None, contents: Map
         mode=then.mode,
         foreign=ours is None and now.type != "a" and now.entry != then.entry,
         edited=ours is not None and now.entry not in {ours.entry, then.entry},
+        recorded=now.entry == then.entry,
         folder=now.type in {"d", "o"},
         diff=_diff(item.path, (now, before), (then, after), secret=secret),
     )

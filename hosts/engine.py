@@ -70,6 +70,11 @@ class Plan:
         return not self.changes and not self.inactive
 
     @property
+    def differing(self) -> tuple[Change, ...]:
+        """The changes of what is there: without what is right, and is only to be recorded as ours."""
+        return tuple(change for change in self.changes if not change.recorded)
+
+    @property
     def foreign(self) -> tuple[str, ...]:
         """Paths of files that are not ours and lie where ours should go."""
         return tuple(change.path for change in self.changes if change.foreign)
@@ -77,7 +82,7 @@ class Plan:
     @property
     def diff(self) -> str:
         """All changes as unified text, without secrets; bounded for each file."""
-        if self.inactive and not self.changes:
+        if self.inactive and not self.differing:
             return f"--- active on the host\n+++ as its files say\n{self.inactive}\n"
         return "".join(change.diff for change in self.changes)
 

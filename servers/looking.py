@@ -112,15 +112,17 @@ def _write_plan(run: Run, rollout: Rollout, plan: engine.Plan) -> None:
     now = timezone.now()
     # Only where nothing was asked for or applied since the look: else the look is of yesterday.
     rows = Rollout.objects.filter(pk=rollout.pk, wanted=rollout.wanted, applied=rollout.applied)
-    rows.update(checked_at=now, diff=plan.diff, foreign=foreign_paths(plan))
+    # What somebody set up by hand as it should be differs in nothing.
+    holds = not plan.differing and not plan.inactive
+    rows.update(checked_at=now, diff="" if holds else plan.diff, foreign=foreign_paths(plan))
     registry.tell_looked(rollout.server, plan)
-    if plan.empty:
+    if holds:
         run.log(_("%s: holds what it should.") % rollout)
         rows.filter(state=RolloutState.DRIFTED).update(state=RolloutState.IN_SYNC, since=now, why="")
         return
     run.log(_("%s differs:") % rollout)
     tell_plan(run, rollout.kind, plan)
-    paths = ", ".join(change.path for change in plan.changes) or plan.inactive.splitlines()[-1]
+    paths = ", ".join(change.path for change in plan.differing) or plan.inactive.splitlines()[-1]
     rows.filter(state=RolloutState.IN_SYNC).update(
         state=RolloutState.DRIFTED, since=now, why=_("Changed on the host: %s") % paths
     )

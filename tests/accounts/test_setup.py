@@ -39,7 +39,11 @@ def test_the_code_makes_the_admin_and_signs_in(client):
     assert user.is_admin
     assert user.check_password(GOOD["password"])
     assert "First steps" in client.get("/").content.decode()
-    assert list(AuditEntry.objects.values_list("verb", flat=True)) == ["session.begin", "panel.set_up"]
+    assert list(AuditEntry.objects.values_list("verb", flat=True)) == [
+        "session.begin",
+        "panel_identity.create",
+        "panel.set_up",
+    ]
 
 
 @pytest.mark.django_db

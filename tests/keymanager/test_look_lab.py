@@ -11,7 +11,7 @@ from jobs.models import JobState
 from keymanager import fetching
 from keymanager.fetch_states import Fetching
 from keymanager.found_lines import TOPIC
-from keymanager.look_models import FoundLine
+from keymanager.look_models import FoundLine, KeyLook
 from keymanager.models import FetchReport
 from notifications.models import Message, Subscription
 from servers import services
@@ -23,6 +23,7 @@ from tests.servers.conftest import ACTOR, work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 HOST = "backup1"
+JSON = {"Accept": "application/json"}
 SCRIPT = "/usr/local/sbin/gestion-keys"
 KEYS2 = "/root/.ssh/authorized_keys2"
 
@@ -188,3 +189,32 @@ def test_keys_that_the_panel_gives_and_takes_are_no_drift(server, host, eve, adm
     assert look(client, server).state == RolloutState.IN_SYNC
     UnixUser.objects.filter(name="dora").delete()
     assert not FoundLine.objects.exists()
+
+
+def test_a_server_that_was_set_up_by_hand_is_looked_at_and_one_that_does_not_answer_says_so(
+    panel, host, eve, admin
+) -> None:
+    _person, client = admin
+    _private, line, print_ = eve
+    row = services.create_server(ACTOR, Server(name=HOST, ssh_connection=host.connection))
+    work_off()
+    services.accept_host_key(ACTOR, row.host_keys.get())
+    work_off()
+    script = client.post(f"/keymanager/servers/{row.pk}/fetching/script/", headers=JSON).json()["script"]
+    assert host.exec(["sh"], stdin=script.encode()).returncode == 0
+    assert wait_until(lambda: Rollout.objects.filter(server=row, kind="keys").exists())
+    found = look(client, row)
+    assert found.state == RolloutState.IN_SYNC, (found.why, found.diff, found.foreign)
+    by_hand(host, line)
+    answer = client.post(f"/servers/{row.pk}/rollouts/keys/look/", headers=JSON).json()
+    work_off()
+    assert client.get(f"/jobs/{answer['job']}/", headers=JSON).json()["state"] == "done"
+    told = client.get(f"/keymanager/servers/{row.pk}/", headers=JSON).json()
+    assert [one["fingerprint"] for one in told["found"]] == [print_]
+    assert client.get(f"/servers/{row.pk}/rollouts/keys/", headers=JSON).json()["state"] == "drifted"
+    before = KeyLook.objects.get().looked_at
+    host.exec(["systemctl", "stop", "ssh.socket", "ssh"])
+    transport().pool.close_all()  # type: ignore[attr-defined]
+    client.post(f"/servers/{row.pk}/rollouts/keys/look/", headers=JSON)
+    assert [job.state for job in work_off()] == [JobState.FAILED]
+    assert KeyLook.objects.get().looked_at == before

@@ -86,3 +86,16 @@ def test_a_fault_of_one_kind_does_not_end_the_look(rolled_out, motd):
     (job,) = work_off()
     assert job.state == JobState.DONE
     assert Rollout.objects.get().state == RolloutState.IN_SYNC
+
+
+def test_what_somebody_set_up_by_hand_as_it_should_be_is_no_drift(make_reached, motd, actor):
+    server, machine = make_reached("a.example.org", notes="hello")
+    machine.host.write("/etc/motd", b"hello\n")
+    Rollout.objects.create(server=server, kind="motd", state=RolloutState.IN_SYNC)
+    for content, state in ((b"hello\n", RolloutState.IN_SYNC), (b"by hand\n", RolloutState.DRIFTED)):
+        machine.host.write("/etc/motd", content)
+        services.look_closer(actor, server, ["motd"])
+        work_off()
+        row = Rollout.objects.get()
+        assert row.checked_at
+        assert (row.state, bool(row.diff), bool(row.why)) == (state, state == "drifted", state == "drifted")
