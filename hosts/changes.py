@@ -56,8 +56,8 @@ class Change:
 
     `before` and `after` are a file's bytes or a link's target; None: nothing there, or a secret, or too long to fetch.
     The modes are "644 root root", empty where nothing is there. `foreign`: something that is not ours lies there.
-    `edited`: a file of ours that somebody changed or removed by hand. `recorded`: what is there is right, and only to be
-    recorded as ours. `diff` is text of bounded size, without secrets.
+    `edited`: a file of ours that somebody changed or removed by hand. `recorded`: what is there is right, and is only
+    to be recorded as ours. `diff` is text of bounded size, without secrets.
     """
 
     path: str

@@ -19,6 +19,7 @@ from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form
 from pages.buttons import button
 from pages.lists import ListPage, render_list
+from servers.views.foretelling import foretells
 
 
 @admin_required
@@ -62,6 +63,7 @@ def left(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
+@foretells
 @button
 def take_up(request: HttpRequest, pk: int) -> HttpResponse:
     """Back up again into these copies, as before."""

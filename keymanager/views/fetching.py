@@ -18,6 +18,7 @@ from pages.answers import done, form_data, refused, refused_form, show_form, sho
 from pages.buttons import button
 from servers.configs import NotWritable
 from servers.models import Server
+from servers.views.foretelling import foretells
 
 
 def _page(server: Server) -> str:
@@ -25,6 +26,7 @@ def _page(server: Server) -> str:
 
 
 @admin_required
+@foretells
 @button
 def install(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a server fetch its keys: token, script and cron entry."""
@@ -71,6 +73,7 @@ def script(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_POST
+@foretells
 def replace_token(request: HttpRequest, pk: int) -> HttpResponse:
     """A new token; with `at_once` the old one stops now."""
     server = _fetching_server(pk)
@@ -92,6 +95,7 @@ def send_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def uninstall(request: HttpRequest, pk: int) -> HttpResponse:
     """A server fetches no more; its keys stay, or are taken away first."""
     server = _fetching_server(pk)
@@ -107,6 +111,7 @@ def uninstall(request: HttpRequest, pk: int) -> HttpResponse:
 @only_read_by_token
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 def signing(request: HttpRequest) -> HttpResponse:
     """The keys that sign answers; POST `step` prepares the next one, or uses it."""
     url = reverse("keymanager:signing")

@@ -10,9 +10,11 @@ from keymanager.services.passwords import NotYet, accept_passwords, refuse_passw
 from pages.answers import done, refused
 from pages.buttons import button
 from servers.models import Server
+from servers.views.foretelling import foretells
 
 
 @admin_required
+@foretells
 @button
 def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     """Have the server's sshd take keys alone."""
@@ -25,6 +27,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
+@foretells
 @button
 def accept(request: HttpRequest, pk: int) -> HttpResponse:
     """Have it take what it took before."""

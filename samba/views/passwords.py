@@ -14,6 +14,7 @@ from pages.buttons import button
 from samba.passwords import NoShareSecret
 from samba.services import shares as services
 from samba.views.common import visible_share, ways_to
+from servers.views.foretelling import foretells
 
 
 @button
@@ -30,6 +31,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     return show_page(request, "samba/password.html", context, {"user": row.user, "password": password})
 
 
+@foretells
 @button
 def renew(request: HttpRequest, pk: int) -> HttpResponse:
     """Give a share a new password; for owners of its server, too."""
@@ -43,6 +45,7 @@ def renew(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @admin_required
+@foretells
 @button
 def renew_all(request: HttpRequest) -> HttpResponse:
     """Give new passwords to all shares whose one is from another SAMBA_SECRET_KEY."""

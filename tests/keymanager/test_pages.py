@@ -387,6 +387,27 @@ def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, flee
         assert (told["concerned"], told["servers"]) == (len(servers), servers)
 
 
+def test_setting_fetching_up_and_taking_it_away_say_before_what_they_roll_out(admin_client):
+    server = make_server("web")
+
+    def post(name: str, **sent: object) -> dict:
+        answer = admin_client.post(url(name, server.pk), sent, content_type="application/json", **JSON)
+        assert answer.status_code == 200, answer.content
+        return answer.json()
+
+    (told,) = post("install", preview=True)["preview"]
+    assert (told["title"], told["files"]["/usr/local/sbin/gestion-keys"]) == ("Key fetching of web", "new")
+    assert not FetchToken.objects.exists()
+    assert [one["kind"] for one in post("install")["rolls_out"]] == ["keys"]
+    (told,) = post("uninstall", preview=True)["preview"]
+    assert told["files"]["/etc/cron.d/gestion-keys"] == "gone"
+    (told,) = post("replace_token", preview=True)["preview"]
+    assert told["files"] == {"/etc/gestion/keys.conf": "changed"}
+    token = FetchToken.objects.get()
+    assert token.secret not in str(told)
+    assert [one["server"] for one in post("uninstall")["rolls_out"]] == ["web"]
+
+
 def test_lists_ask_a_constant_number_of_queries(admin_client, django_assert_max_num_queries):
     for number in range(30):
         server = make_server(f"s{number}", "root", "deploy")
