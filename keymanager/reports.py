@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -102,22 +103,27 @@ def write(batch: dict[int, Report], used: list[int]) -> None:
 def _write(batch: dict[int, Report]) -> None:
     now = timezone.now()
     with transaction.atomic():
-        known = set(Server.objects.filter(pk__in=batch).order_by().values_list("pk", flat=True))
+        rollouts = Rollout.objects.filter(server=OuterRef("pk"), kind=KIND)
+        servers = Server.objects.filter(pk__in=batch).order_by().annotate(known=Exists(rollouts))
+        known = dict(servers.values_list("pk", "known"))
         rows = [(pk, _adapted(now), *_row(report)) for pk, report in batch.items() if pk in known]
         if not rows:
             return
         places = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(rows))
         with connection.cursor() as cursor:
             cursor.execute(_STATEMENT.replace("ROWS", places), [value for row in rows for value in row])
-        _note_set_up_by_hand(pk for pk in known if batch[pk][0] in {200, 304} and batch[pk][1] is not None)
+        _note_set_up_by_hand(pk for pk, rolled_out in known.items() if not rolled_out and _is_ours(batch[pk]))
+
+
+def _is_ours(report: Report) -> bool:
+    """Whether it was our script that asked, and got an answer."""
+    return report[0] in {200, 304} and report[1] is not None
 
 
 def _note_set_up_by_hand(servers: Iterable[int]) -> None:
     """One that fetches though nothing was rolled out on it has our files all the same: it is looked at from now on."""
-    fetching = set(servers)
-    known = Rollout.objects.filter(server__in=fetching, kind=KIND).values_list("server_id", flat=True)
     words = {"kind": KIND, "state": RolloutState.IN_SYNC, "asked_for": _("Key fetching was set up by hand.")}
-    rows = [Rollout(server_id=pk, **words) for pk in sorted(fetching.difference(known))]
+    rows = [Rollout(server_id=pk, **words) for pk in sorted(servers)]
     Rollout.objects.bulk_create(rows, ignore_conflicts=True)
 
 
