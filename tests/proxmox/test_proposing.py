@@ -31,7 +31,8 @@ def seen(
     host: Server, *cards: str, more_config: Mapping[str, object] | None = None, **more: object
 ) -> GuestSeen:
     """A guest with these cards, net0 first."""
-    config = {f"net{number}": card for number, card in enumerate(cards)} | (more_config or {})
+    config: dict[str, object] = {f"net{number}": card for number, card in enumerate(cards)}
+    config.update(more_config or {})
     facts = {"name": "shop", "config": config, "config_at": timezone.now(), "status": "running"}
     return GuestSeen.objects.create(host=host, vmid=101, addresses=reading.addresses(config), **facts | more)
 
