@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -79,6 +80,18 @@ def test_several_addresses_can_be_named(data_folder):
             item.laddr[:2] for item in children(panel)["web"].net_connections() if item.status == "LISTEN"
         }
     assert listening == {("127.0.0.1", panel.port), ("127.0.0.2", panel.port)}
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do_and_nobody_elses_panel_is_called_ours(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        refused = subprocess.run(
+            [sys.executable, "manage.py", "panel", "--bind", bind],
+            cwd=ROOT, env={**os.environ, "DATA_DIR": str(tmp_path)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert refused.returncode == 1
+    assert f"Nobody can listen at {bind}: Address already in use." in refused.stderr
+    assert "Gestion answers" not in refused.stdout
 
 
 @pytest.mark.parametrize("bind", ["8000", "host:99999", "::1:8000", "127.0.0.1:x"])

@@ -4,7 +4,9 @@ import argparse
 import fcntl
 import os
 import re
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
 LAUNCHER = Path(settings.BASE_DIR) / "gestion" / "launcher.py"
+LEAVING = 3.0  # seconds that a panel which was killed just now may need to leave its port
 
 
 def address(text: str) -> tuple[str, int]:
@@ -43,6 +46,8 @@ class Command(BaseCommand):
         """Take the lock, bring the database up to date, and hand over."""
         binds = options["bind"] or [("127.0.0.1", 8000)]
         lock = take_lock(Path(settings.DATA_DIR) / "panel.lock")
+        for host, port in binds:
+            check_free(host, port)
         call_command("migrate", interactive=False, verbosity=0)
         self.stdout.flush()
         self.stderr.flush()
@@ -52,6 +57,31 @@ class Command(BaseCommand):
         argv += [f"--bind={host} {port}" for host, port in binds]
         argv += [f"--queues={','.join(settings.JOBS_SLOTS)}"]
         os.execve(sys.executable, argv, {**os.environ, "GESTION_FIRST_WORDS": first_words()})  # noqa: S606
+
+
+def check_free(host: str, port: int) -> None:
+    """Raise CommandError where nobody can listen: the web process would only be started again and again."""
+    until = time.monotonic() + LEAVING
+    while why := _why_taken(host, port):
+        if time.monotonic() > until:
+            words = {"host": f"[{host}]" if ":" in host else host, "port": port, "why": why}
+            text = _(
+                "Nobody can listen at %(host)s:%(port)s: %(why)s. Stop what uses it, or choose another place: "
+                "manage.py panel --bind 127.0.0.1:8001, with GESTION_URL=http://127.0.0.1:8001/."
+            )
+            raise CommandError(text % words)
+        time.sleep(0.2)
+
+
+def _why_taken(host: str, port: int) -> str:
+    try:
+        family, kind, protocol, _name, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def first_words() -> str:
