@@ -7,6 +7,7 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.mailing import configured
 from accounts.models import User
 from notifications.models import Delivery, DeliveryState, waiting
 from pages.hidden import shown
@@ -33,7 +34,10 @@ def mail_waiting(person: User) -> int:
         Delivery.objects.filter(pk__in=[row.pk for row in news]).update(error=str(error)[:500])
         raise DeliveryFailed(_("The mail server did not take it: %s") % error) from error
     for delivery in news:
-        delivery.end(DeliveryState.SENT)
+        if configured():
+            delivery.end(DeliveryState.SENT)
+        else:  # it was printed, or kept in a file: nobody has it
+            delivery.end(DeliveryState.FAILED, _("This panel cannot send mail: EMAIL_URL is not set."))
     return len(news)
 
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
+from accounts.mailing import configured
 from accounts.permissions import user_of
 from notifications import services
 from notifications.forms import TopicsForm
@@ -26,7 +27,7 @@ def choose(request: HttpRequest) -> HttpResponse:
         services.choose_topics(actor_of(request), person, form.cleaned_data["topics"])
         return done(request, _("Your choice is saved."), reverse("notifications:topics"))
     last = person.deliveries.select_related("message").order_by("-pk")[:MOST_SHOWN]
-    context = {"person": person, "last": last, "sent": DeliveryState.SENT}
+    context = {"person": person, "last": last, "sent": DeliveryState.SENT, "can_mail": configured()}
     return show_form(request, "notifications/topics.html", form, context)
 
 
@@ -36,5 +37,7 @@ def try_mail(request: HttpRequest) -> HttpResponse:
     person, back = user_of(request), reverse("notifications:topics")
     if not person.email:
         return refused(request, _("Your profile has no e-mail address yet."), reverse("accounts:profile"))
+    if not configured():
+        return refused(request, _("This panel cannot send mail: EMAIL_URL is not set."), back)
     services.try_mail(actor_of(request), person)
     return done(request, _("A mail to %s is on its way.") % person.email, back)

@@ -4,10 +4,28 @@ import pytest
 
 from accounts.models import AuditEntry
 from jobs.models import Job
-from notifications.models import Webhook
+from notifications.mailing import mail_waiting
+from notifications.models import Delivery, DeliveryState, Message, Webhook
 
 pytestmark = pytest.mark.django_db
 JSON = {"Accept": "application/json"}
+
+
+def test_where_no_mail_can_be_sent_the_page_says_so_and_no_news_is_called_sent(
+    member_client, member, settings
+):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+    member.email = "bob@example.org"
+    member.save()
+    page = member_client.get("/notifications/").content.decode()
+    assert "This panel cannot send mail (EMAIL_URL is not set)" in page
+    assert "Send me a test" not in page
+    assert member_client.post("/notifications/try/", headers=JSON).status_code == 409
+    message = Message.objects.create(topic="", title="It works")
+    Delivery.objects.create(message=message, person=member)
+    mail_waiting(member)
+    assert Delivery.objects.get().state == DeliveryState.FAILED
+    assert "EMAIL_URL is not set" in Delivery.objects.get().error
 
 
 def test_a_program_is_told_the_secret_when_it_is_made_and_never_again(admin_client):

@@ -176,6 +176,7 @@ TASKS = (
 
 create_vm = Wizard(
     slug="create_vm",
+    needs=(_("a Proxmox host whose API Gestion may use"),),
     name=_("New server"),
     description=_("A container with its port, domain, keys and backup, from its name and its Proxmox host."),
     steps=STEPS,
