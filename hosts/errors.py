@@ -24,8 +24,8 @@ class HostError(Exception):
         super().__init__(host, words)
         self.host = host
         self.words = last_words(words)
-        # A sentence of the host's own that ours goes on after: one full stop is enough.
-        said = self.words.removesuffix(".") if "%(words)s. " in self.sentence else self.words
+        # A host that speaks in sentences brings the full stop that ours has already.
+        said = self.words.removesuffix(".") if "%(words)s." in self.sentence else self.words
         self.values: dict[str, object] = {"host": host or "host", "words": said, **values}
 
     def __str__(self) -> str:

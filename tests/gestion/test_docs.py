@@ -192,7 +192,7 @@ def test_examples_in_python_can_be_read(path: Path) -> None:
 @cache
 def words_of_the_panel() -> str:
     """All text that people may read: of templates and scripts, and of strings in the code that are no docstrings."""
-    found = []
+    found: list[str] = []
     for name in names():
         text = (ROOT / name).read_text(errors="replace") if not name.startswith(OF_NO_PAGE) else ""
         if name.endswith(".py"):

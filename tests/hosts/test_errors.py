@@ -27,3 +27,9 @@ def test_an_error_is_the_same_after_travelling_to_another_process(error: errors.
     assert str(again) == str(error)
     assert again.__dict__ == error.__dict__
     assert "web1" in str(error)
+
+
+@pytest.mark.parametrize("words", ["The folder is there already.", "The folder is there already"])
+def test_a_host_that_speaks_in_sentences_brings_no_second_full_stop(words: str) -> None:
+    said = str(errors.CheckFailed("files1", words, command="samba-shares check"))
+    assert "The folder is there already. Nothing was changed" in said
