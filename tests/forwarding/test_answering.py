@@ -8,11 +8,11 @@ from forwarding.desired_hostnames import CHOSEN
 from forwarding.desired_ports import SCRIPT
 from forwarding.models import HostnameForward
 from forwarding.services.ports import create_port_forward
-from hosts.memory import MemoryHost
+from hosts.memory import Answers, MemoryHost
 from servers.models import Rollout, RolloutState
 
 pytestmark = pytest.mark.django_db
-STATUS = {(SCRIPT, "status"): "echo nat-vz is active."}
+STATUS: Answers = {(SCRIPT, "status"): "echo nat-vz is active."}
 
 
 @pytest.mark.parametrize("state", [RolloutState.WAITING, RolloutState.FAILED, RolloutState.UNREACHABLE])

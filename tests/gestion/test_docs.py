@@ -29,7 +29,12 @@ MADE_LATER = (
     "node_modules",
 )
 OF_EXAMPLES = {"greeting/apps.py", "greeting/desired.py", "fabric.yml", "api-viewer/apidata.js", "script.js"}
-OF_NO_PAGE = ("tests/", "bench/", "fabrun/older.py")  # the last one quotes the code of others
+OF_NO_PAGE = (
+    "tests/",
+    "bench/",
+    "fabrun/older.py",
+    "fabrun/python_2.py",
+)  # the last two quote code of others
 WORDS_OF_OTHERS = {
     "Redeliver",  # GitHub
     "Report a vulnerability",
