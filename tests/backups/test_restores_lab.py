@@ -175,7 +175,9 @@ def test_what_rsync_says_names_things_as_seen_from_the_folder_that_was_asked_for
         assert '"./sub' in row.output
         assert "Read-only file system" in row.output
         # The file, and the times of its folder.
-        assert re.match(r"Not everything could be restored\. [12] met a disk that is read-only: rsync: ", row.error)
+        assert re.match(
+            r"Not everything could be restored\. [12] met a disk that is read-only: rsync: ", row.error
+        )
         assert "gestion-restore" not in row.error + row.output
         assert sh(place.here, "cat /restored/file; ls /restored/sub") == "new"
     finally:
