@@ -14,6 +14,7 @@ from jobs.run import Run
 from jobs.services import start_job
 from keymanager import pushing, signing, tokens
 from keymanager.desired import KIND, Fetch, install_text, keys_state, minute_of
+from keymanager.lockout import Ways, check_ways, ways_in
 from keymanager.models import FetchToken, KeySetRevision
 from keymanager.pushing import fetch_now, fetch_soon
 from keymanager.revisions import touch
@@ -38,9 +39,11 @@ def uninstall(actor: Actor, server: Server, *, take_keys: bool = False) -> Job |
     """This server fetches no more: script, settings and cron entry go, its token ends.
 
     The keys it holds stay as they were last, so that nobody is locked out by it; with `take_keys` they are
-    taken away first, by a job that needs to reach the server.
+    taken away first, by a job that needs to reach the server. Raises LockedOut where root had a way in by them.
     """
     if take_keys:
+        had = ways_in({server.keymanager_name}).get(server.keymanager_name, Ways())
+        check_ways({}, {}, (server, had, Ways()))
         title = _("Take away the keys on %(server)s") % {"server": server}
         return start_job(actor, FORGET, title, {"server": server.pk, "actor": actor.name}, subject=server)
     with transaction.atomic():

@@ -18,13 +18,15 @@ from keymanager import fetching, pushing, reports, signing, tokens
 from keymanager.answers import contents
 from keymanager.desired import CONF, KIND, SCRIPT
 from keymanager.fetch_states import Fetching, fetch_states
+from keymanager.lockout import LockedOut
 from keymanager.models import FetchReport, FetchToken, KeySetRevision, SigningKey
 from keymanager.protocol import STALE_HOURS
 from keymanager.registration_fetch import server_changed
 from keymanager.revisions import touch
+from pages.second_word import second_word
 from servers.facts import facts_of
 from servers.models import Rollout, Server
-from tests.keymanager.fetchers import ACTOR, fetching_server
+from tests.keymanager.fetchers import ACTOR, fetching_server, let_in
 from tests.keymanager.fleets import make_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.services]
@@ -96,6 +98,18 @@ def test_taking_the_keys_away_comes_first_and_needs_the_server() -> None:
     with pytest.raises(pushing.FetchFailed, match="web1"):
         fetching.forget(Run(job, Masker()), **job.args)
     assert FetchToken.objects.filter(server=server).exists()
+
+
+def test_taking_the_keys_away_is_asked_about_where_they_are_the_way_in() -> None:
+    server = make_server("web1", "root")
+    let_in(server, "ada")
+    fetching.install(ACTOR, server)
+    with pytest.raises(LockedOut) as told:
+        fetching.uninstall(ACTOR, server, take_keys=True)
+    assert told.value.nobody == ["web1"]
+    with second_word():
+        assert fetching.uninstall(ACTOR, server, take_keys=True)
+    assert fetching.uninstall(ACTOR, server) is None  # they stay
 
 
 def test_a_second_replacement_keeps_the_token_the_host_has() -> None:
