@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from backups.desired_plans import KIND
 from backups.models import Backup
+from backups.models.restores import AT_WORK
 from backups.services.plans import ask_again, ask_sources_again
 from servers.facts import ServerFacts
 from servers.models import Server
@@ -25,6 +26,8 @@ def server_holds(server: Server) -> Iterable[Held]:
     yield from each(copied, _("the backup %s copies it"), url, blocks=True)
     kept = server.backups_to.select_related("source")
     yield from each(kept, _("the copies of the backup %s are there"), url, blocks=True)
+    restores = server.restores_to.filter(state__in=AT_WORK).select_related("backup__source")
+    yield from each(restores, _("%s is being restored to it"), reverse("backups:backups"), blocks=True)
     left = server.left_backups.select_related("destination")
     words = _("copies of a deleted backup are left in %s, and Gestion forgets them")
     yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}")

@@ -9,7 +9,7 @@ import pytest
 
 from accounts.actors import Actor
 from accounts.models import User
-from backups.models import Backup, BackupRun, LeftData
+from backups.models import Backup, BackupRun, LeftData, Restore
 from forwarding.models import HostnameForward, PortForward
 from jobs.masking import Masker
 from jobs.models import Job
@@ -23,7 +23,15 @@ from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
 from tests.keymanager.fleets import make_key, make_server
 from tests.proxmox.creating import TEMPLATE, guests_named, simulated
-from wizards.create_vm import hanging, task_backup, task_container, task_nginx, task_server
+from wizards.create_vm import (
+    hanging,
+    task_backup,
+    task_container,
+    task_domain,
+    task_login,
+    task_nginx,
+    task_server,
+)
 from wizards.declare import Refused, TaskRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,6 +169,12 @@ def _share(walk: Walk) -> Any:
     return Share.objects.create(server=walk.server, name="photos", folder="photos", user="samba-photos")
 
 
+def _restore(walk: Walk) -> Any:
+    store = Server.objects.create(name="store", keymanager_name="store", external_ip="198.51.100.9")
+    other = Backup.objects.create(source=walk.host, destination=store, destination_folder="/b")
+    return Restore.objects.create(backup=other, target=walk.server, at=1, copy="hourly.0", state="running")
+
+
 def _left(walk: Walk) -> Any:
     return LeftData.objects.create(uuid=uuid4(), destination=walk.server, folder="/srv/bk", of="files1:/srv")
 
@@ -183,7 +197,7 @@ def _more_of_its_own(walk: Walk) -> Any:
 
 @pytest.mark.parametrize(
     "make",
-    [_backup, _hostname, _port, _share, _left, _guest, _nginx, _more_of_its_own],
+    [_backup, _hostname, _port, _share, _restore, _left, _guest, _nginx, _more_of_its_own],
     ids=lambda make: make.__name__,
 )
 def test_what_others_hung_on_it_stands_in_the_way_of_an_undo_by_name(make: Any) -> None:
@@ -279,6 +293,20 @@ def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there
         assert "no more already" in task_backup.undo_says(walk.data, facts)
         assert "Delete shop.example.org" in task_server.undo_says(walk.data, walk.results)
         assert "back as it was" in task_server.undo_says(walk.data, {"server": {"made": False}})
+
+
+def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:
+    with begun() as (_pve, walk):
+        walk.data |= {"ssh_port": 102, "domain": NAME}  # as it was answered; both were changed by hand since
+        walk.results |= {"port": {"rule": _port(walk).pk}, "domain": {"hostname": _hostname(walk).pk}}
+        port = task_login.undo_says_port(walk.data, walk.results)
+        assert port == f"Port 900 of {walk.host} leads nowhere any more"
+        domain = task_domain.undo_says(walk.data, walk.results)
+        assert domain == "other.example.org leads nowhere any more"
+        PortForward.objects.all().delete()
+        HostnameForward.objects.all().delete()
+        assert "already" in task_login.undo_says_port(walk.data, walk.results)
+        assert "already" in task_domain.undo_says(walk.data, walk.results)
 
 
 def _guest_of(host: Server) -> Server:

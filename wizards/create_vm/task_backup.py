@@ -97,10 +97,11 @@ def undo_says_run(data: Data) -> str:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, and what becomes of the copies."""
-    words = {**data, "server": _there(data)}
-    backup = Backup.objects.filter(pk=results.get("backup", {}).get("backup") or 0).first()
+    rows = Backup.objects.select_related("destination")
+    backup = rows.filter(pk=results.get("backup", {}).get("backup") or 0).first()
     if backup is None:
-        return _("It is backed up no more already; copies that are left stay") % words
+        return _("It is backed up no more already; copies that are left stay")
+    words = {"backup_folder": backup.destination_folder, "server": backup.destination}
     if _others(backup, results.get("first_backup", {})):
         return _("Plan no backup of it any more. The copies in %(backup_folder)s on %(server)s stay, among the left "
                  "copies: others than the wizard's own first backup are there, or were begun") % words  # fmt: skip

@@ -1,5 +1,7 @@
 """The domain that leads to the new server."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -51,9 +53,10 @@ def do(task: TaskRun) -> Later | None:
     return None
 
 
-def undo_says(data: Data) -> str:
-    """What an undo does."""
-    return _("%(domain)s leads nowhere any more") % data
+def undo_says(_data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo does, with the hostname as it is by now."""
+    row = HostnameForward.objects.filter(pk=results.get("domain", {}).get("hostname") or 0).first()
+    return _("%s leads nowhere any more") % row if row else _("Its hostname is deleted already")
 
 
 def undo(task: TaskRun) -> Later | None:

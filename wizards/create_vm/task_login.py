@@ -1,5 +1,7 @@
 """Getting in: the first login, the forwarded port, the connection strings."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -66,9 +68,12 @@ def do_port(task: TaskRun) -> Later | None:
     return rolled_out(task, host, KIND)
 
 
-def undo_says_port(data: Data) -> str:
-    """What an undo does."""
-    return _("Port %(ssh_port)s of %(host)s leads nowhere any more") % {**data, "host": host_of(data)}
+def undo_says_port(data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo does, with the rule as it is by now."""
+    rule = PortForward.objects.filter(pk=results.get("port", {}).get("rule") or 0).first()
+    if rule is None:
+        return _("Its forwarded port is deleted already")
+    return _("Port %(port)s of %(host)s leads nowhere any more") % {"port": rule.ports, "host": rule.host}
 
 
 def undo_port(task: TaskRun) -> Later | None:
