@@ -6,10 +6,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from backups.models import BackupRun, BackupState, RunState
+from accounts.actors import Actor
+from backups.models import Backup, BackupRun, BackupState, RunState
 from backups.repeating import again_at
 from backups.runner import Look
 from backups.telling import tell_run
+from jobs.models import Job
+from jobs.services import acknowledge
 
 SKEW = timedelta(minutes=5)  # by which a backup server's clock may differ from ours
 MOST_SECONDS = 366 * 24 * 3600
@@ -77,7 +80,14 @@ def remember(run: BackupRun, look: Look | None) -> None:
             state.copies = [[name, int(at)] for name, at in map(_copy, copies) if at]
     if run.state == RunState.DONE and run.copies:
         state.good_at, state.good_files, state.good_bytes = run.ended_at, run.files, run.bytes
+        need_no_look(run.backup)
     state.save()
+
+
+def need_no_look(backup: Backup) -> None:
+    """What failed of it before needs nobody's attention any more."""
+    jobs = Job.objects.filter(pk__in=backup.runs.values("job")).unacknowledged()
+    acknowledge(Actor.system("backups"), jobs)
 
 
 def _remember_places(state: BackupState, look: Look) -> None:

@@ -12,7 +12,7 @@ from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups import desired_sources
 from backups.desired_plans import KIND
-from backups.ending import give_up
+from backups.ending import give_up, need_no_look
 from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
 from backups.models.restores import AT_WORK
@@ -127,6 +127,7 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData | None:
     facts, of = facts_of(now), str(now)
     left = _leave(actor, now, facts) if now.may_have_copies() else None
     record(actor, "backup.delete", now, before=facts)
+    need_no_look(now)
     now.delete()
     _ask_both(actor, [now], _("The backup of %s is deleted") % of)
     return left

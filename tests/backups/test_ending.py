@@ -5,9 +5,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.actors import Actor
 from backups.ending import end_run
-from backups.models import BackupRun, RunState
+from backups.models import Backup, BackupRun, RunState
 from backups.runner import read_look
+from backups.services.plans import delete_backup
+from jobs.models import Job
 
 pytestmark = pytest.mark.django_db
 HOUR = 3600
@@ -40,3 +43,23 @@ def test_a_run_lasts_as_long_as_it_lasted(rows, began, ended, took, seconds):
     assert run.ended_at
     assert abs((run.ended_at - run.started_at).total_seconds() - seconds) <= 1
     assert now - timedelta(minutes=11) <= run.started_at <= now
+
+
+def test_what_failed_before_needs_no_look_once_a_run_is_good_or_the_backup_is_gone(rows):
+    backup, other = rows.backup(), rows.backup(source_folder="/etc", destination_folder="/backups/etc")
+
+    def failed(of: Backup) -> Job:
+        job = Job.objects.create(work="backups.run", title="x", state="failed")
+        BackupRun.objects.create(backup=of, state=RunState.FAILED, job=job)
+        return job
+
+    earlier, elsewhere = failed(backup), failed(other)
+    run = BackupRun.objects.create(backup=backup, state=RunState.RUNNING)
+    look = read_look(b"known=yes\nstate=done\nrotated=hourly\ncopy=hourly.0 1\noutput:\n")
+    assert end_run(run, RunState.INCOMPLETE, look=look)
+    assert set(Job.objects.unacknowledged()) == {earlier, elsewhere}
+    run = BackupRun.objects.create(backup=backup, state=RunState.RUNNING, levels=["hourly"])
+    assert end_run(run, RunState.DONE, look=look)
+    assert list(Job.objects.unacknowledged()) == [elsewhere]
+    delete_backup(Actor.system("test"), other)
+    assert not Job.objects.unacknowledged().exists()
