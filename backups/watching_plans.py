@@ -25,12 +25,12 @@ def server_holds(server: Server) -> Iterable[Held]:
     copied = server.backups_from.select_related("source")
     yield from each(copied, _("the backup %s copies it"), url, blocks=True)
     kept = server.backups_to.select_related("source")
-    yield from each(kept, _("the copies of the backup %s are there"), url, blocks=True)
+    yield from each(kept, _("the copies of the backup %s are there"), url, blocks=True, on_disk=True)
     restores = server.restores_to.filter(state__in=AT_WORK).select_related("backup__source")
     yield from each(restores, _("%s is being restored to it"), reverse("backups:backups"), blocks=True)
     left = server.left_backups.select_related("destination")
-    words = _("copies of a deleted backup are left in %s, and Gestion forgets them")
-    yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}")
+    words = _("copies of a deleted backup are left in %s")
+    yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}", on_disk=True)
 
 
 def server_changed(

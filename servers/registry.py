@@ -59,10 +59,12 @@ class Held(pages.registry.Held):
     """Something that hangs on a server or unix user and goes with it; `blocks`: it must go first.
 
     `row` is what it is, where somebody has made it: a backup, a hostname, a port, a share, another server.
+    `on_disk`: it is data of others that lies on the server's own disks.
     """
 
     blocks: bool = False
     row: "Model | None" = None
+    on_disk: bool = False
 
     @property
     def label(self) -> str:
@@ -70,12 +72,14 @@ class Held(pages.registry.Held):
         return self.row._meta.label if self.row else ""
 
 
-def each(rows: "QuerySet[Any]", text: str, url: str, *, blocks: bool = False) -> Iterable[Held]:
+def each(
+    rows: "QuerySet[Any]", text: str, url: str, *, blocks: bool = False, on_disk: bool = False
+) -> Iterable[Held]:
     """Each of these rows by name, put into `text` at %s; `url` lists them all, for those beyond MOST_NAMED."""
     for row in rows[:MOST_NAMED]:
-        yield Held(text % row, row.get_absolute_url(), blocks, row)
+        yield Held(text % row, row.get_absolute_url(), blocks, row, on_disk)
     if (more := rows.count() - MOST_NAMED) > 0:
-        yield Held(_("and %d more") % more, url, blocks)
+        yield Held(_("and %d more") % more, url, blocks, on_disk=on_disk)
 
 
 def sentence(held: Sequence[pages.registry.Held]) -> str:

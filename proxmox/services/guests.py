@@ -14,6 +14,7 @@ from jobs.services import start_job
 from pages.second_word import SecondWordNeeded, given
 from proxmox.client import names
 from proxmox.guests import GuestRef, server_of
+from servers.registry import held_by, some
 
 POWER, CHANGE, READ = "proxmox.power", "proxmox.change", "proxmox.read_guest"
 SNAPSHOT, DESTROY = "proxmox.snapshot", "proxmox.destroy"
@@ -100,17 +101,27 @@ def destroy_guest(
     """
     if typed_name.strip() != guest.name:
         raise ValidationError({"typed_name": _("This is not its name.")})
-    ask_about_dangers(guest)
+    ask_about_dangers(guest, destroys=True)
     record(actor, "guest.destroy", guest.host, before=_facts(guest), after={"stop_first": stop_first})
     title = _("Destroy %(guest)s on %(host)s")
     return _start(actor, guest, DESTROY, title, stop_first=stop_first, identity=identity)
 
 
-def ask_about_dangers(guest: GuestRef) -> None:
-    """Raises SecondWordNeeded, unless it was given, if the panel itself or a proxy would go down."""
-    found = dangers(guest)
+def ask_about_dangers(guest: GuestRef, *, destroys: bool = False) -> None:
+    """Raises SecondWordNeeded, unless it was given, if the panel itself or a proxy would go down.
+
+    Also if the guest is destroyed, and others keep data on its disks.
+    """
+    found = [*dangers(guest), *(lost_with_disks(guest) if destroys else ())]
     if found and not given():
         raise SecondWordNeeded(found)
+
+
+def lost_with_disks(guest: GuestRef) -> list[str]:
+    """What others keep on its disks, in a sentence."""
+    server = server_of(guest)
+    kept = [str(held.text) for held in held_by(server) if held.on_disk] if server else []
+    return [_("With its disks is lost what others keep there: %s.") % some(kept)] if kept else []
 
 
 def dangers(guest: GuestRef) -> list[str]:

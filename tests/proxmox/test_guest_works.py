@@ -2,11 +2,13 @@
 
 import threading
 import time
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
 
 from accounts.models import AuditEntry
+from backups.models import Backup, LeftData
 from jobs.models import JobState
 from jobs.services import stop_job
 from lab.pve import Drops, Guest, IdTaken, Lacks, Locked, Refuses, TaskFails
@@ -350,6 +352,20 @@ def test_the_panel_and_a_proxy_are_stopped_only_after_a_second_word(host, pve, s
     with second_word():
         assert operate(host, "stop").state == JobState.DONE
     services.operate_guest(ACTOR, guest(host), "start")
+
+
+def test_copies_of_others_on_its_disks_are_destroyed_only_after_a_second_word(host, pve):
+    store = Server.objects.create(
+        name="ct101.example.org", keymanager_name="s", is_vm=True, vm_host=host, internal_ip="10.0.0.5"
+    )
+    LeftData.objects.create(uuid=uuid4(), destination=store, folder="/srv/bk", of="files1:/srv")
+    Backup.objects.create(source=host, destination=store, destination_folder="/backups/pve1")
+    with pytest.raises(SecondWordNeeded) as told:
+        services.destroy_guest(ACTOR, guest(host), "ct101", stop_first=True)
+    assert "the backup pve1:/ are there; copies of a deleted backup" in str(told.value)
+    assert operate(host, "stop").state == JobState.DONE  # which loses nothing
+    with second_word():
+        assert destroy(host).state == JobState.DONE
 
 
 def test_missing_compares_as_proxmox_writes():
