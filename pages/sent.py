@@ -99,7 +99,7 @@ def _misread(data: Sent, name: str, field: forms.Field) -> str:
 
 def says_yes(data: QueryDict | None, name: str) -> bool:
     """Whether a box beside a form's fields was ticked: not by “false”, “no” or 0."""
-    return bool(data) and str(data.get(name, "")).lower() in YES
+    return data is not None and str(data.get(name, "")).lower() in YES
 
 
 def was_named(form: forms.BaseForm, name: str) -> bool:

@@ -24,8 +24,8 @@ class DestinationRows(forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row]:
         """The rows in which a server was chosen; of a program also those that say something and have none."""
-        columns = [_list(data, name + part) for part in PARTS]
-        rows = list(zip_longest(*columns, fillvalue=""))
+        servers, weights, spares = (_list(data, name + part) for part in PARTS)
+        rows = list(zip_longest(servers, weights, spares, fillvalue=""))
         return [row for row in rows if row[0].strip() or (isinstance(data, Sent) and not _is_blank(row))]
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
