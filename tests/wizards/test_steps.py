@@ -96,6 +96,16 @@ def test_the_rest_can_be_left_to_the_defaults(admin_client):
     assert "Kind B" in page
 
 
+@pytest.mark.parametrize(
+    ("rest", "page"), [(True, "review"), ("on", "review"), (False, "steps"), ("false", "steps"), (0, "steps")]
+)
+def test_a_program_takes_the_defaults_for_the_rest_by_yes_alone(admin_client, rest, page):
+    body = {"folder": "/a", "rest": rest}
+    headers = {"Accept": "application/json"}
+    answer = admin_client.post("/wizards/new/walk/", body, "application/json", headers=headers)
+    assert f"/{page}/" in answer.json()["url"]
+
+
 def test_the_rest_stops_at_a_step_that_needs_a_person(admin_client):
     answer = admin_client.post("/wizards/new/walk/", {"folder": "x" * 3, "rest": "on"})
     assert answer.status_code == 302

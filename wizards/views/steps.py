@@ -11,6 +11,7 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import takes_no_fields
+from pages.sent import says_yes
 from wizards import asking, catalogue
 from wizards.by_number import AnyWizard
 from wizards.declare import Wizard
@@ -68,8 +69,7 @@ def _step(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, number
         actor = actor_of(request)
         try:
             run = services.answer_step(actor, wizard, run, number, asked)
-            data = form_data(request)
-            if data and data.get(asking.REST) and isinstance(wizard, Wizard):
+            if says_yes(form_data(request), asking.REST) and isinstance(wizard, Wizard):
                 services.fill_rest(actor, wizard, run)
                 return go_on(request, reverse("wizards:review", args=[run.pk]), {"id": run.pk})
         except services.StepRefused as error:
