@@ -11,6 +11,7 @@ from keymanager.models import Group
 from servers.models import UnixUser
 from tests.forwarding.lab_rows import enlist
 from tests.jobs.working import work_off
+from tests.keymanager.fleets import make_key
 from wizards.models import WizardRun
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
@@ -102,3 +103,23 @@ def test_a_user_that_is_there_already_is_neither_touched_nor_removed(files1, adm
     undo(admin_client, run)
     assert host.exec(["getent", "passwd", "nina"]).returncode == 0
     host.exec(["userdel", "-r", "nina"])
+
+
+def test_an_undo_waits_for_what_others_have_made_of_the_user(files1, admin_client):
+    host, server = files1
+    run = ask(admin_client, server, {"with_keys": "on"})
+    work_off()
+    row = UnixUser.objects.get(name="nina")
+    key = make_key(row, "nina")
+    group = Group.objects.create(name="late")
+    group.allowed_unix_users.add(row)
+    page = f"/wizards/runs/{run.pk}/undo/"
+    first = admin_client.get(page, headers={"Accept": "application/json"}).json()["first"]
+    assert first == [f"The SSH key {key}", "the group late is allowed on it"]
+    admin_client.post(page, {"confirm_lockout": "on"})
+    work_off()
+    assert host.exec(["getent", "passwd", "nina"]).returncode == 0
+    key.delete()
+    group.delete()
+    undo(admin_client, run)
+    assert host.exec(["getent", "passwd", "nina"]).returncode != 0

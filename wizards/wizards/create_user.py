@@ -1,5 +1,6 @@
 """A new unix user on a server: the account, its password and settings, and who may log in as it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -16,7 +17,8 @@ from keymanager.pushing import fetch_now
 from keymanager.services.groups import add_to_group
 from servers.connect import connect
 from servers.models import Server, UnixUser
-from servers.services.inventory import add_unix_user, remove_unix_user
+from servers.registry import Held, held_by_unix_user
+from servers.services.inventory import DeleteRefused, add_unix_user, remove_unix_user
 from servers.validators import validate_text, validate_unix_name
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
@@ -147,13 +149,14 @@ def _groups_said(data: Data) -> str:
 def make_account(run: TaskRun) -> None:
     """Make the unix user, unless an earlier call has."""
     name = run.data["name"]
-    with connect(server_of(run.data)) as host:
+    server = server_of(run.data)
+    with connect(server) as host:
         known = host.run(["getent", "passwd", name]).code == 0
         if known and not run.facts.get("ours"):
             raise Refused(_("There is a unix user %s on the server already.") % name)
         if known:
             return
-        run.save(ours=True)
+        run.save(ours=True, listed=server.unix_users.filter(name=name).exists())
         argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
         host.run([*argv, "--comment", run.data["full_name"], "--", name]).check()
     run.log(_("%s is there now.") % name)
@@ -213,7 +216,26 @@ def remove_row(run: TaskRun) -> None:
     """Take the row that we made away; the groups lose it by that."""
     row = UnixUser.objects.filter(pk=run.facts.get("row") or 0).first()
     if row is not None:
-        remove_unix_user(run.actor, row)
+        try:
+            remove_unix_user(run.actor, row)
+        except DeleteRefused as error:
+            raise Refused(str(error)) from error
+
+
+def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
+    """What others have made of the unix user since: it goes with its home folder, and cannot be brought back."""
+    row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
+    account = results.get("account", {})
+    if row is None or not account.get("ours") or account.get("listed", True):
+        return []
+    if row.pk != results.get("row", {}).get("row"):
+        text = _("%s was entered into the inventory")
+        return [Held(text % row, row.server.get_absolute_url())]
+    allowed = row.allowed_groups.exclude(pk__in=data.get("groups") or ())
+    return [
+        *(held for held in held_by_unix_user(row) if held.blocks),
+        *(Held(_("the group %s is allowed on it") % group, group.get_absolute_url()) for group in allowed),
+    ]
 
 
 def fetch_keys(run: TaskRun) -> Later | None:
@@ -305,4 +327,5 @@ wizard = Wizard(
         ),
     ),
     finish=finish,
+    hangs=others,
 )
