@@ -56,7 +56,7 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     found = json_object(request.body)
     if _is_read(request):
         found.pop(PREVIEW, None)
-    data = Sent.of(QueryDict(), found, [name for name, value in found.items() if value is True])
+    data = Sent.of(QueryDict(), found, [name for name, value in found.items() if isinstance(value, bool)])
     for name, value in found.items():
         if isinstance(value, list):
             data.setlist(name, [_text(name, item) for item in value])

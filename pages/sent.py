@@ -20,24 +20,24 @@ YES = {"on", "true"}  # as a browser sends a ticked box, and as programs write i
 class Sent(QueryDict):
     """What a program sent, as a form's data; `names` are those it named, also where they were false or null.
 
-    `yes`: those for which it said JSON's `true`, which is a word only where a box can be ticked.
+    `boxes`: those for which it said JSON's `true` or `false`, which are words only where a box can be ticked.
     """
 
     names: frozenset[str] = frozenset()
-    yes: frozenset[str] = frozenset()
+    boxes: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, data: QueryDict, names: Iterable[str], yes: Iterable[str] = ()) -> "Sent":
+    def of(cls, data: QueryDict, names: Iterable[str], boxes: Iterable[str] = ()) -> "Sent":
         """The same values, of which a program named these; it can be changed."""
         made = cls(mutable=True)
         for name, texts in data.lists():
             made.setlist(name, list(texts))
-        made.names, made.yes = frozenset(names), frozenset(yes)
+        made.names, made.boxes = frozenset(names), frozenset(boxes)
         return made
 
     def copy(self) -> "Sent":
         """One that can be changed."""
-        return Sent.of(self, self.names, self.yes)
+        return Sent.of(self, self.names, self.boxes)
 
 
 def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
@@ -91,7 +91,7 @@ def _misread(data: Sent, name: str, field: forms.Field) -> str:
     if len(texts) > 1 and not getattr(field.widget, "allow_multiple_selected", False):
         return _("This takes one value, and no list of them.")
     if not isinstance(field, forms.BooleanField):
-        return _("This is no question of yes or no: give its value.") if name in data.yes else ""
+        return _("This is no question of yes or no: give its value.") if name in data.boxes else ""
     if any(text.lower() not in {*YES, "false", ""} for text in texts):
         return _("Say true or false.")
     return ""
