@@ -90,7 +90,7 @@ judge_reader() { # by backup-source itself, by sudo, or by a shell that does not
   finish failed sudo "The source does not have its files read as root. $(told 'gestion-source: |sudo|backup-source' | sed 's/^gestion-source: //')"
 }
 
-WITHOUT_TERMINAL='where there is no terminal; look at .bashrc, .profile and /etc/bash.bashrc there.'
+WITHOUT_TERMINAL='where there is no terminal; look at .bashrc, .profile, .ssh/rc and /etc/bash.bashrc there.'
 
 judge_protocol() {
   stray=$(fact source_said)
@@ -122,6 +122,11 @@ no_shell() {
 
 # What went away while it was read, also an attribute alone (61), as rsync says it.
 AWAY='^((file|directory) has vanished: |rsync: (\[sender\] )?(get_acl|get_xattr_names|get_xattr_data|readlink_stat|opendir|send_files failed to open)[ :(].*(No such file or directory \(2\)|Not a directory \(20\)|No data available \(61\))$)'
+# What became shorter while it was read is read again; if that was of no use, there is a line of CHANGED, too.
+SHORTER='^rsync: (\[sender\] )?read errors mapping .*: No data available \(61\)$'
+CHANGED='^ERROR: .* failed verification -- '
+# What else says that something was not copied, and does not begin as rsync's other errors do.
+BARE='^(ERROR: |could not make way for |cannot send file |skipping (overly long name|file with bogus|symlink with 0-length))'
 NO_SPACE='No space left on device \(28\)$|Disk quota exceeded \(122\)$'
 BROKEN='(Input/output error \(5\)|Stale file handle \(116\)|Structure needs cleaning \(117\))$'
 READ_ONLY='Read-only file system \(30\)$'
@@ -132,18 +137,20 @@ HERE='^rsync: (\[(receiver|generator)\] |(chown|chgrp|mkstemp|mkdir|recv_generat
 
 partial() { # what rsync could not copy, into $partial: counted by kind, the worst first; empty where files only went away
   partial= counted=0
-  grep -aE '^(rsync|file has vanished|directory has vanished): ' "$dir/errors" |
+  grep -aE "^(rsync|file has vanished|directory has vanished): |$BARE" "$dir/errors" |
     grep -avE '^rsync: (\[[a-zA-Z]+\] )?(connection unexpectedly closed|(read|write) error: )' | once >"$dir/said"
-  away=$(grep -acE "$AWAY" "$dir/said")
-  grep -avE "$AWAY" "$dir/said" >"$dir/wrong"
+  away=$(grep -acE "$AWAY" "$dir/said") shorter=$(grep -acE "$SHORTER" "$dir/said")
+  grep -avE "$AWAY|$SHORTER" "$dir/said" >"$dir/wrong"
   of_kind "$NO_SPACE" 'found no space'
   of_kind "$BROKEN" 'met an error of the disk'
+  [ "$count" = 0 ] || leave_out "$CHANGED" # a bad block fails its verification, too
   of_kind "$READ_ONLY" 'met a disk that is read-only'
   of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
   of_kind "$HERE.*$DENIED" 'may not be written'
   of_kind "$DENIED" 'may not be read'
+  of_kind "$CHANGED" 'changed again and again while they were read'
   of_kind . 'could not be copied'
-  [ -n "$partial" ] || [ "$away" != 0 ] || partial=$(tail -n 3 "$dir/errors")
+  [ -n "$partial" ] || [ "$away$shorter" != 00 ] || partial=$(tail -n 3 "$dir/errors")
   [ -z "$partial" ] || [ "$away" = 0 ] || partial="$partial; $away vanished"
   [ "$(wc -l <"$dir/errors")" -lt 5000 ] || partial="${partial:-$away vanished}; and more than can be told"
   rm -f "$dir/said" "$dir/wrong"
@@ -151,7 +158,11 @@ partial() { # what rsync could not copy, into $partial: counted by kind, the wor
 
 once() { # a thing counts once for each cause: rsync tries again what it could not read, and asks for ACL and attributes, too
   awk '{ what = $0 }
-    match($0, /sys_acl_[gs]et_file\(.*, ACL_TYPE/) || match($0, /"[^"]*"/) { what = substr($0, RSTART, RLENGTH) " " $NF }
+    match($0, /sys_acl_[gs]et_file\(.*, ACL_TYPE/) || match($0, /".*"(\)? failed|: |,[0-9]| =>)/) || match($0, /".*"/) {
+      what = substr($0, RSTART, RLENGTH)
+      sub(/(",".*|"[^"]*)$/, "", what)
+      what = what " " $NF
+    }
     !(what in seen)
     { seen[what] }'
 }
@@ -161,6 +172,10 @@ of_kind() { # PATTERN WORDS: counts these lines, and takes them away
   [ "$count" != 0 ] || return 0
   counted=$((counted + count))
   partial="$partial${partial:+; }$count $2: $(grep -aE -m 1 "$1" "$dir/wrong" | cut -c -300)"
+  leave_out "$1"
+}
+
+leave_out() { # PATTERN: takes these lines away
   grep -avE "$1" "$dir/wrong" >"$dir/said"
   mv "$dir/said" "$dir/wrong"
 }

@@ -424,6 +424,7 @@ run() {
   if [ "$rsync_code" = 23 ] || [ "$rsync_code" = 24 ]; then
     partial
     [ "$away" = 0 ] || say "$away files vanished while they were copied."
+    [ "$shorter" = 0 ] || say "$shorter files became shorter while they were copied, and were read again."
     [ -z "$incomplete" ] || [ -z "$partial" ] || finish incomplete partial "Not everything was copied. $partial"
   fi
   finish done '' ''

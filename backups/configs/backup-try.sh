@@ -61,7 +61,7 @@ cut_short() { # what rsync says of its end by us is no fault
 
 judge_try() { # what a run would not end with, either
   partial
-  [ "$counted" = 0 ] && { [ -z "$incomplete" ] || [ "$away" != 0 ]; } ||
+  [ "$counted" = 0 ] && { [ -z "$incomplete" ] || [ "$away$shorter" != 00 ]; } ||
     finish incomplete partial "A run would not copy everything. $partial"
   if [ -e "$dir/came" ]; then came=$(cat "$dir/came"); else
     [ "${files:-0}" -gt 1 ] || finish held source_empty "$(nothing_found)"

@@ -86,6 +86,7 @@ XATTR = 'rsync: [sender] get_xattr_names: llistxattr("/srv/x",1024) failed: No s
 GONE = 'file has vanished: "/srv/x"'
 NO_NOTE = 'rsync: [sender] get_xattr_data: lgetxattr("/srv/a","user.n",0) failed: Permission denied (13)'
 CLOSED = 'rsync: [sender] send_files failed to open "/srv/a": Permission denied (13)'
+QUOTED = 'rsync: [sender] send_files failed to open "/srv/a "b" c": Permission denied (13)'
 FULL = 'rsync: [receiver] write failed on "/b/x": No space left on device (28)'
 TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
 MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or directory (2)'
@@ -93,6 +94,9 @@ CHOWN = 'rsync: [receiver] chown "/b/.x.AbCdEf" failed: Operation not permitted 
 ACL_THERE = "rsync: [receiver] set_acl: sys_acl_set_file(x, ACL_TYPE_ACCESS): Operation not supported (95)"
 STALE = 'rsync: [sender] send_files failed to open "/srv/z": Stale file handle (116)'
 READ_ONLY = 'rsync: [receiver] mkstemp "/b/.x.AbCdEf" failed: Read-only file system (30)'
+SHORTER = 'rsync: [sender] read errors mapping "/srv/log": No data available (61)'
+CHANGED = "ERROR: log failed verification -- update discarded."
+LONG = "skipping overly long name: x"
 LOST = "rsync: [receiver] connection unexpectedly closed (117 bytes received so far) [receiver]"
 PIPE = "rsync: [generator] write error: Broken pipe (32)"
 END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1865)"
@@ -128,6 +132,15 @@ def gone(count: int) -> list[str]:
         ([ACL_THERE], 0, f"1 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}"),
         ([READ_ONLY, TORN], 0, f"1 met an error of the disk: {TORN}; 1 met a disk that is read-only: {READ_ONLY}"),
         ([LOST, PIPE], 0, f"{LOST}\n{PIPE}\n{END}"),
+        ([SHORTER], 0, ""),
+        ([SHORTER, GONE, SHORTER], 1, ""),
+        (
+            [SHORTER, GONE, SHORTER, CHANGED],
+            1,
+            f"1 changed again and again while they were read: {CHANGED}; 1 vanished",
+        ),
+        ([GONE, LONG], 1, f"1 could not be copied: {LONG}; 1 vanished"),
+        ([QUOTED, QUOTED.replace(" c\"", " d\"")], 0, f"2 may not be read: {QUOTED}"),
         ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
 )  # fmt: skip
