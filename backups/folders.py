@@ -70,6 +70,13 @@ def _check_characters(value: str) -> None:
                 "A line end, a tab or another control character in a name cannot be said here: take the folder above."
             )
         )
+    if value != value.rstrip():
+        raise ValidationError(
+            _(
+                "There is a space at the end: take it out. A folder that is really called so cannot be said here; take "
+                "the one above it."
+            )
+        )
 
 
 def _validate(value: str) -> None:
@@ -81,10 +88,6 @@ def _validate(value: str) -> None:
             _(
                 "rsnapshot reads a name that begins or ends with two dots as a way out: take the folder above it."
             )
-        )
-    if value != value.strip():
-        raise ValidationError(
-            _("A folder with a space at the end of its name cannot be said here: take the one above it.")
         )
     if normal_folder(value) != value:
         raise ValidationError(_("Write it as %(folder)s.") % {"folder": normal_folder(value)})

@@ -117,7 +117,8 @@ def _trouble(entry: Entry) -> str:
     try:
         validate_share_folder(entry.name)
     except ValidationError as error:
-        return _("%s Rename it on the server.") % error.messages[0]
+        why: str = error.messages[0]
+        return why if entry.name == "lost+found" else _("%s Rename it on the server.") % why
     return ""
 
 

@@ -26,6 +26,8 @@ fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
 # As ssh(1) says them. None of these passes by itself.
 NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures|^Load key .*: |^no such identity: '
 OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGED|^No .* host key is known for '
+# As PAM and passwd say it, before the connection is closed.
+EXPIRED='^Your account has expired|^WARNING: Your password has expired|^Password change required'
 # As ssh says of a connection that was there.
 CUT='^(client_loop: |Connection (to|closed|reset)|mux_client_|Timeout, server|Shared connection|packet_write)|Connection reset by peer|Broken pipe'
 NO_BYTE='\(0 bytes received so far\)'
@@ -71,6 +73,7 @@ judge_failure() {
 judge_connection() {
   ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
   ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or there is none: $(told "$NOT_LET_IN")"
+  judge_account
   ! said "$NO_PROGRAM" || no_rsync
   ! said "$NO_OPTION" || judge_protocol
   # The login came about, and yet nothing answered as a shell, nor as rsync.
@@ -83,6 +86,10 @@ judge_connection() {
   # Of a remote program that was killed, ssh says no more than of a lost connection.
   [ -z "$(fact source_seen)" ] || finish failed connection "The connection to the source was lost, or rsync was killed there. $last"
   finish failed connection "The connection to the source was lost or did not come about. $last"
+}
+
+judge_account() {
+  ! said "$EXPIRED" || finish failed denied "The account of this user at the source, or its password, has expired: $(told "$EXPIRED")"
 }
 
 judge_reader() { # by backup-source itself, by sudo, or by a shell that does not find it
@@ -116,6 +123,7 @@ said_instead() { # what the source said in the place of an answer, into $stray
 }
 
 no_shell() {
+  judge_account
   said_instead
   finish failed no_shell "The source lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, at .bashrc, and for a forced command in sshd_config and authorized_keys there."
 }

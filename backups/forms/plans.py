@@ -20,11 +20,14 @@ DEFAULTS = (*KEEPS, "shrink_limit")  # what a program need not name
 
 
 class FolderField(forms.CharField):
-    """An absolute folder, brought into its shortest form."""
+    """An absolute folder, brought into its shortest form. A space at its end stays: without it, it is another one."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(strip=False, **kwargs)
 
     def to_python(self, value: Any) -> str:
         """Without doubled or last slashes."""
-        return normal_folder(super().to_python(value) or "")
+        return normal_folder((super().to_python(value) or "").lstrip())
 
 
 class BackupForm(RefusableForm, CleanText, forms.ModelForm):

@@ -10,6 +10,7 @@ from backups.folders import (
     validate_source,
     validate_target,
 )
+from backups.forms.plans import BackupForm, FolderField
 
 
 @pytest.mark.parametrize("text", ["/a\r/b", "/a\n/b", "/a,/b", "/a\r\n/b", " a , b"])
@@ -37,6 +38,16 @@ def test_what_cannot_be_said_is_refused_in_its_own_words(folder, words):
     for validate in (validate_source, validate_destination):
         with pytest.raises(ValidationError, match=words):
             validate(folder)
+
+
+@pytest.mark.django_db
+def test_a_space_at_the_end_is_refused_and_not_taken_away():
+    form = BackupForm(data={"source_folder": "/srv/a ", "destination_folder": "/b/a "})
+    assert not form.is_valid()
+    assert form.cleaned_data["source_folder"] == "/srv/a "
+    with pytest.raises(ValidationError, match="space at the end"):
+        validate_target("/srv/a ")
+    assert FolderField().clean("  /srv//a/") == "/srv/a"
 
 
 @pytest.mark.parametrize("folder", ["/srv/a\x07b", "/srv/a\tb", "/srv/a\nb", "/srv/a\x85b"])

@@ -140,6 +140,8 @@ USERS = {
         "file",
         ["neither a shell nor rsync", "sshd_config"],
     ),
+    "an account that has expired": ("/bin/bash", "usermod -e 1 bob", "login", ["has expired", "Your account"]),
+    "a password that has to be changed": ("/bin/bash", "chage -d 0 bob", "file", ["has expired", "change required"]),
     "a folder that he may not enter": ("/bin/bash", f"chmod 700 {SOURCE_FOLDER}", "folder", ["may not be"]),
     "a folder in one that he may not enter": ("/bin/bash", "chmod 700 /srv", "folder", ["may not be"]),
     "a folder that he may enter and not list": (
@@ -161,6 +163,7 @@ def test_a_cause_for_a_user_who_is_not_root_is_told_as_it_is(place, cause):
     broken(backup, at, *words)
     run = place.run(backup)
     assert run.state != RunState.DONE
+    assert run.again_at is None
     for word in words:
         assert word in run.error
 

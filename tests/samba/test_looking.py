@@ -78,6 +78,7 @@ def test_every_name_is_listed_with_the_reason_why_not(rows, base: Path):
     assert {name for name, offer in found.items() if not offer.why_not} == set(good)
     for name, words in bad.items():
         assert words in found[name].why_not, name
+        assert ("Rename it" in found[name].why_not) == (name != "lost+found")
     reasons = {
         "latin-\\xe9": "UTF-8",
         "link": "link",
