@@ -26,8 +26,10 @@ class FolderField(forms.CharField):
         super().__init__(strip=False, **kwargs)
 
     def to_python(self, value: Any) -> str:
-        """Without doubled or last slashes."""
-        return normal_folder((super().to_python(value) or "").lstrip())
+        """Without doubled or last slashes, and without spaces that belong to no name."""
+        text = (super().to_python(value) or "").lstrip()
+        shorter = text.rstrip()
+        return normal_folder(shorter if shorter.endswith("/") else text)
 
 
 class BackupForm(RefusableForm, CleanText, forms.ModelForm):
