@@ -116,7 +116,9 @@ def to_change(path: Path, error: str = "") -> str:
     """
     try:
         text = path.read_text(errors="replace")
-        beside = {other.stem for other in path.parent.glob("*.py")}
+        beside = {
+            other.stem for other in path.parent.iterdir() if other.suffix == ".py" or other.is_dir()
+        }  # modules and packages
     except OSError:
         return ""
     found = advice(text, path.name, beside)

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from fabrun import python_2
 from fabrun.python_2 import NOBODY, Change, Code
+from fabrun.python_3 import known
 
 # Modules of Fabric 1 that are gone.
 GONE = {
@@ -95,17 +96,23 @@ def advice(text: str, name: str, beside: Collection[str] = ()) -> list[str]:
 def _changes(text: str, beside: Collection[str]) -> Iterator[Change]:
     names: dict[str, str] = {}  # as the script calls them → as Fabric 1 did
     modules: set[str] = set()
-    for line, module, imported in _imports(text, names, modules):
+    code, quoted = _code(text)
+    itself = known(text)
+    for line, module, imported in _imports(text, quoted | itself.either, names, modules):
         yield line, f"from fabric{module} import {imported}", "“from fabric import task”"
-    code = _code(text)
-    yield from python_2.changes(text, code, beside)
+    yield from python_2.changes(text, code, itself, beside)
     if names or modules:
         yield from _fabric_1(code, names, modules)
         yield from _functions(text, code, names, modules)
 
 
-def _imports(text: str, names: dict[str, str], modules: set[str]) -> Iterator[tuple[int, str, str]]:
+def _imports(
+    text: str, passed: Collection[int], names: dict[str, str], modules: set[str]
+) -> Iterator[tuple[int, str, str]]:
+    """Each import of Fabric 1; `passed` are the lines that say nothing: within a string, or for either Fabric."""
     for found in _FROM.finditer(text):
+        if text.count("\n", 0, found.start()) + 1 in passed:
+            continue
         module, listed = (
             found[1] or "",
             " ".join(found[2].strip("()").replace("\\\n", " ").split()).rstrip(", "),
@@ -127,14 +134,16 @@ def _imports(text: str, names: dict[str, str], modules: set[str]) -> Iterator[tu
             names.update({pair[-1]: pair[0] for pair in pairs})
         yield text.count("\n", 0, found.start()) + 1, module, listed[:60]
     for found in _IMPORT.finditer(text):
-        if found[1] in GONE:
+        line = text.count("\n", 0, found.start()) + 1
+        if found[1] in GONE and line not in passed:
             modules.add(found[3] or f"{found[1]}{found[2]}".rpartition(".")[2])
-            yield text.count("\n", 0, found.start()) + 1, f".{found[1]}{found[2]}", "…"
+            yield line, f".{found[1]}{found[2]}", "…"
 
 
-def _code(text: str) -> Code:
-    """The words and signs of a script with their lines, without strings and comments; as far as it can be read."""
+def _code(text: str) -> tuple[Code, set[int]]:
+    """A script's words and signs with their lines, as far as it can be read; and the lines that begin in a string."""
     found: Code = []
+    quoted: set[int] = set()
     end = (0, 0)
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -147,10 +156,12 @@ def _code(text: str) -> Code:
                 found.append((token.string, token.start[0]))
             elif token.type == tokenize.STRING:
                 found.append(('""', token.start[0]))
+            if tokenize.tok_name[token.type] in {"STRING", "FSTRING_MIDDLE"}:
+                quoted.update(range(token.start[0] + 1, token.end[0] + 1))
             end = token.end
     except (tokenize.TokenError, SyntaxError):
         pass
-    return found
+    return found, quoted
 
 
 def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[Change]:

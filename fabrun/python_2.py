@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator
 from itertools import pairwise
 
+from fabrun.python_3 import Known
+
 Change = tuple[int, str, str]  # the line, what stands there, what should
 Code = list[tuple[str, int]]  # the words and signs of a script with their lines
 
@@ -142,24 +144,45 @@ _PRINT = re.compile(r"^(?:.*[:;])?\s*print(?:\s+[^\s(=.,)\]]|\s*>>|\s*$|\s+\(.*\
 _EXEC_IN = re.compile(r"^\s*exec\s*\(.*\)\s+in\s")
 
 
-def changes(text: str, code: Code, beside: Collection[str]) -> Iterator[Change]:
+def changes(text: str, code: Code, known: Known, beside: Collection[str]) -> Iterator[Change]:
     """Each thing of Python 2. `beside` are the modules of the same folder, which may be called as one that is gone."""
-    yield from _statements(text, code)
-    own = _own_names(code)
+    yield from _statements(text, code, known)
+    own = _own_names(code) | known.names
+    for word, line in code:
+        if found := _literal(word):
+            yield line, *found
+    for line, old, new in (*_words(code, own), *_modules(text, code, beside)):
+        if line not in known.either:
+            yield line, old, new
+
+
+def _words(code: Code, own: Collection[str]) -> Iterator[Change]:
     padded = ["", *(word for word, _line in code), "", ""]
     for at, (word, line) in enumerate(code):
         near = padded[at], padded[at + 2], padded[at + 3]
-        if found := _literal(word) or _phrase(word, near) or _name(word, near, own):
+        if found := _phrase(word, near, own) or _name(word, near, own):
             yield line, *found
-    yield from _modules(text, code, beside)
+        elif word == "cmp" and near[1] == "=" and _called(padded[: at + 1]) in {"sort", "sorted"}:
+            yield line, "cmp=…", "“key=functools.cmp_to_key(…)”"
 
 
-def _statements(text: str, code: Code) -> Iterator[Change]:
+def _called(words: list[str]) -> str:
+    """The name of the function in whose arguments the words end."""
+    depth = 0
+    for at in range(len(words) - 1, 1, -1):
+        depth += {")": 1, "(": -1}.get(words[at], 0)
+        if depth < 0:
+            return "" if words[at - 2] == "def" else words[at - 1]
+    return ""
+
+
+def _statements(text: str, code: Code, known: Known) -> Iterator[Change]:
     words = {(word, line) for word, line in code if word in {"print", "exec", "raise", "except"}}
     for number, line in enumerate(text.split("\n"), start=1):
-        if ("print", number) in words and _PRINT.match(line):
+        may_print = not known.is_read or number in known.prints
+        if may_print and ("print", number) in words and _PRINT.match(line):
             yield number, "print …", _print(line)
-        if ("except", number) in words and (found := _EXCEPT.match(line)):
+        if not known.is_read and ("except", number) in words and (found := _EXCEPT.match(line)):
             yield number, f"except …, {found[1]}", f"“except … as {found[1].strip('()').partition(',')[0]}”"
         if ("raise", number) in words and _RAISE.match(line):
             yield number, "raise ERROR, …", "“raise ERROR(…)”"
@@ -200,21 +223,20 @@ def _literal(word: str) -> tuple[str, str] | None:
     return None
 
 
-def _phrase(word: str, near: tuple[str, str, str]) -> tuple[str, str] | None:
+def _phrase(word: str, near: tuple[str, str, str], own: Collection[str]) -> tuple[str, str] | None:
     """A word that is told by what stands before it, after it, and after that."""
     before, after, later = near
     if word == "exec" and before not in {".", "def"} and re.match(r'\w|"', after):
         return "exec …", "“exec(…)”"
     if word == "lambda" and after == "(":
         return "lambda (…): …", "“lambda x: …” with x[0], x[1], …"
-    if word == "cmp" and after == "=" and before in {"(", ","}:
-        return "cmp=…", "“key=functools.cmp_to_key(…)”"
-    if word in METHODS and before == "." and after == "(" and (word != "next" or later == ")"):
+    is_method = word in METHODS and word not in own and before == "." and after == "("
+    if is_method and (word == "has_key" or later == ")"):
         return f".{word}(…)", METHODS[word]
     return None
 
 
-def _name(word: str, near: tuple[str, str, str], own: set[str]) -> tuple[str, str] | None:
+def _name(word: str, near: tuple[str, str, str], own: Collection[str]) -> tuple[str, str] | None:
     """A function or type that Python 3 does not have; not one that the script itself calls so."""
     before, after, _later = near
     if word in own or before in {".", "def", "import", "as"}:
@@ -235,7 +257,7 @@ def _modules(text: str, code: Code, beside: Collection[str]) -> Iterator[Change]
             continue
         if words[0] == "import":
             yield from _imported(line, words[1:], told, called)
-        elif words[1] in told and "import" in words:
+        elif words[1] in told and words[2:3] == ["import"]:
             names = [
                 one.split(" as ")
                 for one in " ".join(words[words.index("import") + 1 :]).strip("() ,").split(" , ")

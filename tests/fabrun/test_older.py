@@ -117,6 +117,59 @@ def test_what_is_none_of_it_is_not_told(line):
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "from urllib.parse import quote, urlencode\nfrom urllib.request import urlopen",
+        "from os.path import join\nimport urllib.parse as urllib\nurllib.quote(1)",
+        "if sys.version_info[0] < 3:\n    text = unicode\n    import urllib2\nelse:\n    text = str",
+        "text = unicode if PY2 else str\nPY2 and isinstance(1, long)",
+        "try:\n    text = unicode('a')\nexcept NameError:\n    text = str",
+        "six.iteritems(d)\nsix.itervalues(d)",
+        "def f(file, cmp=None, unicode=False, reload=1):\n    cmp(1, 2)\n    reload()\n    file(unicode)",
+        "for file, long in xs:\n    print(file, long)",
+        "lat, long = here\nprint(long)",
+        "class A:\n    long: float\n    def next(self):\n        return self.long\nA().next()",
+        "from a import (\n    long,\n    reduce,\n)\nreduce(long)",
+        "@attr.s(cmp=False)\nclass A: pass",
+        "out = print if loud else str\nways = {\n  'say': print\n}",
+        'x = """\nfrom fabric.api import run\nprint "x"\nimport fabric.api\n"""\nrun(1)',
+        'x = f"""\nfrom fabric.contrib.files import exists {1}\nexists(1)"""',
+        "try:\n    from fabric.api import task\nexcept ImportError:\n    from fabric import task",
+        "from fabric import Connection, task\nfrom fabric.tasks import Task\nfrom invoke import run\nrun(1)",
+        "from patchwork.files import exists, append\n@task\ndef x(c):\n    exists(c, '/x')",
+    ],
+)
+def test_a_script_of_today_is_told_nothing(text):
+    compile(text, "new.py", "exec")
+    assert advice(f"{text}\n", "new.py") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "old"),
+    [
+        ("print >> f, 1", "print …"),
+        ('print ("%s") % 1', "print …"),
+        ("print", "print …"),
+        ("xs.sort(key=1, cmp=f(2))", "cmp=…"),
+        ("sorted(xs, cmp=lambda a, b: 1)", "cmp=…"),
+        ("d.has_key(1)", ".has_key(…)"),
+    ],
+)
+def test_what_python_3_reads_as_something_else_is_told(line, old):
+    compile(line, "old.py", "exec")
+    assert [f"“{old}” becomes" in words for words in advice(f"{line}\n", "old.py")] == [True]
+
+
+def test_a_fabfile_of_today_is_not_called_old(folder):
+    (folder / "fabfile.py").write_text("from urllib.parse import quote\nfrom fabric import task\n")
+    (folder / "commands").mkdir()
+    (folder / "uses.py").write_text("from commands import go\nfrom urllib.parse import quote\n")
+    found = catalogue()
+    assert "fabfile.py" not in found.broken
+    assert found.broken["uses.py"].startswith("uses.py, line 1: ImportError")
+
+
+@pytest.mark.parametrize(
     "head",
     [
         "from fabric.api import run",
