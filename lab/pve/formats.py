@@ -3,8 +3,10 @@
 import re
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from pathlib import Path
 
 Check = Callable[[str], None]
+ZONES = Path("/usr/share/zoneinfo/zone.tab")
 
 
 def looks_like(pattern: str, what: str) -> Check:
@@ -86,6 +88,18 @@ def check_volume(value: str) -> None:
         raise ValueError(f"unable to parse volume ID '{value}'\n")
 
 
+def check_timezone(value: str) -> None:
+    """A time zone as the system's own list has it; where there is none, whatever looks like one."""
+    zones = {"host", "UTC"}
+    if ZONES.is_file():
+        rows = [line.split("\t") for line in ZONES.read_text().splitlines() if not line.startswith("#")]
+        zones |= {row[2] for row in rows}
+    elif re.fullmatch(r"[A-Za-z0-9_+/-]+", value):
+        return
+    if value not in zones:
+        raise ValueError(f"invalid time zone '{value}'\n")
+
+
 LABEL = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?"
 CHECKS: dict[str, Check] = {
     "pve-vmid": looks_like(r"[1-9][0-9]{2,8}", "VM ID"),
@@ -108,13 +122,16 @@ CHECKS: dict[str, Check] = {
     ),
     "pve-roleid": says(r"[A-Za-z0-9._-]+", "value '{}' does not look like a valid role name"),
     "pve-realm": says(r"[A-Za-z][A-Za-z0-9._-]+", "value does not look like a valid realm"),
+    "pve-storage-content": says(
+        "images|rootdir|vztmpl|iso|backup|snippets|import|none", "invalid content type '{}'"
+    ),
     "pve-volume-id": check_volume,
     "pve-lxc-mp-string": says(r"(?!.*/\.\.?(/|$))(?!\.\./).*", "{} contains illegal character sequences"),
     "disk-size": says(r"\d+(\.\d+)?[KMGT]?", "value does not look like a valid disk size"),
     "pve-startup-order": says(
         r"(\d+|(order|up|down)=\d+)(,(order|up|down)=\d+)*", "unable to parse startup options"
     ),
-    "pve-ct-timezone": says(r"host|[A-Za-z0-9_+/-]+", "invalid time zone '{}'"),
+    "pve-ct-timezone": check_timezone,
     "ip": check_ip,
     "lxc-ip-with-ll-iface": check_ip,
     "ipv4": check_ipv4,

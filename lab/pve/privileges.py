@@ -8,6 +8,7 @@ from .world import Grant, User, World
 
 VM = "Allocate Audit Backup Clone Console Config.CDROM Config.CPU Config.Cloudinit Config.Disk Config.HWType"
 VM += " Config.Memory Config.Network Config.Options Migrate PowerMgmt Snapshot Snapshot.Rollback"
+AGENT = "Audit FileRead FileSystemMgmt FileWrite Unrestricted"
 DATASTORE = "Allocate AllocateSpace AllocateTemplate Audit"
 SYS = "Audit Console Incoming Modify PowerMgmt Syslog AccessNetwork"
 OTHERS = (
@@ -31,7 +32,8 @@ def all_privileges(major: int) -> set[str]:
     """Return every privilege of a main version: networks came with 8, hardware mappings too."""
     named = {f"VM.{word}" for word in VM.split()} | {f"Datastore.{word}" for word in DATASTORE.split()}
     named |= {f"Sys.{word}" for word in SYS.split()} | set(OTHERS.split())
-    named |= {"VM.Monitor"} if major < 9 else {"VM.GuestAgent.Audit", "VM.Replicate"}
+    agent = {f"VM.GuestAgent.{word}" for word in AGENT.split()}
+    named |= {"VM.Monitor"} if major < 9 else {"VM.Replicate", *agent}
     if major >= 8:
         named |= {f"SDN.{word}" for word in SDN.split()} | {f"Mapping.{word}" for word in MAPPING.split()}
     return named

@@ -87,6 +87,8 @@ def content_of(world: World, volume: str) -> str:
 
 def check_source(world: World, rights: Rights, who: str, volume: str, content: str) -> None:
     """Raise ApiError unless this names a template or backup that `who` may read; the task sees whether it is there."""
+    if volume == "-":
+        raise died("pipe requires cli environment")
     if not _ID.fullmatch(volume):
         if who != "root@pam":
             raise died(f"{ONLY_ROOT} at /usr/share/perl5/PVE/Storage.pm line 651.")

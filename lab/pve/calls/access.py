@@ -1,16 +1,21 @@
 """Logging in, users, tokens, roles and the ACL."""
 
+import re
 import uuid
 from typing import Any
 
 from lab.pve.cluster import Request
 from lab.pve.errors import ApiError, BadParameters, Forbidden, died
 from lab.pve.formats import split_list
+from lab.pve.privileges import all_privileges
 from lab.pve.world import Grant, Token, User
 
 from .registry import answers
 
 Json = dict[str, Any]
+ACL_PATHS = (
+    "/|/access(/groups(/[^/]+)?|/realm(/[^/]+)?)?|/(nodes|pool|storage|vms)(/.+)?|/(sdn|mapping)(/.+)?"
+)
 
 
 @answers("GET /access/ticket")
@@ -125,21 +130,21 @@ def roles(request: Request) -> list[Json]:
 @answers("POST /access/roles")
 def add_role(request: Request) -> None:
     """Make a role."""
-    name = request.params["roleid"]
+    name, privileges = request.params["roleid"], _privileges(request)
     if name in request.cluster.rights.roles():
         raise died(f"create role failed: role '{name}' already exists")
-    request.world.roles[name] = set(split_list(request.params.get("privs", "")))
+    request.world.roles[name] = privileges
     request.cluster.save()
 
 
 @answers("PUT /access/roles/{roleid}")
 def change_role(request: Request) -> None:
     """Give a role other privileges, or more."""
-    name = request.params["roleid"]
+    name, privileges = request.params["roleid"], _privileges(request)
     if name not in request.world.roles:
         raise died(f"update role failed: role '{name}' does not exist")
     before = request.world.roles[name] if request.params.get("append") else set()
-    request.world.roles[name] = before | set(split_list(request.params.get("privs", "")))
+    request.world.roles[name] = before | privileges
     request.cluster.save()
 
 
@@ -163,7 +168,7 @@ def acl(request: Request) -> list[Json]:
 @answers("PUT /access/acl")
 def change_acl(request: Request) -> None:
     """Give roles to users and tokens on a path, or take them."""
-    params, world = request.params, request.world
+    params, world, path = request.params, request.world, _acl_path(request)
     people = split_list(params.get("users", "")) + split_list(params.get("tokens", ""))
     for name in split_list(params["roles"]):
         if name not in request.cluster.rights.roles():
@@ -171,15 +176,29 @@ def change_acl(request: Request) -> None:
         for who in people:
             if who.partition("!")[0] not in world.users:
                 raise ApiError(f"no such user ('{who}')\n", 500)
-            same = [
-                grant
-                for grant in world.acl
-                if (grant.path, grant.who, grant.role) == (params["path"], who, name)
-            ]
+            same = [grant for grant in world.acl if (grant.path, grant.who, grant.role) == (path, who, name)]
             world.acl = [grant for grant in world.acl if grant not in same]
             if not params.get("delete"):
-                world.acl.append(Grant(params["path"], who, name, bool(params.get("propagate", 1))))
+                world.acl.append(Grant(path, who, name, bool(params.get("propagate", 1))))
     request.cluster.save()
+
+
+def _privileges(request: Request) -> set[str]:
+    """Those that a role is to have. Raises BadParameters for one that this version has not."""
+    wanted = split_list(request.params.get("privs", ""))
+    for name in wanted:
+        if name not in all_privileges(request.world.major()):
+            raise BadParameters({"privs": f"invalid format - invalid privilege '{name}'\n"})
+    return set(wanted)
+
+
+def _acl_path(request: Request) -> str:
+    """The path as Proxmox keeps it. Raises BadParameters for one that leads to nothing of Proxmox's."""
+    path = "/" + "/".join(part for part in request.params["path"].split("/") if part)
+    known = re.fullmatch(ACL_PATHS, path)
+    if not re.fullmatch(r"[A-Za-z0-9._/-]+", path) or not (known or request.params.get("delete")):
+        raise BadParameters({"path": f"invalid ACL path '{request.params['path']}'"})
+    return path
 
 
 def _user(request: Request) -> User:

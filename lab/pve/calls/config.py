@@ -19,6 +19,7 @@ from lab.pve.schema import MISSING, is_known
 from lab.pve.tasks import Task
 from lab.pve.volumes import (
     DISKS,
+    content_of,
     new_disk,
     parts_of,
     size_in_bytes,
@@ -149,11 +150,21 @@ def _check_options(request: Request, guest: Guest, params: Json) -> None:
     for name, value in sorted(params.items()):
         if name in READ_ONLY:
             raise died(f"unable to modify read-only option: '{name}'")
+        if name == "hookscript":
+            _check_script(request, str(value))
         if re.fullmatch(DISKS, name):
             check_protection(guest, f"can't update CT {guest.vmid} drive '{name}'")
             volume = parts_of(request.cluster.schema, name, value)["volume"]
             if type_of(volume) == "volume":
                 _check_content(request, storage_of(volume))
+
+
+def _check_script(request: Request, volume: str) -> None:
+    storage = request.world.storage(storage_of(volume))
+    if content_of(request.world, volume) != "snippets":
+        raise died(f"'{volume}' is not in the snippets directory")
+    if volume not in storage.volumes:
+        raise died(f"script '{volume}' does not exist")
 
 
 def _check_content(request: Request, storage: str) -> None:

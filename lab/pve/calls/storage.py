@@ -41,6 +41,8 @@ def configured(request: Request) -> list[Json]:
 def storages(request: Request) -> list[Json]:
     """List a node's storages with their space."""
     params = request.params
+    if "storage" in params:
+        _there(request)
     found = []
     for storage in request.world.storages.values():
         if params.get("storage", storage.name) != storage.name:
@@ -57,7 +59,7 @@ def storages(request: Request) -> list[Json]:
 @answers("GET /nodes/{node}/storage/{storage}/status")
 def status(request: Request) -> Json:
     """Tell how much room a storage has."""
-    return _space(request.world.storage(request.params["storage"]), fraction=False)
+    return _space(_there(request), fraction=False)
 
 
 @answers("GET /nodes/{node}/storage/{storage}/content")
@@ -129,6 +131,13 @@ def _back_up(request: Request, vmid: int, storage: Storage, task: Task) -> None:
         volid = f"{storage.name}:backup/vzdump-lxc-{vmid}-{stamp}.tar.zst"
         storage.volumes[volid] = Volume(volid, "backup", size, int(time.time()), vmid)
         task.log(f"INFO: Finished Backup of VM {vmid}")
+
+
+def _there(request: Request) -> Storage:
+    """The storage of a call that says of none in words of its own."""
+    if request.params["storage"] not in request.world.storages:
+        raise BadParameters({"storage": "No such storage."})
+    return request.world.storage(request.params["storage"])
 
 
 def _enabled(request: Request) -> Storage:

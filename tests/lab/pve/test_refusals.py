@@ -64,6 +64,18 @@ def ask(
          "unable to use volume local:iso/x.iso - content type needs to be 'vztmpl'"),
         (f"POST {LXC}", NEW | {"ostemplate": "local-lvm:vm-101-disk-0"}, 500,
          "unable to use volume local-lvm:vm-101-disk-0 - content type needs to be 'vztmpl'"),
+        (f"POST {LXC}", NEW | {"ostemplate": "-"}, 500, "pipe requires cli environment"),
+        (f"POST {LXC}", NEW | {"timezone": "Nowhere/City"}, 400,
+         {"timezone": "invalid format - invalid time zone 'Nowhere/City'\n"}),
+        # storages, roles and rights
+        ("GET /nodes/pve1/storage/none/status", None, 400, {"storage": "No such storage."}),
+        ("GET /nodes/pve1/storage?storage=none", None, 400, {"storage": "No such storage."}),
+        ("GET /nodes/pve1/storage?content=vztmpl,none,x", None, 400,
+         {"content": "invalid format - invalid content type 'x'\n"}),
+        ("POST /access/roles", {"roleid": "Old", "privs": "VM.Audit VM.Monitor"}, 400,
+         {"privs": "invalid format - invalid privilege 'VM.Monitor'\n"}),
+        ("PUT /access/acl", {"path": "/guests/1", "roles": "PVEAdmin", "users": "root@pam"}, 400,
+         {"path": "invalid ACL path '/guests/1'"}),
         # disks
         (f"POST {LXC}", NEW | {"rootfs": "nowhere"}, 500, "unable to parse volume ID 'nowhere'"),
         (f"POST {LXC}", NEW | {"rootfs": "nowhere:4"}, 500, "storage 'nowhere' does not exist"),
@@ -162,6 +174,21 @@ def test_a_container_with_a_folder_of_the_node_is_not_copied_nor_that_folder_enl
     assert answer.reason == "unable to clone mountpoint 'mp0' (type bind)"
     answer = ask(server, "PUT", f"{LXC}/103/resize", {"disk": "mp0", "size": "+1G"}, who="root")
     assert answer.reason == "unable to parse volume ID '/srv/data'"
+
+
+def test_a_hook_script_must_be_there(server: PveServer):
+    for volume, words in (
+        ("local:snippets/x.sh", "script 'local:snippets/x.sh' does not exist"),
+        (TEMPLATE, f"'{TEMPLATE}' is not in the snippets directory"),
+    ):
+        answer = ask(server, "PUT", CONFIG, {"hookscript": volume}, who="root")
+        assert (answer.status_code, answer.reason) == (500, words)
+
+
+def test_a_path_of_rights_is_kept_as_proxmox_writes_it(server: PveServer):
+    body = {"path": "vms//101/", "roles": "PVEAuditor", "users": "root@pam"}
+    assert ask(server, "PUT", "/access/acl", body, who="root").ok
+    assert server.world.acl[-1].path == "/vms/101"
 
 
 def test_a_copy_keeps_host_name_and_description_unless_others_are_given(server: PveServer):
