@@ -16,6 +16,8 @@ QUIET_SECONDS = 1.0  # after which a terminal may be waiting for an answer
 LONGEST_QUIET = 60.0
 WATCHED_SECONDS = 30.0  # after which a question that no watcher knows is one that nobody answers
 LAST_SECONDS = 3.0  # of silence after a command's end, while something that it left holds its output open
+# With a terminal, much is shown by a program that waits for a key after each page, as systemctl and git do.
+UNPAGED = {"PAGER": "cat", "GIT_PAGER": "cat", "SYSTEMD_PAGER": "cat"}
 HELD = "What it started in the background holds its output open: not waited for any longer."
 
 
@@ -27,6 +29,11 @@ class Unasked(Runner):
     """
 
     read_chunk_size = 65536  # Invoke's is 1000: a thread's turn for each
+
+    def generate_env(self, env: dict[str, Any], replace_env: bool) -> dict[str, Any]:
+        """See Invoke."""
+        found: dict[str, Any] = super().generate_env(env, replace_env)
+        return {**UNPAGED, **found} if self.using_pty else found
 
     def start(self, *args: Any, **kwargs: Any) -> None:
         """See Invoke."""

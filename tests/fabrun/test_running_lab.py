@@ -58,6 +58,11 @@ def asks_for_a_password(c, how, here=False):
 
 
 @task
+def pages(c, own=False):
+    c.run("systemctl list-units --all; seq 200 | ${PAGER:-more}", pty=True, env={"PAGER": "tac"} if own else {})
+
+
+@task
 def asks_here(c, pty=False):
     c.local("echo first; printf 'Are you sure? '; read answer && echo went on", pty=pty)
 
@@ -159,6 +164,16 @@ def test_a_terminal_that_forgets_what_was_typed_before_it_asks_is_told_again(row
     assert "longer than" not in job.error
     assert "Password: " in "\n".join(lines(job, "out"))
     assert "EOFError" in "\n".join(lines(job, "out"))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_what_waits_for_a_key_after_each_page_does_not_wait(rows, scripts, actor, own):
+    run_script(actor, "try_it.pages", [rows["web1"]], arguments={"own": own}, seconds=60)
+    (job,) = work_off()
+    assert (job.state, job.error) == ("done", "")
+    found = [line.strip() for line in lines(job, "out")]
+    assert found[-1] == ("1" if own else "200")
+    assert any("sshd" in line or "ssh.service" in line for line in found)
 
 
 @pytest.mark.parametrize("pty", [False, True])
