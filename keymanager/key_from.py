@@ -9,6 +9,8 @@ from keymanager.bad_key import BadKey
 
 _PART = re.compile(r"!?[A-Za-z0-9.:*?_%/-]+")
 _NOBODY = "!*"
+# No name has only these, or a colon: it was meant for an address.
+_LIKE_ADDRESS = re.compile(r"[0-9.-]+|0x[0-9a-f]+|[^*?]*:[^*?]*", re.IGNORECASE)
 
 
 def check_from(value: str) -> None:
@@ -17,7 +19,7 @@ def check_from(value: str) -> None:
     if any(part != part.strip() for part in parts):
         raise BadKey(_("Between the addresses of “from” stands a comma alone, without a blank."))
     for part in parts:
-        if why := _wrong(part):
+        if why := _wrong(part) or _half_an_address(part):
             raise BadKey(why)
     if not lets_somebody_in(value):
         raise BadKey(
@@ -33,6 +35,23 @@ def lets_somebody_in(value: str) -> bool:
     """Whether there is an address from which sshd lets in, also with parts that it makes nothing of."""
     parts = value.split(",")
     return _NOBODY not in parts and any(not part.startswith("!") and not _wrong(part) for part in parts)
+
+
+def _half_an_address(part: str) -> str:
+    """Why a part that looks like an address is read otherwise, as inet_aton(3) does: 10.1 as 10.0.0.1, a leading zero
+    as octal; or by nothing, as 10.0.0.1-9. Only asked of what is typed: a key of before may be used with it.
+    """
+    address = part.removeprefix("!")
+    try:
+        ip_interface(address)
+    except ValueError:
+        if _LIKE_ADDRESS.fullmatch(address):
+            words = _(
+                "In “from”, %s is no whole address, and sshd would take it for another one or for none. Write four numbers "
+                "without zeros before them, a network such as 10.1.0.0/16, or a pattern such as 10.1.*."
+            )
+            return words % part[:60]
+    return ""
 
 
 def _wrong(part: str) -> str:

@@ -25,6 +25,12 @@ KEY = f"ssh-ed25519 {ed25519_blob(b'somebody')}"
         "fe80::1%eth0",
         "192.0.2.?",
         "*.example.org",
+        "*.4.5",
+        "10.*.0.1",
+        "2001:db8:*",
+        "1.example.org",
+        "1and1",
+        "web-1",
     ],
 )
 def test_addresses_networks_names_and_patterns_are_taken(value):
@@ -47,6 +53,17 @@ def test_addresses_networks_names_and_patterns_are_taken(value):
         ("192.0.2.1,", "cannot have this value"),
         ("192.0.2.1/33", "cannot have this value"),
         ("[192.0.2.1]", "cannot have this value"),
+        # What sshd 9.2 makes of each: 192.168.1.16, 10.0.0.1, 10.0.0.1, 192.0.2.1; and of the others nothing.
+        ("192.168.001.020", "192.168.001.020 is no whole address"),
+        ("192.0.2.1,10.1", "10.1 is no whole address"),
+        ("0x0a000001", "is no whole address"),
+        ("3221225985", "is no whole address"),
+        ("10.1.", "pattern such as 10.1"),
+        ("10.0.0.256", "is no whole address"),
+        ("10.0.0.1-9", "is no whole address"),
+        ("10.0.0.1:22", "is no whole address"),
+        ("2001:db8:", "is no whole address"),
+        ("!10.1,*", "is no whole address"),
     ],
 )
 def test_what_lets_in_nobody_or_others_than_it_says_is_refused_with_what_to_write(value, said):
@@ -59,6 +76,7 @@ KEPT = {
     'from="10.0.0.0/255.0.0.0"': False,
     'from="!10.0.0.1"': False,
     'from="10.0.0.0/255.0.0.0,192.0.2.1"': True,  # somebody comes in by the second one, and goes on to
+    'from="10.1"': True,  # to sshd 10.0.0.1, who may count on it
     'expiry-time="19690101"': False,
     'expiry-time="99991231"': True,
     'permitlisten="99999"': False,
