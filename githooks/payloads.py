@@ -55,17 +55,27 @@ def read(headers: Mapping[str, str], body: bytes) -> Told:
 
 def _object_in(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """The JSON object that the body is, or that a form's field `payload` holds, as GitHub sends it if asked to."""
-    kind = headers.get("Content-Type", "").split(";")[0].strip().lower()
     try:
-        if kind == FORM:
-            found = json.loads(parse_qs(body.decode(), max_num_fields=10).get("payload", [""])[0])
-        else:
-            found = json.loads(body)
+        found = json.loads(payload_of_form(headers, body) if _is_form(headers) else body)
     except (ValueError, RecursionError) as error:
         raise Unreadable("the body is not JSON") from error
     if not isinstance(found, dict):
         raise Unreadable("the body is no JSON object")
     return found
+
+
+def payload_of_form(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The JSON in a form's field `payload`; nothing where the body is no form, or has no such field."""
+    if not _is_form(headers):
+        return b""
+    try:
+        return parse_qs(body.decode(), max_num_fields=10).get("payload", [""])[0].encode()
+    except ValueError:
+        return b""
+
+
+def _is_form(headers: Mapping[str, str]) -> bool:
+    return headers.get("Content-Type", "").split(";")[0].strip().lower() == FORM
 
 
 def _moved(payload: dict[str, Any]) -> Iterator[tuple[str, bool]]:

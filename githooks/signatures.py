@@ -4,7 +4,7 @@
 |---|---|---|
 | GitHub | `X-Hub-Signature-256: sha256=HEX` | HMAC-SHA256 of the body |
 | Bitbucket Cloud, Data Center | `X-Hub-Signature: sha256=HEX` | the same |
-| Gitea, Forgejo, Gogs | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX`, `X-Gogs-Signature: HEX` | the same |
+| Gitea, Forgejo, Gogs | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX`, `X-Gogs-Signature: HEX` | the same; of a form, of its field `payload` |
 | GitLab, signing token | `webhook-signature: v1,BASE64` (Standard Webhooks) | HMAC-SHA256 of id, timestamp and body |
 | GitLab, secret token | `X-Gitlab-Token` | the secret itself |
 | anything else | `X-Gestion-Timestamp`, `X-Gestion-Signature: sha256=HEX` | HMAC-SHA256 of timestamp, full stop, body |
@@ -18,6 +18,8 @@ import time
 from collections.abc import Mapping
 
 from accounts.shared_secrets import signature
+from githooks.payloads import payload_of_form
+from hosts.bounds import MIB
 
 WINDOW = 300  # seconds by which a timestamp may differ from our clock
 STANDARD = "Webhook-Signature"
@@ -32,6 +34,9 @@ SENDERS = (
     ("X-Gitlab-Token", "gitlab"),
 )
 AS_THEY_ARE = {STANDARD, "X-Gitlab-Token"}  # all others are in hexadecimal digits, which have no case
+# Of a form these sign the JSON that is in it, and not what is sent (Gitea's services/webhook/deliver.go).
+OF_WHAT_IS_IN_IT = {"X-Forgejo-Signature", "X-Gitea-Signature", "X-Gogs-Signature"}
+MOST_FORM = 2 * MIB  # it is read before anything is proved; theirs name a few commits
 WITH_ALGORITHM = {"X-Hub-Signature-256", "X-Hub-Signature"}
 
 
@@ -54,7 +59,8 @@ def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
     for header, sender in SENDERS:
         given = headers.get(header)
         if given is not None:
-            expected = _expected(header, headers, body, secret)
+            signed = _signed_part(header, headers, body)
+            expected = _expected(header, headers, signed, secret)
             # Standard Webhooks sends several while a key is being changed; one is enough.
             texts = given.split(" ")[:10] if header == STANDARD else [given]
             if header not in AS_THEY_ARE:
@@ -63,6 +69,12 @@ def sender_of(headers: Mapping[str, str], body: bytes, secret: str) -> str:
                 raise Refused(f"the signature of {sender} is wrong")
             return sender
     raise Refused("it is not signed")
+
+
+def _signed_part(header: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    if header in OF_WHAT_IS_IN_IT and len(body) <= MOST_FORM:
+        return payload_of_form(headers, body) or body
+    return body
 
 
 def _expected(header: str, headers: Mapping[str, str], body: bytes, secret: str) -> str:

@@ -9,7 +9,18 @@ from django.test import Client
 from githooks.models import Call
 from githooks.views.hook import MOST_BODY
 from jobs.models import Job
-from tests.githooks.calling import URL, bitbucket, body_of, call, github, gitlab, nothing_happened
+from tests.githooks.calling import (
+    URL,
+    bitbucket,
+    body_of,
+    call,
+    forgejo,
+    gitea,
+    github,
+    gitlab,
+    gogs,
+    nothing_happened,
+)
 from tests.jobs.working import work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,6 +100,33 @@ def test_githubs_other_content_type_is_read_and_signed_as_it_is_sent(origin, rep
     for bad in (b"payload=", b"a=1", b"payload=[]", b"\xff=\xff", b"&" * 100):
         answer = Client().post(URL, bad, content_type=form, headers=github(repository.secret, bad))
         assert answer.status_code == 400, bad
+
+
+@pytest.mark.parametrize("sender", [gitea, forgejo, gogs])
+def test_of_a_form_gitea_forgejo_and_gogs_sign_what_is_in_it(origin, repository, sender):
+    pushed = origin.push("new.py", "x = 1\n")
+    payload = body_of(commits=[{"message": "Größe: 100 % & mehr"}])
+    body = urlencode({"payload": payload}).encode()
+    form = "application/x-www-form-urlencoded"
+
+    def answer(signed: bytes) -> int:
+        headers = sender(repository.secret, signed)
+        return (
+            Client(enforce_csrf_checks=True).post(URL, body, content_type=form, headers=headers).status_code
+        )
+
+    assert answer(b"") == answer(payload + b" ") == 403
+    assert not Job.objects.exists()
+    assert answer(payload) == 200
+    work_off()
+    assert origin.pulled == pushed
+
+
+def test_a_form_that_would_be_read_before_anything_is_proved_may_not_be_large(origin, repository):
+    payload = body_of(commits=["x" * 1000] * 2200)
+    body = urlencode({"payload": payload}).encode()
+    form, signed = "application/x-www-form-urlencoded", gogs(repository.secret, payload)
+    assert Client().post(URL, body, content_type=form, headers=signed).status_code == 403
 
 
 def test_a_body_may_be_as_large_as_githubs_and_no_larger(origin, repository):
