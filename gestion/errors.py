@@ -7,13 +7,16 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
+from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import is_valid_path
 from django.utils.translation import gettext as _
 
 from pages.answers import wants_json
 
 log = logging.getLogger(__name__)
+READING = ("GET", "HEAD")
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -37,6 +40,8 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """404, for what is not there and for what one may not see: nobody can tell which."""
     words = _("There is nothing at this address, or nothing that your account may see.")
+    if request.method not in READING and is_valid_path(f"{request.path_info}/"):
+        words = _("Nothing was done: this address ends with a slash, as %s does.") % f"{request.path}/"
     return _answer(request, 404, _("Not found"), words)
 
 
@@ -73,6 +78,17 @@ class NoExitMiddleware:
             return self.get_response(request)
         except (SystemExit, KeyboardInterrupt) as error:
             raise RuntimeError(f"{request.path} asked the panel to end: {error!r}") from error
+
+
+class SlashMiddleware(CommonMiddleware):
+    """Django's, but only who reads is led to the address that ends with a slash.
+
+    Programs follow as a GET, and without what they sent: the form came back with 200, and nothing was done.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        """Whether it is led on; what is not finds nothing, and is told why."""
+        return request.method in READING and super().should_redirect_with_slash(request)
 
 
 class WrongMethodMiddleware:

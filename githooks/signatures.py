@@ -4,10 +4,12 @@
 |---|---|---|
 | GitHub | `X-Hub-Signature-256: sha256=HEX` | HMAC-SHA256 of the body |
 | Bitbucket Cloud, Data Center | `X-Hub-Signature: sha256=HEX` | the same |
-| Gitea, Forgejo, Gogs | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX`, `X-Gogs-Signature: HEX` | the same; of a form, of its field `payload` |
+| Gitea, Forgejo, Gogs | `X-Gitea-Signature: HEX`, `X-Forgejo-Signature: HEX`, `X-Gogs-Signature: HEX` | the same (1) |
 | GitLab, signing token | `webhook-signature: v1,BASE64` (Standard Webhooks) | HMAC-SHA256 of id, timestamp and body |
 | GitLab, secret token | `X-Gitlab-Token` | the secret itself |
 | anything else | `X-Gestion-Timestamp`, `X-Gestion-Signature: sha256=HEX` | HMAC-SHA256 of timestamp, full stop, body |
+
+(1) Of a form: of its field `payload`.
 """
 
 import base64

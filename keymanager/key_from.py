@@ -47,8 +47,8 @@ def _half_an_address(part: str) -> str:
     except ValueError:
         if _LIKE_ADDRESS.fullmatch(address):
             words = _(
-                "In “from”, %s is no whole address, and sshd would take it for another one or for none. Write four numbers "
-                "without zeros before them, a network such as 10.1.0.0/16, or a pattern such as 10.1.*."
+                "In “from”, %s is no whole address, and sshd would take it for another one or for none. Write four "
+                "numbers without zeros before them, a network such as 10.1.0.0/16, or a pattern such as 10.1.*."
             )
             return words % part[:60]
     return ""

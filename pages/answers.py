@@ -33,11 +33,12 @@ def for_programs(view: View) -> View:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    """Whether the caller asked for JSON. A program with an API token always gets it: pages are for people."""
+    """Whether the caller gets JSON: who asked for it, or takes no page. A program with an API token always does."""
     view = getattr(request.resolver_match, "func", None)
     if getattr(request, "api_token", None) or getattr(view, "for_programs", False):
         return True
-    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+    said_what_it_takes = bool(request.accepted_types)
+    return said_what_it_takes and request.get_preferred_type(["text/html", "application/json"]) != "text/html"
 
 
 def form_data(request: HttpRequest) -> QueryDict | None:

@@ -9,6 +9,7 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from gestion.urls import handler400, handler403, handler404, handler500, urlpatterns
+from keymanager.models import Group
 
 __all__ = ["handler400", "handler403", "handler404", "handler500", "urlpatterns"]
 
@@ -107,3 +108,33 @@ def test_a_program_that_is_not_signed_in_gets_401(db):
 def test_a_page_that_would_end_the_panel_is_broken_alone(member_client):
     member_client.raise_request_exception = False
     assert member_client.get("/test/exits/", headers=JSON).status_code == 500
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_what_would_change_something_is_not_led_on_to_the_slash_as_a_get(admin_client, method):
+    answer = getattr(admin_client, method)(
+        "/keymanager/groups/new", {"name": "ops"}, "application/json", headers=JSON
+    )
+    assert answer.status_code == 404
+    assert "Nothing was done: this address ends with a slash, as /keymanager/groups/new/ does" in str(
+        answer.json()
+    )
+    assert not Group.objects.exists()
+
+
+def test_who_reads_is_led_on_to_the_slash(admin_client):
+    assert admin_client.get("/servers", headers=JSON).url == "/servers/"
+    assert admin_client.head("/servers?q=x").url == "/servers/?q=x"
+    assert "nothing that your account may see" in admin_client.post("/nothing").content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("accept", ["text/plain", "text/csv", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "address", ["/servers/key/", "/audit/download/", "/keymanager/people/1/departure/open.csv"]
+)
+def test_who_takes_no_page_is_not_led_to_the_sign_in_page(client, address, accept):
+    answer = client.get(address, headers={"Accept": accept})
+    assert answer.status_code == 401
+    assert "Sign in" in answer.json()["errors"]["__all__"][0]
+    assert client.get(address, headers={"Accept": "text/html"}).status_code == 302

@@ -35,6 +35,10 @@ def posted(body, content_type=JSON):
         ("*/*", False),
         ("", False),
         ("application/json;q=0.5, text/html", False),
+        ("text/plain", True),
+        ("text/csv, application/xml;q=0.5", True),
+        ("text/html;q=0, application/json", True),
+        ("text/plain, */*;q=0.1", False),
     ],
 )
 def test_who_asks_for_json_gets_it(accept, json_wanted):
