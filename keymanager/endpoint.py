@@ -35,7 +35,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 REFUSALS = 30  # an address, in WINDOW seconds; after that it hears 429
 WINDOW = 60.0
 MOST_ADDRESSES = 10_000
-_NEARLY = re.compile(f"/+{PATH.strip('/')}(/|$)", re.IGNORECASE)
+_NEARLY = re.compile("/+" + PATH.strip("/").replace("/", "/+") + "(/|$)", re.IGNORECASE)
 _NO_BODY = {"type": "http.response.body", "body": b""}
 
 

@@ -262,7 +262,10 @@ def test_under_a_prefix_the_same_paths_count(room, web1):
     assert not is_for_hosts({**Asked().scope, "path": f"/panel{PATH}web1/"})
 
 
-@pytest.mark.parametrize(("at", "path"), [(f"/{PATH}", "web1/"), (PATH.lower(), "web1/"), (PATH[:-1], "")])
+@pytest.mark.parametrize(
+    ("at", "path"),
+    [(f"/{PATH}", "web1/"), (PATH.replace("/", "//"), "web1/"), (PATH.lower(), "web1/"), (PATH[:-1], "")],
+)
 def test_a_path_that_is_nearly_ours_is_refused_as_text(room, web1, at, path):
     assert is_for_hosts(Asked(path, at=at).scope)
     assert not is_for_hosts(Asked(at="/keymanager/servers/getKeysToo/").scope)
