@@ -19,6 +19,7 @@ from pages.limits import check_text, json_object
 from pages.sent import Sent
 
 View = TypeVar("View", bound=Callable[..., Any])
+FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 PREVIEW = "preview"  # sent beside a form's fields: say what saving would do, and do nothing
 
 
@@ -46,14 +47,16 @@ def form_data(request: HttpRequest) -> QueryDict | None:
 
     Of a program it is a Sent: a form takes what it does not name from its initial values.
 
-    Raises BadRequest (400) for a body that is not a JSON object, is above a limit (`pages/limits.py`), or has text
-    that cannot be kept.
+    Raises BadRequest (400) for a body that is neither a form nor a JSON object, is above a limit
+    (`pages/limits.py`), or has text that cannot be kept.
     """
     if request.method != "POST":
         return None
+    _check_question(request)
     if request.content_type != "application/json":
+        _check_readable(request)
         data = _without_question(request, check_text(request.POST))
-        return Sent.of(data, data) if wants_json(request) else data
+        return Sent.of(data, [*data, *request.FILES]) if wants_json(request) else data
     found = json_object(request.body)
     if _is_read(request):
         found.pop(PREVIEW, None)
@@ -64,6 +67,19 @@ def form_data(request: HttpRequest) -> QueryDict | None:
         elif value is not None and value is not False:  # a form knows an unticked box by its absence
             data[name] = "on" if value is True else _text(name, value)
     return check_text(data)
+
+
+def _check_readable(request: HttpRequest) -> None:
+    """Refuse what would be passed over, and the answer be “Saved”: a body that is called neither a form nor JSON."""
+    if request.content_type not in FORM_TYPES and request.body.strip():
+        words = _("The body is called “%s”: send it as application/json, or as a form.")
+        raise BadRequest(words % request.content_type[:100])
+
+
+def _check_question(request: HttpRequest) -> None:
+    """Refuse a program's question that stands in the address: what it only asks about would be done."""
+    if PREVIEW in request.GET and wants_json(request):
+        raise BadRequest(_("Send “preview” in the body, beside the fields. Nothing was changed."))
 
 
 def only_asks(request: HttpRequest) -> bool:

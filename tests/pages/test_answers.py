@@ -5,11 +5,13 @@ import json
 import pytest
 from django import forms
 from django.core.exceptions import BadRequest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pages.answers import form_data, show_form, wants_json
+from pages.buttons import NoFields
 from tests.fuzz.examples import tried
 
 JSON = "application/json"
@@ -63,6 +65,25 @@ def test_a_json_body_fills_a_form():
 def test_a_body_that_is_no_json_object_is_a_bad_request(body):
     with pytest.raises(BadRequest):
         form_data(posted(body))
+
+
+@pytest.mark.parametrize("called", ["text/plain", "application/vnd.api+json", "application/octet-stream", ""])
+def test_a_body_that_nobody_reads_is_no_empty_one(called, admin_client):
+    """It was “Saved” with nothing of it; fetch() of a browser calls a text text/plain."""
+    accept = {"accept": "application/json"}
+    said = admin_client.post("/servers/new/", b'{"name": "x"}', content_type=called, headers=accept)
+    assert said.status_code == 400
+    assert "send it as application/json" in said.json()["errors"]["__all__"][0]
+    assert not form_data(RequestFactory().post("/", b"", content_type=called))
+
+
+def test_a_question_in_the_address_and_an_unknown_file_are_not_passed_over():
+    accept = {"accept": "application/json"}
+    with pytest.raises(BadRequest, match="in the body"):
+        form_data(RequestFactory(headers=accept).post("/?preview=true", {"name": "x"}))
+    file = SimpleUploadedFile("a", b"x")
+    form = NoFields(form_data(RequestFactory(headers=accept).post("/", {"mane": file})))
+    assert list(form.errors) == ["mane"]
 
 
 @tried(20)
