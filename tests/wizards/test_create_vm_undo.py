@@ -16,7 +16,7 @@ from jobs.models import Job
 from jobs.run import Run
 from keymanager.models import Group
 from lab.pve import TaskFails
-from proxmox.models import Creation, Offer
+from proxmox.models import Creation, GuestSeen, Offer
 from samba.models import Share
 from servers.models import Server
 from tests.forwarding.hostname_rows import hostname
@@ -105,15 +105,38 @@ def test_a_create_that_fails_is_told_tried_again_when_resumed_and_never_made_twi
 def test_undo_destroys_its_own_container_and_no_other_that_has_the_id_by_now() -> None:
     with begun() as (pve, walk):
         row = container_there(pve, walk)
-        pve.world.guests[row.vmid].config["description"] = "somebody else's"
+        ours = dict(pve.world.guests[row.vmid].config)
+        others = {"hostname": "other", "description": "somebody else's", "net0": "name=eth0,ip=10.0.0.9/24"}
+        pve.world.guests[row.vmid].config.update(others)
         walk.until_done("container", task_container.undo)
-        assert guests_named(pve, NAME) == [row.vmid]
+        assert row.vmid in pve.world.guests
+        pve.world.guests[row.vmid].config.update(ours)
         pve.world.guests[row.vmid].config["description"] = f"words {row.marker} words"
         walk.until_done("container", task_container.undo)
         assert guests_named(pve, NAME) == []
         walk.until_done("container", task_container.undo)  # once more does no harm
         walk.until_done("server", task_server.undo)
         assert not Server.objects.filter(name=NAME).exists()
+
+
+@pytest.mark.parametrize("changed", [{"description": "ask Ann"}, {"hostname": "shop2"}])
+def test_a_container_that_somebody_renamed_or_wrote_other_notes_for_is_not_passed_over(changed: Any) -> None:
+    """It stayed and ran, with nothing leading to it, and the undo was done."""
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        config = pve.world.guests[row.vmid].config
+        seen = GuestSeen.objects.create(
+            host=row.host, vmid=row.vmid, kind="lxc", name=NAME, config=dict(config)
+        )
+        assert hanging.others(walk.data, walk.results) == []
+        config.update(changed)
+        with pytest.raises(Refused, match="other notes by now"):
+            walk.until_done("container", task_container.undo)
+        GuestSeen.objects.update(config=dict(config))
+        (held,) = hanging.others(walk.data, walk.results)
+        assert (row.marker in str(held.text), held.url) == (True, seen.get_absolute_url())
+        del pve.world.guests[row.vmid]
+        walk.until_done("container", task_container.undo)
 
 
 def test_an_undo_that_fails_says_why_and_can_be_resumed() -> None:

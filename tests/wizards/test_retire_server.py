@@ -206,6 +206,24 @@ def test_its_own_last_way_in_goes_with_it_and_that_of_others_is_named_before(adm
     assert not Server.objects.filter(name="ct101").exists()
 
 
+def test_leaving_all_groups_alone_is_refused_before_anything_where_it_is_the_last_way_in(
+    admin_client, leaving
+):
+    UnixUser.objects.create(server=leaving, name="root")
+    group = Group.objects.get()
+    group.member_users.add(User.objects.create(username="ann", is_admin=True))
+    make_key(User.objects.get(username="ann"), "ann")
+    run = begin(admin_client, leaving)
+    parts = {"ports": "on", "keys": "on"}
+    answer = admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", parts)
+    assert answer.status_code == 422
+    assert "After this nobody could log in as root with a key from here: ct101." in answer.content.decode()
+    assert leaving in group.allowed_servers.all()
+    assert not Job.objects.exists()
+    leaving.owners.add(User.objects.get(username="ann"))
+    assert admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", parts).status_code == 302
+
+
 def test_copies_that_a_deleted_backup_left_on_it_are_named_before_anything_is_asked(admin_client, leaving):
     LeftData.objects.create(uuid=uuid4(), destination=leaving, folder="/srv/bk", of="files1:/srv")
     answer = admin_client.post(

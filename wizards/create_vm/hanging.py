@@ -1,6 +1,6 @@
 """What stands in the way of an undo: all that hangs on the new server, and that this wizard did not put there."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.urls import reverse
@@ -8,9 +8,12 @@ from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameForward, PortForward
 from keymanager.watching import lost_without
+from proxmox.client.names import LXC
+from proxmox.models import Creation, GuestSeen
 from servers.models import Server
 from servers.registry import Held
 from servers.services import holds_of
+from wizards.create_vm import task_container
 from wizards.declare import Data
 
 OWN = (
@@ -41,7 +44,18 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
     known = [*own, *facts.get("hung", [])]
     found = [held for held in rows_on(server) if key_of(held) not in known]
-    return [*found, *_changed(server, results), *(_keys(server) if facts.get("made") else ())]
+    keys = _keys(server) if facts.get("made") else ()
+    return [*found, *_changed(server, results), *keys, *_in_doubt(results)]
+
+
+def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
+    """Its container, where that was renamed or has lost the wizard's mark: it would stay, and nothing lead to it."""
+    for row in Creation.objects.filter(
+        pk=results.get("container", {}).get("creation") or 0, vmid__isnull=False
+    ):
+        for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid):
+            if seen.config and (why := task_container.in_doubt(row, seen.config)):
+                yield Held(why, seen.get_absolute_url())
 
 
 def _keys(server: Server) -> list[Held]:

@@ -11,9 +11,11 @@ from proxmox.client import errors, open_api
 from proxmox.client.names import LXC
 from proxmox.guests import GuestRef, identity_of
 from proxmox.models import Creation, CreationState
+from proxmox.reading import addresses
 from proxmox.services.create import Wanted, create_container, try_again
 from proxmox.services.guests import destroy_guest
 from servers.models import Server
+from servers.registry import Held, sentence
 from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import refusing, server_of
@@ -169,11 +171,38 @@ def _guest(task: TaskRun, row: Creation | None) -> GuestRef | None:
 
 def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str:
     """What makes it this one container; empty if it is gone, or its id is another's by now."""
-    marker = (row.marker if row else "") or task.facts.get("marker", "")
     try:
         with task.run.step(_("Look what %s has") % guest.host), open_api(guest.host) as api:
             config = api.config(guest.kind, guest.vmid)
     except errors.Gone:
         return ""
-    words = str(config.get("description", "")).split()
-    return identity_of(config) if marker in words and config.get("hostname") == guest.name else ""
+    marker = (row.marker if row else "") or task.facts.get("marker", "")
+    if not is_ours(config, guest.name, marker):
+        if row is not None and (why := in_doubt(row, config)):
+            raise Refused(sentence([Held(why, "")]))
+        return ""
+    return identity_of(config)
+
+
+def is_ours(config: Data, hostname: str, marker: str) -> bool:
+    """Whether a configuration has the name and the mark with which the container was made."""
+    return marker in str(config.get("description", "")).split() and config.get("hostname") == hostname
+
+
+def in_doubt(row: Creation, config: Data) -> str:
+    """Why an undo would neither destroy it nor may pass it over; empty where it is ours, or plainly another by now.
+
+    People rename containers and write notes of their own: then it is there still, with an address that looks free.
+    """
+    alike = (
+        config.get("hostname") == row.hostname,
+        row.marker in str(config.get("description", "")),
+        row.address in addresses(config),
+    )
+    if not any(alike) or is_ours(config, row.hostname, row.marker):
+        return ""
+    words = _(
+        "container %(vmid)d of %(host)s has another name or other notes by now, so an undo would not destroy it. "
+        "Destroy it yourself, or call it “%(name)s” and write “%(mark)s” into its notes"
+    )
+    return words % {"vmid": row.vmid, "host": row.host, "name": row.hostname, "mark": row.marker}

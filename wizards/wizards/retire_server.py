@@ -89,6 +89,9 @@ class PartsForm(StepForm):
         if data.get("keys") and (needed := lost_without(server)):
             words = _("Other servers need its keys, so give them another way in first: %s")
             self.add_error("keys", words % " ".join(needed))
+        elif data.get("keys") and not (data.get("row") or data.get("guest")):
+            for lost in lost_by_leaving(server):
+                self.add_error("keys", lost)
         if not any(data.values()):
             raise ValidationError(_("Choose at least one part."))
         return data
@@ -193,6 +196,14 @@ def leave_groups(run: TaskRun) -> None:
     goes = bool(run.data.get("row") or run.data.get("guest"))
     if goes and (needed := lost_without(server)):
         raise Refused(" ".join(needed))
+    try:
+        with transaction.atomic(), second_word(lambda: goes):
+            _leave(run.actor, server)
+    except SecondWordNeeded as error:
+        raise Refused(str(error)) from error
+
+
+def _leave(actor: Actor, server: Server) -> None:
     paths: dict[str, dict[str, Any]] = {
         "member_servers": {"pk": server.pk},
         "allowed_servers": {"pk": server.pk},
@@ -202,11 +213,18 @@ def leave_groups(run: TaskRun) -> None:
     for part in PARTS:
         for group in Group.objects.all() if part in paths else ():
             for row in getattr(group, part).filter(**paths[part]):
-                try:
-                    with second_word(lambda: goes):
-                        remove_from_group(run.actor, group, part, row)
-                except SecondWordNeeded as needed:
-                    raise Refused(_("%(group)s: %(why)s") % {"group": group, "why": needed}) from needed
+                remove_from_group(actor, group, part, row)
+
+
+def lost_by_leaving(server: Server) -> list[str]:
+    """What the guard of the last way in says where it leaves all groups and stays. It is tried, and undone."""
+    try:
+        with transaction.atomic(), second_word(lambda: False):
+            _leave(Actor.system("retire_server"), server)
+            transaction.set_rollback(True)
+    except SecondWordNeeded as error:
+        return error.sentences
+    return []
 
 
 def end_backups(run: TaskRun) -> None:
