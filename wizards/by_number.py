@@ -72,6 +72,9 @@ class NumberedWizard:
         """Nothing that the panel could know of."""
         return []
 
+    def looks(self, _data: Data, _results: Any) -> None:
+        """Nothing that the panel could look at."""
+
     def finish(self, _data: Data, _results: Any) -> list[Line]:
         """Nothing more to show at the end."""
         return []

@@ -134,6 +134,10 @@ def nothing_hangs(_data: Data, _results: Mapping[str, Data]) -> list[Held]:
     return []
 
 
+def nothing_to_look_at(_data: Data, _results: Mapping[str, Data]) -> None:
+    """A wizard that knows from the panel's rows what stands in the way of its undo."""
+
+
 def nothing_to_show(_data: Data, _results: Mapping[str, Data]) -> list[Line]:
     """A run that ends without a word."""
     return []
@@ -173,7 +177,8 @@ class Wizard:
     `needs` are the sentences of its card: what must be there before. `finish(data, results)` gives what to show when
     all is done, `stays(data)` what the page before the start lists as left alone. `hangs(data, results)` is what others
     have hung since on what an undo would take away: while there is something, an undo does nothing, and goes on with
-    nothing. Raises ValueError for a declaration that cannot work.
+    nothing. `looks(data, results)` is called by the worker before an undo takes anything away, so that `hangs` knows of
+    what changed outside the panel. Raises ValueError for a declaration that cannot work.
     """
 
     slug: str
@@ -185,6 +190,7 @@ class Wizard:
     finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
     stays: Callable[[Data], list[str]] = nothing_stays
     hangs: Callable[[Data, Mapping[str, Data]], Sequence[Held]] = nothing_hangs
+    looks: Callable[[Data, Mapping[str, Data]], None] = nothing_to_look_at
     icon: str = "wand"
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from wizards import accounting, catalogue
 from wizards.asking import all_steps, secret_values
 from wizards.by_number import AnyWizard
 from wizards.declare import Later, Refused, Task, TaskRun
-from wizards.hanging import in_the_way
+from wizards.hanging import in_the_way, look_first
 from wizards.models import ACTIVE, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
 from wizards.trouble import WHATEVER
 
@@ -90,6 +90,8 @@ class _Course:
         tasks = {task.slug: task for task in wizard.tasks}
         ordered = rows[::-1] if self.row.undoing else rows
         self._progress(rows)
+        if self.row.undoing:
+            look_first(wizard, self.row)
         for one in ordered:
             if self._is_over(one):
                 continue

@@ -132,7 +132,7 @@ def test_a_container_that_somebody_renamed_or_wrote_other_notes_for_is_not_passe
         config.update(changed)
         with pytest.raises(Refused, match="other notes by now"):
             walk.until_done("container", task_container.undo)
-        GuestSeen.objects.update(config=dict(config))
+        hanging.look(walk.data, walk.results)
         (held,) = hanging.others(walk.data, walk.results)
         assert (row.marker in str(held.text), held.url) == (True, seen.get_absolute_url())
         del pve.world.guests[row.vmid]

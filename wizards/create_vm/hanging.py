@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameForward, PortForward
 from keymanager.watching import lost_without
 from proxmox.client.names import LXC
+from proxmox.looking import look_at
 from proxmox.models import Creation, GuestSeen
 from servers.models import Server
 from servers.registry import Held
@@ -48,11 +50,20 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     return [*found, *_changed(server, results), *keys, *_in_doubt(results)]
 
 
+def look(_data: Data, results: Mapping[str, Data]) -> None:
+    """Have Proxmox say how its container is called now, and what its notes are."""
+    for row in _made(results):
+        look_at([row.host_id], vmid=row.vmid)
+
+
+def _made(results: Mapping[str, Data]) -> QuerySet[Creation]:
+    pk = results.get("container", {}).get("creation") or 0
+    return Creation.objects.filter(pk=pk, vmid__isnull=False).select_related("host")
+
+
 def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
     """Its container, where that was renamed or has lost the wizard's mark: it would stay, and nothing lead to it."""
-    for row in Creation.objects.filter(
-        pk=results.get("container", {}).get("creation") or 0, vmid__isnull=False
-    ):
+    for row in _made(results):
         for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid):
             if seen.config and (why := task_container.in_doubt(row, seen.config)):
                 yield Held(why, seen.get_absolute_url())

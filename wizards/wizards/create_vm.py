@@ -183,5 +183,6 @@ create_vm = Wizard(
     tasks=TASKS,
     finish=ending.lines,
     hangs=hanging.others,
+    looks=hanging.look,
     icon="server-2",
 )
