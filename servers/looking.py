@@ -123,6 +123,6 @@ def _write_plan(run: Run, rollout: Rollout, plan: engine.Plan) -> None:
     run.log(_("%s differs:") % rollout)
     tell_plan(run, rollout.kind, plan)
     paths = ", ".join(change.path for change in plan.differing) or plan.inactive.splitlines()[-1]
-    rows.filter(state=RolloutState.IN_SYNC).update(
-        state=RolloutState.DRIFTED, since=now, why=_("Changed on the host: %s") % paths
-    )
+    why = _("Changed on the host: %s") % paths
+    rows.filter(state=RolloutState.DRIFTED).update(why=why)  # what differs may be something else by now
+    rows.filter(state=RolloutState.IN_SYNC).update(state=RolloutState.DRIFTED, since=now, why=why)

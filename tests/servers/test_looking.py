@@ -33,6 +33,17 @@ def test_a_hand_edit_is_found_with_its_difference_and_left_alone(rolled_out):
     assert machine.host.read("/etc/motd") == b"hello\nby hand\n"
 
 
+def test_another_look_says_what_differs_by_now_and_not_what_did_first(rolled_out):
+    _server, machine = rolled_out
+    machine.host.write("/etc/motd", b"by hand\n")
+    since = Rollout.objects.get().since
+    Rollout.objects.update(state=RolloutState.DRIFTED, why="Changed on the host: its mode")
+    start_looks()
+    work_off()
+    row = Rollout.objects.get()
+    assert (row.state, row.why, row.since) == ("drifted", "Changed on the host: /etc/motd", since)
+
+
 def test_drift_is_put_back_when_told(rolled_out, actor):
     server, machine = rolled_out
     machine.host.write("/etc/motd", b"by hand\n")
