@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from django.db.models import QuerySet
 
+from keymanager.key_options import Limits, limits_of
 from keymanager.models import Group, Key
 from servers.models import PanelIdentity, Server, UnixUser
 
@@ -45,8 +46,9 @@ def key_sets(names: Iterable[str]) -> KeySets:
     """The key sets of these names: keymanager name → unix user name → lines, by fingerprint, each key once.
 
     A name that no server has is left out; a server without unix users has an empty mapping. When two owners
-    have the same key with different options, the line with the longer options wins (so any over none), then
-    the first in alphabetical order: a restriction is never lost by somebody else's row.
+    have the same key with different options, one that opens no shell wins, then the one that ends first, then the
+    longer options (so any over none), then the first in alphabetical order: a restriction is never lost by somebody
+    else's row. The panel's own key has no options where a group has the panel as a member.
     At most eleven queries.
     """
     servers = Server.objects.filter(keymanager_name__in=set(names))
@@ -122,7 +124,9 @@ class _Members:
             for group, *key in keys.filter(**{f"{path}__in": groups}).values_list(path, *_FIELDS):
                 self.of_group[group].add(KeyLine(*key))
         with_panel = Group.objects.filter(pk__in=groups, includes_panel=True).order_by()
+        self.ours: tuple[KeyLine, ...] = ()
         for group in with_panel.values_list("pk", flat=True):
+            self.ours = self.panel
             self.of_group[group].update(self.panel)
 
     @cached_property
@@ -137,10 +141,10 @@ class _Members:
             found |= self.of_group.get(group, set())
         for owner in owners:
             found |= self.of_person.get(owner, set())
-        once: dict[str, KeyLine] = {}
+        once = {line.fingerprint: line for line in self.ours if line in found}
         for line in sorted(found, key=_order):
             once.setdefault(line.fingerprint, line)
-        return tuple(once.values())
+        return tuple(once[fingerprint] for fingerprint in sorted(once))
 
 
 def panel_line(public_key: str) -> KeyLine:
@@ -150,6 +154,8 @@ def panel_line(public_key: str) -> KeyLine:
     return KeyLine(f"SHA256:{digest}", "", kind, blob, rest[0].strip() if rest else "gestion")
 
 
-def _order(line: KeyLine) -> tuple[str, int, str, str]:
+def _order(line: KeyLine) -> tuple[str, bool, float, int, str, str]:
     """By fingerprint; of the same key, the most restricted line first."""
-    return line.fingerprint, -len(line.options), line.options, line.comment
+    limits = limits_of(line.options) if line.options else Limits()
+    ends = limits.ends_at.timestamp() if limits.ends_at else float("inf")
+    return line.fingerprint, limits.opens_shell, ends, -len(line.options), line.options, line.comment

@@ -13,9 +13,12 @@ from functools import reduce
 
 from django.db.models import OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from keymanager.key_options import is_sent, limits_of
+from keymanager.keysets import key_sets
 from keymanager.models import Group, Key, KeyQuerySet
 from pages.second_word import SecondWordNeeded, given
 from servers.models import PanelIdentity, Server, UnixUser
@@ -121,7 +124,21 @@ def ways_in(names: Iterable[str], gone: Iterable[int] = ()) -> dict[str, Ways]:
     ):
         for unit, source in roots.filter(**{f"{path}__isnull": False}).values_list("pk", path):
             found[names_of[unit]] |= ways.get(source, Ways())
-    return found
+    return found if gone else found | _as_sent(found)
+
+
+def _as_sent(found: dict[str, Ways]) -> dict[str, Ways]:
+    """Where only keys of servers let anybody in, as the key sets say: unix users may share a key with other options."""
+    doubtful = [name for name, ways in found.items() if ways.anyone and not ways.trusted]
+    if not doubtful:
+        return {}
+    now = timezone.now()
+    exact = {}
+    for name, users in key_sets(doubtful).items():
+        limits = [limits_of(line.options) for line in users["root"] if is_sent(line.options, line.text)]
+        ends = [one.ends_at or FOREVER for one in limits if one.opens_shell]
+        exact[name] = Ways(max((end for end in ends if end > now), default=None))
+    return exact
 
 
 def _ways_of_groups(gone: list[int]) -> dict[int, Ways]:

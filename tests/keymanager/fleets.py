@@ -107,11 +107,11 @@ def naive_key_sets() -> dict[str, dict[str, list[str]]]:
         name = unix_user.server.keymanager_name
         same = UnixUser.objects.filter(name=unix_user.name, server__keymanager_name=name)
         found = [key for each in same for key in _naive_set(each)]
-        best: dict[str, tuple[int, str, str, str]] = {}
+        best: dict[str, tuple[bool, int, str, str, str]] = {}
         for fingerprint, options, text, comment in found:
-            rank = (-len(options), options, comment, text)
+            rank = ('from="' not in options, -len(options), options, comment, text)
             best[fingerprint] = min(best.get(fingerprint, rank), rank)
-        answers[name][unix_user.name] = [best[fingerprint][3] for fingerprint in sorted(best)]
+        answers[name][unix_user.name] = [best[fingerprint][-1] for fingerprint in sorted(best)]
     return answers
 
 

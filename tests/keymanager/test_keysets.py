@@ -97,3 +97,14 @@ def test_servers_that_share_a_keymanager_name_share_the_union_of_what_is_allowed
     two.owners.add(bea)
     assert len(texts("web")) == 2
     assert [text.split()[-1] for text in texts("web", "deploy")] == ["b"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("narrow", ['command="/bin/x"', 'from="192.0.2.1"', 'expiry-time="20990101"'])
+def test_of_one_key_the_line_that_takes_more_away_wins_and_not_the_longer_one(narrow):
+    group = Group.objects.create(name="servers")
+    group.allowed_servers.add(make_server("x"))
+    for name, options in (("a", "no-agent-forwarding,no-port-forwarding,no-X11-forwarding"), ("b", narrow)):
+        group.member_servers.add(make_server(name))
+        make_key(Server.objects.get(name=name).unix_users.get(), "cloned", options=options)
+    assert [line.options for line in key_sets(["x"])["x"]["root"]] == [narrow]

@@ -266,3 +266,32 @@ def test_what_other_servers_lose_with_a_server_is_said_before_anything_goes(acto
     target.owners.add(User.objects.create(username="ann", is_admin=True))
     make_key(User.objects.get(username="ann"), "ann")
     assert lost_without(backup) == []
+
+
+def test_a_key_that_two_unix_users_share_is_a_way_in_only_as_the_key_set_has_it(actor):
+    """Of both lines the narrower is sent, and the guard counted the wider."""
+    group = Group.objects.create(name="servers")
+    first, second = make_server("first"), make_server("second")
+    group.allowed_servers.add(make_server("x"))
+    group.member_servers.add(first)
+    make_key(unit(first), "cloned")
+    make_key(unit(second), "cloned", options='command="/usr/bin/rrsync /srv"')
+    with pytest.raises(LockedOut, match="nobody could log in as root"):
+        groups.add_to_group(actor, group, "member_servers", [second])
+    assert not group.member_servers.filter(pk=second.pk).exists()
+    with second_word():
+        groups.add_to_group(actor, group, "member_servers", [second])
+    assert ways_in({"x"})["x"].anyone is None
+
+
+def test_the_panels_own_key_stored_for_a_unix_user_does_not_lock_the_panel_out(actor):
+    group = Group.objects.create(name="gestion", includes_panel=True)
+    group.allowed_servers.add(make_server("x"))
+    group.member_servers.add(make_server("panel-host"))
+    keys.add_keys(
+        actor,
+        UnixUser.objects.get(server__name="panel-host"),
+        f'from="10.0.0.1" {panel_identity().public_key}',
+    )
+    (line,) = key_sets(["x"])["x"]["root"]
+    assert (line.options, ways_in({"x"})["x"].panel) == ("", True)
