@@ -73,7 +73,7 @@ def _check_readable(request: HttpRequest) -> None:
     """Refuse what would be passed over, and the answer be “Saved”: a body that is called neither a form nor JSON."""
     if request.content_type not in FORM_TYPES and request.body.strip():
         words = _("The body is called “%s”: send it as application/json, or as a form.")
-        raise BadRequest(words % request.content_type[:100])
+        raise BadRequest(words % str(request.content_type)[:100])
 
 
 def _check_question(request: HttpRequest) -> None:

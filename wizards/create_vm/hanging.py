@@ -64,7 +64,7 @@ def _made(results: Mapping[str, Data]) -> QuerySet[Creation]:
 def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
     """Its container, where that was renamed or has lost the wizard's mark: it would stay, and nothing lead to it."""
     for row in _made(results):
-        for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid):
+        for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid or 0):
             if seen.config and (why := task_container.in_doubt(row, seen.config)):
                 yield Held(why, seen.get_absolute_url())
 
