@@ -24,6 +24,7 @@ WRAPPERS = {"prlimit", "timeout", "setpriv", "env", "nice"}
 OTHERS = {
     "hosts/programs.py": "what it is given by the others",
     "hosts/memory.py": "a host for tests",
+    "hosts/apart.py": "Python, by what fabrun/catalogue.py and wizards/trying.py say",
     "gestion/launcher.py": "Python, by what gestion/management/commands/panel.py says",
 }
 # Which Debian package brings it; util-linux and coreutils are in every Debian.
@@ -34,6 +35,7 @@ PACKAGES = {
     "pg_dump": "postgresql-client",
     "pg_restore": "postgresql-client",
     "prlimit": "util-linux",
+    "cat": "coreutils",
 }
 ALWAYS_THERE = {"util-linux", "coreutils", "bash", "tar"}
 # PostgreSQL's major version in each release of Debian: https://packages.debian.org/postgresql

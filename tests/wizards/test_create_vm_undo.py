@@ -124,6 +124,7 @@ def test_a_container_that_somebody_renamed_or_wrote_other_notes_for_is_not_passe
     """It stayed and ran, with nothing leading to it, and the undo was done."""
     with begun() as (pve, walk):
         row = container_there(pve, walk)
+        assert row.vmid is not None
         config = pve.world.guests[row.vmid].config
         seen = GuestSeen.objects.create(
             host=row.host, vmid=row.vmid, kind="lxc", name=NAME, config=dict(config)
