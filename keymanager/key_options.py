@@ -83,13 +83,13 @@ def limits_of(options: str) -> Limits:
 
     An end without a Z is in the server's own time, which the panel's stands for.
     """
-    if not _let_in(options):
+    found = _living(options)
+    if found is None:
         return NO_SHELL
+    ends = found.get("expiry-time")
     try:
-        found = dict(_split(options))
-        ends = found.get("expiry-time")
         return Limits(_end_of(ends) if ends else None, found.get("from") or "", found.get("command") or "")
-    except (BadKey, ValueError, KeyError):
+    except (ValueError, KeyError):
         return NO_SHELL
 
 
@@ -98,14 +98,16 @@ def is_sent(options: str, line: str) -> bool:
 
     What is pasted is held against more than this: what an older version kept is not taken away where it works.
     """
-    return is_key(line.encode(errors="replace")) and _let_in(options)
+    return is_key(line.encode(errors="replace")) and _living(options) is not None
 
 
-def _let_in(options: str) -> bool:
+def _living(options: str) -> dict[str, str | None] | None:
+    """The options by name; None where sshd lets nobody in with them."""
     try:
-        return all(_lives(name, value) for name, value in _split(options))
+        found = _split(options)
+        return dict(found) if all(_lives(name, value) for name, value in found) else None
     except BadKey:
-        return False
+        return None
 
 
 def _lives(name: str, value: str | None) -> bool:

@@ -141,10 +141,11 @@ class _Members:
             found |= self.of_group.get(group, set())
         for owner in owners:
             found |= self.of_person.get(owner, set())
-        once = {line.fingerprint: line for line in self.ours if line in found}
-        for line in sorted(found, key=_order):
-            once.setdefault(line.fingerprint, line)
-        return tuple(once[fingerprint] for fingerprint in sorted(once))
+        of_key = defaultdict(list)
+        for line in found:
+            of_key[line.fingerprint].append(line)
+        ours = {line.fingerprint: line for line in self.ours if line in found}
+        return tuple(ours.get(one) or _narrowest(lines) for one, lines in sorted(of_key.items()))
 
 
 def panel_line(public_key: str) -> KeyLine:
@@ -154,8 +155,13 @@ def panel_line(public_key: str) -> KeyLine:
     return KeyLine(f"SHA256:{digest}", "", kind, blob, rest[0].strip() if rest else "gestion")
 
 
-def _order(line: KeyLine) -> tuple[str, bool, float, int, str, str]:
-    """By fingerprint; of the same key, the most restricted line first."""
+def _narrowest(lines: list[KeyLine]) -> KeyLine:
+    """Of one key the most restricted line. Nearly every key has one line, whose options need not be read."""
+    return min(lines, key=_order) if len(lines) > 1 else lines[0]
+
+
+def _order(line: KeyLine) -> tuple[bool, float, int, str, str]:
+    """Of the same key, the most restricted line first."""
     limits = limits_of(line.options) if line.options else Limits()
     ends = limits.ends_at.timestamp() if limits.ends_at else float("inf")
-    return line.fingerprint, limits.opens_shell, ends, -len(line.options), line.options, line.comment
+    return limits.opens_shell, ends, -len(line.options), line.options, line.comment
