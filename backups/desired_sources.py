@@ -64,20 +64,7 @@ def _texts(readers: list[Reader]) -> tuple[str, str]:
 
 def desired(server: Server) -> State | None:
     """What the server should hold of kind "backup-source"; nothing where no backup of it needs sudo."""
-    readers, left_out = [], []
-    backups = Backup.objects.filter(source=server, as_root=True).order_by("uuid")
-    for backup in backups.select_related("source__vm_host", "destination"):
-        try:
-            user = reader_of(backup)
-            if user:
-                reader = Reader(user, backup.uuid, backup.source_folder)
-                _texts([reader])
-                readers.append(reader)
-        except NoWay:
-            continue  # the backup server's own kind says so
-        except NotWritable as error:
-            words = {"backup": backup, "why": error}
-            left_out.append(_("The backup of %(backup)s is not read as root: %(why)s") % words)
+    readers, left_out = _readers(server)
     if not readers and not left_out:
         return None
     if not readers:
@@ -93,16 +80,29 @@ def desired(server: Server) -> State | None:
 
 def does(server: Server) -> Iterator[str]:
     """What of the server is read as root by sudo, in words: see servers.registry.RolloutKind."""
+    readers, _left_out = _readers(server)  # what is left out is told beside this
+    for reader in readers:
+        words = {"folder": reader.folder, "user": reader.user}
+        yield _("files are read as root by sudo: %(folder)s, for %(user)s") % words
+
+
+def _readers(server: Server) -> tuple[list[Reader], list[str]]:
+    """The rights that the server's backups need, and why others cannot be written."""
+    readers, left_out = [], []
     backups = Backup.objects.filter(source=server, as_root=True).order_by("uuid")
     for backup in backups.select_related("source__vm_host", "destination"):
         try:
             user = reader_of(backup)
             if user:
-                files([Reader(user, backup.uuid, backup.source_folder)])
-                words = {"folder": backup.source_folder, "user": user}
-                yield _("files are read as root by sudo: %(folder)s, for %(user)s") % words
-        except (NoWay, NotWritable):
-            continue  # what is left out is told beside this
+                reader = Reader(user, backup.uuid, backup.source_folder)
+                _texts([reader])
+                readers.append(reader)
+        except NoWay:
+            continue  # the backup server's own kind says so
+        except NotWritable as error:
+            words = {"backup": backup, "why": error}
+            left_out.append(_("The backup of %(backup)s is not read as root: %(why)s") % words)
+    return readers, left_out
 
 
 def _ready(user: str) -> Command:
