@@ -1,6 +1,7 @@
 """What a change of keys means for servers, said to the person who made it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -11,15 +12,21 @@ from servers.models import Server
 from servers.models.server import ServerQuerySet
 
 MOST_NAMED = 3
+MOST_READ = 200  # servers that a program reads
 
 
 def concerned(names: Iterable[str], user: User) -> str:
     """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
-    return _concerned(Server.objects.filter(keymanager_name__in=set(names)), user)
+    servers = Server.objects.filter(keymanager_name__in=set(names))
+    return _concerned(servers, servers.count(), user)
 
 
-def _concerned(servers: ServerQuerySet, user: User) -> str:
-    count = servers.count()
+def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
+    """The same for a program: how many servers, and the names of those that the reader may see."""
+    return {"concerned": servers.count(), "servers": [server.name for server in visible[:MOST_READ]]}
+
+
+def _concerned(servers: ServerQuerySet, count: int, user: User) -> str:
     if not count:
         return _("No server is concerned.")
     named = servers.visible_to(user).order_by("name").values_list("name", flat=True)[: MOST_NAMED + 1]
@@ -32,8 +39,8 @@ def _concerned(servers: ServerQuerySet, user: User) -> str:
 def after_change(sentence: str, names: Iterable[str], user: User) -> str:
     """The sentence about a change, which servers it concerns, and what happens next."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
-    said = f"{sentence} {_concerned(servers, user)}"
     count = servers.count()
+    said = f"{sentence} {_concerned(servers, count, user)}"
     return f"{said} {_next(servers.filter(fetch_token=None).count(), count)}" if count else said
 
 

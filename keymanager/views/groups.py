@@ -17,7 +17,7 @@ from keymanager.services import groups as services
 from keymanager.services.groups import PARTS, Part
 from keymanager.services.recommended import RECOMMENDED, make_recommended_group, missing_recommended
 from keymanager.touched import names_of_groups
-from keymanager.words import after_change, concerned
+from keymanager.words import after_change, concerned, concerned_json
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.limits import LONGEST_SEARCH
@@ -27,7 +27,6 @@ from servers.models import Server
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
 MOST_CANDIDATES = 25
-MOST_NAMED = 200  # servers that a program reads
 
 
 @admin_required
@@ -144,8 +143,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         (part, list(getattr(row, part.name).all()[:20]), getattr(row, part.name).count())
         for part in PARTS.values()
     ]
-    context = {"group": row, "parts": parts, "servers": servers[:20], "concerned": servers.count()}
-    data = {"concerned": context["concerned"], "servers": [server.name for server in servers[:MOST_NAMED]]}
+    data = concerned_json(servers, servers)
+    context = {"group": row, "parts": parts, "servers": servers[:20], "concerned": data["concerned"]}
     return show_page(request, "keymanager/delete_group.html", context, {**group_json(row), **data})
 
 

@@ -23,7 +23,7 @@ from keymanager.reading import read_server_keys
 from keymanager.services import from_url
 from keymanager.services import keys as services
 from keymanager.unsent import unsent_keys
-from keymanager.words import after_change
+from keymanager.words import after_change, concerned_json
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
@@ -31,7 +31,6 @@ from servers.models import Server, UnixUser
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
-MOST_NAMED = 200  # servers that a program reads
 
 
 @only_read_by_token
@@ -114,14 +113,14 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         names = services.delete_key(actor_of(request), key)
         return done(request, after_change(_("Key deleted."), names, user_of(request)), url)
     held = concerned.visible_to(user_of(request)).order_by("name")
+    data = concerned_json(concerned, held)
     context = {
         "key": key,
         "owner": key.owner,
-        "concerned": concerned.count(),
+        "concerned": data["concerned"],
         "named": held[:20],
         "back": url,
     }
-    data = {"concerned": context["concerned"], "servers": [server.name for server in held[:MOST_NAMED]]}
     return show_page(request, "keymanager/delete_key.html", context, {"key": key_json(key), **data})
 
 
