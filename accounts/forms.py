@@ -267,7 +267,7 @@ class NewUserForm(UserForm):
         super().__init__(*args, **kwargs)
         if not mailing.configured():
             self.fields["invite"].disabled = True
-            self.fields["invite"].help_text = _("This panel cannot send mail: EMAIL_URL is not set.")
+            self.fields["invite"].help_text = mailing.NOT_CONFIGURED
 
     def clean(self) -> dict[str, Any]:
         """A given password is good enough, and a link has somewhere to go."""

@@ -23,6 +23,7 @@ LINK_WORK = "accounts.mail_link"
 ASKED_WORK = "accounts.mail_asked_link"
 NEWS_WORK = "accounts.mail_news"
 NOT_SENDING = ("console", "dummy", "filebased")
+NOT_CONFIGURED = gettext_lazy("This panel cannot send mail: EMAIL_URL is not set.")
 BY_MAIL = Limit("mail", 3, 3600)  # links that one mail address can be asked for
 
 LINKS: dict[str, tuple[Any, Any]] = {

@@ -47,7 +47,7 @@ def create_user(
 def send_password_link(actor: Actor, user: User) -> None:
     """Mail a person a link that sets a password. Raises NotAllowed where that cannot work."""
     if not mailing.configured():
-        raise NotAllowed(_("This panel cannot send mail: EMAIL_URL is not set."))
+        raise NotAllowed(mailing.NOT_CONFIGURED)
     if not user.email or not user.is_active:
         raise NotAllowed(_("This person has no mail address, or is switched off."))
     audit.record(actor, "user.send_password_link", user, after={"email": user.email})

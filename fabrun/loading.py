@@ -51,7 +51,8 @@ def describe(path: Path) -> dict[str, Any]:
     try:
         return {"scripts": [asdict(_script(name, task)) for name, task in tasks(path.stem, load(path))]}
     except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
-        return {"broken": to_change(path, where(error, path)) or where(error, path)}
+        why = where(error, path)
+        return {"broken": to_change(path, why) or why}
 
 
 def files(folder: Path) -> list[Path]:

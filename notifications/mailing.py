@@ -7,7 +7,7 @@ from django.core.mail import EmailMessage
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.mailing import configured
+from accounts.mailing import NOT_CONFIGURED, configured
 from accounts.models import User
 from notifications.models import Delivery, DeliveryState, waiting
 from pages.hidden import shown
@@ -33,11 +33,10 @@ def mail_waiting(person: User) -> int:
     except (SMTPException, OSError) as error:
         Delivery.objects.filter(pk__in=[row.pk for row in news]).update(error=str(error)[:500])
         raise DeliveryFailed(_("The mail server did not take it: %s") % error) from error
+    # Without a mail server it was printed, or kept in a file: nobody has it.
+    end = (DeliveryState.SENT,) if configured() else (DeliveryState.FAILED, str(NOT_CONFIGURED))
     for delivery in news:
-        if configured():
-            delivery.end(DeliveryState.SENT)
-        else:  # it was printed, or kept in a file: nobody has it
-            delivery.end(DeliveryState.FAILED, _("This panel cannot send mail: EMAIL_URL is not set."))
+        delivery.end(*end)
     return len(news)
 
 

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
-from accounts.mailing import configured
+from accounts.mailing import NOT_CONFIGURED, configured
 from accounts.permissions import user_of
 from notifications import services
 from notifications.forms import TopicsForm
@@ -38,6 +38,6 @@ def try_mail(request: HttpRequest) -> HttpResponse:
     if not person.email:
         return refused(request, _("Your profile has no e-mail address yet."), reverse("accounts:profile"))
     if not configured():
-        return refused(request, _("This panel cannot send mail: EMAIL_URL is not set."), back)
+        return refused(request, str(NOT_CONFIGURED), back)
     services.try_mail(actor_of(request), person)
     return done(request, _("A mail to %s is on its way.") % person.email, back)
