@@ -1,7 +1,8 @@
 """`python -m gestion.web`: Daphne that ends without losing a request, and tells systemd how it fares.
 
-Daphne drops what it is at work on when it is told to end. Here it first closes its door, so that the proxy in
-front goes to another instance, then finishes what it has begun, and only then ends. Takes Daphne's options.
+Daphne drops what it is at work on when it is told to end. Here it first says so at /health/, until the proxy in
+front has asked and goes to another instance; then it closes its door, finishes what it has begun, and only then ends.
+Takes Daphne's options.
 """
 
 import asyncio
@@ -23,6 +24,11 @@ from twisted.python.failure import Failure
 from gestion.data_folder import keep_private
 from jobs.service_manager import tell, watchdog_seconds
 
+HEALTH = "/health/"
+ASKED_LATELY = 10.0  # seconds; who has not asked for so long balances nothing
+HEALTH_INTERVAL = 1.0  # seconds between two questions of the proxy, as the Caddyfile has it
+OTHERS_COME = 1.5 * HEALTH_INTERVAL  # for the proxy to see another instance that has only just come
+LEAVING = 3 * HEALTH_INTERVAL  # for the proxy to see that we leave
 LONGEST_WAIT = 20.0  # seconds that requests get to end
 ON_ITS_WAY = 5.0  # seconds that one gets to arrive; browsers also connect without asking for anything
 ATTACH_FILTER = 26  # SO_ATTACH_FILTER of socket(7), which Python's module does not name
@@ -38,19 +44,25 @@ App = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Send], A
 class Counted:
     """An ASGI application that knows how many answers it still owes; live streams, which never end, aside.
 
-    `silent`: who is connected and has not asked for anything yet, as pairs of address and port.
+    `silent`: who is connected and has not asked for anything yet, as pairs of address and port. `asked`: when somebody
+    last wanted to know how we are (time.monotonic). `leaving`: set, whoever asks that is told 503.
     """
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.open = 0
         self.silent: set[tuple[Any, Any]] = set()
+        self.asked = float("-inf")
+        self.leaving = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Send) -> None:
         """Pass the request on."""
         counted = scope["type"] == "http"
         self.open += counted
         self.silent.discard(tuple(scope.get("client") or ()))
+        health = counted and scope["path"] == HEALTH
+        if health:
+            self.asked = time.monotonic()
 
         async def watch(message: Any) -> None:
             nonlocal counted
@@ -60,9 +72,15 @@ class Counted:
             await send(message)
 
         try:
-            await self.app(scope, receive, watch)
+            await (_say_that_we_leave(send) if health and self.leaving else self.app(scope, receive, watch))
         finally:
             self.open -= counted
+
+
+async def _say_that_we_leave(send: Send) -> None:
+    headers = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"ok": false}'})
 
 
 def _is_stream(start: Any) -> bool:
@@ -114,6 +132,7 @@ class DrainingServer(Server):
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._end(), loop=asyncio.get_event_loop()))
 
     async def _end(self) -> None:
+        await self._send_the_proxy_elsewhere()
         for door in self.doors:
             _turn_newcomers_away(door.socket)
         await asyncio.sleep(HANDSHAKE)
@@ -129,6 +148,19 @@ class DrainingServer(Server):
         for task in filter(None, running):
             task.cancel()
         await asyncio.sleep(0.1)  # for the last bytes to leave
+
+    async def _send_the_proxy_elsewhere(self) -> None:
+        """Serve on, and say at /health/ that we leave, for as long as the proxy needs to learn it.
+
+        A closed door alone would not do: Caddy up to 2.11.1 cannot send a form to another instance once it has met
+        one (its issue 7546), and up to 2.7.4 has a form not wait for an instance when it knows of none (its pull
+        request 5841), as when the one before us has just been started anew.
+        """
+        if time.monotonic() - self.counted.asked > ASKED_LATELY:
+            return
+        await asyncio.sleep(OTHERS_COME)
+        self.counted.leaving = True
+        await asyncio.sleep(LEAVING)
 
     def _awaits_somebody(self, waited: float) -> bool:
         """Whether an answer is owed, or a request is on its way in: on a busy machine that may take seconds."""

@@ -12,6 +12,7 @@ from backups.models import BackupRun, BackupState, RunState, Verification
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 TOKEN = "m" * 40
+NOBODY = 2**31 - 1  # no backup has this number, however many others made before
 LIST = "/backups/zabbix/list/_"
 
 
@@ -137,7 +138,12 @@ def test_with_a_token_a_refusal_is_no_page_either(good, settings, accept):
     settings.MONITORING_TOKEN = TOKEN
     client = Client(enforce_csrf_checks=True)
     headers = {"X-Gestion-Token": TOKEN, "accept": accept}
-    for url in ("/backups/zabbix/state/99", "/backups/zabbix/last_yearly/1", "/backups/zabbix", f"{LIST}/"):
+    for url in (
+        f"/backups/zabbix/state/{NOBODY}",
+        "/backups/zabbix/last_yearly/1",
+        "/backups/zabbix",
+        f"{LIST}/",
+    ):
         answer = client.get(url, headers=headers)
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/json"), url
     for method in METHODS[2:]:
@@ -148,7 +154,9 @@ def test_with_a_token_a_refusal_is_no_page_either(good, settings, accept):
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "application/json"])
-@pytest.mark.parametrize("path", ["state/99", "last_yearly/1", "last_size/99", "other", "state/_"])
+@pytest.mark.parametrize(
+    "path", [f"state/{NOBODY}", "last_yearly/1", f"last_size/{NOBODY}", "other", "state/_"]
+)
 def test_what_there_is_not_is_404_and_no_page_whatever_is_accepted(client, good, settings, path, accept):
     settings.MONITORING_TOKEN = TOKEN
     answer = client.get(f"/backups/zabbix/{path}", headers={"accept": accept, "x-gestion-token": TOKEN})

@@ -72,8 +72,18 @@ class Grown:
 
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> None:
         """End a process and wait for it."""
+        self.running[name].send_signal(how)
+        self._await_end(name)
+
+    def stop_all(self) -> None:
+        """End all of them at once."""
+        for process in self.running.values():
+            process.terminate()
+        for name in list(self.running):
+            self._await_end(name)
+
+    def _await_end(self, name: str) -> None:
         process = self.running.pop(name)
-        process.send_signal(how)
         try:
             process.wait(40)
         except subprocess.TimeoutExpired:
@@ -158,8 +168,7 @@ def grown_panel(folder: Path) -> Iterator[Grown]:
             wait_for(lambda: root.exists() and answers_by_https(panel, root), log=folder / "caddy.log")
             yield panel
         finally:
-            for name in list(panel.running):
-                panel.stop(name)
+            panel.stop_all()
 
 
 def answers_by_https(panel: Grown, root: Path) -> bool:
@@ -211,7 +220,7 @@ class Load:
         while time.monotonic() < self.until:
             number += 1
             with self._forms:
-                self._ask_once(browser, form=self._may_send_forms and number % 5 == 0)
+                self._ask_once(browser, form=self._may_send_forms and number % 2 == 0)
             self.asked += 1
             time.sleep(0.1)
 

@@ -62,7 +62,7 @@ def count(panel: Grown) -> int:
 
 def test_web_processes_and_workers_restart_in_turn_and_nothing_is_lost(panel: Grown) -> None:
     before = count(panel)
-    with Load(panel, 30) as load:
+    with Load(panel, 120) as load:
         time.sleep(1)
         for name in ("web1", "web2", "worker1", "worker2"):
             panel.stop(name)

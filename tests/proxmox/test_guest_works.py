@@ -1,7 +1,6 @@
 """What is done with guests, by jobs: every fault ends in a clear state, nothing half made, a second try works."""
 
 import threading
-import time
 from uuid import uuid4
 
 import pytest
@@ -28,6 +27,7 @@ from tests.proxmox.panel_side import (
     lines,
     simulated,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -175,10 +175,7 @@ def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
     job = services.operate_guest(ACTOR, guest(host), "shutdown")
     thread = threading.Thread(target=carry_out, args=(job,))
     thread.start()
-    for _turn in range(100):
-        if tasks_of(pve, "vzshutdown"):
-            break
-        time.sleep(0.1)
+    wait_for(lambda: AskedTask.objects.exclude(upid="").exists(), name="the shutdown's id")
     stop_job(ACTOR, job)
     thread.join(20)
     job.refresh_from_db()
