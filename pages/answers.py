@@ -56,11 +56,12 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     if request.content_type != "application/json":
         _check_readable(request)
         data = _without_question(request, check_text(request.POST))
-        return Sent.of(data, [*data, *request.FILES]) if wants_json(request) else data
+        return Sent.of(data, [*data, *request.FILES], (), request.GET) if wants_json(request) else data
     found = json_object(request.body)
     if _is_read(request):
         found.pop(PREVIEW, None)
-    data = Sent.of(QueryDict(), found, [name for name, value in found.items() if isinstance(value, bool)])
+    boxes = [name for name, value in found.items() if isinstance(value, bool)]
+    data = Sent.of(QueryDict(), found, boxes, request.GET)
     for name, value in found.items():
         if isinstance(value, list):
             data.setlist(name, [_text(name, item) for item in value])

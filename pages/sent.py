@@ -21,23 +21,36 @@ class Sent(QueryDict):
     """What a program sent, as a form's data; `names` are those it named, also where they were false or null.
 
     `boxes`: those for which it said JSON's `true` or `false`, which are words only where a box can be ticked.
+    `address`: what stood behind the address's question mark, which no form reads.
     """
 
     names: frozenset[str] = frozenset()
     boxes: frozenset[str] = frozenset()
+    address: QueryDict = QueryDict(encoding="utf-8")
 
     @classmethod
-    def of(cls, data: QueryDict, names: Iterable[str], boxes: Iterable[str] = ()) -> "Sent":
+    def of(
+        cls,
+        data: QueryDict,
+        names: Iterable[str],
+        boxes: Iterable[str] = (),
+        address: QueryDict | None = None,
+    ) -> "Sent":
         """The same values, of which a program named these; it can be changed."""
         made = cls(mutable=True)
         for name, texts in data.lists():
             made.setlist(name, list(texts))
         made.names, made.boxes = frozenset(names), frozenset(boxes)
+        made.address = cls.address if address is None else address
         return made
 
     def copy(self) -> "Sent":
         """One that can be changed."""
-        return Sent.of(self, self.names, self.boxes)
+        return Sent.of(self, self.names, self.boxes, self.address)
+
+    def without(self, name: str) -> "Sent":
+        """The same, as if this had not been named."""
+        return Sent.of(self, self.names - {name}, self.boxes, self.address)
 
 
 def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
@@ -77,8 +90,12 @@ def refuse_unknown(form: forms.BaseForm) -> None:
     for name in sorted(form.data.names - known - beside):
         form.errors[name] = form.error_class([_no_such(form)])
     for name, field in form.fields.items():
-        if field.disabled and name in form.data.names and _is_another(form, name, field):
+        if field.disabled and name in form.data.names and _is_another(form, name, field, form.data):
             form.add_error(name, _("This cannot be set here. %s") % (field.help_text or ""))
+        if _is_lost(form.data, form, name, field):
+            form.add_error(
+                name, _("This stands in the address, where it changes nothing: send it in the body.")
+            )
         if not form.has_error(name) and (why := _misread(form.data, form.add_prefix(name), field)):
             form.add_error(name, why)
 
@@ -133,8 +150,15 @@ def _put(data: QueryDict, form: forms.BaseForm, field: str, value: Any) -> None:
         data[name] = str(value)
 
 
-def _is_another(form: forms.BaseForm, name: str, field: forms.Field) -> bool:
+def _is_lost(data: Sent, form: forms.BaseForm, name: str, field: forms.Field) -> bool:
+    """Whether the address says of this field what neither the body says nor the form was filled with."""
+    named = names_of(form, name)
+    in_address = not named.isdisjoint(data.address)
+    return in_address and named.isdisjoint(data.names) and _is_another(form, name, field, data.address)
+
+
+def _is_another(form: forms.BaseForm, name: str, field: forms.Field, data: QueryDict) -> bool:
     enabled = copy(field)
     enabled.disabled = False
-    value = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+    value = field.widget.value_from_datadict(data, form.files, form.add_prefix(name))
     return enabled.has_changed(form.get_initial_for_field(field, name), value)

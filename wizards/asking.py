@@ -67,7 +67,7 @@ def ask(wizard: AnyWizard, run: WizardRun | None, number: int, request: HttpRequ
     """A step for a request: bound to what was sent, or showing what is known. Raises Broken."""
     data = form_data(request)
     if isinstance(data, Sent):
-        data = Sent.of(data, data.names - {REST}, data.boxes)
+        data = data.without(REST)
     if data is not None:
         data = _with_kept_secrets(data, run, number)
     if isinstance(wizard, NumberedWizard):

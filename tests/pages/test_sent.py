@@ -35,9 +35,26 @@ class NoteForm(CleanText, forms.Form):
 INITIAL = {"note": "kept", "loud": True, "days": ["mo", "tu"], "fixed": "as it is", "seen": "now"}
 
 
-def form_of(body: dict[str, Any], **kwargs: Any) -> NoteForm:
-    request = RequestFactory().post("/", json.dumps(body), content_type="application/json")
+def form_of(body: dict[str, Any], address: str = "/", **kwargs: Any) -> NoteForm:
+    request = RequestFactory().post(address, json.dumps(body), content_type="application/json")
     return NoteForm(form_data(request), initial=INITIAL, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("address", "lost"),
+    [
+        ("/?note=new", ["note"]),
+        ("/?note=", ["note"]),
+        ("/?loud=false&many=7&days=mo", ["days", "loud", "many"]),
+        ("/?fixed=else", ["fixed"]),
+        ("/?note=kept&loud=on&days=mo&days=tu&many=3", []),  # as the form was filled
+        ("/?page=2&q=new", []),  # of a list that was looked at
+    ],
+)
+def test_what_stands_in_the_address_alone_is_not_passed_over(address, lost):
+    assert sorted(form_of({}, address).errors) == lost
+    said = {"note": "new", "loud": False, "days": ["mo"], "many": 7, "fixed": "as it is"}
+    assert form_of(said, address).is_valid()
 
 
 @pytest.mark.parametrize(
