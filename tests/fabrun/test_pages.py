@@ -9,6 +9,7 @@ from fabrun.models import ScriptRun, ServerRun
 from fabrun.services import run_script
 from jobs.models import Job
 from servers.models import Server, Tag
+from servers.services import holds_of
 
 pytestmark = pytest.mark.django_db
 JSON = {"Accept": "application/json"}
@@ -107,6 +108,20 @@ def test_stop_ends_what_waits(admin_client, folder, servers, actor):
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 200
     assert set(ServerRun.objects.values_list("job__state", flat=True)) == {"stopped"}
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 409
+
+
+def test_a_server_on_which_a_script_is_at_work_is_not_deleted(admin_client, folder, servers, actor):
+    run = run_script(actor, "greet.hello", servers[:1], arguments={"name": "x"}, seconds=60)
+    (held,) = (one for one in holds_of(servers[0]) if one.blocks)
+    assert "greet.hello" in held.text
+    assert held.url == run.get_absolute_url()
+    form = {"name": servers[0].name}
+    answer = admin_client.post(f"/servers/{servers[0].pk}/delete/", form, headers=JSON)
+    assert answer.status_code == 409
+    assert "greet.hello" in answer.text
+    admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON)
+    assert admin_client.post(f"/servers/{servers[0].pk}/delete/", form, headers=JSON).status_code == 200
+    assert ServerRun.objects.get().server is None
 
 
 def test_the_list_of_runs_takes_the_same_queries_however_long_it_is(admin_client, folder, servers, actor):
