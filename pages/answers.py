@@ -52,7 +52,6 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     """
     if request.method != "POST":
         return None
-    _check_question(request)
     if request.content_type != "application/json":
         _check_readable(request)
         data = _without_question(request, check_text(request.POST))
@@ -75,12 +74,6 @@ def _check_readable(request: HttpRequest) -> None:
     if request.content_type not in FORM_TYPES and request.body.strip():
         words = _("The body is called “%s”: send it as application/json, or as a form.")
         raise BadRequest(words % str(request.content_type)[:100])
-
-
-def _check_question(request: HttpRequest) -> None:
-    """Refuse a program's question that stands in the address: what it only asks about would be done."""
-    if PREVIEW in request.GET and wants_json(request):
-        raise BadRequest(_("Send “preview” in the body, beside the fields. Nothing was changed."))
 
 
 def only_asks(request: HttpRequest) -> bool:

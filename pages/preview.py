@@ -29,12 +29,14 @@ class PreviewMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponse | None:
-        """The refusal, or None; raises BadRequest for a browser.
+        """The refusal, or None; raises BadRequest for a browser, and where the question stands in the address.
 
         Views outside the protection of forms read the body themselves, and are let through.
         """
         if request.method != "POST" or getattr(view, "csrf_exempt", False):
             return None
+        if PREVIEW in request.GET and wants_json(request):
+            raise BadRequest(_("Send “preview” in the body, beside the fields. Nothing was changed."))
         sent = form_data(request)
         if getattr(view, "answers_preview", False) or not sent or PREVIEW not in sent:
             return None
