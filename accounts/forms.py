@@ -19,6 +19,7 @@ from accounts.models import User
 from accounts.setup_code import is_setup_code
 from accounts.tries import TryLater
 from pages.forms import CleanText
+from pages.shown import ShownForm
 
 
 def _zones() -> list[tuple[str, str]]:
@@ -222,7 +223,7 @@ class OwnPasswordForm(CurrentPasswordForm, PasswordPairForm):
     field_order = ["current", "password", "password_again"]
 
 
-class UserForm(CleanText, forms.ModelForm):
+class UserForm(ShownForm):
     """What an admin changes of a person."""
 
     time_zone = forms.ChoiceField(label=_("Time zone"), choices=lazy(_zones, list), required=False)

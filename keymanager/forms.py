@@ -12,6 +12,7 @@ from keymanager.models import Group
 from keymanager.openssh import holds_private_key
 from pages.forms import CleanText
 from pages.sent import Sent, was_named
+from pages.shown import ShownForm
 
 
 class KeysForm(CleanText, forms.Form):
@@ -83,7 +84,7 @@ class ChosenKeysForm(CleanText, forms.Form):
         return set(field.value() or []) if self.is_bound else set()
 
 
-class GroupForm(CleanText, forms.ModelForm):
+class GroupForm(ShownForm):
     """A group's name, description, and whether the panel's own key is a member."""
 
     class Meta:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from notifications import registry, targets
 from notifications.models import Webhook
 from pages.forms import CleanText
+from pages.shown import ShownForm
 
 
 class TopicsField(forms.MultipleChoiceField):
@@ -27,9 +28,10 @@ class TopicsForm(CleanText, forms.Form):
     topics = TopicsField(label=_("Tell me by mail when"))
 
 
-class WebhookForm(CleanText, forms.ModelForm):
+class WebhookForm(ShownForm):
     """A web hook. Its URL is shown to nobody again: empty means that it stays."""
 
+    unshown = ("url",)
     url = forms.CharField(label=_("URL"), required=False, max_length=2000, strip=True)
     topics = TopicsField(label=_("Tell it when"))
 

@@ -7,7 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from pages.forms import CleanText
+from pages.shown import ShownForm
 from proxmox.addresses import network_of
 from proxmox.forms.create import IPsField
 from proxmox.models import InternalNetwork
@@ -49,7 +49,7 @@ def _checked(line: str, first: IPv4Address | IPv6Address, last: IPv4Address | IP
     return [str(first), str(last)]
 
 
-class NetworkForm(CleanText, forms.ModelForm):
+class NetworkForm(ShownForm):
     """The internal network of a host."""
 
     name_servers = IPsField(
