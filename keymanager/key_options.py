@@ -36,6 +36,11 @@ _WITH_VALUE = {"command", "expiry-time", "from", "permitlisten", "permitopen"}
 _MANY = {"permitlisten", "permitopen"}
 _WIDENING = {"cert-authority", "environment", "principals", "no-touch-required", "tunnel"}
 
+_MEANT = re.compile(
+    rf"^({'|'.join(_FLAGS)}|cert-authority|no-touch-required)(?![^,\s])"
+    rf"|(?<![^,\s])({'|'.join(sorted(_WITH_VALUE))}|environment|principals|tunnel)=",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 _HOST = r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9.*?_-]+)"
 _OPEN = re.compile(rf"{_HOST}:([0-9]{{1,5}}|\*)")
@@ -145,6 +150,11 @@ def begins_with_option(text: str) -> bool:
     return (
         found is not None and found[0].lower() in _FLAGS.keys() | _GIVE_BACK.keys() | _WITH_VALUE | _WIDENING
     )
+
+
+def holds_options(comment: str) -> bool:
+    """Whether a comment is, or has in it, what was meant as options: behind the key they take nothing away."""
+    return _MEANT.search(comment) is not None
 
 
 def _split(text: str) -> list[tuple[str, str | None]]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
 from keymanager.key_files import as_lines
-from keymanager.key_options import begins_with_option, canonical_options, options_end
+from keymanager.key_options import begins_with_option, canonical_options, holds_options, options_end
 from keymanager.lines import MOST_BYTES, is_key
 from keymanager.whole import whole_key
 
@@ -101,10 +101,7 @@ def parse_key(line: str) -> PublicKey:
     options, rest = _split_options(line)
     type_name, blob, comment = _parts(rest)
     _check_type(type_name)
-    if _ANOTHER.search(comment):
-        raise BadKey(
-            _("There is another key in the comment of this one. Each key stands in a line of its own.")
-        )
+    _check_comment(comment)
     raw = _decoded(blob)
     bits = _check_blob(type_name, raw)
     key = PublicKey(
@@ -171,10 +168,20 @@ def _parts(rest: str) -> tuple[str, str, str]:
     match = re.fullmatch(r"([^ \t]+)[ \t]+([^ \t]+)(?:[ \t]+(.*))?", rest)
     if not match:
         raise _no_key()
-    comment = (match[3] or "").replace("\t", " ").strip()
+    return match[1], match[2], (match[3] or "").replace("\t", " ").strip()
+
+
+def _check_comment(comment: str) -> None:
+    if _ANOTHER.search(comment):
+        raise BadKey(
+            _("There is another key in the comment of this one. Each key stands in a line of its own.")
+        )
+    if holds_options(comment):
+        raise BadKey(
+            _("There are options behind the key, where they count for nothing. Write them before its type.")
+        )
     if len(comment) > MAX_COMMENT:
         raise BadKey(_("The comment is longer than %d characters.") % MAX_COMMENT)
-    return match[1], match[2], comment
 
 
 def _no_key() -> BadKey:

@@ -235,3 +235,34 @@ def test_no_paste_keeps_the_panel_busy(text):
     with pytest.raises(BadKey):
         parse_keys(text)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        'from="192.0.2.7"', "from=192.0.2.7", 'ann from="192.0.2.7"', "no-pty", "No-Pty,no-user-rc ann", "restrict",
+        'restrict,command="/usr/bin/rrsync -ro /srv"', 'command="true" ann', "ann expiry-time=20270101",
+        "cert-authority", 'ann,environment="A=b"',
+    ],
+)  # fmt: skip
+def test_options_behind_a_key_are_no_comment_because_they_would_count_for_nothing(behind):
+    for text in (f"{KEY} {behind}", f"{OTHER}\n{KEY} {behind}\n"):
+        with pytest.raises(BadKey, match="behind the key"):
+            parse_keys(text)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "ann, from home", "restrictive key", "key no-pty", "no-ptys", "x-from=1", "command line", "pty",
+        "ann@web (restrict)", "environment: test",
+    ],
+)  # fmt: skip
+def test_a_comment_may_have_an_options_name_in_it(comment):
+    assert parse_keys(f"{KEY} {comment}")[0].comment == comment
+
+
+def test_a_second_key_in_a_line_is_named_however_long_it_is():
+    for between in (" ", "\t", "; ", ", ", "\\n"):
+        with pytest.raises(BadKey, match="another key in the comment"):
+            parse_keys(f"{KEY} ann{between}{RSA}")
