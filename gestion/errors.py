@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
+from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig, TooManyFieldsSent
+from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, JsonResponse
 from django.middleware.common import CommonMiddleware
 from django.shortcuts import render
@@ -78,6 +79,32 @@ class NoExitMiddleware:
             return self.get_response(request)
         except (SystemExit, KeyboardInterrupt) as error:
             raise RuntimeError(f"{request.path} asked the panel to end: {error!r}") from error
+
+
+class MeanwhileMiddleware:
+    """Tells who changes something that another has deleted or made in that moment, where its room does not.
+
+    It is what two people at the same row come to, and no fault of the panel; that it was one all the same is in the
+    log.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """409 where a row is gone, or there already, that was not when the request began; else nothing."""
+        if request.method in READING or not isinstance(exception, ObjectDoesNotExist | IntegrityError):
+            return None
+        log.error("Not done, as if somebody else were at it: %s", request.path, exc_info=exception)
+        words = _(
+            "Not done: what this is about seems to have been changed or deleted by somebody else in this moment. "
+            "Nothing was half saved. Load the page again."
+        )
+        return _answer(request, 409, _("Not done"), words)
 
 
 class SlashMiddleware(CommonMiddleware):

@@ -144,6 +144,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
     "gestion.errors.NoExitMiddleware",
+    "gestion.errors.MeanwhileMiddleware",
 ]
 
 ROOT_URLCONF = "gestion.urls"

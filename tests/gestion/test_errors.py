@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.exceptions import BadRequest
+from django.db.models.signals import post_init, pre_save
 from django.test import Client, override_settings
 from django.urls import path
 
@@ -28,8 +29,13 @@ def exits(request):
     raise SystemExit(3)
 
 
+def missing(request):
+    Group.objects.get(name="nobody made it")
+
+
 urlpatterns = [
     *urlpatterns,
+    path("test/missing/", missing),
     path("test/bad/", bad),
     path("test/broken/", broken),
     path("test/exits/", exits),
@@ -138,3 +144,48 @@ def test_who_takes_no_page_is_not_led_to_the_sign_in_page(client, address, accep
     assert answer.status_code == 401
     assert "Sign in" in answer.json()["errors"]["__all__"][0]
     assert client.get(address, headers={"Accept": "text/html"}).status_code == 302
+
+
+@pytest.fixture
+def meanwhile():
+    """Has somebody else do this once, when the next group is read or saved; the rows are then as after it."""
+    connected = []
+
+    def do(signal, act):
+        def once(sender, instance, **_kwargs):
+            signal.disconnect(once, sender=Group)
+            act(instance)
+
+        connected.append((signal, once))
+        signal.connect(once, sender=Group, weak=False)
+
+    yield do
+    for signal, once in connected:
+        signal.disconnect(once, sender=Group)
+
+
+def gone(group):
+    Group.objects.filter(pk=group.pk)._raw_delete("default")
+
+
+@pytest.mark.parametrize("headers", [{}, JSON])
+def test_what_is_deleted_while_somebody_changes_it_is_no_broken_panel(admin_client, meanwhile, headers):
+    row = Group.objects.create(name="g")
+    meanwhile(post_init, gone)
+    answer = admin_client.post(f"/keymanager/groups/{row.pk}/edit/", {"name": "h"}, headers=headers)
+    assert answer.status_code == 409
+    assert "by somebody else in this moment" in answer.content.decode()
+
+
+def test_a_name_that_is_taken_in_that_moment_is_no_broken_panel(admin_client, meanwhile):
+    meanwhile(pre_save, lambda group: Group.objects.bulk_create([Group(name=group.name)]))
+    answer = admin_client.post("/keymanager/groups/new/", {"name": "g"}, headers=JSON)
+    assert answer.status_code == 409
+    assert "by somebody else in this moment" in answer.json()["errors"]["__all__"][0]
+
+
+def test_a_page_that_only_shows_is_broken_where_a_row_is_not_there(admin_client):
+    admin_client.raise_request_exception = False
+    with here:
+        assert admin_client.get("/test/missing/").status_code == 500
+        assert admin_client.post("/test/missing/").status_code == 409
