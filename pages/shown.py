@@ -51,13 +51,13 @@ class ShownForm(CleanText, forms.ModelForm):
         return data
 
     def _said(self, name: str) -> str:
-        value = self._now[name]
+        field = self.fields[name]
+        value = field.prepare_value(self._now[name])
         if isinstance(value, bool):
             value = _("yes") if value else _("no")
         if isinstance(value, list | tuple):
             value = ", ".join(map(str, value))
-        label = self.fields[name].label if name in self.fields else name
-        return f"{label}: {'—' if value in (None, '') else value}"
+        return f"{field.label}: {'—' if value in (None, '') else value}"
 
 
 def _digits(value: Any) -> str:

@@ -60,7 +60,7 @@ ROWS = {
     ),
     "addresses never handed out": (
         network, "/proxmox/hosts/{}/network/", NETWORK,
-        {"reserved": "10.0.0.100-10.0.0.199"}, {"bridge": "vmbr1"}, "10.0.0.100",
+        {"reserved": "10.0.0.100-10.0.0.199"}, {"bridge": "vmbr1"}, "handed out: 10.0.0.100-10.0.0.199",
     ),
 }  # fmt: skip
 
