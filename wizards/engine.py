@@ -28,6 +28,7 @@ from wizards.by_number import AnyWizard
 from wizards.declare import Later, Refused, Task, TaskRun
 from wizards.hanging import in_the_way, look_first
 from wizards.models import ACTIVE, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
+from wizards.refusing import refusing
 from wizards.trouble import WHATEVER
 
 WORK = "wizards.carry_on"
@@ -127,7 +128,7 @@ class _Course:
         before = seconds_outside()
         act = (task.undo if self.row.undoing else task.do) or task.do
         try:
-            with printed_into(self.run):
+            with printed_into(self.run), refusing():
                 later = act(self._task_run(one, rows))
         except Stopped:
             raise

@@ -125,6 +125,20 @@ def test_everything_of_it_goes_and_copies_stay(admin_client, leaving, pve):
     assert admin_client.get(run.get_absolute_url()).status_code == 200
 
 
+def test_a_backup_that_runs_just_then_is_the_reason_and_no_fault_of_the_panel(admin_client, leaving, pve):
+    run = begin(admin_client, leaving, backups="on")
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    at_work = BackupRun.objects.create(backup=Backup.objects.get(), state="running")
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("failed", "A run of this backup is at work: stop it first.")
+    BackupRun.objects.filter(pk=at_work.pk).update(state="done")
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, Backup.objects.exists()) == ("done", False)
+
+
 def test_parts_depend_on_each_other_and_can_be_left(admin_client, leaving, pve):
     run = begin(admin_client, leaving)
     answer = admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", {"row": "on", "ports": "on"})

@@ -1,5 +1,7 @@
 """Steps: back and forth, defaults, errors, secrets, drafts; as pages and as JSON."""
 
+from dataclasses import replace
+
 import pytest
 
 from accounts.actors import Actor
@@ -147,6 +149,27 @@ def test_a_started_run_takes_no_more_answers(admin_client, tmp_path):
         assert post_json(admin_client, f"/wizards/runs/{run.pk}/{url}", **more).status_code == 409
     assert admin_client.post(f"/wizards/runs/{run.pk}/delete/").status_code == 302
     assert WizardRun.objects.get().step_values(0)["folder"] == str(tmp_path)
+
+
+def test_a_run_does_not_begin_with_what_another_answers_while_it_is_checked(admin, admin_client, tmp_path):
+    run = answered(admin_client, tmp_path)
+    walk = catalogue.get("walk")
+
+    class Slow(walk.steps[1].form):
+        def clean(self):
+            row = WizardRun.objects.get(pk=run.pk)
+            row.answers["1"]["values"]["number"] = 99
+            row.save()
+            return super().clean()
+
+    slow = replace(walk, steps=(walk.steps[0], replace(walk.steps[1], form=Slow)))
+    actor = Actor(admin, admin.username)
+    with pytest.raises(services.RunRefused, match="Look over it again"):
+        services.start_run(actor, slow, run)
+    run.refresh_from_db()
+    assert (run.state, run.tasks.count()) == ("asking", 0)
+    services.start_run(actor, walk, run)  # who looks again sees the other answer
+    assert WizardRun.objects.get().state == "running"
 
 
 def test_programs_walk_the_same_way(admin_client, tmp_path):

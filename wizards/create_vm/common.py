@@ -1,40 +1,13 @@
-"""What the tasks share: their server, refusals as sentences, waiting for rollouts."""
+"""What the tasks share: their server, waiting for rollouts."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from backups.services.plans import NotNow
-from backups.services.runs import RunRefused
-from fabrun.services import ScriptMissing
 from jobs.models import ENDED, Job
 from jobs.services import hurry
-from keymanager.services.passwords import NotYet
-from pages.second_word import SecondWordNeeded
-from proxmox.passwords import NoPasswordSecret
-from proxmox.services.create import CreateRefused
 from servers import rollouts
 from servers.models import Rollout, RolloutState, Server
-from servers.services import DeleteRefused, StaleEdit, roll_out
+from servers.services import roll_out
 from wizards.declare import Later, Refused, TaskRun
-
-REFUSALS = (
-    *(CreateRefused, DeleteRefused, NoPasswordSecret, NotNow, NotYet, RunRefused, ScriptMissing),
-    *(SecondWordNeeded, StaleEdit),
-)
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Turn what services refuse into the task's failure, in the service's own words."""
-    try:
-        yield
-    except ValidationError as error:
-        raise Refused(" ".join(error.messages)) from error
-    except REFUSALS as error:
-        raise Refused(str(error)) from error
 
 
 def server_of(task: TaskRun) -> Server:

@@ -12,8 +12,9 @@ from backups.services.plans import DELETE_LEFT, create_backup, delete_backup, de
 from backups.services.runs import run_now, stop_run
 from jobs.models import ENDED, Job
 from servers.models import Server
-from wizards.create_vm.common import refusing, rolled_out, server_of
+from wizards.create_vm.common import rolled_out, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:

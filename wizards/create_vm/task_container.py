@@ -18,8 +18,9 @@ from servers.models import Server
 from servers.registry import Held, sentence
 from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import refusing, server_of
+from wizards.create_vm.common import server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 _AS_THEY_ARE = (
     *("template", "storage", "disk", "memory", "swap", "cores", "bridge", "name_servers"),

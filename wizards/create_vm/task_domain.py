@@ -10,8 +10,9 @@ from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname, delete_hostname
 from wizards.create_vm import choices
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import refusing, rolled_out, server_of
+from wizards.create_vm.common import rolled_out, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:

@@ -15,9 +15,10 @@ from servers.services import StaleEdit, change_server
 from servers.validators import normal_connection
 from wizards.create_vm import task_container
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import refusing, rolled_out, server_of
+from wizards.create_vm.common import rolled_out, server_of
 from wizards.create_vm.connections import SSH
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 
 def says_first(data: Data) -> str:

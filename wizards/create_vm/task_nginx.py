@@ -9,8 +9,9 @@ from servers.connect import connect
 from servers.models import Server
 from servers.services import become_nginx_server, change_server
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import refusing, rolled_out, server_if_there, server_of
+from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 THERE = 'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; command -v nginx'
 

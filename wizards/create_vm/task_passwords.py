@@ -8,8 +8,9 @@ from keymanager.services.passwords import accept_passwords, refuse_passwords
 from pages.second_word import second_word
 from servers.contact import check
 from servers.models import Contact
-from wizards.create_vm.common import refusing, rolled_out, server_if_there, server_of
+from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:

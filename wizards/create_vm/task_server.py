@@ -21,9 +21,10 @@ from servers.services import (
     remove_unix_user,
 )
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import refusing, server_if_there, server_of
+from wizards.create_vm.common import server_if_there, server_of
 from wizards.create_vm.hanging import key_of, rows_on
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
 

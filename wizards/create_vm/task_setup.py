@@ -13,8 +13,9 @@ from keymanager.fetch_states import Fetching, fetch_states
 from keymanager.fetching import fetch_now, install, uninstall
 from keymanager.models import FetchToken
 from wizards.create_vm import choices
-from wizards.create_vm.common import refusing, rolled_out, server_if_there, server_of
+from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
+from wizards.refusing import refusing
 
 SCRIPT_SECONDS = 1800
 

@@ -91,18 +91,22 @@ def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun, *, seen: str = ""
 
     Raises RunRefused, also where that plan is another one by now; StepRefused where an answer does not hold any more.
     """
+    run.refresh_from_db(fields=["answers", "reached"])
     missing = len(asking.step_names(wizard)) - run.reached
     if missing > 0:
         raise StepRefused(run.reached, _("This step was not answered yet."))
     trouble = asking.check_again(wizard, run, actor)
     if trouble:
         raise StepRefused.of(*trouble)
+    other = RunRefused(_("Something else would be done by now than when you looked. Look over it again."))
     if seen and seen != digest(plan(wizard, run)):
-        raise RunRefused(_("Something else would be done by now than when you looked. Look over it again."))
+        raise other
     with transaction.atomic():
         row = locked(run)
         if row.state != RunState.ASKING:
             raise RunRefused(_("This was started already."))
+        if row.answers != run.answers:  # by somebody else, while these were checked
+            raise other
         data = flat(asking.all_steps(row))
         WizardTask.objects.bulk_create(
             WizardTask(
