@@ -39,20 +39,17 @@ def pull(run: Run, *, repository: int) -> None:
     folder = folder_of(row)
     if folder is None:
         raise PullFailed(_("GIT_REPOS does not name “%s” any more.") % row.key)
-    with alone(folder):
-        _pull(run, row, folder)
-
-
-def _pull(run: Run, row: Repository, folder: Path) -> None:
-    before = _git(run, folder, "rev-parse", "--verify", "HEAD")
+    note = Pull(repository=row, asked_by=run.job.actor_name)
     try:
-        after = _forward(run, row, folder)
+        with alone(folder):
+            note.before = note.after = _git(run, folder, "rev-parse", "--verify", "HEAD")
+            note.after = _forward(run, row, folder)
     except PullFailed as error:
-        note = {"before": before, "after": before, "error": str(error)[:2000]}
-        Pull.objects.create(repository=row, asked_by=run.job.actor_name, **note)
+        note.error = str(error)[:2000]
+        note.save()
         raise
-    Pull.objects.create(repository=row, asked_by=run.job.actor_name, before=before, after=after)
-    run.log(_("Nothing new.") if before == after else f"{before[:12]} → {after[:12]}")
+    note.save()
+    run.log(f"{note.before[:12]} → {note.after[:12]}" if note.changed else _("Nothing new."))
 
 
 @contextmanager
@@ -90,7 +87,7 @@ def _forward(run: Run, row: Repository, folder: Path) -> str:
     if not wanted or current != wanted:
         raise PullFailed(
             _("%(folder)s has “%(current)s” checked out, not “%(wanted)s”.")
-            % {"folder": folder, "current": current, "wanted": wanted or _("a branch")}
+            % {"folder": folder, "current": current or "HEAD", "wanted": wanted or _("a branch")}
         )
     with run.step(_("Fetch")):
         _git(run, folder, "fetch", "--no-tags", "--no-recurse-submodules", "origin", f"refs/heads/{wanted}")
@@ -107,8 +104,15 @@ def _forward(run: Run, row: Repository, folder: Path) -> str:
 
 def checked_out(folder: Path) -> str:
     """The branch that is checked out; empty where there is none, or no repository."""
+    return checked_out_or_why(folder)[0]
+
+
+def checked_out_or_why(folder: Path) -> tuple[str, str]:
+    """The branch that is checked out; where git cannot say one, why. Both are empty where there is none."""
     done = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""
+    if done.returncode == 0:
+        return done.stdout.decode(errors="replace").strip(), ""
+    return "", reason_in(done.stderr)
 
 
 def _git(run: Run, folder: Path, *words: str) -> str:

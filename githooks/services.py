@@ -17,6 +17,7 @@ from jobs.models import Job
 from jobs.services import start_job
 
 WORK = "githooks.pull"
+IGNORED = "ignored push"  # of another branch than the one that was followed when it came
 KEEP_CALLS = timedelta(days=400)  # as long, nobody can send again what he saw
 
 
@@ -44,24 +45,35 @@ def accept_call(
 ) -> Job | None:
     """Note a proven call, and pull if it is about the expected branch; None if it is not.
 
-    One that is sent again pulls only while nothing has come of it. Raises SeenBefore.
+    One that is sent again pulls only while nothing has come of it. Raises SeenBefore. Where the folder cannot say
+    which branch it follows, any branch is pulled: so that it fails, with the reason, and is told.
     """
     # It asks git, which may take its time: not while others wait for the database.
     expected = expected_ref(repository) if event == "push" else ""
-    wanted = bool(expected) and expected in refs
-    ref = expected if wanted else next(iter(refs), "")
+    first = next(iter(refs), "")
+    wanted = expected in refs if expected else event == "push" and first.startswith("refs/heads/")
+    ref = ((expected or first) if wanted else first)[:250]
+    kept = IGNORED if event == "push" and not wanted else event[:60]
     with transaction.atomic():
         call, fresh = Call.objects.get_or_create(
             repository=repository,
             digest=hashlib.sha256(body).hexdigest(),
-            defaults={"address": actor.address, "sender": sender, "event": event[:60], "ref": ref[:250]},
+            defaults={"address": actor.address, "sender": sender, "event": kept, "ref": ref},
         )
         if not wanted:
             return None
-        if not fresh and repository.pulls.filter(at__gte=call.at, error="").exists():
+        if call.event == IGNORED:
+            Call.objects.filter(pk=call.pk).update(event=event, ref=ref, at=timezone.now())
+        elif not fresh and _brought(repository, call):
             raise SeenBefore
         record(actor, "repository.hook", repository, after={"sender": sender, "ref": ref})
         return _start(actor, repository)
+
+
+def _brought(repository: Repository, call: Call) -> bool:
+    """Whether the last pull is younger than the call, and none that failed."""
+    last = repository.pulls.first()
+    return last is not None and last.at >= call.at and not last.error
 
 
 def expected_ref(repository: Repository) -> str:

@@ -15,7 +15,7 @@ from accounts.permissions import admin_required
 from githooks import services
 from githooks.forms import BranchForm
 from githooks.models import Repository
-from githooks.pulling import checked_out, folder_of
+from githooks.pulling import checked_out_or_why, folder_of
 from githooks.signatures import signing_token
 from jobs.models import Job
 from pages.answers import done, form_data, refused, show_form, show_page
@@ -59,12 +59,14 @@ def repository(request: HttpRequest, key: str) -> HttpResponse:
     """One repository: URL and secret to paste, the last calls and pulls."""
     row = _repository(key)
     folder = folder_of(row)
+    current, why_none = checked_out_or_why(folder) if folder else ("", "")
     context = {
         "repository": row,
         "folder": folder,
         "url": hook_url(row),
         "signing_token": signing_token(row.secret),
-        "branch": row.branch or (checked_out(folder) if folder else ""),
+        "branch": row.branch or current,
+        "why_none": why_none,
         "pulls": row.pulls.all()[:MOST_SHOWN],
         "calls": row.calls.all()[:MOST_SHOWN],
         "job": Job.objects.of(row).first(),

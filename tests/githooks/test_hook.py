@@ -1,7 +1,9 @@
 """A proven push is pulled; what is forged, replayed, unsigned or about something else changes nothing."""
 
 import os
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 from django.test import Client
@@ -210,6 +212,78 @@ def test_another_branch_that_is_checked_out_is_left_alone(origin, repository):
     assert call(body, github(repository.secret, body)).status_code == 200
     (job,) = work_off()
     assert "“work” checked out" in job.error
+
+
+def _given_away(folder: Path) -> None:
+    os.chown(folder, 4242, 4242)
+    os.chown(folder / ".git", 4242, 4242)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "reason"),
+    [
+        (shutil.rmtree, "No such file or directory"),
+        (lambda folder: shutil.rmtree(folder / ".git"), "not a git repository"),
+        (lambda folder: (folder / ".git/HEAD").write_text(""), "not a git repository"),
+        (lambda folder: git(folder, "checkout", "--detach"), "has “HEAD” checked out, not “a branch”"),
+        pytest.param(
+            _given_away,
+            "dubious ownership",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a folder away"),
+        ),
+    ],
+)
+def test_a_folder_that_cannot_say_its_branch_fails_the_pull_with_the_reason(
+    origin, repository, admin_client, break_it, reason
+):
+    break_it(origin.clone)
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 200
+    (job,) = work_off()
+    assert job.state == "failed"
+    assert reason in job.error
+    assert Pull.objects.get().error == job.error
+    assert reason in admin_client.get("/githooks/scripts/").content.decode()
+
+
+def test_a_page_does_not_call_a_folder_that_git_refuses_one_without_a_branch(
+    origin, repository, admin_client
+):
+    shutil.rmtree(origin.clone / ".git")
+    page = admin_client.get("/githooks/scripts/").content.decode()
+    assert "no branch is checked out" not in page
+    assert "not a git repository" in page
+
+
+def test_a_call_of_a_branch_that_was_not_followed_pulls_when_it_is_delivered_again(origin, repository):
+    pushed = origin.push("new.py", "x = 1\n", "next")
+    body = body_of("refs/heads/next")
+    headers = github(repository.secret, body)
+    assert call(body, headers).status_code == 202
+    main = body_of()
+    assert (
+        call(main, github(repository.secret, main)).status_code == 200
+    )  # a pull of something else, that succeeds
+    assert [job.state for job in work_off()] == ["done"]
+    git(origin.clone, "checkout", "-b", "next")
+    assert call(body, headers).status_code == 200
+    assert [job.state for job in work_off()] == ["done"]
+    assert origin.pulled == pushed
+    assert call(body, headers).status_code == 409
+
+
+def test_a_call_whose_own_pull_failed_pulls_again_though_an_earlier_one_ended_since(origin, repository):
+    body = body_of()
+    headers = github(repository.secret, body)
+    assert call(body, headers).status_code == 200
+    Pull.objects.create(repository=repository, asked_by="an earlier call")  # it had been at work already
+    (origin.clone / ".git/index.lock").touch()
+    pushed = origin.push("new.py", "x = 1\n")
+    assert [job.state for job in work_off()] == ["failed"]
+    (origin.clone / ".git/index.lock").unlink()
+    assert call(body, headers).status_code == 200
+    assert [job.state for job in work_off()] == ["done"]
+    assert origin.pulled == pushed
 
 
 def test_hooks_of_the_repository_do_not_run(origin, repository, tmp_path):
