@@ -9,12 +9,13 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from forwarding.desired_ports import KIND, SCRIPT
+from forwarding.desired_ports import KIND, SCRIPT, forward_of
 from forwarding.models import PortForward, PortReading, Protocol
 from forwarding.reading import SOCKETS
 from hosts.address import BadConnection, parse_connection
 from hosts.errors import HostError
 from hosts.host import Host, Result
+from servers.configs import NotWritable
 from servers.models import Rollout, RolloutState, Server
 from servers.words import sentence
 
@@ -119,11 +120,13 @@ def _why_not(words: dict[str, object], result: Result) -> str:
 def in_rules(rule: PortForward, host: Host) -> Answer:
     """Is the rule active on the host, and does no other rule come before it?"""
     if not rule.active:
-        return Answer("rule", False, _("The rule is switched off."))
+        return Answer("rule", False, switched_off(_("The rule is switched off."), rule.host, KIND))
     status = host.run([SCRIPT, "status"], timeout=20)
     active = f"--comment gestion-{rule.pk} -j DNAT"
     if not any(f"{active} " in line for line in status.text.split("\n")):
         return Answer("rule", False, _why_no_rule(rule, status))
+    if said := _why_another(rule, host, status):
+        return Answer("rule", False, said)
     reading = PortReading.objects.filter(host=rule.host).first()
     for protocol, first, last, chain in reading.foreign if reading else ():
         if protocol == rule.protocol and first <= rule.last_port and last >= rule.first_port:
@@ -136,6 +139,38 @@ def _why_no_rule(rule: PortForward, status: Result) -> str:
     said = (status.text or status.err.decode(errors="replace")).strip().rpartition("\n")[2]
     words = {"host": rule.host, "said": not_through(rule.host, KIND) or said}
     return _("%(host)s does not have this rule: %(said)s") % words
+
+
+def _why_another(rule: PortForward, host: Host, status: Result) -> str:
+    """Why the rule that the host has is not this one, as it is now; else nothing."""
+    try:
+        wanted = forward_of(rule)
+    except NotWritable as error:
+        return _("%(host)s has this rule, but not as it is here: %(said)s") % {
+            "host": rule.host,
+            "said": error,
+        }
+    dport = f" --dport {wanted.ports} -m comment --comment gestion-{rule.pk} -j DNAT "
+    script = (host.read(SCRIPT) or b"").decode(errors="replace")
+    if wanted.line in script.split("\n") and dport in status.text:
+        return ""
+    said = not_through(rule.host, KIND) or _("somebody has changed it there.")
+    return _("%(host)s has this rule, but not as it is here: %(said)s") % {"host": rule.host, "said": said}
+
+
+def switched_off(words: str, server: Server, kind: str) -> str:
+    """These words; and how its rollout stands where the server may not know of it yet."""
+    said = not_through(server, kind)
+    return (
+        _("%(words)s %(server)s may not know of it yet: %(said)s")
+        % {
+            "words": words,
+            "server": server,
+            "said": said,
+        }
+        if said
+        else words
+    )
 
 
 def not_through(server: Server, kind: str) -> str:

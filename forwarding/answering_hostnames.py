@@ -10,10 +10,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from forwarding import nginx_reading
-from forwarding.answering import SECONDS, Answer, Connect, listens, not_through, outside_of, reaches
+from forwarding.answering import (
+    SECONDS,
+    Answer,
+    Connect,
+    listens,
+    not_through,
+    outside_of,
+    reaches,
+    switched_off,
+)
 from forwarding.desired_hostnames import CHOSEN, KIND, site_of
 from forwarding.hostname_ways import WayIn
 from forwarding.models import HostnameDestination, HostnameForward
+from forwarding.nginx_sites import FOLDER, site_conf
 from hosts.bounds import KIB, Allowance, CountingSocket, CountingTls, tls_context
 from hosts.host import Host
 from servers.models import Server
@@ -54,19 +64,41 @@ def from_nginx(row: HostnameForward, to: HostnameDestination, nginx: Server, hos
 
 def at_nginx(row: HostnameForward, nginx: Server, host: Host) -> Answer:
     """Does nginx serve it, and what does it answer on its own machine?"""
-    if not row.active:
-        return Answer("nginx", False, _("The hostname is switched off."))
-    nginx_reading.read(nginx, host)
-    row.refresh_from_db(fields=["left_out"])
-    if row.left_out:
-        return Answer("nginx", False, _("nginx serves without it: %s") % row.left_out)
-    if f"/{row.pk}.conf;" not in (host.read(CHOSEN) or b"").decode(errors="replace"):
-        said = not_through(nginx, KIND) or _("somebody has taken it out.")
-        return Answer("nginx", False, _("nginx does not have it: %s") % said)
-    line, spent = _ask(host, nginx.internal_ip or "127.0.0.1", row.port, asked_name(row))
+    if said := _why_unserved(row, nginx, host):
+        return Answer("nginx", False, said)
+    address = nginx.internal_ip or "127.0.0.1"
+    way = reaches("nginx", nginx, host, address, row.port)
+    if not way.ok:
+        return way
+    line, spent = _ask(host, address, row.port, asked_name(row))
     if " 502 " in line or " 504 " in line:
         return Answer("nginx", False, _("nginx gets an answer from no destination (%s).") % line)
     return _judge("nginx", "nginx", line, spent)
+
+
+def _why_unserved(row: HostnameForward, nginx: Server, host: Host) -> str:
+    """Why nginx does not serve it, or not as it is now, whatever answers there; else nothing."""
+    if not row.active:
+        return switched_off(_("The hostname is switched off."), nginx, KIND)
+    nginx_reading.read(nginx, host)
+    row.refresh_from_db(fields=["left_out"])
+    if row.left_out:
+        return _("nginx serves without it: %s") % row.left_out
+    if f"/{row.pk}.conf;" not in (host.read(CHOSEN) or b"").decode(errors="replace"):
+        return _("nginx does not have it: %s") % (not_through(nginx, KIND) or _("somebody has taken it out."))
+    if not _as_it_is(row, host):
+        said = not_through(nginx, KIND) or _("somebody has changed its file.")
+        return _("nginx has it, but not as it is here: %s") % said
+    return ""
+
+
+def _as_it_is(row: HostnameForward, host: Host) -> bool:
+    """Whether the file that nginx reads for it says what the row says."""
+    try:
+        wanted = site_conf(site_of(row))
+    except ValueError:  # what cannot be written is left out, and this was said
+        return False
+    return (host.read(f"{FOLDER}/sites/{row.pk:d}.conf") or b"").decode(errors="replace") == wanted
 
 
 def _ask(host: Host, address: str, port: int, name: str) -> tuple[str, int]:

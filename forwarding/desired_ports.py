@@ -44,8 +44,12 @@ class Forward:
     @property
     def line(self) -> str:
         """As the script reads it: numbers and an address, nothing that anybody typed."""
-        ports = _ports(self.first, self.last)
-        return f"{self.pk:d} {self.protocol} {ports} {self.to} {_ports(self.to_first, self.to_last)}"
+        return f"{self.pk:d} {self.protocol} {self.ports} {self.to} {_ports(self.to_first, self.to_last)}"
+
+    @property
+    def ports(self) -> str:
+        """The host's own ports, as iptables spells them."""
+        return _ports(self.first, self.last)
 
 
 def _ports(first: int, last: int) -> str:
