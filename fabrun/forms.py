@@ -76,11 +76,12 @@ class RunForm(CleanText, forms.Form):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The script's own arguments by their names, in their types."""
+        """The script's own arguments by their names, in their types; without those that are left at None."""
+        values = {item: self.cleaned_data.get(PREFIX + item.name) for item in self.script.parameters}
         return {
-            item.name: self.cleaned_data[PREFIX + item.name]
-            for item in self.script.parameters
-            if self.cleaned_data.get(PREFIX + item.name) is not None
+            item.name: value
+            for item, value in values.items()
+            if value is not None and not (value == "" and item.default is None)
         }
 
 

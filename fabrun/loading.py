@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +20,7 @@ from fabrun.older import advice
 
 FABFILE = "fabfile.py"
 MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
+_ASKED = (str, int, float, PurePath)
 _KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
 
 
@@ -49,7 +50,10 @@ def describe(path: Path) -> dict[str, Any]:
         words = to_change(path)
         return {"broken": words} if words else {}
     try:
-        return {"scripts": [asdict(_script(name, task)) for name, task in tasks(path.stem, load(path))]}
+        found = list(tasks(path.stem, load(path)))
+        good = [asdict(_script(name, task)) for name, task in found if not _why_not(task)]
+        refused = [f"{path.name}: {words}" for _name, task in found if (words := _why_not(task))]
+        return {"scripts": good, **({"broken": "\n".join(refused)} if refused else {})}
     except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
         why = where(error, path)
         return {"broken": to_change(path, why) or why}
@@ -93,12 +97,29 @@ def find(folder: Path, name: str) -> Task:
     raise LookupError(f"There is no script {name} in {folder}.")
 
 
+def _why_not(task: Task) -> str:
+    """Why a task cannot be run here as it says of itself; a half of it would be called done."""
+    if task.pre or task.post:
+        words = "wants other tasks before or after it (pre=, post=), which do not run here: call them in it."
+        return f"{task.name} {words}"
+    if task.iterable:
+        return f"{task.name} wants a list (iterable=), which no form asks for: take a text, and split it."
+    return ""
+
+
 def _script(name: str, task: Task) -> Script:
     doc = inspect.cleandoc(task.body.__doc__ or "")
     markers = tuple(dict.fromkeys(MARKER.findall(doc)))
     given = list(inspect.signature(task.body).parameters.values())[1:]
-    parameters = tuple(_parameter(item) for item in given if item.kind is not item.VAR_KEYWORD)
+    parameters = tuple(_parameter(item) for item in given if _is_asked(item))
     return Script(name, MARKER.sub("", doc).strip(), markers, parameters)
+
+
+def _is_asked(item: inspect.Parameter) -> bool:
+    """Whether a form can ask for it; a default that is no text, number or place (a list, say) stays what it is."""
+    if item.kind in {item.VAR_KEYWORD, item.VAR_POSITIONAL}:
+        return False
+    return item.default is item.empty or item.default is None or isinstance(item.default, _ASKED)
 
 
 def _parameter(item: inspect.Parameter) -> Parameter:

@@ -38,6 +38,51 @@ def test_a_file_that_cannot_be_read_breaks_only_itself_and_says_where(folder):
     assert found.broken["ends.py"] == "ends.py, line 1: SystemExit: 3"
 
 
+MORE_THAN_ITSELF = """
+from pathlib import Path
+from fabric import task
+from invoke import call
+
+@task
+def dump(c): pass
+
+@task(pre=[dump])
+def deploy(c): pass
+
+@task(dump)
+def update(c): pass
+
+@task(post=[call(dump)])
+def clean(c): pass
+
+@task(iterable=["names"])
+def remove(c, names): pass
+"""
+
+
+def test_a_task_that_would_be_run_by_half_is_refused_alone_and_says_why(folder):
+    (folder / "more.py").write_text(MORE_THAN_ITSELF)
+    found = catalogue()
+    assert sorted(found.scripts) == ["greet.hello", "greet.user_only", "more.dump"]
+    refused = found.broken["more.py"].split("\n")
+    assert [line.split()[1] for line in refused] == ["deploy", "update", "clean", "remove"]
+    assert all("(pre=, post=), which do not run here" in line for line in refused[:3])
+    assert "(iterable=)" in refused[3]
+
+
+def test_what_no_form_can_ask_for_keeps_its_default(folder):
+    words = "c, a, b=['x'], d=('y',), e={'z': 1}, f=None, g=Path('/srv'), *rest, h=1, **more"
+    head = "from fabric import task\nfrom pathlib import Path\n@task\n"
+    (folder / "lists.py").write_text(f"{head}def go({words}): pass\n")
+    asked = catalogue().scripts["lists.go"].parameters
+    assert [(item.name, item.kind, item.default) for item in asked] == [
+        ("a", "str", None),
+        ("f", "str", None),
+        ("g", "str", "/srv"),
+        ("h", "int", 1),
+    ]
+
+
 TAKES_ALL = {
     "ends the process": ("import os\nos._exit(0)\n", "bad.py ends the process that reads it."),
     "ends it by a signal": (

@@ -48,6 +48,23 @@ def test_it_runs_on_the_chosen_servers_and_those_of_a_tag_once_each(admin_client
     ]
 
 
+@pytest.mark.parametrize("given", [{}, {"arg_target": ""}, {"arg_target": "x", "arg_word": ""}])
+def test_an_argument_that_is_left_empty_is_the_scripts_none_and_no_empty_text(
+    admin_client, folder, servers, given
+):
+    text = "from fabric import task\n@task\ndef go(c, target=None, word='w'): pass\n"
+    (folder / "none.py").write_text(text)
+    data = {"servers": [servers[0].pk], **given}
+    answer = admin_client.post(
+        "/fabrun/scripts/none.go/", data, content_type="application/json", headers=JSON
+    )
+    assert answer.status_code == 200, answer.content
+    expected = {"target": given.get("arg_target"), "word": given.get("arg_word", "w")}
+    assert ScriptRun.objects.get().arguments == {
+        name: value for name, value in expected.items() if value or name == "word"
+    }
+
+
 @pytest.mark.parametrize(
     "chosen", [{}, {"servers": ["999999"]}, {"tags": ["nothing"]}, {"servers": ["all"]}, {"servers": [""]}]
 )
