@@ -87,12 +87,17 @@ def nat_of(host: Server) -> Nat:
             left_out.append(_("The port %(protocol)s %(ports)s is closed: %(why)s") % words)
     guests = host.guests.filter(internal_ip__isnull=False).values_list("internal_ip", flat=True)
     return Nat(
-        external=host.external_interface or "vmbr0",
+        external=card_of(host),
         address=_ipv4(host.external_ip),
         inside=_one_a_network([host.internal_ip, *guests]),
         forwards=tuple(sorted(forwards)),
         left_out=tuple(left_out),
     )
+
+
+def card_of(host: Server) -> str:
+    """The host's card to the outside."""
+    return host.external_interface or "vmbr0"
 
 
 def forward_of(row: PortForward) -> Forward:

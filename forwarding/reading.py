@@ -4,8 +4,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
+from itertools import pairwise
 
+from forwarding.models.ports import LAST_PORT
 from hosts.host import Host
 
 Use = tuple[str, int, int, str]  # protocol, first port, last port, by whom
@@ -23,11 +25,22 @@ class Uses:
     foreign: tuple[Use, ...]
 
 
-def read(host: Host, inside: str | None) -> Uses:
-    """Ask the host; `inside` is its own address on the internal network. Raises HostError."""
+@dataclass(frozen=True)
+class Outside:
+    """Where a host's packets from outside come in: its card and address there; `inside` is its own among its guests."""
+
+    card: str = ""
+    address: str | None = None
+    inside: str | None = None
+
+
+def read(host: Host, outside: Outside) -> Uses:
+    """Ask the host. Raises HostError."""
     sockets = host.run(list(SOCKETS), timeout=20).check().text
     rules = host.run(list(NAT), timeout=20).check().text
-    return Uses(tuple(sorted(set(_listening(sockets, inside)))), tuple(sorted(set(_foreign(rules)))))
+    return Uses(
+        tuple(sorted(set(_listening(sockets, outside.inside)))), tuple(sorted(set(_foreign(rules, outside))))
+    )
 
 
 def _listening(text: str, inside: str | None) -> Iterator[Use]:
@@ -53,7 +66,7 @@ def _is_outside(address: str, inside: str | None) -> bool:
     return found.version == 4 and not found.is_loopback and bare != inside
 
 
-def _foreign(text: str) -> Iterator[Use]:
+def _foreign(text: str, outside: Outside) -> Iterator[Use]:
     for line in text.split("\n"):
         if not line.startswith("-A ") or line.startswith("-A GESTION-"):
             continue
@@ -61,13 +74,63 @@ def _foreign(text: str) -> Iterator[Use]:
             words = shlex.split(line)
         except ValueError:
             continue
-        if _after(words, "-j") not in {"DNAT", "REDIRECT"}:
+        if _after(words, "-j") not in {"DNAT", "REDIRECT"} or not _is_met(words, outside):
             continue
-        ports = _after(words, "--dport") or _after(words, "--dports")
-        for part in ports.split(","):
-            first, _, last = part.partition(":")
-            if _is_port(first) and _is_port(last or first):
-                yield _after(words, "-p"), int(first), int(last or first), words[1][:60]
+        named = _after(words, "-p")
+        for protocol in [named] if named else ["tcp", "udp"]:
+            yield from ((protocol, first, last, words[1][:60]) for first, last in _ports(words))
+
+
+def _is_met(words: list[str], outside: Outside) -> bool:
+    """Whether packets from outside to the host's address meet the rule, as far as its card and addresses say."""
+    card = _after(words, "-i")
+    if card and outside.card:
+        same = outside.card.startswith(card[:-1]) if card.endswith("+") else outside.card == card
+        if same == _is_negated(words, "-i"):
+            return False
+    if outside.address and _is_within(outside.address, _after(words, "-d"), True) == _is_negated(words, "-d"):
+        return False
+    return _is_negated(words, "-s") or not _is_within(
+        outside.inside, _after(words, "-s"), False
+    )  # guests' own
+
+
+def _is_within(address: str | None, network: str, otherwise: bool) -> bool:
+    try:
+        return ip_address(address or "") in ip_network(network)
+    except ValueError:
+        return otherwise
+
+
+def _ports(words: list[str]) -> Iterator[tuple[int, int]]:
+    """The ports that a rule takes; all where it names none, and all others where it says which not."""
+    option = "--dports" if "--dports" in words else "--dport"
+    found = []
+    for part in _after(words, option).split(","):
+        one, _, other = part.partition(":")
+        if _is_port(one) and _is_port(other or one):
+            found.append((int(one), int(other or one)))
+    if not found and option in words:
+        return
+    if found and not _is_negated(words, option):
+        yield from found
+    elif found or _takes_all(words):
+        begin = 1
+        for first, last in [*sorted(found), (LAST_PORT + 1, LAST_PORT + 1)]:
+            if begin < first:
+                yield begin, first - 1
+            begin = max(begin, last + 1)
+
+
+def _takes_all(words: list[str]) -> bool:
+    """Whether nothing but card, addresses and protocol decides; in other chains what leads there does."""
+    modules = {word for option, word in pairwise(words) if option == "-m"}
+    known = _after(words, "-p") in {"", "tcp", "udp"} and modules <= {"tcp", "udp", "addrtype", "comment"}
+    return words[1] == "PREROUTING" and known and "-s" not in words
+
+
+def _is_negated(words: list[str], option: str) -> bool:
+    return option in words and words[words.index(option) - 1] == "!"
 
 
 def _is_port(text: str) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from forwarding import answering, reading
+from forwarding.desired_ports import card_of
 from forwarding.models import PortForward, PortReading
 from forwarding.services.ports import ANSWERS, READ
 from hosts.errors import HostError
@@ -46,7 +47,7 @@ def what_answers(run: Run, *, rule: int) -> None:
             with run.step(answering.STEPS["host"]):
                 note(answering.from_host(row, host))
             with run.step(answering.STEPS["rule"]):
-                _keep_reading(row.host, reading.read(host, row.host.internal_ip))
+                _keep_reading(row.host, reading.read(host, _outside(row.host)))
                 note(answering.in_rules(row, host))
     except HostError as error:
         note(answering.Answer("rule", None, sentence(error)))
@@ -63,7 +64,7 @@ def read_ports(run: Run, *, host: int) -> None:
     """Read which ports one host uses itself."""
     row = Server.objects.get(pk=host)
     with connect(row) as connection:
-        uses = reading.read(connection, row.internal_ip)
+        uses = reading.read(connection, _outside(row))
     _keep_reading(row, uses)
     for protocol, first, _last, name in uses.listening:
         run.log(f"{protocol} {first} {name}")
@@ -81,9 +82,13 @@ def read_ports_due(run: Run) -> None:
         run.check_stop()
         try:
             with connect(host) as connection:
-                _keep_reading(host, reading.read(connection, host.internal_ip))
+                _keep_reading(host, reading.read(connection, _outside(host)))
         except HostError as error:
             run.log(f"{host}: {sentence(error)}", "err")
+
+
+def _outside(host: Server) -> reading.Outside:
+    return reading.Outside(card_of(host), host.external_ip, host.internal_ip)
 
 
 def _keep_reading(host: Server, uses: reading.Uses) -> None:

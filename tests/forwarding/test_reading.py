@@ -1,9 +1,10 @@
 """What a host uses of its ports, read from its own tools' words."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forwarding.reading import NAT, SOCKETS, read
+from forwarding.reading import NAT, SOCKETS, Outside, read
 from hosts.host import Result
 from hosts.memory import MemoryHost
 
@@ -24,7 +25,7 @@ RULES = """\
 :DOCKER - [0:0]
 :GESTION-PORTS - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
--A PREROUTING ! -i vmbr0 -p tcp -m tcp --dport 2201 -j DNAT --to-destination 10.0.0.101:22
+-A PREROUTING ! -i vmbr1 -p tcp -m tcp --dport 2201 -j DNAT --to-destination 10.0.0.101:22
 -A PREROUTING -p udp -m multiport --dports 53,5000:5010 -j REDIRECT --to-ports 53
 -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80
 -A GESTION-PORTS -p tcp -m tcp --dport 80 -m comment --comment gestion-1 -j DNAT --to-destination 10.0.0.2:80
@@ -35,7 +36,7 @@ COMMIT
 
 def read_from(sockets: str, rules: str):
     answers = {SOCKETS: Result(0, sockets.encode()), NAT: Result(0, rules.encode())}
-    return read(MemoryHost(answers=answers), "10.0.0.1")
+    return read(MemoryHost(answers=answers), Outside("vmbr0", "198.51.100.10", "10.0.0.1"))
 
 
 def test_sockets_on_the_outside_are_found_with_their_program():
@@ -56,9 +57,50 @@ def test_ports_that_foreign_rules_forward_are_found():
     )
 
 
+ALL_BUT = [(1, 21), (23, 8005), (8007, 65535)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "ports"),
+    [
+        # all for one guest, a firewall say, but the host's own
+        ("-i vmbr0 -p tcp -m multiport ! --dports 22,8006", [("tcp", *ports) for ports in ALL_BUT]),
+        (
+            "-i vmbr0 -p tcp -m multiport ! --dports 8006,22,1:20",
+            [("tcp", 21, 21), ("tcp", 23, 8005), ("tcp", 8007, 65535)],
+        ),
+        ("-i vmbr0 -p tcp -m tcp ! --dport 22", [("tcp", 1, 21), ("tcp", 23, 65535)]),
+        ("-d 198.51.100.10/32", [("tcp", 1, 65535), ("udp", 1, 65535)]),
+        ("-i vmbr+ -p udp -m addrtype --dst-type LOCAL", [("udp", 1, 65535)]),
+        ("! -s 203.0.113.9/32 -p tcp -m tcp --dport 80", [("tcp", 80, 80)]),
+        ("-p icmp", []),
+        ("-i vmbr0 -p tcp -m mark --mark 0x1", []),
+        # for other addresses, cards and senders than those that come in there
+        ("-d 198.51.100.11/32", []),
+        ("-d 198.51.100.11/32 -p tcp -m tcp --dport 80", []),
+        ("! -d 198.51.100.0/24 -p tcp -m tcp --dport 80", []),
+        ("-i vmbr1 -p tcp -m tcp --dport 80", []),
+        ("! -i vmbr0 -p tcp -m tcp --dport 80", []),
+        ("-s 10.0.0.0/24 -p tcp -m tcp --dport 80", []),
+    ],
+)
+def test_a_rule_takes_the_ports_that_it_takes(rule, ports):
+    assert read_from("", f"-A PREROUTING {rule} -j DNAT --to-destination 10.0.0.2\n").foreign == tuple(
+        (protocol, first, last, "PREROUTING") for protocol, first, last in ports
+    )
+
+
+def test_where_nothing_is_known_of_the_host_each_rule_counts():
+    rules = (
+        "-A PREROUTING -d 198.51.100.11/32 -i vmbr1 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 3128\n"
+    )
+    answers = {SOCKETS: Result(0, b""), NAT: Result(0, rules.encode())}
+    assert read(MemoryHost(answers=answers), Outside()).foreign == (("tcp", 80, 80, "PREROUTING"),)
+
+
 @given(st.text(st.characters(codec="utf-8"), max_size=200))
 def test_whatever_a_host_says_is_survived(words):
     from forwarding.reading import _foreign, _listening
 
     list(_listening(words, None))
-    list(_foreign(f"-A X {words}"))
+    list(_foreign(f"-A X {words}", Outside()))
