@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fabric import Connection
-from invoke.exceptions import Exit, UnexpectedExit
+from invoke.exceptions import CommandTimedOut, Exit, UnexpectedExit
 
 from fabrun import loading
 from fabrun.talking import UnaskedLocal, UnaskedRemote
@@ -53,12 +53,29 @@ def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:
     try:
         task.body(connection, **arguments)
     except Exit as end:
-        return _told(str(end.message or ""), end.code)
+        return _told(str(end.message or ""), _code(end.code))
+    except SystemExit as end:
+        return (
+            _code(end.code) if end.code is None or isinstance(end.code, int) else _told(str(end.code), FAILED)
+        )
     except UnexpectedExit as error:
         return _told(f"The command ended with {error.result.exited}: {error.result.command}", FAILED)
-    except Exception:  # noqa: BLE001  # as above
-        return _told(traceback.format_exc(), FAILED)
+    except CommandTimedOut as error:
+        return _told(f"The command took longer than {error.timeout} seconds: {error.result.command}", FAILED)
+    except Exception as error:  # noqa: BLE001  # as above
+        return _told(f"{traceback.format_exc()}{_first_line(error)}", FAILED)
     return 0
+
+
+def _code(wanted: int | None) -> int:
+    """The code as a process can end with it; one that is a multiple of 256, as os.system() returns, is no success."""
+    return (wanted or 0) % 256 or (FAILED if wanted else 0)
+
+
+def _first_line(error: Exception) -> str:
+    """What it begins with, where it says more than a line: the last line is what is shown as the reason."""
+    first, *more = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {first}" if more else ""
 
 
 def _told(words: str, code: int) -> int:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 
+import pytest
 from django.conf import settings
 
 from fabrun.catalogue import clean_environment
@@ -22,15 +23,21 @@ def fill(c):
 def ask(c):
     """Asks its host."""
     print(c.run("true", hide=True).stdout.strip()[-9:])
+
+@task
+def end(c, how):
+    """Ends as it is told."""
+    import os, sys
+    exec(how)
 '''
 
 
-def run_script(name: str, target, tmp_path) -> "subprocess.CompletedProcess[bytes]":
+def run_script(name: str, target, tmp_path, **arguments: object) -> "subprocess.CompletedProcess[bytes]":
     (tmp_path / "some.py").write_text(SCRIPT)
     order = {
         "folder": str(tmp_path),
         "script": f"some.{name}",
-        "arguments": {},
+        "arguments": arguments,
         "values": {},
         "server": "evil1",
     }
@@ -50,6 +57,34 @@ def test_a_script_that_takes_too_much_memory_fails_alone(tmp_path) -> None:
         done = run_script("fill", target, tmp_path)
     assert done.returncode == 1
     assert b"MemoryError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "last"),
+    [
+        ("sys.exit(0)", 0, ""),
+        ("sys.exit()", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit(os.system('exit 1'))", 1, ""),  # 256
+        ("sys.exit(256 + 7)", 7, ""),
+        ("sys.exit('no disk')", 1, "no disk"),
+        ("from invoke import Exit; raise Exit('no', code=512)", 1, "no"),
+        ("from invoke import Exit; raise Exit('fine', code=0)", 0, "fine"),
+        (
+            "c.local('sleep 9', timeout=1, shell='/bin/sh')",
+            1,
+            "The command took longer than 1 seconds: sleep 9",
+        ),
+        ("raise ValueError('what went wrong\\nDETAIL: more')", 1, "ValueError: what went wrong"),
+        ("raise ValueError('what went wrong')", 1, "ValueError: what went wrong"),
+        ("raise ValueError", 1, "ValueError"),
+    ],
+)
+def test_how_a_script_ends_is_how_its_run_ends_and_the_last_line_says_why(tmp_path, how, code, last) -> None:
+    with hostile(lambda _channel: None) as target:
+        done = run_script("end", target, tmp_path, how=how)
+    assert done.returncode == code, done.stderr
+    assert (done.stderr.decode().splitlines() or [""])[-1] == last
 
 
 def test_a_script_may_read_more_than_the_panel_itself_would(tmp_path) -> None:
