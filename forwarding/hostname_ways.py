@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from forwarding.models import HostnameForward, PortForward, Protocol
+from servers.models import Server
 
 USUAL = {"http": 80, "https": 443}
 
@@ -19,24 +20,25 @@ class WayIn:
 
 def ways_in(hostname: HostnameForward) -> list[WayIn]:
     """One for each port of the hostname."""
-    ports = {"http": hostname.port}
-    if hostname.wants_tls:
-        ports["https"] = hostname.https_port
     found = []
-    for scheme, port in ports.items():
-        outside = _outside(hostname, port)
+    for scheme, port in ports_of(hostname).items():
+        outside = port_outside(hostname.host_id, hostname.host.nginx_server, port)
         number = "" if outside in {None, USUAL[scheme]} else f":{outside}"
         found.append(WayIn(port, scheme, outside, f"{scheme}://{hostname.domain}{number}/"))
     return found
 
 
-def _outside(hostname: HostnameForward, port: int) -> int | None:
-    """The port of the host that leads to this port of its nginx server; the usual one where there are several."""
-    nginx = hostname.host.nginx_server
+def ports_of(hostname: HostnameForward) -> dict[str, int]:
+    """The ports of the nginx server that it uses, by what is spoken there."""
+    return {"http": hostname.port} | ({"https": hostname.https_port} if hostname.wants_tls else {})
+
+
+def port_outside(host_id: int, nginx: Server | None, port: int) -> int | None:
+    """The port of the host that leads to this port of an nginx server; the usual one where there are several."""
     if nginx is None or nginx.external_ip:
         return port if nginx else None
     rules = PortForward.objects.filter(
-        host=hostname.host,
+        host=host_id,
         destination=nginx,
         active=True,
         protocol=Protocol.TCP,

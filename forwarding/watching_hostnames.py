@@ -14,6 +14,7 @@ from forwarding.desired_hostnames import KIND
 from forwarding.hostname_claims import claim, taken
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.hostname_rules import some
+from forwarding.hostname_ways import port_outside, ports_of
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.models.hostnames import address_of
 from forwarding.services.changing import second_word
@@ -67,8 +68,23 @@ def _nginx_changed(actor: Actor, host: Server, before: ServerFacts, after: Serve
             "The hostnames of %(host)s (%(names)s) are served by %(new)s from now on, and by %(old)s no more."
         )
         said = words % {"host": host, "names": some(own), "new": new, "old": old}
-        second_word([said], confirmed=False)
+        second_word([said, *_without_a_way(host, own, old, new)], confirmed=False)
     _ask(actor, {before.nginx_server_id, new.pk}, _("%s has another nginx server") % host)
+
+
+def _without_a_way(host: Server, own: list[HostnameForward], old: Server, new: Server) -> Iterable[str]:
+    """The ports outside stay where they are: which of them lead to the old nginx server alone."""
+    used = {port for hostname in own if hostname.active for port in ports_of(hostname).values()}
+    lost = [
+        port
+        for port in sorted(used)
+        if port_outside(host.pk, old, port) and not port_outside(host.pk, new, port)
+    ]
+    if lost:
+        yield _(
+            "From outside, nobody reaches them there before you forward the ports, too: of %(host)s, those for "
+            "%(ports)s lead to %(old)s."
+        ) % {"host": host, "ports": ", ".join(map(str, lost)), "old": old}
 
 
 def _address_changed(actor: Actor, server: Server, before: ServerFacts, after: ServerFacts) -> None:

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from accounts.models import AuditEntry
 from forwarding.models import HostnameClaim, HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname
+from forwarding.services.ports import create_port_forward
 from pages.second_word import SecondWordNeeded, second_word
 from servers.foretelling import foretell
 from servers.models import Rollout, Server
@@ -46,6 +47,33 @@ def test_with_another_nginx_server_the_names_go_there(web, actor, made):
         change_server(actor, web.pve1, version=1)
     assert list(HostnameClaim.objects.values_list("nginx", flat=True)) == [new.pk]
     assert (wanted(web.proxy), wanted(new)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [((), ""), (("80",), "of pve1, those for 80 lead to proxy"), (("80", "443"), "for 80 lead")],
+)
+def test_with_another_nginx_server_it_is_said_which_ports_outside_still_lead_to_the_old_one(
+    web, actor, made, ports, said
+):
+    for port in ports:
+        create_port_forward(actor, web.rule(port, web.proxy, port), confirmed=True)
+    web.pve1.nginx_server = another_nginx(web)
+    with pytest.raises(SecondWordNeeded) as refused:
+        change_server(actor, web.pve1, version=1)
+    words = " ".join(refused.value.sentences)
+    assert said in words
+    assert ("From outside, nobody reaches them" in words) == bool(said)
+
+
+def test_where_the_ports_lead_to_the_new_nginx_server_too_nothing_more_is_said(web, actor, made):
+    new = another_nginx(web)
+    create_port_forward(actor, web.rule("80", web.proxy, "80"), confirmed=True)
+    create_port_forward(actor, web.rule("8080", new, "80"), confirmed=True)
+    web.pve1.nginx_server = new
+    with pytest.raises(SecondWordNeeded) as refused:
+        change_server(actor, web.pve1, version=1)
+    assert len(refused.value.sentences) == 1
 
 
 def test_a_name_that_the_new_nginx_server_has_already_is_told(web, actor, made):
