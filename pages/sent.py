@@ -75,9 +75,14 @@ def fill_rest(form: forms.BaseForm) -> None:
         prefixed = form.add_prefix(name)
         if hasattr(field, "joins") and len(texts := sent.getlist(prefixed)) > 1:
             sent[prefixed] = field.joins.join(str(text) for text in texts)
-        if field.disabled or field.widget.is_hidden or named & names_of(form, name):
+        if field.disabled or field.widget.is_hidden:
             continue
-        _put(sent, form, name, form.get_initial_for_field(field, name))
+        initial = form.get_initial_for_field(field, name)
+        if not named & names_of(form, name):
+            _put(sent, form, name, initial)
+        elif hasattr(field.widget, "rest_of"):
+            for part, texts in field.widget.rest_of(prefixed, sent, named, initial or ()).items():
+                sent.setlist(part, texts)
     form.data = sent
 
 

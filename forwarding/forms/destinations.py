@@ -1,11 +1,12 @@
 """The servers that answer for a hostname, as rows of a form."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import zip_longest
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameDestination
@@ -35,6 +36,15 @@ class DestinationRows(forms.Widget):
     def as_sent(self, name: str, rows: Iterable[Row] | None) -> dict[str, list[str]]:
         """The rows as a browser sends them: under the same names, however many there are."""
         return {name + part: [row[place] for row in rows or ()] for place, part in enumerate(PARTS)}
+
+    def rest_of(
+        self, name: str, sent: QueryDict, named: Container[str], before: Iterable[Row]
+    ) -> dict[str, list[str]]:
+        """What a program did not name of rows of which it named a part: each server's keeps what it was."""
+        kept = {row[0]: row for row in before}
+        servers = _list(sent, name) if name in named else list(kept)
+        rows = [kept.get(server.strip(), (server, "", "")) for server in servers]
+        return {part: texts for part, texts in self.as_sent(name, rows).items() if part not in named}
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> Any:
         """Nothing: templates/forwarding/_hostname_form.html lays out the rows."""

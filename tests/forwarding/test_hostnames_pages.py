@@ -115,6 +115,33 @@ def test_rows_of_destinations_are_checked(admin_client, web, sent, told):
     assert told in answer.json()["errors"]["destinations"][0]
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"destinations": ["web2", "web1"]}, [("web2", 7, True), ("web1", 3, False)]),
+        (
+            {"destinations": ["web1", "web3", "web2"]},
+            [("web1", 3, False), ("web3", 1, False), ("web2", 7, True)],
+        ),
+        ({"destinations": ["web2"], "destinations_spare": [False]}, [("web2", 7, False)]),
+        ({"destinations_weight": [4, 5]}, [("web1", 4, False), ("web2", 5, True)]),
+        ({"destinations_spare": None}, [("web1", 3, False), ("web2", 7, False)]),
+        ({"note": "x"}, [("web1", 3, False), ("web2", 7, True)]),
+    ],
+)
+def test_what_a_program_does_not_say_of_a_destination_stays(admin_client, web, sent, kept):
+    rows = {"destinations_weight": [3, 7], "destinations_spare": [False, True]}
+    new = post(admin_client, NEW, data(web, destinations=[web.web1.pk, web.web2.pk], **rows)).json()
+    web3 = Server.objects.create(name="web3", is_vm=True, vm_host=web.pve1, internal_ip="10.0.0.77")
+    numbers = {one.name: one.pk for one in (web.web1, web.web2, web3)}
+    body = dict(sent)
+    if "destinations" in sent:
+        body["destinations"] = [numbers[name] for name in sent["destinations"]]
+    assert post(admin_client, f"{new['url']}edit/", body).status_code == 200
+    found = HostnameForward.objects.get().destinations.all()
+    assert [(one.server.name, one.weight, one.backup) for one in found] == kept
+
+
 @pytest.mark.parametrize("path", ["relative.pem", "/a b.pem", "/a;b", "/a\nb", "/a/../b", "/", "/a{", '/a"'])
 def test_paths_of_certificates_are_plain(admin_client, web, path):
     body = data(web, certificate_kind="paths", certificate_path=path, key_path="/etc/ssl/key.pem")
