@@ -97,8 +97,8 @@ def change(run: Run, *, changes: dict[str, Any], digest: str = "", **guest: Any)
     new_name = str(changes.get("hostname") or changes.get("name") or ref.name)
     with _at(run, ref) as api:
         look_up(api, ref, new_name)
-        if missing(api.config(ref.kind, ref.vmid), changes):
-            _put(run, api, ref, changes, digest)
+        if wanted := missing(api.config(ref.kind, ref.vmid), changes):
+            _put(run, api, ref, {option: changes[option] for option in wanted}, digest)
         else:
             run.log(_("%s is as wanted already.") % ref)
         reading = keep_reading(api, GuestRef(ref.host, ref.kind, ref.vmid, new_name))

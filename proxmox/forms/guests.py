@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from pages.forms import CleanText
-from pages.sent import was_named
+from pages.sent import Sent, was_named
 from proxmox.client import names
 from proxmox.models import GuestReading
 
@@ -127,12 +127,16 @@ class SettingsForm(CleanText, forms.Form):
         return str(self.cleaned_data["description"]).replace("\r\n", "\n").rstrip("\n")
 
     def changes(self) -> dict[str, Any]:
-        """What differs from what was read, as Proxmox's options; None deletes one."""
+        """What differs from what was read, or what a program named, as Proxmox's options; None deletes one.
+
+        What a program means may be what was read last and not so any more.
+        """
         found: dict[str, Any] = {}
+        program = isinstance(self.data, Sent)
         for name in self.fields:
             value = self.cleaned_data[name]
-            known = self.reading.pk is not None  # else a program names what it means, whatever it is now
-            if name == "digest" or (value == self.initial[name] if known else not was_named(self, name)):
+            same = not was_named(self, name) if program else value == self.initial[name]
+            if name == "digest" or same:
                 continue
             option = "name" if name == "hostname" and self.reading.kind != names.LXC else name
             if isinstance(value, bool):

@@ -133,7 +133,10 @@ def _asked(request: HttpRequest, pk: int, kind: str, vmid: int) -> tuple[GuestRe
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpResponse:
-    """Change a guest's settings, as they were just read; the job says what waits for the next start."""
+    """Change a guest's settings, as they were just read; the job says what waits for the next start.
+
+    Of a program, who names what it means, what was read counts only where it says so: by its digest.
+    """
     guest, reading = _asked(request, pk, kind, vmid)
     if reading is None and request.method == "POST":
         reading = _last_known(request, guest)
@@ -148,12 +151,10 @@ def edit_guest(request: HttpRequest, pk: int, kind: str, vmid: int) -> HttpRespo
         changes = form.changes()
         if not changes:
             return done(request, _("Nothing was changed."), request.path)
-        job = services.change_guest(
-            actor_of(request),
-            guest,
-            changes,
-            digest=form.cleaned_data["digest"] or reading.config.get("digest", ""),
-        )
+        digest = form.cleaned_data["digest"]
+        if not digest and not isinstance(form.data, Sent):
+            digest = reading.config.get("digest", "")
+        job = services.change_guest(actor_of(request), guest, changes, digest=digest)
         return done(request, str(job.title), job.get_absolute_url(), {"job": job.pk, "changes": changes})
     return show_form(request, "proxmox/edit_guest.html", form, _context(request, guest, reading))
 

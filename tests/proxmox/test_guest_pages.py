@@ -158,6 +158,28 @@ def test_only_what_was_changed_is_sent(host, pve, reading, admin_client):
     assert answer.json()["message"] == "Nothing was changed."
 
 
+def test_what_a_program_names_counts_whatever_was_read_before_somebody_else_changed_it(
+    host, pve, reading, admin_client
+):
+    guest = pve.world.guests[101]
+    guest.config.update(memory=777, description="changed by hand\n")
+    read = {name: reading.config.get(name, "") for name in ("memory", "swap", "description")}
+    assert read["memory"] == 1024
+    answer = admin_client.post(url(host, "edit/"), read, "application/json", headers=JSON)
+    assert answer.json()["changes"]["memory"] == 1024
+    work_off()
+    assert (last_job().state, guest.config["memory"], guest.config.get("description")) == (
+        JobState.DONE,
+        1024,
+        None,
+    )
+    stale = {"memory": 1024, "digest": reading.config["digest"]}
+    guest.config["memory"] = 778
+    admin_client.post(url(host, "edit/"), stale, "application/json", headers=JSON)
+    work_off()
+    assert (last_job().state, guest.config["memory"]) == (JobState.FAILED, 778)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
