@@ -1,5 +1,7 @@
 """Signs programs in by token, asks everyone else to sign in, by two factors where required; local times."""
 
+import base64
+import contextlib
 import zoneinfo
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +17,7 @@ from django.utils.translation import gettext as _
 from accounts import second_factor, sessions
 from accounts.entering import WITH_CODE
 from accounts.models import ApiToken, User
+from accounts.models.tokens import PREFIX
 from accounts.permissions import is_allowed_without_second_factor
 from accounts.token_scopes import EVERYTHING, may
 from accounts.token_uses import note_use
@@ -36,6 +39,8 @@ class ApiTokenMiddleware:
         """Act as the token's user, or 401."""
         scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
+            if _holds_a_token(scheme, text):
+                return _refused(_("Send an API token as “Authorization: Bearer gst_…”."), 401)
             return self.get_response(request)
         found = (
             ApiToken.objects.select_related("user").filter(digest=ApiToken.digest_of(text.strip())).first()
@@ -73,6 +78,14 @@ class ApiTokenMiddleware:
                 _("This token's scopes do not open this. Make one that has the scope for it."), 403
             )
         return _refused(_("No token opens this, whatever its scopes: sign in with a browser."), 403)
+
+
+def _holds_a_token(scheme: str, text: str) -> bool:
+    """Whether one of our tokens is sent in another way than we take it: its sender is a program, and has to be told."""
+    if scheme.lower() == "basic":  # a proxy's own passwords are none of ours
+        with contextlib.suppress(ValueError):
+            text = base64.b64decode(text).decode()
+    return PREFIX in f"{scheme} {text}"
 
 
 def _refused(words: str, status: int) -> JsonResponse:

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models.users import User
 
+PREFIX = "gst_"  # by which one is known where it does not belong
+
 
 class ApiToken(models.Model):
     """A program's way in, as its user, as far as its scopes go: `Authorization: Bearer …`. Only a hash is kept.
@@ -46,7 +48,7 @@ class ApiToken(models.Model):
     @staticmethod
     def fresh() -> str:
         """A new token's text."""
-        return f"gst_{secrets.token_urlsafe(32)}"
+        return f"{PREFIX}{secrets.token_urlsafe(32)}"
 
 
 class UseKind(models.TextChoices):

@@ -1,5 +1,6 @@
 """API tokens: made by a person who says the password, with an end, a list of uses, and no life after its person's."""
 
+import base64
 import datetime
 
 import pytest
@@ -100,6 +101,29 @@ def test_a_token_that_does_not_count_gets_401(member_client, member, how):
 
 def test_a_bad_token_is_refused_even_with_a_good_session(member_client):
     assert member_client.get("/profile/", headers=bearer("gst_wrong")).status_code == 401
+
+
+def test_a_token_that_is_sent_in_another_way_is_told_how_and_not_led_to_a_page(member_client):
+    text = make_token(member_client)
+    basic = base64.b64encode(f"mel:{text}".encode()).decode()
+    for sent in (
+        f"Token {text}",
+        f"token {text}",
+        text,
+        f"ApiKey {text}",
+        f"Bearer: {text}",
+        f"Basic {basic}",
+    ):
+        for client in (Client(), Client(enforce_csrf_checks=True)):
+            answer = client.get("/profile/", headers={"Authorization": sent})
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+            assert "Bearer gst_" in answer.json()["errors"]["__all__"][0]
+            assert client.post("/profile/", headers={"Authorization": sent}).status_code == 401
+
+
+@pytest.mark.parametrize("sent", ["Basic bWVsOnBhc3N3b3Jk", "Basic w6Q", "Basic ü", "Negotiate abc", "", "x"])
+def test_what_a_proxy_in_between_asks_a_browser_for_stops_nobody(member_client, sent):
+    assert member_client.get("/profile/", headers={"Authorization": sent}).status_code == 200
 
 
 def test_a_token_ends_in_90_days_unless_said_otherwise_and_in_a_year_at_most(member_client):
