@@ -114,7 +114,8 @@ def _misread(data: Sent, name: str, field: forms.Field) -> str:
         return _("This takes one value, and no list of them.")
     if not isinstance(field, forms.BooleanField):
         return _("This is no question of yes or no: give its value.") if name in data.boxes else ""
-    if any(text.lower() not in {*YES, "false", ""} for text in texts):
+    nothing = not texts and name not in data.boxes  # null, of a value that was never set
+    if nothing or any(text.lower() not in {*YES, "false", ""} for text in texts):
         return _("Say true or false.")
     return ""
 

@@ -65,7 +65,6 @@ def test_what_stands_in_the_address_alone_is_not_passed_over(address, lost):
         ({"note": ""}, {"note": ""}),
         ({"note": None}, {"note": ""}),
         ({"loud": False}, {"loud": False}),
-        ({"loud": None}, {"loud": False}),
         ({"days": []}, {"days": []}),
         ({"days": ["tu"], "many": 7}, {"days": ["tu"], "many": 7}),
         ({"fixed": "as it is", "preview": 1, "confirm_lockout": True}, {}),
@@ -83,6 +82,11 @@ def test_the_same_holds_for_a_form_with_a_prefix():
     assert list(form.errors) == ["note"]
     assert form.cleaned_data["note"] == "new"
     assert form.cleaned_data["loud"]
+
+
+@pytest.mark.parametrize("said", [None, [], 0, "no", "off"])
+def test_a_box_is_not_unticked_by_what_says_nothing_of_it(said):
+    assert form_of({"loud": said}).errors["loud"] == ["Say true or false."]
 
 
 @pytest.mark.parametrize("name", ["nothing", "Note", "note ", "days[]", "fixed"])
@@ -160,6 +164,7 @@ def test_a_switch_is_not_off_because_nothing_was_said():
         return SwitchForm(form_data(RequestFactory().post("/", json.dumps(body), "application/json")))
 
     assert "active" in switched({}).errors
+    assert "active" in switched({"active": None}).errors
     assert switched({"active": False}).is_valid()
     assert SwitchForm({"active": ""}).is_valid()  # a page's button
 
