@@ -36,8 +36,8 @@ def has_open(kind: str, config: Mapping[str, Any]) -> bool:
 
 
 def _has_agent(config: Mapping[str, Any]) -> bool:
-    first = str(config.get("agent", "")).partition(",")[0]
-    return first.removeprefix("enabled=") in {"1", "yes", "on", "true"}
+    options = str(config.get("agent", "")).split(",")  # in any order: "type=virtio,enabled=1"
+    return any(one.strip().removeprefix("enabled=") in {"1", "yes", "on", "true"} for one in options)
 
 
 def _is_open(options: Any) -> bool:

@@ -50,6 +50,8 @@ def agent(name: str, mac: str, *addresses: str) -> dict[str, object]:
         ("lxc", {}, False),
         ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0", "agent": 1}, True),
         ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0", "agent": "enabled=1,fstrim_cloned_disks=1"}, True),
+        ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0", "agent": "type=virtio,enabled=1"}, True),
+        ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0", "agent": "fstrim_cloned_disks=1,enabled=0"}, False),
         ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0", "agent": "0"}, False),
         ("qemu", {"net0": f"virtio={MAC},bridge=vmbr0"}, False),
         ("qemu", {"net0": "virtio", "agent": 1, "ipconfig0": "ip=10.0.0.9/24,gw=10.0.0.1"}, False),
