@@ -1,5 +1,7 @@
 """Lists: search, sort, filter and paging in a constant number of queries, as a page, a fragment or JSON.
 
+Of a program, a name or value that is none is an error: all rows would not be what it asked for.
+
 Query string: `q` words, `sort` a name of `sorts` (with a leading `-` downwards), `page`, each filter's name. Of a
 search that is longer than `pages.limits` says, the beginning counts, and the page says so.
 """
@@ -13,10 +15,13 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from pages.answers import wants_json
 from pages.json_values import jsonable
 from pages.limits import CANNOT_BE_KEPT, LONGEST_SEARCH, is_too_long, search_words
+
+MOST_NAMED = 20  # values, where one is none of them
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,10 @@ class Filter:
 
 
 class ListPage:
-    """One page of a list as the query string asks for it; unknown values fall back to the default."""
+    """One page of a list as the query string asks for it; for a person unknown values fall back to the default.
+
+    `beside`: names that the view reads itself.
+    """
 
     def __init__(
         self,
@@ -42,6 +50,7 @@ class ListPage:
         default_sort: str = "",
         filters: Sequence[Filter] = (),
         per_page: int = 50,
+        beside: Sequence[str] = (),
     ) -> None:
         self.request = request
         self.all_rows = rows
@@ -49,6 +58,7 @@ class ListPage:
         self.sorts = sorts or {}
         self.filters = tuple(filters)
         self.per_page = per_page
+        self.beside = tuple(beside)
         self.query = typed(request, "q")[:LONGEST_SEARCH]
         self.cut = is_too_long(request.GET.get("q", ""))
         asked = request.GET.get("sort", "")
@@ -112,6 +122,23 @@ class ListPage:
     def choices(self) -> list[tuple[Filter, str]]:
         """Each filter with its chosen value."""
         return [(item, self.chosen.get(item.name, "")) for item in self.filters]
+
+    def passed_over(self) -> dict[str, list[str]]:
+        """What the query string says and the list does not know, by name, each with what there is."""
+        filters = {item.name: [str(value) for value, _label in item.choices] for item in self.filters}
+        known = {"sort": [*self.sorts, *(f"-{name}" for name in self.sorts)], **filters}
+        names = ["q", "page", *known, *self.beside]
+        found = {}
+        for name in self.request.GET:
+            value = self.request.GET.get(name, "")
+            if name not in names:
+                found[name] = [_("There is no such filter here. There are: %s.") % ", ".join(names)]
+            elif name in known and value and value not in known[name]:
+                there = ", ".join([one for one in known[name] if one][:MOST_NAMED]) or "–"
+                found[name] = [_("There is no such value here. There are: %s.") % there]
+            elif name == "page" and value and not number_in(value):
+                found[name] = [_("Enter a whole number.")]
+        return found
 
     @property
     def kept(self) -> list[tuple[str, str]]:
@@ -179,8 +206,10 @@ def render_list(
     context: dict[str, Any] | None = None,
     row_json: Callable[[Any], dict[str, Any]] | None = None,
 ) -> HttpResponse:
-    """The list as a page, or as JSON: rows, page, pages, total."""
+    """The list as a page, or as JSON: rows, page, pages, total; 422 for what would be passed over."""
     if wants_json(request):
+        if errors := listing.passed_over():
+            return JsonResponse({"ok": False, "errors": errors}, status=422)
         rows = [jsonable(row_json(row)) if row_json else row.pk for row in listing.rows]
         page = listing.page
         return JsonResponse(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
@@ -18,6 +18,7 @@ from accounts.models import AuditEntry
 from accounts.permissions import admin_required
 from accounts.token_scopes import only_read_by_token
 from accounts.verbs import kind_words, verb_words, verbs_like
+from pages.answers import wants_json
 from pages.csv_answers import csv_answer
 from pages.json_values import jsonable
 from pages.lists import Filter, ListPage, render_list, typed
@@ -93,6 +94,7 @@ def _listing(request: HttpRequest) -> AuditList:
             Filter("when", gettext_lazy("When"), PERIODS, _by_period),
             Filter("kind", gettext_lazy("Object"), _in_words(kinds, kind_words), _by_kind),
         ),
+        beside=("object", "from", "until", "as"),
     )
     listing.verbs = verbs
     return listing
@@ -134,7 +136,10 @@ def audit(request: HttpRequest) -> HttpResponse:
 @require_safe
 def download(request: HttpRequest) -> HttpResponseBase:
     """All rows that the same query string shows, as CSV or, with `as=json`, as JSON lines."""
-    rows = _listing(request).matching().iterator(chunk_size=CHUNK)
+    listing = _listing(request)
+    if wants_json(request) and (errors := listing.passed_over()):
+        return JsonResponse({"ok": False, "errors": errors}, status=422)
+    rows = listing.matching().iterator(chunk_size=CHUNK)
     name = f"audit-{timezone.localdate().isoformat()}"
     if request.GET.get("as") == "json":
         return StreamingHttpResponse(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.exceptions import BadRequest
 from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -81,9 +82,16 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
     part = PARTS.get(request.GET.get("part", ""), PARTS["member_users"])
     have = _with_details(part, part.rows().filter(pk__in=getattr(row, part.name).order_by().values("pk")))
     listing = ListPage(
-        request, have, search=part.search, sorts={"name": part.search[-1]}, default_sort="name"
+        request,
+        have,
+        search=part.search,
+        sorts={"name": part.search[-1]},
+        default_sort="name",
+        beside=("part", "add"),
     )
     if wants_json(request):
+        if (request.GET.get("part") or part.name) not in PARTS:
+            raise BadRequest(_("There is no such part. There are: %s.") % ", ".join(PARTS))
         return render_list(request, "", listing, row_json=_row_json)
     others = part.rows().exclude(pk__in=getattr(row, part.name).order_by().values("pk"))
     find = typed(request, "add")[:LONGEST_SEARCH]

@@ -1,5 +1,7 @@
 """Search, sort, filter and paging."""
 
+import json
+
 import pytest
 from django.template.loader import render_to_string
 from django.test import RequestFactory
@@ -53,6 +55,24 @@ def people(db):
 )
 def test_the_query_string_says_what_is_shown(people, query, expected):
     assert names(listing(query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "refused"),
+    [
+        ("", None), ("?q=&role=&sort=&page=", None), ("?role=admin&sort=-name&page=99&q=x&own=7", None),
+        ("?role=other", "role"), ("?role=Admin", "role"), ("?sort=password", "sort"), ("?sort=--name", "sort"),
+        ("?page=x", "page"), ("?page=-1", "page"), ("?name=ada", "name"), ("?Role=admin", "Role"),
+    ],
+)  # fmt: skip
+def test_a_program_is_not_given_all_rows_for_what_the_list_does_not_know(people, query, refused):
+    found = listing(query, beside=("own",))
+    asked = RequestFactory().get(f"/{query}", headers={"accept": "application/json"})
+    answer = render_list(asked, "", found)
+    told = json.loads(answer.content)
+    assert list(told.get("errors", {})) == ([refused] if refused else [])
+    assert answer.status_code == (422 if refused else 200)
+    assert ("rows" in told) is not bool(refused)
 
 
 def test_a_search_keeps_what_else_the_address_narrows_by(people):
