@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actors import Actor
+from backups.earlier import note_copy
 from backups.models import Backup, BackupRun, BackupState, RunState
 from backups.repeating import again_at
 from backups.runner import Look
@@ -78,6 +79,8 @@ def remember(run: BackupRun, look: Look | None) -> None:
         _remember_places(state, look)
         if copies := look.lists.get("copy"):
             state.copies = [[name, int(at)] for name, at in map(_copy, copies) if at]
+            if run.backup.lowest.value in run.rotated:
+                note_copy(state, run, whole=run.state == RunState.DONE)
     if run.state == RunState.DONE and run.copies:
         state.good_at, state.good_files, state.good_bytes = run.ended_at, run.files, run.bytes
         need_no_look(run.backup)

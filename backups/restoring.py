@@ -10,7 +10,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from backups.configs import configured
-from backups.desired_plans import asked_of, hops_of, keys_of, patterns_of, plan_of
+from backups.desired_plans import asked_of, hops_of, keys_of, plan_of
+from backups.earlier import copied_at, copied_now
 from backups.inside_copies import name_of, parent_of, path_of, shown
 from backups.models import Backup, Restore, Verification
 from backups.models.restores import CopyTask, target_folder
@@ -60,7 +61,7 @@ def restore_work(restore: Restore, name: str, *, look: bool) -> dict[str, object
         "plain": len([part for part in backup.source_folder.split("/") if part]),
         "checksum": "yes" if restore.checksum else "",
         "delete": "yes" if restore.delete_extra else "",
-        "protect": _base64(b"".join(b"P " + os.fsencode(one) + b"\n" for one in protected(backup, parent))),
+        "protect": _base64(b"".join(b"P " + os.fsencode(one) + b"\n" for one in left_out(restore, parent))),
         "here": "yes" if here else "",
     }
     if not here:
@@ -71,14 +72,20 @@ def restore_work(restore: Restore, name: str, *, look: bool) -> dict[str, object
     return work
 
 
-def protected(backup: Backup, folder: bytes) -> list[str]:
-    """What the backup leaves out, as patterns seen from a folder of the copy: a restore never deletes that.
+def left_out(restore: Restore, folder: bytes) -> list[str]:
+    """What the backup leaves out now, or left out when the copy was made, seen from a folder of the copy."""
+    now, then = copied_now(restore.backup), copied_at(restore.backup, restore.at)
+    return protected({*now.left_out, *then.left_out}, folder)
+
+
+def protected(patterns: Iterable[str], folder: bytes) -> list[str]:
+    """What is left out, as patterns seen from a folder of the copy: a restore never deletes that.
 
     Rather one too many: it only keeps something.
     """
     parts = [os.fsdecode(part) for part in folder.split(b"/")] if folder else []
     found: dict[str, None] = {}
-    for pattern in patterns_of(backup.excludes, system=backup.leaves_out_system):
+    for pattern in sorted(patterns):
         for rest in _below(pattern.strip("/").split("/"), parts):
             found["/" + "/".join(rest)] = None
     return list(found)

@@ -191,7 +191,7 @@ class BackupRun(models.Model):
 
 
 class BackupState(models.Model):
-    """What is remembered of a backup from run to run. Only running writes it, and what watches for stale ones."""
+    """What is remembered of a backup from run to run. Running writes it, a change of the backup, and what watches for stale ones."""
 
     backup = models.OneToOneField(Backup, on_delete=models.CASCADE, related_name="state")
     last = models.ForeignKey(BackupRun, null=True, on_delete=models.SET_NULL, related_name="+")
@@ -204,6 +204,10 @@ class BackupState(models.Model):
     # Mount point, type and identity of the file systems, as backup-run writes them.
     destination_place = models.TextField(blank=True)
     source_place = models.TextField(blank=True)
+    # Of its copies: what was copied until a change of the backup, the oldest first, and when those were made that lack
+    # what their run could not read; see earlier.
+    earlier = models.JSONField(default=list)
+    incomplete = models.JSONField(default=list)
     # Since when people know that it is late; see watching_stale.
     stale_since = models.DateTimeField(null=True)
 

@@ -12,6 +12,7 @@ from accounts.actors import Actor
 from accounts.audit import record, record_change
 from backups import desired_sources
 from backups.desired_plans import KIND
+from backups.earlier import note_change
 from backups.ending import give_up, need_no_look
 from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
@@ -44,7 +45,7 @@ SETTINGS = (
 # What running needs to know when a backup goes on with its copies.
 REMEMBERED = (
     *("good_at", "good_files", "good_bytes", "rotated", "copies"),
-    *("destination_place", "source_place"),
+    *("destination_place", "source_place", "earlier", "incomplete"),
 )
 
 
@@ -82,6 +83,7 @@ def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
     if before == after:
         return backup
     backup.version = version + 1
+    note_change(now, backup)
     backup.save(update_fields=[*SETTINGS, "version"])
     record_change(actor, "backup.change", backup, before, after)
     if now.active and not backup.active:

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from accounts.actors import Actor
 from accounts.audit import record
 from backups import rights
+from backups.earlier import copied_at, is_elsewhere, is_incomplete
 from backups.folders import inside, overlap
 from backups.following_restores import end_task
 from backups.inside_copies import path_of, shown
@@ -110,6 +111,13 @@ def warnings(restore: Restore) -> list[str]:
         said.append(ngettext("%d file is written over.", "%d files are written over.", changed) % changed)
     if deleted := restore.counts.get("deleted", 0):
         said.append(ngettext("%d thing is deleted.", "%d things are deleted.", deleted) % deleted)
+        if is_incomplete(restore.backup, restore.at):
+            said.append(
+                _(
+                    "The run that made this copy could not read everything. What is not in it for that reason alone is "
+                    "deleted, too: look at the list below."
+                )
+            )
     return said
 
 
@@ -146,6 +154,16 @@ def _check(restore: Restore) -> None:
                 raise RestoreRefused(
                     _("No host key of %s is accepted yet, so nothing logs in there.") % hop.name
                 )
+    if not restore.folder and is_elsewhere(backup, restore.at):
+        was = copied_at(backup, restore.at)
+        words = {"folder": was.folder, "server": was.source, "backup": backup}
+        raise RestoreRefused(
+            _(
+                "This copy is of %(folder)s on %(server)s: %(backup)s was changed after it was made. Choose the folder "
+                "into which it comes."
+            )
+            % words
+        )
     if not restore.folder and target.pk != backup.source_id:
         raise RestoreRefused(
             _("Choose a folder: only the server that it came from has a place where it was.")

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
+from backups.earlier import copied_at, is_elsewhere
 from backups.forms.restores import ORIGIN, RestoreForm
 from backups.inside_copies import shown
 from backups.models import Backup, Restore, TaskState, Verification
@@ -74,6 +75,8 @@ def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> Http
         "shown": shown(where),
         "back": reverse("backups:copy", args=[backup.pk, at]),
         "came_from": Restore(backup=backup, path=path, target=backup.source).where,
+        "copied": copied_at(backup, at),
+        "elsewhere": is_elsewhere(backup, at),
     }
     return show_form(request, "backups/restore_from.html", form, context)
 
@@ -95,6 +98,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
         "changes": [(*change_words(what), name) for what, name in row.changes],
         "warnings": services.warnings(row) if row.overwrites else [],
         "counted": sum(row.counts.values()),
+        "copied": copied_at(row.backup, row.at),
     }
     return show_page(
         request,

@@ -15,6 +15,7 @@ from accounts.actors import actor_of
 from accounts.audit import record
 from accounts.permissions import user_of
 from accounts.streams import while_allowed
+from backups.earlier import copied_at
 from backups.inside_copies import NoPath, file_name, parent_of, path_of, shown, token_of
 from backups.models import Backup
 from backups.reading_copies import (
@@ -84,6 +85,7 @@ def folder(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRespon
         "at": at,
         "made_at": made_at(at),
         "path": path,
+        "copied": copied_at(backup, at),
         "shown": shown(where),
         "up": token_of(parent_of(where)) if where else None,
         "way": list(parents(where)),

@@ -1,0 +1,84 @@
+"""What a backup copied when one of its copies was made: its server, its folder and what it leaves out may have changed."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from django.utils import timezone
+
+from backups.desired_plans import patterns_of
+from backups.models import Backup, BackupRun, BackupState
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Where a copy is from, and what was left out of it, as rsync's patterns."""
+
+    source_id: int
+    source: str  # its name then
+    folder: str
+    left_out: tuple[str, ...]
+
+
+def copied_now(backup: Backup) -> Copied:
+    """What a run that begins now copies."""
+    patterns = patterns_of(backup.excludes, system=backup.leaves_out_system)
+    return Copied(backup.source_id, backup.source.name, backup.source_folder, patterns)
+
+
+def copied_at(backup: Backup, at: int) -> Copied:
+    """What the copy of this time is of."""
+    state = BackupState.objects.filter(backup=backup).first()
+    for entry in state.earlier if state else []:
+        if at <= entry["until"]:
+            return Copied(**{**entry["copied"], "left_out": tuple(entry["copied"]["left_out"])})
+    return copied_now(backup)
+
+
+def is_elsewhere(backup: Backup, at: int) -> bool:
+    """Whether the copy of this time is of another server or folder than what is copied now."""
+    was, now = copied_at(backup, at), copied_now(backup)
+    same = was.source_id == now.source_id or was.source == now.source  # renamed, or made anew
+    return not same or was.folder != now.folder
+
+
+def is_incomplete(backup: Backup, at: int) -> bool:
+    """Whether the run that made the copy of this time could not read everything."""
+    state = BackupState.objects.filter(backup=backup).first()
+    return state is not None and at in state.incomplete
+
+
+def note_change(before: Backup, after: Backup) -> None:
+    """Keep what was copied until now, for the copies that are there; in the transaction that changes the backup."""
+    was = copied_now(before)
+    if was == copied_now(after) or not before.may_have_copies():
+        return
+    state = BackupState.objects.select_for_update().get_or_create(backup=before)[0]
+    entry = {
+        "until": int(timezone.now().timestamp()),
+        "copied": {**asdict(was), "left_out": list(was.left_out)},
+    }
+    state.earlier = [*state.earlier, entry]
+    state.save(update_fields=["earlier"])
+
+
+def note_copy(state: BackupState, run: BackupRun, *, whole: bool) -> None:
+    """Keep what is known of the copy that this run has just made, and forget what concerns none that is left."""
+    times = [at for _name, at in state.copies]
+    if not times:
+        return
+    made = max(times)
+    begun = (run.started_at or run.asked_at).timestamp()
+    # A run that had begun before the backup was changed went on as it was.
+    earlier = [
+        {**entry, "until": max(entry["until"], made if begun <= entry["until"] else 0)}
+        for entry in state.earlier
+    ]
+    state.earlier = _needed(earlier, min(times))
+    state.incomplete = [at for at in state.incomplete if at in times]
+    if not whole and made not in state.incomplete:
+        state.incomplete.append(made)
+
+
+def _needed(earlier: Iterable[dict[str, Any]], oldest: int) -> list[dict[str, Any]]:
+    return [entry for entry in earlier if entry["until"] >= oldest]
