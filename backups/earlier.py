@@ -1,4 +1,4 @@
-"""What a backup copied when one of its copies was made: its server, its folder and what it leaves out may have changed."""
+"""What a backup copied when one of its copies was made: server, folder and what is left out may have changed since."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass

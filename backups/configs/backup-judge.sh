@@ -25,6 +25,8 @@ fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
 
 # As ssh(1) says them. None of these passes by itself.
 NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures|^Load key .*: |^no such identity: '
+# What it takes instead, or besides; where the key itself was refused, publickey is among it.
+NO_KEY_ALONE='^[^ ]+: Permission denied \(((password|keyboard-interactive|hostbased|gssapi[a-z-]*),?)+\)\.'
 OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGED|^No .* host key is known for '
 # As PAM and passwd say it, before the connection is closed.
 EXPIRED='^Your account has expired|^WARNING: Your password has expired|^Password change required'
@@ -72,6 +74,7 @@ judge_failure() {
 
 judge_connection() {
   ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
+  ! said "$NO_KEY_ALONE" || finish failed denied "The source lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
   ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or there is none: $(told "$NOT_LET_IN")"
   judge_account
   ! said "$NO_PROGRAM" || no_rsync

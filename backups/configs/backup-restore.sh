@@ -136,7 +136,10 @@ judge_push() { # ends it for every code that is no success
     10 | 12 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
     *)
       ! said "$NO_PROTOCOL" || finish failed unclean "The login at the target prints something, and rsync takes it for an answer. Have it print nothing $WITHOUT_TERMINAL"
-      finish failed rsync "rsync ended with code $rsync_code. $last"
+      disk='the disk of the target'
+      partial
+      ! said "$NO_SPACE" || finish failed rsync "The disk of the target is full, so it was ended. $partial"
+      finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
       ;;
   esac
 }

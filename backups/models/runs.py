@@ -191,7 +191,7 @@ class BackupRun(models.Model):
 
 
 class BackupState(models.Model):
-    """What is remembered of a backup from run to run. Running writes it, a change of the backup, and what watches for stale ones."""
+    """What is remembered of a backup from run to run. Running, changing and watching write it."""
 
     backup = models.OneToOneField(Backup, on_delete=models.CASCADE, related_name="state")
     last = models.ForeignKey(BackupRun, null=True, on_delete=models.SET_NULL, related_name="+")

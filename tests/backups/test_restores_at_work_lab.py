@@ -10,7 +10,7 @@ from backups.services import restores as services
 from jobs import execute
 from pages import second_word
 from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
-from tests.backups.test_restores_lab import look
+from tests.backups.test_restores_lab import backed_up, look, restored
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
 
@@ -131,3 +131,15 @@ def test_too_little_space_is_said_before_anything_is_restored(place):
         assert ".verify" not in sh(place.there, "ls -A /backups/tree")
     finally:
         sh(place.there, "umount /backups/tree")
+
+
+def test_a_target_whose_disk_fills_up_is_told_as_that(place):
+    backup, at = backed_up(place, "cd /srv/tree && head -c 6000000 /dev/urandom >a && echo b >b")
+    sh(place.here, "mkdir -p /mnt/small && mount -t tmpfs -o size=3m none /mnt/small", check=True)
+    try:
+        row = restored(backup, at, folder="/mnt/small")
+    finally:
+        sh(place.here, "umount /mnt/small")
+    assert row.state == TaskState.FAILED
+    assert "The disk of the target is full" in row.error
+    assert "Broken pipe" not in row.error

@@ -142,6 +142,18 @@ USERS = {
     ),
     "an account that has expired": ("/bin/bash", "usermod -e 1 bob", "login", ["has expired", "Your account"]),
     "a password that has to be changed": ("/bin/bash", "chage -d 0 bob", "file", ["has expired", "change required"]),
+    "a second factor": (
+        "/bin/bash",
+        "printf 'Match User bob\\n AuthenticationMethods publickey,password\\n' >>/etc/ssh/sshd_config; systemctl restart ssh",
+        "login",
+        ["by no SSH key alone", "(password)"],
+    ),
+    "no keys at all": (
+        "/bin/bash",
+        "printf 'Match User bob\\n PubkeyAuthentication no\\n' >>/etc/ssh/sshd_config; systemctl restart ssh",
+        "login",
+        ["by no SSH key alone"],
+    ),
     "a folder that he may not enter": ("/bin/bash", f"chmod 700 {SOURCE_FOLDER}", "folder", ["may not be"]),
     "a folder in one that he may not enter": ("/bin/bash", "chmod 700 /srv", "folder", ["may not be"]),
     "a folder that he may enter and not list": (
