@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from backups.configs import configured
 from backups.desired_plans import asked_of, hops_of, keys_of, plan_of
-from backups.earlier import copied_at, copied_now
+from backups.earlier import copied_at, copied_now, is_elsewhere
 from backups.inside_copies import name_of, parent_of, path_of, shown
 from backups.models import Backup, Restore, Verification
 from backups.models.restores import CopyTask, target_folder
@@ -113,15 +113,18 @@ def verification_work(verification: Verification) -> dict[str, object]:
         "kind": "verify",
         "sample": settings.BACKUP_VERIFY_BYTES,
         "scratch": f"{backup.destination_folder}/.verify",
-        **_asked(backup),
+        **_asked(backup, verification.at),
     }
 
 
-def _asked(backup: Backup) -> dict[str, str]:
+def _asked(backup: Backup, at: int) -> dict[str, str]:
+    not_asked = {"asked": "", "reader": ""}  # that is said
+    if is_elsewhere(backup, at):
+        return not_asked
     try:
         plan = plan_of(backup)
     except NoWay:
-        return {"asked": "", "reader": ""}  # the source is not asked then, and that is said
+        return not_asked
     return {"asked": asked_of(plan), "reader": SOURCE_READER if plan.as_root else ""}
 
 

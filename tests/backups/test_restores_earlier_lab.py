@@ -2,7 +2,7 @@
 
 import pytest
 
-from backups.models import Backup, RunState
+from backups.models import Backup, RunState, TaskState
 from backups.reading_copies import copies_of
 from backups.services import restores as services
 from backups.services.plans import change_backup
@@ -41,6 +41,20 @@ def test_a_copy_of_another_folder_does_not_come_to_where_its_backup_copies_now(p
     assert place.run(backup).state == RunState.HELD  # it has shrunk
     backup = changed(backup, source_folder=SOURCE_FOLDER)
     assert look(backup, at).state == "ready"
+
+
+def test_a_copy_of_another_folder_is_not_compared_with_the_one_of_now(place):
+    backup, _at = backed_up(place, f"cd {SOURCE_FOLDER} && echo old >a && touch -d 2020-01-01 a")
+    sh(
+        place.here,
+        "mkdir /srv/other && echo new >/srv/other/a && touch -d 2020-01-01 /srv/other/a",
+        check=True,
+    )
+    backup = changed(backup, source_folder="/srv/other")
+    row = services.ask_verification(SYSTEM, backup)
+    work_off()
+    row.refresh_from_db()
+    assert (row.state, row.error, row.figures["source"]) == (TaskState.DONE, "", "no")
 
 
 def test_what_was_left_out_when_the_copy_was_made_stays(place):
