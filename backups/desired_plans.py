@@ -1,5 +1,6 @@
 """What a backup server should hold: for each backup its rsnapshot.conf, excludes, ssh_config and known_hosts."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -116,6 +117,22 @@ def files(plan: Plan) -> tuple[File, ...]:
         paths.known_hosts: configured("known_hosts.j2", keys=keys_of(plan.way)),
     }
     return tuple(File(path, text.encode(), mode=0o600) for path, text in texts.items())
+
+
+# As in backup-run.
+COPIED = re.compile(rb"backup\t|one_fs\t|  (HostName|Port|User) |/")
+
+
+def sum_of(backup: Backup) -> str:
+    """The SHA-256 of the lines that say from where and what this backup copies; "-" where there can be none."""
+    try:
+        plan = plan_of(backup)
+        texts = {file.path: file.content for file in files(plan)}
+    except (NoWay, NotWritable):
+        return "-"
+    paths = plan.paths
+    lines = (texts[paths.config] + texts[paths.excludes] + texts[paths.ssh]).split(b"\n")
+    return hashlib.sha256(b"".join(line + b"\n" for line in lines if COPIED.match(line))).hexdigest()
 
 
 def hops_of(way: tuple[Hop, ...]) -> list[dict[str, object]]:

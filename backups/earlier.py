@@ -54,10 +54,9 @@ def note_change(before: Backup, after: Backup) -> None:
     if was == copied_now(after) or not before.may_have_copies():
         return
     state = BackupState.objects.select_for_update().get_or_create(backup=before)[0]
-    entry = {
-        "until": int(timezone.now().timestamp()),
-        "copied": {**asdict(was), "left_out": list(was.left_out)},
-    }
+    # The clock of the backup server may be ahead of ours.
+    until = max([int(timezone.now().timestamp()), *(at for _name, at in state.copies)])
+    entry = {"until": until, "copied": {**asdict(was), "left_out": list(was.left_out)}}
     state.earlier = [*state.earlier, entry]
     state.save(update_fields=["earlier"])
 

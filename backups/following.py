@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from backups import runner
+from backups.desired_plans import KIND, sum_of
 from backups.ending import end_run
 from backups.models import Backup, BackupRun, RunState
 from backups.models.runs import BackupState
@@ -52,8 +53,20 @@ def way_of(backup: Backup) -> dict[str, object]:
         "good_files": state.good_files,
         "good_bytes": state.good_bytes,
         "shrink_limit": backup.shrink_limit,
+        "sum": _sum_to_prove(backup),
         **_foreseen(backup),
     }
+
+
+def _sum_to_prove(backup: Backup) -> str:
+    """Where the last rollout did not come to its end, the files there may be older ones, of another server or folder.
+
+    What somebody changed there by hand is no reason to make no copy.
+    """
+    state = (
+        Rollout.objects.filter(server=backup.destination, kind=KIND).values_list("state", flat=True).first()
+    )
+    return "" if state in (None, RolloutState.IN_SYNC, RolloutState.DRIFTED) else sum_of(backup)
 
 
 def _foreseen(backup: Backup) -> dict[str, int]:

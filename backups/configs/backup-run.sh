@@ -58,7 +58,7 @@ note() { # NAME VALUE: a fact about this run, one line each
 say() { printf '%s\n' "$*" >>"$dir/output"; }
 
 SPEC='accept config destination destination_place good_bytes good_files keeps kind levels lock longest lowest need_bytes
-need_inodes shrink_limit source_folder source_place stall uuid'
+need_inodes shrink_limit source_folder source_place stall sum uuid'
 
 read_spec() { # into a variable w_NAME for each name of the work
   for name in $SPEC; do eval "w_$name="; done
@@ -245,8 +245,14 @@ end_rsync() { # PID: with what it started: an ssh whose other end is stopped wou
   kill "$1" $(cat "/proc/$1/task/$1/children" 2>/dev/null) 2>/dev/null
 }
 
+# The lines that say from where and what: desired_plans.sum_of is of the same.
+COPIED="^(backup$tab|one_fs$tab|  (HostName|Port|User) |/)"
+
 run_config() { # the backup's own configuration, with our rsync in the place of rsync
   [ -r "$w_config" ] || finish failed no_config "$w_config is not there: the configuration was not rolled out yet."
+  if [ -n "$w_sum" ] && [ "$(cat "$w_config" "${w_config%.conf}.exclude" "${w_config%.conf}.ssh" | grep -aE "$COPIED" | sha256sum | cut -c-64)" != "$w_sum" ]; then
+    finish failed no_config "This backup was changed, and that has not come here: its configuration is still the old one. Look at the rollout of “Backups” to this server."
+  fi
   grep -Ev "^(cmd_rsync|sync_first|link_dest|verbose|loglevel|logfile|lockfile|stop_on_stale_lockfile)[[:space:]]" "$w_config" >"$dir/conf"
   for line in "cmd_rsync:/usr/local/lib/gestion/backup-rsync" sync_first:1 link_dest:1 verbose:2 "lockfile:$w_lock"; do
     printf '%s\t%s\n' "${line%%:*}" "${line#*:}" >>"$dir/conf"

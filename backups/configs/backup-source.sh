@@ -78,7 +78,11 @@ case $1 in
     enter "$2"
     if cd -P "$folder" 2>/dev/null; then stands_in; fi
     IFS= read -r asked # the backup server says the folder, too: a login that reads took it
-    [ -n "$asked" ] || folder=
+    case $asked in
+      '') folder= ;;
+      "$folder") ;;
+      *) refuse "It lets $SUDO_USER read $folder, and not yet $asked, to which the backup was changed. Look at the rollout of “Read by sudo” to it." ;;
+    esac
     printf '%s\n' "$folder" | exec sh "$self.place"
     ;;
   *)
