@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from backups.desired_plans import patterns_of
 from backups.models import Backup, BackupRun, BackupState
+from pages.second_word import SecondWordNeeded, given
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ def copied_now(backup: Backup) -> Copied:
 
 def copied_at(backup: Backup, at: int) -> Copied:
     """What the copy of this time is of."""
-    state = BackupState.objects.filter(backup=backup).first()
+    return _copied(backup, BackupState.objects.filter(backup=backup).first(), at)
+
+
+def _copied(backup: Backup, state: BackupState | None, at: int) -> Copied:
     for entry in state.earlier if state else []:
         if at <= entry["until"]:
             return Copied(**{**entry["copied"], "left_out": tuple(entry["copied"]["left_out"])})
@@ -37,9 +42,20 @@ def copied_at(backup: Backup, at: int) -> Copied:
 
 def is_elsewhere(backup: Backup, at: int) -> bool:
     """Whether the copy of this time is of another server or folder than what is copied now."""
-    was, now = copied_at(backup, at), copied_now(backup)
+    return _is_elsewhere(copied_at(backup, at), copied_now(backup))
+
+
+def _is_elsewhere(was: Copied, now: Copied) -> bool:
     same = was.source_id == now.source_id or was.source == now.source  # renamed, or made anew
     return not same or was.folder != now.folder
+
+
+def elsewhere(backup: Backup, state: BackupState, at: int) -> str:
+    """What the copy of this time is of ("web1:/srv") where that is another server or folder than now; else empty."""
+    if not state.earlier:
+        return ""
+    was = _copied(backup, state, at)
+    return f"{was.source}:{was.folder}" if _is_elsewhere(was, copied_now(backup)) else ""
 
 
 def is_incomplete(backup: Backup, at: int) -> bool:
@@ -49,16 +65,32 @@ def is_incomplete(backup: Backup, at: int) -> bool:
 
 
 def note_change(before: Backup, after: Backup) -> None:
-    """Keep what was copied until now, for the copies that are there; in the transaction that changes the backup."""
+    """Keep what was copied until now, for the copies that are there; in the transaction that changes the backup.
+
+    Raises SecondWordNeeded where there are copies of another server or folder than is copied from now on.
+    """
     was = copied_now(before)
     if was == copied_now(after) or not before.may_have_copies():
         return
     state = BackupState.objects.select_for_update().get_or_create(backup=before)[0]
+    if _is_elsewhere(was, copied_now(after)):
+        if state.copies and not given():
+            raise SecondWordNeeded(_warnings(before, after))
+        # So that it is due, and not good, until it has copied that.
+        state.rotated = {level: at for level, at in state.rotated.items() if level != after.lowest}
     # The clock of the backup server may be ahead of ours.
     until = max([int(timezone.now().timestamp()), *(at for _name, at in state.copies)])
     entry = {"until": until, "copied": {**asdict(was), "left_out": list(was.left_out)}}
     state.earlier = [*state.earlier, entry]
-    state.save(update_fields=["earlier"])
+    state.save(update_fields=["earlier", "rotated"])
+
+
+def _warnings(before: Backup, after: Backup) -> list[str]:
+    names = {"before": before, "after": after}
+    return [
+        _("The copies of %(before)s stay, and go one by one as those of %(after)s come.") % names,
+        _("To keep them, make a new backup, and switch this one off."),
+    ]
 
 
 def note_copy(state: BackupState, run: BackupRun, *, whole: bool) -> None:

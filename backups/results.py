@@ -1,6 +1,6 @@
 """What the pages of plans show of runs: the one place that reads them for lists, cards and panels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from backups.earlier import elsewhere
 from backups.models import Backup, BackupRun, BackupState, Level, RunState
 from backups.services.runs import here_and_now, rotated_of
 from backups.standing import Ended, Facts, Standing, late_levels, next_run, standing
@@ -26,10 +27,14 @@ _ENDED = {
 
 @dataclass(frozen=True)
 class Copy:
-    """One copy that exists now on the backup server: its name as "daily.0", and when it was made."""
+    """One copy that exists now on the backup server: its name as "daily.0", and when it was made.
+
+    `of`: what it is of, where the backup had another source then.
+    """
 
     name: str
     made_at: datetime
+    of: str = ""
 
     @property
     def seconds(self) -> int:
@@ -120,6 +125,11 @@ def summaries(backups: Iterable[Backup], now: datetime | None = None) -> dict[in
     }
 
 
+def _copies(backup: Backup, state: BackupState) -> Iterator[Copy]:
+    for name, at in state.copies:
+        yield Copy(name, datetime.fromtimestamp(at, UTC), elsewhere(backup, state, at))
+
+
 def _summary(
     backup: Backup,
     state: BackupState | None,
@@ -132,9 +142,7 @@ def _summary(
     if running:
         ended = Ended.RUNNING
     good = {Level(level): moment for level, moment in rotated_of(state).items()} if state else {}
-    copies = tuple(
-        Copy(name, datetime.fromtimestamp(at, UTC)) for name, at in (state.copies if state else ())
-    )
+    copies = tuple(_copies(backup, state)) if state else ()
     facts = Facts(
         backup.active,
         backup.created_at,

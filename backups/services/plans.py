@@ -68,7 +68,7 @@ def create_backup(actor: Actor, backup: Backup) -> Backup:
 def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
     """Save the changed backup, shown as of `version`. Its destination stays what it was.
 
-    Raises StaleEdit, ValidationError by the field.
+    Raises StaleEdit, ValidationError by the field, SecondWordNeeded where it has copies and gets another source.
     """
     _lock(backup)
     now = _fresh(backup)

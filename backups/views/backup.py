@@ -43,7 +43,7 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
         "verified_at": checked.good_at,
         "verification_red": checked.red,
         "left_out": why_left_out(row),
-        "copies_there": [{"name": copy.name, "at": copy.seconds} for copy in summary.copies],
+        "copies_there": [{"name": copy.name, "at": copy.seconds, "of": copy.of} for copy in summary.copies],
     }
     if wants_json(request):
         return show_page(request, "", {}, data)

@@ -6,6 +6,7 @@ from backups.models import Backup, RunState, TaskState
 from backups.reading_copies import copies_of
 from backups.services import restores as services
 from backups.services.plans import change_backup
+from pages.second_word import second_word
 from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
 from tests.backups.test_restores_lab import backed_up, look, restored
 from tests.backups.test_trying_lab import as_user
@@ -25,7 +26,8 @@ def changed(backup: Backup, **fields) -> Backup:
     row = Backup.objects.get(pk=backup.pk)
     for name, value in fields.items():
         setattr(row, name, value)
-    change_backup(SYSTEM, row, version=row.version)
+    with second_word():
+        change_backup(SYSTEM, row, version=row.version)
     work_off()
     return row
 

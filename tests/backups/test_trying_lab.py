@@ -144,7 +144,8 @@ USERS = {
     "a password that has to be changed": ("/bin/bash", "chage -d 0 bob", "file", ["has expired", "change required"]),
     "a second factor": (
         "/bin/bash",
-        "printf 'Match User bob\\n AuthenticationMethods publickey,password\\n' >>/etc/ssh/sshd_config; systemctl restart ssh",
+        ("printf 'Match User bob\\n AuthenticationMethods publickey,password\\n' >>/etc/ssh/sshd_config"
+        "; systemctl restart ssh"),
         "login",
         ["by no SSH key alone", "(password)"],
     ),
