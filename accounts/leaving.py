@@ -5,7 +5,7 @@ from django.db import transaction
 from accounts import audit, password_links, registry, sessions
 from accounts.actors import Actor
 from accounts.models import User
-from accounts.services import refuse_own_or_last
+from accounts.services import locked, refuse_own_or_last
 from accounts.tokens import end_tokens
 
 
@@ -15,7 +15,7 @@ def take_access(actor: Actor, user: User) -> User:
 
     May be done again. Raises NotAllowed for oneself and the last admin, SecondWordNeeded from the rooms.
     """
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = locked(user)
     refuse_own_or_last(actor, user)
     facts = registry.PersonFacts.of(user)
     afterwards = registry.tell_leaving(actor, user)

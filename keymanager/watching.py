@@ -31,8 +31,9 @@ def person_changed(user: User, before: PersonFacts | None) -> None:
     if not user.ssh_keys.exists():
         return
     names = names_of_people([user])
-    if before.is_active != user.is_active:
-        touch(names)
+    touch(
+        names
+    )  # also for an admin no more: it locks, so that no other change takes the other last way in meanwhile
     row = User.objects.filter(pk=user.pk)
     check_change_made(names, lambda: row.update(is_active=before.is_active, is_admin=before.is_admin))
 

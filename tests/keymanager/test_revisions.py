@@ -1,12 +1,15 @@
 """Revisions grow with every change, and changes at the same moment wait for each other."""
 
+import itertools
 import threading
 import time
 
 import pytest
 from django.db import connection, connections
 
+from accounts import services as accounts
 from accounts.actors import Actor
+from accounts.leaving import take_access
 from accounts.models import User
 from keymanager.lockout import LockedOut, ways_in
 from keymanager.models import KeySetRevision
@@ -47,19 +50,30 @@ def test_names_with_quotes_are_only_names():
     assert KeySetRevision.objects.filter(name__in=names).count() == 4
 
 
+LOSE = {
+    "key deleted": lambda actor, person: keys.delete_key(actor, person.ssh_keys.get()),
+    "admin no more": lambda actor, person: accounts.change_user(actor, person, is_admin=False),
+    "switched off": lambda actor, person: accounts.change_user(actor, person, is_active=False),
+    "offboarded": take_access,
+}
+
+
 @pytest.mark.django_db(transaction=True)
-def test_two_changes_at_once_cannot_each_leave_the_others_way_in_as_the_last():
+@pytest.mark.parametrize("pair", itertools.combinations_with_replacement(LOSE, 2), ids="+".join)
+def test_two_changes_at_once_cannot_each_leave_the_others_way_in_as_the_last(pair):
+    actor = Actor(User.objects.create_superuser("root", "correct horse battery"), "root")
     server = make_server("s")
     both = []
-    for name in ("ann", "bea"):
+    for name, lose in zip(("ann", "bea"), pair, strict=True):
         person = User.objects.create(username=name, is_admin=True)
         server.owners.add(person)
-        both.append(make_key(person, name))
+        make_key(person, name)
+        both.append((person, LOSE[lose]))
     refused: list[LockedOut] = []
 
-    def delete(key):
+    def act(person, lose):
         try:
-            keys.delete_key(Actor.system("test"), key)
+            lose(actor, person)
         except LockedOut as error:
             refused.append(error)
         finally:
@@ -67,10 +81,10 @@ def test_two_changes_at_once_cannot_each_leave_the_others_way_in_as_the_last():
                 connections.close_all()
 
     if connection.vendor == "sqlite":  # one writer at a time anyway, and tests keep it in memory
-        for key in both:
-            delete(key)
+        for one in both:
+            act(*one)
     else:
-        threads = [threading.Thread(target=delete, args=(key,)) for key in both]
+        threads = [threading.Thread(target=act, args=one) for one in both]
         for thread in threads:
             thread.start()
         for thread in threads:
