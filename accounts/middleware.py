@@ -40,7 +40,7 @@ class ApiTokenMiddleware:
         scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             if _holds_a_token(scheme, text):
-                return _refused(_("Send an API token as “Authorization: Bearer gst_…”."), 401)
+                return _refused(_("An API token is sent in the header Authorization, as: Bearer gst_…"), 401)
             return self.get_response(request)
         found = (
             ApiToken.objects.select_related("user").filter(digest=ApiToken.digest_of(text.strip())).first()
