@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from accounts.actors import Actor
-from backups.desired_plans import files, plan_of
+from backups.desired_plans import asked_of, files, plan_of
 from backups.forms.plans import BackupForm
 from backups.models import Backup, BackupRun, BackupState, LeftData, RunState
 from backups.services.plans import create_backup, delete_backup
@@ -274,7 +274,7 @@ class WhateverIsTyped(TestCase):
         config, patterns, *_rest = (file.content.decode() for file in files(plan_of(backup)))
         fields = [line.split("\t") for line in config.split("\n") if "\t" in line]
         assert ["snapshot_root", f"{backup.destination_folder}/"] in fields
-        assert ["backup", f"source:{backup.source_folder}/", "data/"] in fields
+        assert ["backup", asked_of(plan_of(backup)), "data/"] in fields
         assert len(fields) == 20
         assert all(line.startswith("/") for line in patterns.split("\n")[1:-1])
 
