@@ -122,7 +122,7 @@ def _work(run: Run) -> tuple[JobState, BaseException | None]:
         return JobState.STOPPED, None
     except Postponed as later:
         return (JobState.STOPPED if run.stopping else JobState.WAITING), later
-    except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - its job fails, the worker goes on
+    except BaseException as error:  # noqa: BLE001 - its job fails, the worker goes on
         # A connection closed by Stop makes the work fail in its own words; it was stopped all the same.
         return (JobState.STOPPED if run.stopping else JobState.FAILED), error
     return JobState.DONE, None

@@ -3,11 +3,9 @@
 import traceback
 from pathlib import Path
 
-WHATEVER = (
-    Exception,
-    SystemExit,
-    KeyboardInterrupt,
-)  # that somebody's code raises; none of it ends the panel
+# That somebody's code raises, such as SystemExit or asyncio.CancelledError: none of it ends the panel, or leaves a run
+# that goes on for ever.
+WHATEVER = BaseException
 
 
 class Broken(Exception):  # noqa: N818  # its text is a sentence for the page

@@ -228,7 +228,14 @@ def test_a_run_whose_wizard_is_gone_says_so(admin_client, settings, tmp_path):
     assert "greeting" not in catalogue.catalogue().wizards
 
 
-@pytest.mark.parametrize("way", ["sys.exit(3)", "sys.exit()", "raise KeyboardInterrupt"])
+OF_NO_EXCEPTION = [
+    "raise KeyboardInterrupt",
+    "import asyncio; raise asyncio.CancelledError",
+    "raise GeneratorExit",
+]
+
+
+@pytest.mark.parametrize("way", ["sys.exit(3)", "sys.exit()", *OF_NO_EXCEPTION])
 def test_a_task_that_would_end_the_worker_fails_alone(admin_client, settings, tmp_path, way):
     settings.WIZARDS_FOLDER = str(tmp_path)
     task = "    def do_task_1(self):\n"
@@ -247,7 +254,7 @@ WITHIN = {
 }
 
 
-@pytest.mark.parametrize("words", ["raise SystemExit(3)", "raise KeyboardInterrupt", "1 / 0"])
+@pytest.mark.parametrize("words", ["raise SystemExit(3)", "1 / 0", *OF_NO_EXCEPTION])
 @pytest.mark.parametrize("where", WITHIN)
 def test_a_step_that_would_end_the_panel_is_an_error_of_its_file(
     admin_client, settings, tmp_path, where, words
