@@ -59,7 +59,7 @@ LOSE = {
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("pair", itertools.combinations_with_replacement(LOSE, 2), ids="+".join)
+@pytest.mark.parametrize("pair", list(itertools.combinations_with_replacement(LOSE, 2)), ids="+".join)
 def test_two_changes_at_once_cannot_each_leave_the_others_way_in_as_the_last(pair):
     actor = Actor(User.objects.create_superuser("root", "correct horse battery"), "root")
     server = make_server("s")
