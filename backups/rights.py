@@ -1,7 +1,7 @@
 """Whose right an act needs: which servers a run, a restore or a verification touches. Asked at every step of it.
 
-What lies in a copy belongs to the source. The backup server lends its disk and does the work: its owner has no say in
-it and reads nothing of it. A restore also writes to its target.
+What lies in a copy belongs to the source, and to the one that the backup had when it was made. The backup server lends
+its disk and does the work: its owner has no say in it and reads nothing of it. A restore also writes to its target.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.models import User
+from backups.earlier import copied_at, is_elsewhere
 from backups.models import Backup, BackupRun, CopyFolder, Restore, Verification
 from jobs.rights import may_operate
 
@@ -20,9 +21,17 @@ class MayNot(Exception):  # noqa: N818 - told to the person
 
 def touched(thing: Backup | BackupRun | CopyFolder | Restore | Verification) -> set[int]:
     """The servers whose owners alone may see this, ask for it, begin, repeat and stop it."""
-    backup = thing if isinstance(thing, Backup) else thing.backup
     if isinstance(thing, Restore):
-        return {backup.source_id, thing.target_id}
+        return {*of_copy(thing.backup, thing.at), thing.target_id}
+    if isinstance(thing, CopyFolder):
+        return of_copy(thing.backup, thing.at)
+    return {thing.source_id if isinstance(thing, Backup) else thing.backup.source_id}
+
+
+def of_copy(backup: Backup, at: int) -> set[int]:
+    """The servers whose owners alone may read the copy of this time."""
+    if is_elsewhere(backup, at):
+        return {backup.source_id, copied_at(backup, at).source_id}
     return {backup.source_id}
 
 

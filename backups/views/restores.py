@@ -46,7 +46,7 @@ def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> Http
     """Choose where a file, a folder or all of a copy goes; then it is looked what that would change."""
     backup = visible_backup(request, pk)
     where = asked_path(path)
-    copy = copy_at(backup, at)
+    copy = copy_at(request, backup, at)
     user = user_of(request)
     targets = services.targets_for(backup, list(Server.objects.visible_to(user).select_related("vm_host")))
     form = RestoreForm(form_data(request), backup=backup, targets=targets)

@@ -28,9 +28,11 @@ from backups.reading_copies import (
     file_size,
     parents,
 )
+from backups.rights import of_copy
 from backups.services import restores as services
 from backups.views.common import visible_backup
 from hosts.errors import HostError
+from jobs.rights import may_operate
 from pages.answers import done, refused, show_page
 from pages.buttons import button
 from servers.connect import connect
@@ -47,8 +49,10 @@ def asked_path(token: str) -> bytes:
         raise Http404 from None
 
 
-def copy_at(backup: Backup, at: int) -> str:
-    """The name of the copy of this time; 404 when it is not there."""
+def copy_at(request: HttpRequest, backup: Backup, at: int) -> str:
+    """The name of the copy of this time; 404 when it is not there, or of a server that is not this person's."""
+    if not may_operate(user_of(request), of_copy(backup, at)):
+        raise Http404(_("This copy was made when the backup had another source, which is not yours."))
     try:
         return copy_name(backup, at)
     except NotInCopy as error:
@@ -75,7 +79,7 @@ def folder(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRespon
     """A folder of a copy; while it is being read, the job that does it."""
     backup = visible_backup(request, pk)
     where = asked_path(path)
-    copy = copy_at(backup, at)
+    copy = copy_at(request, backup, at)
     row = services.folder_of(actor_of(request), backup, at, path)
     entries = [Entry(**entry) for entry in row.entries]
     context = {
@@ -112,7 +116,7 @@ def read_again(request: HttpRequest, pk: int, at: int, path: str = "") -> HttpRe
     """Read the folder once more, after it could not be read."""
     backup = visible_backup(request, pk)
     asked_path(path)
-    copy_at(backup, at)
+    copy_at(request, backup, at)
     services.folder_of(actor_of(request), backup, at, path, again=True)
     return done(request, _("It is being read again."), _url("copy_folder", backup, at, path))
 
@@ -122,7 +126,7 @@ def download(request: HttpRequest, pk: int, at: int, path: str) -> HttpResponseB
     """The bytes of a file of a copy, as they come from the backup server; never shown by the browser itself."""
     backup = visible_backup(request, pk)
     where = asked_path(path)
-    copy = copy_at(backup, at)
+    copy = copy_at(request, backup, at)
     try:
         with connect(backup.destination) as host:
             size = file_size(host, backup, at, where)

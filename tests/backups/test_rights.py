@@ -9,13 +9,14 @@ from accounts.actors import Actor
 from accounts.models import AuditEntry, User
 from backups import rights
 from backups.models import Backup, BackupRun, BackupState, Level, Restore, RunState, TaskState, Why
-from backups.services import restores, runs
+from backups.services import plans, restores, runs
 from backups.services.restores import RestoreRefused
 from backups.services.runs import RunRefused
 from backups.telling import visible
 from backups.telling_restores import _may_see
 from jobs.models import Job, JobState
 from jobs.rights import check
+from pages.second_word import second_word
 from servers.models import HostKey
 from tests.jobs.working import work_off
 
@@ -193,3 +194,22 @@ def test_the_target_of_a_restore_is_told_of_it_only_with_the_source(backup, rows
     assert _may_see(restore)(owner)
     for name, server in (("pat", rows.web1), ("max", rows.mail1)):
         assert not _may_see(restore)(person(name, server))
+
+
+def test_who_owns_a_backups_new_source_alone_reads_no_copy_of_its_old_one(backup, rows, client):
+    """An admin has given the backup of mail1 another source."""
+    with second_word():
+        backup.source = rows.web1
+        plans.change_backup(Actor.system("x"), backup, version=backup.version)
+    new, both = person("nia", rows.web1), person("bo", rows.web1, rows.mail1)
+    copy = f"/backups/{backup.pk}/copies/{AT}/"
+    for url in (copy, f"{copy}restore/", f"{copy}in/YQ/", f"{copy}in/YQ/restore/"):
+        for who, status in ((new, 404), (both, 200)):
+            client.force_login(who)
+            assert client.get(url).status_code == status
+    client.force_login(new)
+    assert client.get(f"{copy}in/YQ/file/").status_code == 405
+    assert client.post(f"{copy}in/YQ/file/").status_code == 404
+    with pytest.raises(RestoreRefused):
+        restores.ask_restore(acting(new), to_web1(Backup.objects.get(), rows))
+    assert restores.ask_restore(acting(both), to_web1(Backup.objects.get(), rows)).pk
