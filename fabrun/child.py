@@ -55,9 +55,7 @@ def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:
     except Exit as end:
         return _told(str(end.message or ""), _code(end.code))
     except SystemExit as end:
-        return (
-            _code(end.code) if end.code is None or isinstance(end.code, int) else _told(str(end.code), FAILED)
-        )
+        return _told(end.code, FAILED) if isinstance(end.code, str) else _code(end.code)
     except UnexpectedExit as error:
         return _told(f"The command ended with {error.result.exited}: {error.result.command}", FAILED)
     except CommandTimedOut as error:

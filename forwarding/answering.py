@@ -146,31 +146,23 @@ def _why_another(rule: PortForward, host: Host, status: Result) -> str:
     try:
         wanted = forward_of(rule)
     except NotWritable as error:
-        return _("%(host)s has this rule, but not as it is here: %(said)s") % {
-            "host": rule.host,
-            "said": error,
-        }
-    dport = f" --dport {wanted.ports} -m comment --comment gestion-{rule.pk} -j DNAT "
-    script = (host.read(SCRIPT) or b"").decode(errors="replace")
-    if wanted.line in script.split("\n") and dport in status.text:
-        return ""
-    said = not_through(rule.host, KIND) or _("somebody has changed it there.")
+        said = str(error)
+    else:
+        dport = f" --dport {wanted.ports} -m comment --comment gestion-{rule.pk} -j DNAT "
+        script = (host.read(SCRIPT) or b"").decode(errors="replace")
+        if wanted.line in script.split("\n") and dport in status.text:
+            return ""
+        said = not_through(rule.host, KIND) or _("somebody has changed it there.")
     return _("%(host)s has this rule, but not as it is here: %(said)s") % {"host": rule.host, "said": said}
 
 
 def switched_off(words: str, server: Server, kind: str) -> str:
     """These words; and how its rollout stands where the server may not know of it yet."""
     said = not_through(server, kind)
-    return (
-        _("%(words)s %(server)s may not know of it yet: %(said)s")
-        % {
-            "words": words,
-            "server": server,
-            "said": said,
-        }
-        if said
-        else words
-    )
+    if not said:
+        return words
+    more = _("%(server)s may not know of it yet: %(said)s") % {"server": server, "said": said}
+    return f"{words} {more}"
 
 
 def not_through(server: Server, kind: str) -> str:

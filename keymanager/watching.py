@@ -31,9 +31,8 @@ def person_changed(user: User, before: PersonFacts | None) -> None:
     if not user.ssh_keys.exists():
         return
     names = names_of_people([user])
-    touch(
-        names
-    )  # also for an admin no more: it locks, so that no other change takes the other last way in meanwhile
+    # Also for an admin no more: it locks, so that no other change takes the other last way in meanwhile.
+    touch(names)
     row = User.objects.filter(pk=user.pk)
     check_change_made(names, lambda: row.update(is_active=before.is_active, is_admin=before.is_admin))
 
