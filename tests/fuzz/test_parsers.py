@@ -24,7 +24,7 @@ from backups.restoring import changes_of
 from backups.runner import read_look, read_progress
 from forwarding.forms.ports import PortsField
 from forwarding.pairs import BadPair, read_chain
-from forwarding.reading import _foreign, _listening
+from forwarding.reading import Outside, _foreign, _listening
 from forwarding.validators import normal_domain, validate_domain, validate_pem_path
 from githooks.signatures import Refused, sender_of
 from hosts import wire
@@ -163,8 +163,19 @@ SOCKETS = text_of(
     "tcp ", "udp ", "LISTEN 0 128 ", "0.0.0.0:", "[::]:", "*:", "%lo", 'users:(("', '"sshd",pid=1'
 )
 RULES = text_of(
-    "-A PREROUTING ", "-A GESTION-", "-p tcp ", "--dport ", "--dports ", "-j DNAT ", "-j REDIRECT", "80:90"
+    *(
+        "-A PREROUTING ",
+        "-A GESTION-",
+        "-p tcp ",
+        "--dport ",
+        "--dports ",
+        "-j DNAT ",
+        "-j REDIRECT",
+        "80:90",
+    ),
+    *("! ", "-i ", "vmbr+ ", "-s ", "-d ", "192.0.2.0/24 ", "-m "),
 )
+OUTSIDE = Outside("vmbr0", "192.0.2.1", "10.0.0.1")
 LOOKS = bytes_of(
     "known=yes\n", "alive=yes\n", "ended=", "copy=hourly.0 ", "progress=", "\noutput:\n", "bytes=", "rotated="
 )
@@ -211,7 +222,7 @@ PARSERS = [
     Parser("found by a look", found.read_look, FOUND_LINES.map(lambda data: data.decode("latin-1")), grows=60),
     Parser("found by a fetch", found.read_header, FOUND_LINES, grows=60),
     Parser("ss", _all(lambda text: _listening(text, "10.0.0.1")), SOCKETS),
-    Parser("iptables-save", _all(_foreign), RULES),
+    Parser("iptables-save", _all(lambda text: _foreign(text, OUTSIDE)), RULES),
     Parser("look", _look, LOOKS, grows=40),
     Parser("progress", read_progress, PROGRESS),
     Parser("changes", changes_of, CHANGES),
