@@ -46,9 +46,16 @@ class RestoreForm(CleanText, forms.Form):
         help_text=_("In the folders that are restored. What the backup leaves out stays."),
     )
 
-    def __init__(self, *args: Any, backup: Backup, targets: list[Server], **kwargs: Any) -> None:
-        self.backup = backup
+    def __init__(
+        self, *args: Any, backup: Backup, targets: list[Server], elsewhere: str = "", **kwargs: Any
+    ) -> None:
+        """`elsewhere`: why this copy comes to no “where it was”; empty where it may."""
+        self.backup, self.elsewhere = backup, elsewhere
         super().__init__(*args, **kwargs)
+        if elsewhere:
+            self.fields["where"].initial = ELSEWHERE
+            self.fields["where"].help_text = elsewhere
+            self.fields["target"].help_text = _("Empty: %s") % backup.source
         servers = Server.objects.filter(pk__in=[target.pk for target in targets]).order_by("name")
         self.fields["target"].queryset = servers  # type: ignore[attr-defined]
         self.fields["folder"].widget.attrs |= {"placeholder": "/restored", "spellcheck": "false"}
@@ -63,7 +70,9 @@ class RestoreForm(CleanText, forms.Form):
     def clean(self) -> dict[str, Any]:
         """Another place needs a folder; where it was has one."""
         data = super().clean() or {}
-        if data.get("where") == ORIGIN:
+        if data.get("where") == ORIGIN and self.elsewhere:
+            self.add_error("where", self.elsewhere)
+        elif data.get("where") == ORIGIN:
             for name in ("target", "folder"):
                 if data.get(name) and was_named(self, name):
                     self.add_error(name, _("It counts only where it does not go to where it was."))

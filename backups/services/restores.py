@@ -121,6 +121,18 @@ def warnings(restore: Restore) -> list[str]:
     return said
 
 
+def why_not_where_it_was(backup: Backup, at: int) -> str:
+    """Why the copy of this time cannot come to where it was, in a sentence; empty where it can."""
+    if not is_elsewhere(backup, at):
+        return ""
+    was = copied_at(backup, at)
+    words = {"folder": was.folder, "server": was.source, "backup": backup}
+    said = _(
+        "This copy is of %(folder)s on %(server)s: the backup was changed to %(backup)s after it was made."
+    )
+    return f"{said % words} {_('Choose the folder into which it comes.')}"
+
+
 def _check_right(actor: Actor, restore: Restore) -> None:
     try:
         rights.check(actor, restore)
@@ -154,16 +166,8 @@ def _check(restore: Restore) -> None:
                 raise RestoreRefused(
                     _("No host key of %s is accepted yet, so nothing logs in there.") % hop.name
                 )
-    if not restore.folder and is_elsewhere(backup, restore.at):
-        was = copied_at(backup, restore.at)
-        words = {"folder": was.folder, "server": was.source, "backup": backup}
-        raise RestoreRefused(
-            _(
-                "This copy is of %(folder)s on %(server)s: %(backup)s was changed after it was made. Choose the folder "
-                "into which it comes."
-            )
-            % words
-        )
+    if not restore.folder and (why := why_not_where_it_was(backup, restore.at)):
+        raise RestoreRefused(why)
     if not restore.folder and target.pk != backup.source_id:
         raise RestoreRefused(
             _("Choose a folder: only the server that it came from has a place where it was.")

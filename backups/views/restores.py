@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import user_of
-from backups.earlier import copied_at, is_elsewhere
+from backups.earlier import copied_at
 from backups.forms.restores import ORIGIN, RestoreForm
 from backups.inside_copies import shown
 from backups.models import Backup, Restore, TaskState, Verification
@@ -49,7 +49,8 @@ def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> Http
     copy = copy_at(request, backup, at)
     user = user_of(request)
     targets = services.targets_for(backup, list(Server.objects.visible_to(user).select_related("vm_host")))
-    form = RestoreForm(form_data(request), backup=backup, targets=targets)
+    elsewhere = services.why_not_where_it_was(backup, at)
+    form = RestoreForm(form_data(request), backup=backup, targets=targets, elsewhere=elsewhere)
     if form.is_bound and form.is_valid():
         data = form.cleaned_data
         wanted = Restore(
@@ -76,7 +77,7 @@ def restore_from(request: HttpRequest, pk: int, at: int, path: str = "") -> Http
         "back": reverse("backups:copy", args=[backup.pk, at]),
         "came_from": Restore(backup=backup, path=path, target=backup.source).where,
         "copied": copied_at(backup, at),
-        "elsewhere": is_elsewhere(backup, at),
+        "elsewhere": elsewhere,
     }
     return show_form(request, "backups/restore_from.html", form, context)
 

@@ -68,7 +68,7 @@ def test_the_copies_stay_known_for_what_they_are_of(admin_client, backup, rows):
     assert [one["of"] for one in told] == ["", name]
     assert f"of {name}" in page(admin_client, url)
     assert f"Copy of {name}" in page(admin_client, f"{url}copies/{OLD}/")
-    assert "it is of /srv/mail on mail1" in page(admin_client, f"{url}copies/{OLD}/restore/")
+    assert "This copy is of /srv/mail on mail1" in page(admin_client, f"{url}copies/{OLD}/restore/")
     assert "Where it was" in page(admin_client, f"{url}copies/{new}/restore/")
 
 
@@ -100,3 +100,12 @@ def test_it_is_not_good_until_the_new_source_was_copied(admin_client, backup):
     assert (told["state"], told["late"]) == ("overdue", ["hourly"])
     assert datetime.fromisoformat(told["next_run"]) <= timezone.now()
     assert BackupState.objects.get().rotated == {"daily": now}  # nothing is rotated away for it
+
+
+def test_the_form_for_such_a_copy_asks_for_a_folder(admin_client, backup, rows):
+    assert edit(admin_client, backup, source=rows.pve1.pk, confirm_lockout=True).status_code == 200
+    url = f"/backups/{backup.pk}/copies/{OLD}/restore/"
+    refused = admin_client.post(url, '{"where": "origin"}', "application/json", headers=JSON)
+    assert list(refused.json()["errors"]) == ["where"]
+    answer = admin_client.post(url, '{"folder": "/restored"}', "application/json", headers=JSON)
+    assert answer.status_code == 200, answer.content

@@ -57,6 +57,11 @@ the dashboard says so. `.venv/bin/python -m lab start backup1` and **Check now**
 def a_host_switched_off(walk: Walk, block: Block) -> None:
     stop, start = block.commands
     check, check_again = block.clicks
+    # The first copy is being made when the demo begins; in its middle it would be tried again only minutes later.
+    copy = ["test", "-d", "/backups/files1/hourly.0"]
+    wait_for(lambda: not walk.demo.fleet["backup1"].exec(copy).returncode, name="the first copy")
+    walk.click("Backups", "files1.demo.example:/var/www")
+    walk.says("hourly.0")
     assert walk.run(stop).returncode == 0
     walk.open_server("backup1.demo.example")
     walk.click(check)
