@@ -29,7 +29,7 @@ REFUSALS = (
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Raises Refused for what a service refuses. Every task runs within it; some that go on after a refusal, too."""
+    """Raises Refused for what a service refuses. The engine runs every task within it."""
     try:
         yield
     except ValidationError as error:

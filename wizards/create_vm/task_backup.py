@@ -14,7 +14,6 @@ from jobs.models import ENDED, Job
 from servers.models import Server
 from wizards.create_vm.common import rolled_out, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:
@@ -49,7 +48,7 @@ def do(task: TaskRun) -> Later | None:
         backup = Backup(
             source=server_of(task), destination=there, destination_folder=task.data["backup_folder"]
         )
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             create_backup(task.actor, backup)
             task.save(backup=backup.pk, uuid=str(backup.uuid))
     return rolled_out(task, there, KIND)
@@ -74,7 +73,7 @@ def do_run(task: TaskRun) -> Later | None:
     backup = Backup.objects.filter(pk=task.results["backup"].get("backup") or 0).first()
     if backup is None:
         raise Refused(_("Its backup is not planned any more."))
-    with refusing(), transaction.atomic():
+    with transaction.atomic():
         row = run_now(task.actor, backup)
         task.save(backup_run=row.pk, runs=[*task.facts.get("runs", ()), row.pk], told=False)
     return Later(seconds=0.5, why=_("The backup runs."))
@@ -86,8 +85,7 @@ def undo_run(task: TaskRun) -> Later | None:
     if row is None or row.state not in OPEN:
         return None
     if row.stop_asked_at is None:
-        with refusing():
-            stop_run(task.actor, row)
+        stop_run(task.actor, row)
     return Later(job=row.job, seconds=1, why=_("The backup is being stopped."))
 
 
@@ -115,7 +113,7 @@ def undo(task: TaskRun) -> Later | None:
     """Delete the backup; its copies, too, if nothing but this wizard's own run is in them."""
     for row in Backup.objects.filter(pk=task.facts.get("backup") or 0):
         others = _others(row, task.results.get("first_backup", {}))
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             delete_backup(task.actor, row)
             task.save(delete_copies=not others)
     left = LeftData.objects.filter(uuid=str(task.facts["uuid"])).first() if "uuid" in task.facts else None
@@ -137,7 +135,7 @@ def _delete_copies(task: TaskRun, left: LeftData) -> Later:
     if (last := jobs.order_by("-pk").first()) and last.error and not task.facts.get("told"):
         task.save(told=True)
         raise Refused(last.error)
-    with refusing(), transaction.atomic():
+    with transaction.atomic():
         job = delete_left(task.actor, left)
         task.save(told=False)
     return Later(job=job, why=_("The copies are being deleted."))

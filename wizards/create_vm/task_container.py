@@ -20,7 +20,6 @@ from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 _AS_THEY_ARE = (
     *("template", "storage", "disk", "memory", "swap", "cores", "bridge", "name_servers"),
@@ -55,7 +54,7 @@ def do(task: TaskRun) -> Later | None:
     """Have it created, once; a create that has failed is tried again when the run is resumed."""
     row = creation_of(task)
     if row is None:
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             row = create_container(task.actor, _asked(task))
             task.save(creation=row.pk)
         return _wait(row)
@@ -67,7 +66,7 @@ def do(task: TaskRun) -> Later | None:
     if not task.facts.get("told"):
         task.save(told=True)
         raise Refused(row.why or _("The container could not be created."))
-    with refusing(), transaction.atomic():
+    with transaction.atomic():
         if can_mend(task.facts) and _differs(row, task.data):
             row = create_container(task.actor, _asked(task))
         else:
@@ -149,7 +148,7 @@ def undo(task: TaskRun) -> Later | None:
     if said := task.facts.get("destroy_said"):
         task.save(destroy_said="")  # a resumed undo tries again
         raise Refused(said)
-    with second_word(), refusing(), transaction.atomic():
+    with second_word(), transaction.atomic():
         job = destroy_guest(task.actor, guest, guest.name, stop_first=True, identity=identity)
         task.save(destroy=job.pk)
     return Later(job=job, why=_("It is being destroyed."))

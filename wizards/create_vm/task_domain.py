@@ -12,7 +12,6 @@ from wizards.create_vm import choices
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import rolled_out, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:
@@ -43,7 +42,7 @@ def do(task: TaskRun) -> Later | None:
         hostname = HostnameForward(
             host=host, domain=task.data["domain"], destination_port=task.data["domain_port"]
         )
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             create_hostname(task.actor, hostname, [HostnameDestination(server=server_of(task))])
             task.save(hostname=hostname.pk)
     if later := rolled_out(task, host.nginx_server, KIND):
@@ -63,7 +62,6 @@ def undo_says(_data: Data, results: Mapping[str, Data]) -> str:
 def undo(task: TaskRun) -> Later | None:
     """Delete the hostname, and wait until nginx has it no more."""
     for row in HostnameForward.objects.filter(pk=task.facts.get("hostname") or 0):
-        with refusing():
-            delete_hostname(task.actor, row, confirmed=True)
+        delete_hostname(task.actor, row, confirmed=True)
     host = host_of(task.data)
     return rolled_out(task, host.nginx_server, KIND) if host.nginx_server else None

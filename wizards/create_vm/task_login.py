@@ -18,7 +18,6 @@ from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import rolled_out, server_of
 from wizards.create_vm.connections import SSH
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 
 def says_first(data: Data) -> str:
@@ -63,7 +62,7 @@ def do_port(task: TaskRun) -> Later | None:
             destination_last=SSH,
             note="SSH",
         )
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             create_port_forward(task.actor, rule)
             task.save(rule=rule.pk)
     return rolled_out(task, host, KIND)
@@ -81,8 +80,7 @@ def undo_port(task: TaskRun) -> Later | None:
     """Delete the rule, and wait until the host has it no more."""
     rule = PortForward.objects.select_related("host", "destination").filter(pk=task.facts.get("rule") or 0)
     for row in rule:
-        with refusing():
-            delete_port_forward(task.actor, row, confirmed=True)
+        delete_port_forward(task.actor, row, confirmed=True)
     return rolled_out(task, host_of(task.data), KIND)
 
 
@@ -120,8 +118,7 @@ def _write(task: TaskRun) -> Server:
             return server
         server.ssh_connection, server.backup_ssh_connection = wanted
         try:
-            with refusing():
-                return _change(task, server)
+            return _change(task, server)
         except _Again:
             continue
 

@@ -11,7 +11,6 @@ from servers.services import become_nginx_server, change_server
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 THERE = 'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; command -v nginx'
 
@@ -38,7 +37,7 @@ def do(task: TaskRun) -> Later | None:
             "nginx is not on %s. Install it there, or have the script do it (tools=… nginx), and resume this."
         )
         raise Refused(words % server)
-    with second_word(), refusing(), transaction.atomic():
+    with second_word(), transaction.atomic():
         become_nginx_server(task.actor, server)
         task.save(host=server.vm_host_id)
     return None
@@ -58,6 +57,6 @@ def undo(task: TaskRun) -> Later | None:
         return later
     for host in Server.objects.filter(pk=task.facts.get("host") or 0, nginx_server=server):
         host.nginx_server = None
-        with second_word(), refusing():
+        with second_word():
             change_server(task.actor, host, version=host.version)
     return None

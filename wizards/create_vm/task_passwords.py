@@ -10,7 +10,6 @@ from servers.contact import check
 from servers.models import Contact
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 
 def wanted(data: Data) -> bool:
@@ -35,7 +34,7 @@ def do(task: TaskRun) -> Later | None:
         if contact != Contact.OK:
             server.refresh_from_db()
             raise Refused(server.contact_why)
-        with second_word(), refusing(), transaction.atomic():  # what follows, the plan has said
+        with second_word(), transaction.atomic():  # what follows, the plan has said
             refuse_passwords(task.actor, server)
             task.save(refused=True)
     return rolled_out(task, server, KIND)

@@ -24,7 +24,6 @@ from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_if_there, server_of
 from wizards.create_vm.hanging import key_of, rows_on
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
 
@@ -42,7 +41,7 @@ def do(task: TaskRun) -> Later | None:
     if "server" in task.facts:
         return None
     data = task.data
-    with second_word(), refusing(), transaction.atomic():  # what begins by it, the plan has said
+    with second_word(), transaction.atomic():  # what begins by it, the plan has said
         found = Server.objects.filter(name=data["name"]).first()
         if found is None:
             server = _add(task)
@@ -94,7 +93,7 @@ def undo(task: TaskRun) -> Later | None:
     if claimed(server):
         return Later(seconds=1, why=_("A rollout is still running on it."))
     goes = _goes(task)
-    with second_word(lambda: goes), refusing(), transaction.atomic():
+    with second_word(lambda: goes), transaction.atomic():
         if task.facts.get("made"):
             delete_server(task.actor, server, server.name)
         else:
@@ -155,7 +154,7 @@ def _add_to(task: TaskRun, field: str, part: str) -> None:
     for group in _rows(task.data[field]):
         if getattr(group, part).filter(pk=server.pk).exists():
             continue
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             add_to_group(task.actor, group, part, [server])
             task.save(added=[*task.facts.get("added", []), group.pk])
 
@@ -190,5 +189,5 @@ def _take_from(task: TaskRun, part: str) -> None:
         return
     goes = _goes(task)
     for group in _rows(task.facts.get("added", [])):
-        with second_word(lambda: goes), refusing():
+        with second_word(lambda: goes):
             remove_from_group(task.actor, group, part, server)

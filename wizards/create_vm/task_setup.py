@@ -15,7 +15,6 @@ from keymanager.models import FetchToken
 from wizards.create_vm import choices
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
 from wizards.declare import Data, Later, Refused, TaskRun
-from wizards.refusing import refusing
 
 SCRIPT_SECONDS = 1800
 
@@ -47,7 +46,7 @@ def do(task: TaskRun) -> Later | None:
         task.save(told=True)
         raise Refused(part.job.error if part.job and part.job.error else _("The script did not end well."))
     arguments = choices.script_arguments(task.data["script"], task.data.get("script_arguments") or "")
-    with refusing(), transaction.atomic():
+    with transaction.atomic():
         run = run_script(
             task.actor, task.data["script"], [server_of(task)], arguments=arguments, seconds=SCRIPT_SECONDS
         )
@@ -69,7 +68,7 @@ def do_keys(task: TaskRun) -> Later | None:
     """Have the fetching rolled out, and wait until it has fetched what it should hold."""
     server = server_of(task)
     if "had_token" not in task.facts:
-        with refusing(), transaction.atomic():
+        with transaction.atomic():
             task.save(had_token=FetchToken.objects.filter(server=server).exists())
             install(task.actor, server)
     if later := rolled_out(task, server, KIND):
