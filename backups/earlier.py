@@ -30,7 +30,7 @@ def copied_now(backup: Backup) -> Copied:
 
 def copied_at(backup: Backup, at: int) -> Copied:
     """What the copy of this time is of."""
-    return _copied(backup, BackupState.objects.filter(backup=backup).first(), at)
+    return _copied(backup, getattr(backup, "state", None), at)
 
 
 def _copied(backup: Backup, state: BackupState | None, at: int) -> Copied:
@@ -60,7 +60,7 @@ def elsewhere(backup: Backup, state: BackupState, at: int) -> str:
 
 def is_incomplete(backup: Backup, at: int) -> bool:
     """Whether the run that made the copy of this time could not read everything."""
-    state = BackupState.objects.filter(backup=backup).first()
+    state = getattr(backup, "state", None)
     return state is not None and at in state.incomplete
 
 
