@@ -199,6 +199,12 @@ def _turned(name: str) -> str:
     return name[1:] if name.startswith("-") else f"-{name}"
 
 
+def refused_list(listing: ListPage) -> JsonResponse | None:
+    """422 for what a program asks and the list would pass over; else nothing."""
+    errors = listing.passed_over()
+    return JsonResponse({"ok": False, "errors": errors}, status=422) if errors else None
+
+
 def render_list(
     request: HttpRequest,
     template: str,
@@ -208,8 +214,8 @@ def render_list(
 ) -> HttpResponse:
     """The list as a page, or as JSON: rows, page, pages, total; 422 for what would be passed over."""
     if wants_json(request):
-        if errors := listing.passed_over():
-            return JsonResponse({"ok": False, "errors": errors}, status=422)
+        if answer := refused_list(listing):
+            return answer
         rows = [jsonable(row_json(row)) if row_json else row.pk for row in listing.rows]
         page = listing.page
         return JsonResponse(

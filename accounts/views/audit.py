@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from accounts.verbs import kind_words, verb_words, verbs_like
 from pages.answers import wants_json
 from pages.csv_answers import csv_answer
 from pages.json_values import jsonable
-from pages.lists import Filter, ListPage, render_list, typed
+from pages.lists import Filter, ListPage, refused_list, render_list, typed
 
 PERIODS = (
     ("1", gettext_lazy("the last 24 hours")),
@@ -137,8 +137,8 @@ def audit(request: HttpRequest) -> HttpResponse:
 def download(request: HttpRequest) -> HttpResponseBase:
     """All rows that the same query string shows, as CSV or, with `as=json`, as JSON lines."""
     listing = _listing(request)
-    if wants_json(request) and (errors := listing.passed_over()):
-        return JsonResponse({"ok": False, "errors": errors}, status=422)
+    if wants_json(request) and (answer := refused_list(listing)):
+        return answer
     rows = listing.matching().iterator(chunk_size=CHUNK)
     name = f"audit-{timezone.localdate().isoformat()}"
     if request.GET.get("as") == "json":
