@@ -16,7 +16,9 @@ from tests.keymanager.fake_panel import FakePanel
 from tests.keymanager.fleets import ed25519_blob
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users and mounts, so it needs root")
-ANNA, BEN = 61_001, 61_002
+# Of this process of pytest alone: tests look for what runs as these users, and would find what others' hosts run.
+ANNA = 100_000 + 2 * os.getpid()
+BEN = ANNA + 1
 ADA = f"ssh-ed25519 {ed25519_blob(b'ada')} ada@laptop"
 BOB = f"ssh-ed25519 {ed25519_blob(b'bob')} bob@desk"
 _FROM_ETC = ("nsswitch.conf", "ld.so.cache", "alternatives", "localtime", "shells")

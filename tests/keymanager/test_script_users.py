@@ -92,7 +92,7 @@ def test_a_unix_user_who_takes_the_descriptors_of_a_run_has_nothing_that_stops_t
     notes = os.open(tmp_path / "notes", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     seen: dict[str, str] = {}
     # Descriptors that a caller left open, below and above the ten that sh can name.
-    careless = "exec 5</etc/passwd 77</etc/passwd; trap '' INT PIPE; export SECRET=gsk_test; exec sh $0"
+    careless = "exec 5</etc/passwd 77</etc/passwd; trap '' INT PIPE; export SECRET=of-the-caller; exec sh $0"
     with somebody(ANNA, lambda: seize(ANNA, notes)):
         for turn in range(30):  # she sees only what runs while she looks: a busy machine lets her miss it
             panel.give({"anna": [[ADA], []][turn % 2], "ben": [BOB], "root": [BOB]})
