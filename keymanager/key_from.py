@@ -37,15 +37,22 @@ def lets_somebody_in(value: str) -> bool:
     return _NOBODY not in parts and any(not part.startswith("!") and not _wrong(part) for part in parts)
 
 
+def lets_in_from_everywhere(value: str) -> bool:
+    """Whether it keeps no address out: `*` among parts of which none says who may not."""
+    parts = value.split(",")
+    return "*" in parts and not any(part.startswith("!") for part in parts)
+
+
 def _half_an_address(part: str) -> str:
     """Why a part that looks like an address is read otherwise, as inet_aton(3) does: 10.1 as 10.0.0.1, a leading zero
-    as octal; or by nothing, as 10.0.0.1-9. Only asked of what is typed: a key of before may be used with it.
+    as octal; or by nothing, as 10.0.0.1-9 or an IPv4 address with an interface. Only asked of what is typed: a key of
+    before may be used with it.
     """
     address = part.removeprefix("!")
     try:
         ip_interface(address)
     except ValueError:
-        if _LIKE_ADDRESS.fullmatch(address):
+        if _LIKE_ADDRESS.fullmatch(address.partition("%")[0]):
             words = _(
                 "In “from”, %s is no whole address, and sshd would take it for another one or for none. Write four "
                 "numbers without zeros before them, a network such as 10.1.0.0/16, or a pattern such as 10.1.*."

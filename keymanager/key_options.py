@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
-from keymanager.key_from import check_from, lets_somebody_in
+from keymanager.key_from import check_from, lets_in_from_everywhere, lets_somebody_in
 from keymanager.lines import is_key
 
 _FLAGS = {
@@ -91,9 +91,11 @@ def limits_of(options: str) -> Limits:
     found = _living(options)
     if found is None:
         return NO_SHELL
-    ends = found.get("expiry-time")
+    ends, sources = found.get("expiry-time"), found.get("from") or ""
+    if lets_in_from_everywhere(sources):
+        sources = ""
     try:
-        return Limits(_end_of(ends) if ends else None, found.get("from") or "", found.get("command") or "")
+        return Limits(_end_of(ends) if ends else None, sources, found.get("command") or "")
     except (ValueError, KeyError):
         return NO_SHELL
 

@@ -64,6 +64,7 @@ def test_addresses_networks_names_and_patterns_are_taken(value):
         ("10.0.0.1:22", "is no whole address"),
         ("2001:db8:", "is no whole address"),
         ("!10.1,*", "is no whole address"),
+        ("192.0.2.1%eth0", "192.0.2.1%eth0 is no whole address"),
     ],
 )
 def test_what_lets_in_nobody_or_others_than_it_says_is_refused_with_what_to_write(value, said):
@@ -98,6 +99,15 @@ def test_what_an_older_version_kept_is_sent_where_somebody_comes_in_with_it(admi
     assert "good" in lines
     if not sent:
         assert not limits_of(options).opens_shell
+
+
+@pytest.mark.parametrize(
+    ("value", "everywhere"),
+    [("*", True), ("10.0.0.0/8,*", True), ("!10.0.0.1,*", False), ("0.0.0.0/0", False), ("*.example.org", False)],
+)
+def test_a_from_that_keeps_no_address_out_limits_nothing(value, everywhere):
+    limits = limits_of(f'from="{value}"')
+    assert (limits.opens_shell, limits.sources) == ((True, "") if everywhere else (False, value))
 
 
 @pytest.mark.django_db
