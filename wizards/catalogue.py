@@ -88,6 +88,15 @@ def get(slug: str) -> AnyWizard:
     return found.wizards[slug]
 
 
+def own_file_of(slug: str) -> Path | None:
+    """The file of WIZARDS_FOLDER that has this wizard; None for those of the panel itself."""
+    inside = Path(package.__path__[0])
+    for path, file in _files.items():
+        if path.parent != inside and any(wizard.slug == slug for wizard in file.found):
+            return path
+    return None
+
+
 def _paths() -> list[Path]:
     folders = [Path(package.__path__[0])]
     own = own_folder()

@@ -15,12 +15,13 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from hosts.meter import seconds_outside
-from jobs.execute import sentence_of
+from jobs.execute import DATABASE_AWAY, sentence_of
 from jobs.models import Job
 from jobs.printing import printed_into
 from jobs.rights import actor_of
 from jobs.run import Postponed, Run, Stopped
 from jobs.services import acknowledge
+from jobs.works import is_expected
 from servers.registry import sentence
 from wizards import accounting, catalogue
 from wizards.asking import all_steps, secret_values
@@ -29,7 +30,7 @@ from wizards.declare import Later, Refused, Task, TaskRun
 from wizards.hanging import in_the_way, look_first
 from wizards.models import ACTIVE, UNTOUCHED, RunState, TaskState, WizardRun, WizardTask
 from wizards.refusing import refusing
-from wizards.trouble import WHATEVER
+from wizards.trouble import WHATEVER, where
 
 WORK = "wizards.carry_on"
 LOOK_AGAIN = (
@@ -132,8 +133,11 @@ class _Course:
                 later = act(self._task_run(one, rows))
         except Stopped:
             raise
-        except WHATEVER:
+        except WHATEVER as error:
             self._note_outside(seconds_outside() - before)
+            path = catalogue.own_file_of(self.row.slug)
+            if path and not is_expected(error) and not isinstance(error, (Postponed, *DATABASE_AWAY)):
+                raise Refused(where(error, path)) from error
             raise
         spent = seconds_outside() - before
         if later is None:

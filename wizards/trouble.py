@@ -21,4 +21,4 @@ def where(error: BaseException, path: Path) -> str:
         lines = [error.lineno]
     place = f"{path.name}, line {lines[-1]}" if lines and lines[-1] else path.name
     words = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{place}: {type(error).__name__}: {words}"
+    return f"{place}: {type(error).__name__}{words and f': {words}'}"

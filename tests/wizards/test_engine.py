@@ -1,6 +1,7 @@
 """Runs from start to end, failing, waiting, stopped, resumed, undone: in this process."""
 
 import json
+import re
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from jobs import execute
 from jobs.models import Job, JobLine
 from tests.jobs.working import work_off
 from tests.wizards.walking import answered, calls, made, started, states
-from wizards import waking
+from wizards import catalogue, waking
 from wizards.models import WizardRun
 from wizards.services import runs as services
 
@@ -77,13 +78,15 @@ def test_a_failed_task_says_why_and_can_be_resumed(admin_client, tmp_path):
     assert calls(tmp_path) == ["one", "two", "two", "three"]
 
 
-def test_a_fault_inside_a_task_is_no_sentence_for_the_page(admin_client, tmp_path):
+def test_a_fault_inside_a_task_of_an_own_file_names_the_file_and_line(admin_client, tmp_path, sample_folder):
     (tmp_path / "break-one").touch()
     run = started(admin_client, tmp_path)
     work_off()
     run.refresh_from_db()
     assert run.state == "failed"
-    assert "Something went wrong inside the panel" in run.why
+    assert re.fullmatch(r"walk.py, line \d+: ZeroDivisionError", run.why)
+    assert catalogue.own_file_of(run.slug) == sample_folder / "walk.py"
+    assert catalogue.own_file_of("create_vm") is None  # a fault there is the panel's, and told as that
 
 
 def test_waiting_holds_no_worker_and_leaves_no_second_job(admin_client, tmp_path):
