@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from backups.desired_plans import patterns_of
 from backups.models import Backup, BackupRun, BackupState
-from pages.second_word import SecondWordNeeded, given
+from pages.second_word import SecondWordNeeded, ask
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def note_change(before: Backup, after: Backup) -> None:
         return
     state = BackupState.objects.select_for_update().get_or_create(backup=before)[0]
     if _is_elsewhere(was, copied_now(after)):
-        if state.copies and not given():
-            raise SecondWordNeeded(_warnings(before, after))
+        if state.copies:
+            ask(SecondWordNeeded(_warnings(before, after)))
         # So that it is due, and not good, until it has copied that.
         state.rotated = {level: at for level, at in state.rotated.items() if level != after.lowest}
     # The clock of the backup server may be ahead of ours.

@@ -20,7 +20,7 @@ from accounts.models import User
 from keymanager.key_options import is_sent, limits_of
 from keymanager.keysets import key_sets
 from keymanager.models import Group, Key, KeyQuerySet
-from pages.second_word import SecondWordNeeded, given
+from pages.second_word import SecondWordNeeded, ask
 from servers.models import PanelIdentity, Server, UnixUser
 
 MOST_NAMED = 10
@@ -76,15 +76,13 @@ def check_ways(
     One that lasts is lost, too, where only such are left that end by time. Names that have no unix user root any more
     do not count. `own`: a server with what it had and has, where it goes by another name, or has no root, from now on.
     """
-    if given():
-        return
     lost = [set(_servers(names)) for names in _lost(before, after)]
     if own:
         server, had, has = own
         its = _lost({server.name: had}, {server.name: has})
         lost = [names | more for names, more in zip(lost, its, strict=True)]
     if any(lost):
-        raise LockedOut(*map(sorted, lost))
+        ask(LockedOut(*map(sorted, lost)))
 
 
 def _lost(before: dict[str, Ways], after: dict[str, Ways]) -> list[set[str]]:

@@ -118,7 +118,7 @@ def _check_without(server: Server, names: set[str]) -> None:
 def lost_without(server: Server) -> list[str]:
     """What the guard of the last way in says of other servers, should this one go with its keys. Writes nothing."""
     try:
-        with second_word(lambda: False):
+        with second_word(lambda _question: False):
             _check_without(server, _names_without(server))
     except LockedOut as error:
         return error.sentences

@@ -13,7 +13,11 @@ from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
 
-BESIDE = {"csrfmiddlewaretoken", "confirm_lockout"}  # of every form: pages/second_word.py
+BESIDE = {
+    "csrfmiddlewaretoken",
+    "confirm_lockout",
+    "confirm_lockout_read",
+}  # of every form: pages/second_word.py
 YES = {"on", "true"}  # as a browser sends a ticked box, and as programs write it
 
 

@@ -85,8 +85,8 @@ def begin_restore(actor: Actor, restore: Restore) -> None:
             raise RestoreRefused(_("The preview is older than a day. Look again first."))
         _check_right(actor, row)
         _check(row)
-        if row.overwrites and not second_word.given():
-            raise second_word.SecondWordNeeded(warnings(row))
+        if row.overwrites:
+            second_word.ask(second_word.SecondWordNeeded(warnings(row)))
         now = timezone.now()
         row.state, row.started_at, row.ended_at, row.begun = TaskState.RUNNING, now, None, False
         row.stop_asked_at, row.error, row.code, row.live = None, "", "", {}

@@ -8,7 +8,7 @@ from accounts.actors import Actor
 from keymanager.desired import KIND
 from keymanager.fetching import install_script, use_next_signing_key
 from keymanager.tokens import give_token
-from pages.second_word import SecondWordNeeded, given
+from pages.second_word import SecondWordNeeded, ask
 from servers.models import Rollout, RolloutState, Server
 
 MOST_NAMED = 10
@@ -32,12 +32,8 @@ def servers_without_next_key() -> list[str]:
 def sign_with_next_key(actor: Actor) -> None:
     """Sign with the prepared key. Raises SecondWordNeeded while a server would refuse what it signs."""
     waiting = servers_without_next_key()
-    if waiting and not given():
+    if waiting:
         named = ", ".join(waiting[:MOST_NAMED]) + (" …" if len(waiting) > MOST_NAMED else "")
-        raise SecondWordNeeded(
-            [
-                _("These servers may not know the next key yet, and then refuse new keys until they do: %s.")
-                % named
-            ]
-        )
+        words = _("These servers may not know the next key yet, and then refuse new keys until they do: %s.")
+        ask(SecondWordNeeded([words % named]))
     use_next_signing_key(actor)

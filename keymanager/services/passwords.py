@@ -34,8 +34,7 @@ def refuse_passwords(actor: Actor, server: Server) -> None:
     contact = Server.objects.values_list("contact", flat=True).get(pk=server.pk)
     if contact != Contact.OK:
         raise NotYet(_("Gestion does not get into %s by its key now. Passwords stay until it does.") % server)
-    if not second_word.given():
-        raise second_word.SecondWordNeeded(_what_follows(server))
+    second_word.ask(second_word.SecondWordNeeded(_what_follows(server)))
     KeysOnly.objects.create(server=server, by=actor.name)
     record(actor, "passwords.refuse", server)
     ask(actor, server, [KIND], _("SSH shall take no passwords."))

@@ -11,7 +11,7 @@ from accounts.actors import Actor
 from accounts.audit import record
 from jobs.models import Job
 from jobs.services import start_job
-from pages.second_word import SecondWordNeeded, given
+from pages.second_word import SecondWordNeeded, ask
 from proxmox.client import names
 from proxmox.guests import GuestRef, server_of
 from servers.registry import held_by, some
@@ -112,9 +112,7 @@ def ask_about_dangers(guest: GuestRef, *, destroys: bool = False) -> None:
 
     Also if the guest is destroyed, and others keep data on its disks.
     """
-    found = [*dangers(guest), *(lost_with_disks(guest) if destroys else ())]
-    if found and not given():
-        raise SecondWordNeeded(found)
+    ask(SecondWordNeeded([*dangers(guest), *(lost_with_disks(guest) if destroys else ())]))
 
 
 def lost_with_disks(guest: GuestRef) -> list[str]:

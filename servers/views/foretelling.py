@@ -52,7 +52,8 @@ def foretells(view: View) -> View:
                 answer = view(request, *args, **kwargs)
         except SecondWordNeeded as error:
             found, _answer = _try(view, request, *args, **kwargs)
-            raise SecondWordNeeded([*error.sentences, *(one.sentence for one in found or ())]) from error
+            error.beside = [one.sentence for one in found or ()]
+            raise
         return _saved(request, answer, asked)
 
     return told

@@ -103,7 +103,13 @@ def test_what_an_older_version_kept_is_sent_where_somebody_comes_in_with_it(admi
 
 @pytest.mark.parametrize(
     ("value", "everywhere"),
-    [("*", True), ("10.0.0.0/8,*", True), ("!10.0.0.1,*", False), ("0.0.0.0/0", False), ("*.example.org", False)],
+    [
+        ("*", True),
+        ("10.0.0.0/8,*", True),
+        ("!10.0.0.1,*", False),
+        ("0.0.0.0/0", False),
+        ("*.example.org", False),
+    ],
 )
 def test_a_from_that_keeps_no_address_out_limits_nothing(value, everywhere):
     limits = limits_of(f'from="{value}"')

@@ -1,5 +1,7 @@
 """Pages of keys and groups: what an admin, a member and an owner see and may do."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -16,6 +18,7 @@ from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key, make
 
 pytestmark = pytest.mark.django_db
 JSON = {"HTTP_ACCEPT": "application/json"}
+READ_DIGEST = re.compile(r'name="confirm_lockout_read" value="(\w+)"')
 
 
 def line(seed: str) -> str:
@@ -245,12 +248,35 @@ class TestSecondWord:
         assert 'name="name" value="new name"' in page
         assert Group.objects.get().name == "g"
 
+    def test_the_word_is_for_what_was_read_and_what_was_not_is_asked_anew(self, admin, admin_client):
+        key = make_key(admin, "only")
+        make_server("web").owners.add(admin)
+        page = admin_client.post(url("delete_key", key.pk)).content.decode()
+        make_server("meanwhile").owners.add(admin)
+        word = {"confirm_lockout": "on", "confirm_lockout_read": READ_DIGEST.findall(page)}
+        asked = admin_client.post(url("delete_key", key.pk), word)
+        assert asked.status_code == 409
+        page = asked.content.decode()
+        assert "meanwhile" in page
+        assert Key.objects.exists()
+        word["confirm_lockout_read"] = READ_DIGEST.findall(page)
+        assert len(set(word["confirm_lockout_read"])) == 2
+        assert admin_client.post(url("delete_key", key.pk), word).status_code == 302
+        assert not Key.objects.exists()
+
     def test_a_program_is_asked_too(self, admin, admin_client):
         key = make_key(admin, "only")
         make_server("web").owners.add(admin)
         asked = admin_client.post(url("delete_key", key.pk), {}, content_type="application/json", **JSON)
         assert asked.status_code == 409
         assert "web" in asked.json()["errors"]["confirm_lockout"][0]
+        other = {"confirm_lockout": True, "confirm_lockout_read": "0" * 32}
+        assert (
+            admin_client.post(
+                url("delete_key", key.pk), other, content_type="application/json", **JSON
+            ).json()
+            == asked.json()
+        )
         done = admin_client.post(
             url("delete_key", key.pk), {"confirm_lockout": True}, content_type="application/json", **JSON
         )

@@ -14,7 +14,7 @@ from accounts.tokens import create_token
 from pages.answers import form_data
 from pages.buttons import SwitchForm
 from pages.forms import CleanText
-from pages.second_word import SecondWordMiddleware, given
+from pages.second_word import SecondWordMiddleware, SecondWordNeeded, ask
 from servers.forms import WordsField
 from servers.models import Server
 from tests.gestion.url_arguments import make_world
@@ -148,7 +148,12 @@ def test_the_second_word_is_given_by_yes_alone(said, word):
     heard: list[bool] = []
 
     def view(_request: object) -> HttpResponse:
-        heard.append(given())
+        try:
+            ask(SecondWordNeeded(["All of it is lost."]))
+        except SecondWordNeeded:
+            heard.append(False)
+        else:
+            heard.append(True)
         return HttpResponse()
 
     SecondWordMiddleware(view)(request)

@@ -93,7 +93,7 @@ def undo(task: TaskRun) -> Later | None:
     if claimed(server):
         return Later(seconds=1, why=_("A rollout is still running on it."))
     goes = _goes(task)
-    with second_word(lambda: goes), transaction.atomic():
+    with second_word(lambda _question: goes), transaction.atomic():
         if task.facts.get("made"):
             delete_server(task.actor, server, server.name)
         else:
@@ -189,5 +189,5 @@ def _take_from(task: TaskRun, part: str) -> None:
         return
     goes = _goes(task)
     for group in _rows(task.facts.get("added", [])):
-        with second_word(lambda: goes):
+        with second_word(lambda _question: goes):
             remove_from_group(task.actor, group, part, server)

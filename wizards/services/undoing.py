@@ -43,6 +43,11 @@ def _undo_words(task: Task, data: Data, results: dict[str, Data]) -> str:
     return str(task.undo_says(data, results) if looks else task.undo_says(data))
 
 
+def question(undone: list[str], stays: list[str]) -> second_word.SecondWordNeeded:
+    """What an undo asks a second word for, from its plan."""
+    return second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
+
+
 @transaction.atomic
 def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
     """Take back what was done, the last first. Raises RunRefused, and SecondWordNeeded with what it will do."""
@@ -54,8 +59,7 @@ def undo_run(actor: Actor, run: WizardRun, wizard: AnyWizard) -> None:
         raise RunRefused(_("Nothing that it did can be undone by the panel."))
     if held := in_the_way(wizard, row):
         raise RunRefused(sentence(held))
-    if not second_word.given():
-        raise second_word.SecondWordNeeded([*undone, *(_("Stays: %s") % line for line in stays)])
+    second_word.ask(question(undone, stays))
     row.undoing = True
     go(actor, row)
     record(actor, "wizard.undo", row, after={"undone": undone, "stays": stays})

@@ -16,7 +16,6 @@ from jobs.models import seconds_said
 from pages.answers import done, refused, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
-from pages.second_word import FIELD
 from wizards import asking, catalogue
 from wizards.declare import Data, Line
 from wizards.hanging import in_the_way
@@ -170,7 +169,13 @@ def undo(request: HttpRequest, pk: int) -> HttpResponse:
         return done(request, _("It is being undone."), row.get_absolute_url(), {"id": row.pk})
     undone, stays = undoing.undo_plan(wizard, row)
     held = in_the_way(wizard, row)
-    context = {"run": row, "undone": undone, "stays": stays, "word": FIELD, "held": held}
+    context = {
+        "run": row,
+        "undone": undone,
+        "stays": stays,
+        "held": held,
+        "question": undoing.question(undone, stays),
+    }
     data = {"undone": undone, "stays": stays, "first": [str(one.text) for one in held]}
     return show_page(request, "wizards/undo.html", context, data)
 

@@ -197,7 +197,7 @@ def leave_groups(run: TaskRun) -> None:
     if goes and (needed := lost_without(server)):
         raise Refused(" ".join(needed))
     try:
-        with transaction.atomic(), second_word(lambda: goes):
+        with transaction.atomic(), second_word(lambda _question: goes):
             _leave(run.actor, server)
     except SecondWordNeeded as error:
         raise Refused(str(error)) from error
@@ -219,7 +219,7 @@ def _leave(actor: Actor, server: Server) -> None:
 def lost_by_leaving(server: Server) -> list[str]:
     """What the guard of the last way in says where it leaves all groups and stays. It is tried, and undone."""
     try:
-        with transaction.atomic(), second_word(lambda: False):
+        with transaction.atomic(), second_word(lambda _question: False):
             _leave(Actor.system("retire_server"), server)
             transaction.set_rollback(True)
     except SecondWordNeeded as error:
