@@ -44,8 +44,13 @@ class Ways:
 
     @property
     def ends_at(self) -> datetime | None:
-        """When the last trusted way in ends by time; None where one lasts, or there is none."""
-        return self.trusted if self.trusted != FOREVER else None
+        """When the last way in ends by time, a trusted one where there is any; None where one lasts, or none is."""
+        last = self.trusted or self.anyone
+        return last if last != FOREVER else None
+
+    def outlasts(self, other: "Ways") -> bool:
+        """Whether a way in that lasts is here, and there none, or only such as end by time."""
+        return self.trusted == FOREVER != other.trusted or self.anyone == FOREVER != other.anyone
 
 
 def _later(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -63,7 +68,7 @@ class LockedOut(SecondWordNeeded):
             (nobody, _("After this nobody could log in as root with a key from here: %s.")),
             (no_admin, _("After this no admin could log in as root: %s.")),
             (no_panel, _("After this Gestion itself could not log in as root: %s.")),
-            (ending, _("After this the last key of an admin for root ends by time: %s.")),
+            (ending, _("After this the last key for root, or the last of an admin, ends by time: %s.")),
         )
         super().__init__([sentence % _listed(names) for names, sentence in told if names])
 
@@ -96,7 +101,7 @@ def _lost(before: dict[str, Ways], after: dict[str, Ways]) -> list[set[str]]:
             lost[1].add(name)
         elif had.panel and not has.panel:
             lost[2].add(name)
-        elif had.trusted == FOREVER and has.ends_at:
+        elif had.outlasts(has):
             lost[3].add(name)
     return lost
 

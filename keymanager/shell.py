@@ -16,7 +16,7 @@ from accounts.permissions import user_of
 from keymanager.desired_passwords import KIND as NO_PASSWORDS
 from keymanager.fetch_states import fetch_states
 from keymanager.found_page import found_on
-from keymanager.lockout import ways_in
+from keymanager.lockout import Ways, ways_in
 from keymanager.look_models import FoundLine
 from keymanager.models import Group, Key, KeysOnly, OfferedKey
 from keymanager.openssh import RSA_GOOD_BITS
@@ -93,16 +93,31 @@ def _ways_in() -> Iterable[Notice]:
         )
         yield Notice("warning", text % count, _page_of(none))
     soon = timezone.now() + SOON
-    ends = {name: way.ends_at for name, way in ways.items() if way.ends_at and way.ends_at < soon}
-    ending = fetching.filter(keymanager_name__in=ends)
-    if count := ending.count():
+    ending = {name: way for name, way in ways.items() if way.ends_at and way.ends_at < soon}
+    yield from _ending(fetching, {name: way for name, way in ending.items() if way.trusted})
+    yield from _ending(fetching, {name: way for name, way in ending.items() if not way.trusted})
+
+
+def _ending(fetching: QuerySet[Server], ending: dict[str, Ways]) -> Iterable[Notice]:
+    """That the last way in to these ends by time: an admin's to all of them, or somebody's where no admin has any."""
+    servers = fetching.filter(keymanager_name__in=ending)
+    if not (count := servers.count()):
+        return
+    if all(way.trusted for way in ending.values()):
         text = ngettext(
             "The last key of an admin for root of %(count)d server ends on %(day)s.",
             "The last keys of admins for root of %(count)d servers end from %(day)s on.",
             count,
         )
-        day = date_format(timezone.localtime(min(ends.values())), "Y-m-d")
-        yield Notice("warning", text % {"count": count, "day": day}, _page_of(ending))
+    else:
+        text = ngettext(
+            "The last key for root of %(count)d server, which no admin gets into, ends on %(day)s.",
+            "The last keys for root of %(count)d servers, which no admin gets into, end from %(day)s on.",
+            count,
+        )
+    first = min(way.ends_at for way in ending.values() if way.ends_at)
+    day = date_format(timezone.localtime(first), "Y-m-d")
+    yield Notice("warning", text % {"count": count, "day": day}, _page_of(servers))
 
 
 def _page_of(servers: QuerySet[Server]) -> str:

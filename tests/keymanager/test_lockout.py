@@ -107,6 +107,26 @@ def test_a_key_that_opens_no_shell_or_will_end_does_not_let_the_last_one_go(acto
     keys.delete_key(actor, ann.ssh_keys.get(comment="ann"))
 
 
+@pytest.mark.parametrize("holder", ["owner", "server"])
+def test_where_no_admin_gets_in_the_last_key_that_lasts_is_asked_about_too(actor, holder):
+    server, other = make_server("s"), make_server("backup")
+    owner = User.objects.create(username="bob") if holder == "owner" else unit(other)
+    if holder == "owner":
+        server.owners.add(owner)
+    else:
+        group = Group.objects.create(name="g")
+        group.member_servers.add(other)
+        group.allowed_servers.add(server)
+    make_key(owner, "lasting")
+    make_key(owner, "short", options=f'expiry-time="{NEXT_WEEK}"')
+    with pytest.raises(LockedOut, match="ends by time: s"):
+        keys.delete_key(actor, Key.objects.get(comment="lasting"))
+    assert ways_in({"s"})["s"].ends_at is None
+    with second_word():
+        keys.delete_key(actor, Key.objects.get(comment="lasting"))
+    assert ways_in({"s"})["s"].ends_at is not None
+
+
 CHANGES = {
     "key deleted": lambda actor, ann, group: keys.delete_key(actor, ann.ssh_keys.get()),
     "group deleted": lambda actor, ann, group: groups.delete_group(actor, group),

@@ -57,6 +57,19 @@ def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, me
     assert notices(member) == []
 
 
+def test_an_admin_is_told_before_the_last_way_in_of_others_ends_where_no_admin_gets_in(admin, member):
+    server = make_server("web")
+    give_token(Actor.system("test"), server)
+    server.owners.add(member)
+    day = timezone.now() + timedelta(days=10)
+    make_key(member, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
+    assert notices(admin) == [
+        f"The last key for root of 1 server, which no admin gets into, ends on {date_format(day, 'Y-m-d')}."
+    ]
+    make_key(member, "long")
+    assert notices(admin) == []
+
+
 def test_an_admin_is_told_before_the_last_way_in_ends_by_time(admin, admin_client):
     server = make_server("web")
     give_token(Actor.system("test"), server)
