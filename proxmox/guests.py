@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,25 @@ def identity_of(config: dict[str, Any]) -> str:
             elif not key.startswith("net"):
                 own.append(f"{key}={text}")
     return hashlib.sha256("\n".join(own).encode()).hexdigest()
+
+
+def why_kept(config: Mapping[str, Any]) -> str:
+    """Why Proxmox would not destroy a guest with this configuration; empty where it would.
+
+    A suspended one it does, though that is a lock, too.
+    """
+    if str(config.get("protection") or 0) != "0":
+        return _("it is protected in its options")
+    lock = str(config.get("lock") or "")
+    return _("it is locked (%s)") % lock if lock not in {"", "suspended"} else ""
+
+
+def refuse_kept(guest: GuestRef, config: Mapping[str, Any]) -> None:
+    """Raise Kept where Proxmox would not destroy this guest, before anything is done to it or what belongs to it."""
+    if why := why_kept(config):
+        words = _("%(guest)s on %(host)s cannot be destroyed: %(why)s. Change that first.")
+        said = words % {"guest": guest, "host": guest.host, "why": why}
+        raise errors.Kept(guest.host.name, said)
 
 
 def may_operate(user: User, guest: GuestRef) -> bool:

@@ -14,7 +14,7 @@ from jobs import works
 from jobs.run import Run
 from proxmox import observing
 from proxmox.client import NodeApi, errors, names, open_api
-from proxmox.guests import GuestRef, identity_of, look_up, server_of
+from proxmox.guests import GuestRef, identity_of, look_up, refuse_kept, server_of
 from proxmox.models import GuestReading
 from proxmox.once import ask_once, asked_before
 from proxmox.services.guests import CHANGE, DESTROY, POWER, READ, SHUTDOWN_SECONDS, SNAPSHOT
@@ -216,15 +216,17 @@ def destroy(run: Run, *, stop_first: bool = False, identity: str = "", **guest: 
 
 
 def _same(api: NodeApi, ref: GuestRef, identity: str) -> str:
-    """Check name and identity, as late as can be; gives the identity. Raises OtherGuest."""
+    """Check name and identity, as late as can be; gives the identity. Raises OtherGuest, Kept."""
     look_up(api, ref)
-    found = identity_of(api.config(ref.kind, ref.vmid))
+    config = api.config(ref.kind, ref.vmid)
+    found = identity_of(config)
     if identity and found != identity:
         raise errors.OtherGuest(
             ref.host.name,
             _("%(vmid)d on %(host)s is another guest by now: its id was used again. Nothing was done to it.")
             % {"vmid": ref.vmid, "host": ref.host},
         )
+    refuse_kept(ref, config)
     return found
 
 

@@ -205,6 +205,12 @@ class GuestRuns(ProxmoxError):  # noqa: N818
     code = "runs"
 
 
+class Kept(ProxmoxError):  # noqa: N818
+    """Proxmox would not destroy the guest as it is set now; nothing was done to it."""
+
+    code = "kept"
+
+
 class TaskFailed(ProxmoxError):  # noqa: N818
     """The task ended with something else than OK; `lines` are the last of its log."""
 

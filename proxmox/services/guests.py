@@ -1,5 +1,6 @@
 """What can be done with guests. Each is a job: Proxmox is asked by a worker, never by a page."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -12,8 +13,8 @@ from accounts.audit import record
 from jobs.models import Job
 from jobs.services import start_job
 from pages.second_word import SecondWordNeeded, ask
-from proxmox.client import names
-from proxmox.guests import GuestRef, server_of
+from proxmox.client import errors, names, open_api
+from proxmox.guests import GuestRef, look_up, refuse_kept, server_of
 from servers.registry import held_by, some
 
 POWER, CHANGE, READ = "proxmox.power", "proxmox.change", "proxmox.read_guest"
@@ -105,6 +106,27 @@ def destroy_guest(
     record(actor, "guest.destroy", guest.host, before=_facts(guest), after={"stop_first": stop_first})
     title = _("Destroy %(guest)s on %(host)s")
     return _start(actor, guest, DESTROY, title, stop_first=stop_first, identity=identity)
+
+
+def check_destroyable(
+    guest: GuestRef, *, known: Callable[[dict[str, Any]], bool] = lambda _config: True
+) -> None:
+    """Ask Proxmox, as a worker, whether it could destroy this guest, before what belongs to it is taken away.
+
+    One that is gone, or is not `known` by its configuration, is no matter. Raises ProxmoxError.
+    """
+    with open_api(guest.host) as api:
+        try:
+            config = api.config(guest.kind, guest.vmid)
+        except errors.Gone:
+            return
+        if not known(config):
+            return
+        look_up(api, guest)
+        refuse_kept(guest, config)
+        held = {one for privileges in api.permissions().values() for one in privileges}
+        if missing := sorted({"VM.Allocate", "VM.PowerMgmt"} - held):
+            raise errors.RightsMissing(guest.host.name, api.who, f"/vms/{guest.vmid}", missing[:1], "")
 
 
 def ask_about_dangers(guest: GuestRef, *, destroys: bool = False) -> None:

@@ -323,11 +323,16 @@ def test_a_destroy_that_only_says_that_it_failed_ends_as_done(host, pve, fault):
     assert (job.state, 101 in pve.world.guests) == (JobState.DONE, False)
 
 
-def test_a_protected_guest_is_refused_in_proxmox_words(host, pve):
-    pve.world.guests[101].config["protection"] = 1
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [({"protection": 1}, "it is protected"), ({"lock": "backup"}, "it is locked (backup)")],
+)
+def test_a_guest_that_proxmox_would_not_destroy_is_not_even_stopped(host, pve, option, words):
+    pve.world.guests[101].config.update(option)
     job = destroy(host, stop_first=True)
     assert job.state == JobState.FAILED
-    assert "protection mode enabled" in job.error
+    assert words in job.error
+    assert runs(pve)
 
 
 def test_an_id_taken_meanwhile_is_no_matter_for_other_guests(host, pve):

@@ -15,7 +15,8 @@ from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
 from keymanager.models import Group
-from lab.pve import TaskFails
+from lab.pve import Refuses, TaskFails
+from proxmox.client import errors
 from proxmox.models import Creation, GuestSeen, Offer
 from samba.models import Share
 from servers.models import Server
@@ -140,6 +141,31 @@ def test_a_container_that_somebody_renamed_or_wrote_other_notes_for_is_not_passe
         assert (row.marker in str(held.text), held.url) == (True, seen.get_absolute_url())
         del pve.world.guests[row.vmid]
         walk.until_done("container", task_container.undo)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [({"protection": 1}, "is protected"), ({"lock": "backup"}, "is locked")]
+)
+def test_a_container_that_proxmox_would_not_destroy_is_found_out_before_anything_is_undone(
+    option: Any, words: str
+) -> None:
+    """The copies were deleted, the port closed, and then Proxmox refused."""
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        hanging.look(walk.data, walk.results)
+        pve.world.guests[row.vmid].config.update(option)
+        with pytest.raises(errors.Kept, match=words):
+            hanging.look(walk.data, walk.results)
+        pve.world.guests[row.vmid].config["hostname"] = "other"  # not for us to destroy: said by `others`
+        hanging.look(walk.data, walk.results)
+
+
+def test_a_host_that_does_not_answer_is_found_out_before_anything_is_undone() -> None:
+    with begun() as (pve, walk):
+        container_there(pve, walk)
+        pve.faults.add(Refuses(method="GET", status=500, reason="cluster not ready"))
+        with pytest.raises(errors.ProxmoxError):
+            hanging.look(walk.data, walk.results)
 
 
 def test_an_undo_that_fails_says_why_and_can_be_resumed() -> None:
@@ -286,6 +312,8 @@ def test_its_own_parts_do_not() -> None:
         assert hanging.others(walk.data, walk.results) == []
         PortForward.objects.update(destination=_guest_of(walk.host))
         assert "leads to another server" in str(hanging.others(walk.data, walk.results)[0].text)
+        Backup.objects.update(source=_guest_of(walk.host, "beside2"))
+        assert "is of another server" in str(hanging.others(walk.data, walk.results)[1].text)
 
 
 def test_as_the_nginx_server_it_made_only_hostnames_that_it_leads_to_others_stand_in_the_way() -> None:
@@ -335,5 +363,5 @@ def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:
         assert "already" in task_domain.undo_says(walk.data, walk.results)
 
 
-def _guest_of(host: Server) -> Server:
-    return Server.objects.create(name="beside", keymanager_name="beside", is_vm=True, vm_host=host)
+def _guest_of(host: Server, name: str = "beside") -> Server:
+    return Server.objects.create(name=name, keymanager_name=name, is_vm=True, vm_host=host)

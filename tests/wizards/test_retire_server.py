@@ -15,7 +15,7 @@ from forwarding.models import HostnameForward, PortForward
 from jobs import execute
 from jobs.models import Job, JobState
 from keymanager.models import Group
-from lab.pve import PveServer
+from lab.pve import Lacks, PveServer
 from proxmox.models import GuestSeen
 from samba.models import Share
 from servers.models import Server, UnixUser
@@ -123,6 +123,40 @@ def test_everything_of_it_goes_and_copies_stay(admin_client, leaving, pve):
     assert [row.name for row in group.allowed_servers.all()] == ["ct102"]
     assert LeftData.objects.get().folder == "/backups/ct101"
     assert admin_client.get(run.get_absolute_url()).status_code == 200
+
+
+@pytest.mark.parametrize("why", ["protected", "locked", "without the right", "renamed"])
+def test_a_guest_that_proxmox_would_not_destroy_is_found_out_before_anything_else_goes(
+    admin_client, leaving, pve, why
+):
+    config = pve.world.guests[101].config
+    before = dict(config)
+    config.update({"protected": {"protection": 1}, "locked": {"lock": "backup"}}.get(why, {}))
+    fault = Lacks(privileges=("VM.Allocate",)) if why == "without the right" else None
+    if fault:
+        pve.faults.add(fault)
+    if why == "renamed":
+        config["hostname"] = "other"
+    run = begin(
+        admin_client,
+        leaving,
+        **dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on"),
+    )
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    words = {"without the right": "VM.Allocate", "renamed": "is called other"}.get(why, f"it is {why}")
+    assert (run.state, words in run.why) == ("failed", True), run.why
+    assert HostnameForward.objects.count() == 2
+    assert PortForward.objects.exists()
+    config.clear()
+    config.update(before)
+    if fault:
+        pve.faults.remove(fault)
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, 101 in pve.world.guests) == ("done", False), run.why
 
 
 def test_a_backup_that_runs_just_then_is_the_reason_and_no_fault_of_the_panel(admin_client, leaving, pve):

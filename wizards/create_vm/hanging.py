@@ -1,17 +1,21 @@
 """What stands in the way of an undo: all that hangs on the new server, and that this wizard did not put there."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from backups.models import Backup
 from forwarding.models import HostnameForward, PortForward
 from keymanager.watching import lost_without
 from proxmox.client.names import LXC
+from proxmox.guests import GuestRef
 from proxmox.looking import look_at
 from proxmox.models import Creation, GuestSeen
+from proxmox.services.guests import check_destroyable
 from servers.models import Server
 from servers.registry import Held
 from servers.services import holds_of
@@ -51,9 +55,16 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
 
 
 def look(_data: Data, results: Mapping[str, Data]) -> None:
-    """Have Proxmox say how its container is called now, and what its notes are."""
+    """Have Proxmox say how its container is called now, what its notes are, and whether it could be destroyed.
+
+    Raises ProxmoxError where it could not.
+    """
     for row in _made(results):
         look_at([row.host_id], vmid=row.vmid)
+        check_destroyable(
+            GuestRef(row.host, LXC, int(row.vmid or 0), row.hostname),
+            known=partial(task_container.is_ours, hostname=row.hostname, marker=row.marker),
+        )
 
 
 def _made(results: Mapping[str, Data]) -> QuerySet[Creation]:
@@ -77,7 +88,7 @@ def _keys(server: Server) -> list[Held]:
 
 
 def _changed(server: Server, results: Mapping[str, Data]) -> list[Held]:
-    """The wizard's hostname, port and nginx server, where others need them, too, by now."""
+    """The wizard's hostname, port, backup and nginx server, where others need them, too, by now."""
     hostname = results.get("domain", {}).get("hostname") or 0
     served = HostnameForward.objects.filter(host=results.get("nginx", {}).get("host") or 0)
     led = served.exclude(pk=hostname).exclude(destinations__server=server)  # these hang on it anyway
@@ -90,4 +101,8 @@ def _changed(server: Server, results: Mapping[str, Data]) -> list[Held]:
         if rule.destination_id != server.pk:
             text = _("the forwarded port %s leads to another server") % rule
             found.append(Held(text, rule.get_absolute_url(), row=rule))
+    for backup in Backup.objects.filter(pk=results.get("backup", {}).get("backup") or 0):
+        if backup.source_id != server.pk:
+            text = _("the backup of %s is of another server") % backup
+            found.append(Held(text, backup.get_absolute_url(), row=backup))
     return found

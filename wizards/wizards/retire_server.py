@@ -1,5 +1,6 @@
 """A server leaves: a last backup, then all that leads to it, then the guest itself and its row."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -234,17 +235,33 @@ def end_backups(run: TaskRun) -> None:
         delete_backup(run.actor, backup)
 
 
+def guest_of(run: TaskRun) -> GuestRef | None:
+    """The guest that this server is, as far as is known."""
+    rows = GuestSeen.objects.filter(server=run.data["retired"], gone_at=None).select_related("host")
+    seen = rows.first()
+    return GuestRef(seen.host, seen.kind, seen.vmid, seen.name) if seen else None
+
+
+def clear(do: Callable[[TaskRun], Later | None]) -> Callable[[TaskRun], Later | None]:
+    """Before it begins, ask Proxmox whether it could destroy the guest: that is not found out last of all."""
+
+    def doing(run: TaskRun) -> Later | None:
+        if run.data.get("guest") and not run.facts and (guest := guest_of(run)):
+            guests.check_destroyable(guest)
+        return do(run)
+
+    return doing
+
+
 def destroy_guest(run: TaskRun) -> Later | None:
     """Have Proxmox destroy the guest that this server is."""
     if "guest" not in run.facts:
-        seen = (
-            GuestSeen.objects.filter(server=run.data["retired"], gone_at=None).select_related("host").first()
-        )
-        if seen is None:
+        guest = guest_of(run)
+        if guest is None:
             run.log(_("No guest is known to be this server."))
             return None
         check_gone(run)
-        run.save(guest=GuestRef(seen.host, seen.kind, seen.vmid, seen.name).args)
+        run.save(guest=guest.args)
     guest = GuestRef.of_args(**run.facts["guest"])
     return follow_job(run, lambda: guests.destroy_guest(run.actor, guest, guest.name, stop_first=True))
 
@@ -344,7 +361,10 @@ wizard = Wizard(
         ),
         Step(gettext_lazy("Parts"), PartsForm, parts_defaults),
     ),
-    tasks=tuple(Task(slug, name, do, said(line), wanted=has(slug)) for slug, name, do, line in TASKS),
+    tasks=tuple(
+        Task(slug, name, do if slug in {"guest", "row"} else clear(do), said(line), wanted=has(slug))
+        for slug, name, do, line in TASKS
+    ),
     finish=finish,
     stays=stays,
 )
