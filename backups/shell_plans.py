@@ -17,7 +17,7 @@ from backups.models import Backup
 from backups.results import Summary, summaries
 from backups.services.plans import suggested
 from backups.standing import Standing
-from backups.watching_plans import host_keys_changed, server_changed, server_holds
+from backups.watching_plans import host_keys_changed, server_changed, server_holds, unix_user_holds
 from pages.registry import Card, Hit, NavItem, Notice, Section, Step
 from servers.models import Server
 from servers.registry import Panel, RolloutKind, ServerPart
@@ -165,6 +165,7 @@ server_part = ServerPart(
     ),
     panel=server_panel,
     holds=server_holds,
+    unix_user_holds=unix_user_holds,
     changed=server_changed,
     host_keys_changed=host_keys_changed,
 )

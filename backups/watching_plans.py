@@ -8,11 +8,13 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from backups.desired_plans import KIND
+from backups.letting_in import missing
 from backups.models import Backup
 from backups.models.restores import AT_WORK
 from backups.services.plans import ask_again, ask_sources_again
+from backups.ways import NoWay, way_from
 from servers.facts import ServerFacts
-from servers.models import Server
+from servers.models import Server, UnixUser
 from servers.registry import Held, each
 
 # What the way from a backup server depends on; a host's own matter to what is reached through it.
@@ -31,6 +33,21 @@ def server_holds(server: Server) -> Iterable[Held]:
     left = server.left_backups.select_related("destination")
     words = _("copies of a deleted backup are left in %s")
     yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}", on_disk=True)
+
+
+def unix_user_holds(unix_user: UnixUser) -> Iterable[Held]:
+    """The backups that come as this unix user; those that do by keys from here would copy nothing more.
+
+    For root that is said alone: the guard of the last way in asks about it.
+    """
+    for backup in _on_the_way(unix_user.server).select_related("source__vm_host", "destination"):
+        try:
+            hops = way_from(backup.destination, backup.source)
+        except NoWay:
+            continue
+        if any((hop.name, hop.address.user) == (unix_user.server.name, unix_user.name) for hop in hops):
+            blocks = unix_user.name != "root" and missing(backup) is None
+            yield Held(_("the backup %s logs in as it") % backup, backup.get_absolute_url(), blocks, backup)
 
 
 def server_changed(

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 import pages.registry
+from hosts.address import BadConnection, parse_connection
 from hosts.host import Host
 from hosts.state import State
 from pages.registry import Panel
@@ -171,8 +172,21 @@ def held_by(server: "Server") -> list[Held]:
 
 
 def held_by_unix_user(unix_user: "UnixUser") -> list[Held]:
-    """What of other rooms hangs on this unix user."""
-    return [held for part in parts() if part.unix_user_holds for held in part.unix_user_holds(unix_user)]
+    """What hangs on this unix user: of other rooms, and Gestion's own way to its server."""
+    own = []
+    if unix_user.name != "root" and logs_in_as(unix_user.server.ssh_connection, unix_user.name):
+        own = [Held(_("Gestion logs in as it"), unix_user.server.get_absolute_url(), blocks=True)]
+    return own + [
+        held for part in parts() if part.unix_user_holds for held in part.unix_user_holds(unix_user)
+    ]
+
+
+def logs_in_as(connection: str, name: str) -> bool:
+    """Whether a connection string is one of this unix user; none is, where it cannot be read."""
+    try:
+        return parse_connection(connection).user == name
+    except BadConnection:
+        return False
 
 
 def tell_unix_user_going(unix_user: "UnixUser") -> None:

@@ -8,7 +8,9 @@ from backups.models import BackupRun, LeftData, RunState
 from backups.services.plans import change_backup, create_backup, delete_backup, switch_backup
 from keymanager.models import Group, Key, OfferedKey
 from servers.models import HostKey, Rollout
-from servers.services import accept_host_key, change_server, remove_host_key
+from servers.registry import held_by_unix_user
+from servers.services import DeleteRefused, accept_host_key, change_server, remove_host_key, remove_unix_user
+from tests.keymanager.fleets import make_key
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +50,49 @@ def test_an_accepted_or_removed_host_key_is_rolled_out(rows, actor):
     assert wanted(rows.backup1) == asked + 1
     remove_host_key(actor, key)
     assert wanted(rows.backup1) == asked + 2
+
+
+def test_a_unix_user_as_whom_a_backup_comes_stays_on_the_list(rows, actor):
+    reader = rows.mail1.unix_users.create(name="reader")
+    other = rows.mail1.unix_users.create(name="other")
+    backup = rows.backup()
+    assert held_by_unix_user(reader) == []
+    change(actor, rows.mail1, backup_ssh_connection="-p 222 reader@198.51.100.20")
+    (held,) = held_by_unix_user(reader)
+    assert (str(backup) in str(held.text), held.url) == (True, backup.get_absolute_url())
+    assert not held.blocks  # it comes by a key of the administrator's own
+    for server in (rows.mail1, rows.backup1):
+        HostKey.objects.create(
+            server=server, key="ssh-ed25519 AAAA", fingerprint="SHA256:x", pinned_at=timezone.now()
+        )
+    make_key(rows.backup1.unix_users.get(name="root"), "backup1")
+    group = Group.objects.create(name="Backup")
+    group.member_servers.add(rows.backup1)
+    group.allowed_unix_users.add(reader)
+    with pytest.raises(DeleteRefused, match="logs in as it"):
+        remove_unix_user(actor, reader)
+    remove_unix_user(actor, other)
+    backup.delete()
+    remove_unix_user(actor, reader)
+
+
+def test_a_unix_user_of_a_host_through_which_a_backup_comes_stays_too(rows, actor):
+    jump = rows.pve1.unix_users.create(name="jump")
+    backup = rows.backup(source=rows.web1)
+    change(actor, rows.pve1, backup_ssh_connection="jump@198.51.100.10")
+    assert [str(backup) in str(held.text) for held in held_by_unix_user(jump)] == [True]
+    assert held_by_unix_user(rows.mail1.unix_users.get(name="root")) == []
+
+
+def test_a_unix_user_as_whom_gestion_logs_in_stays_on_the_list(rows, actor):
+    admin = rows.mail1.unix_users.create(name="admin")
+    change(actor, rows.mail1, ssh_connection="-p 222 admin@198.51.100.20")
+    admin.refresh_from_db()
+    with pytest.raises(DeleteRefused, match="Gestion logs in as it"):
+        remove_unix_user(actor, admin)
+    change(actor, rows.mail1, ssh_connection="admin")  # a host of that name
+    admin.refresh_from_db()
+    remove_unix_user(actor, admin)
 
 
 def test_switching_changes_nothing_on_the_host_and_an_unchanged_save_neither(rows, actor):

@@ -304,6 +304,18 @@ def test_what_hung_on_a_server_that_was_there_before_does_not() -> None:
         assert before.pk
 
 
+def test_the_key_of_a_unix_user_that_it_added_to_a_server_of_before_stands_in_the_way() -> None:
+    """It was found out last, once the container was destroyed."""
+    with simulated() as (_pve, host):
+        known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        walk = Walk(host, unix_users=["root", "deploy"])
+        walk.until_done("server", task_server.do)
+        assert hanging.others(walk.data, walk.results) == []
+        make_key(known.unix_users.get(name="deploy"), "deploy")
+        (held,) = hanging.others(walk.data, walk.results)
+        assert "The SSH key" in str(held.text)
+
+
 def test_its_own_parts_do_not() -> None:
     with begun() as (_pve, walk):
         walk.results["backup"] = {"backup": _backup(walk).pk}

@@ -17,7 +17,7 @@ from proxmox.looking import look_at
 from proxmox.models import Creation, GuestSeen
 from proxmox.services.guests import check_destroyable
 from servers.models import Server
-from servers.registry import Held
+from servers.registry import Held, held_by_unix_user
 from servers.services import holds_of
 from wizards.create_vm import task_container
 from wizards.declare import Data
@@ -50,7 +50,7 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
     known = [*own, *facts.get("hung", [])]
     found = [held for held in rows_on(server) if key_of(held) not in known]
-    keys = _keys(server) if facts.get("made") else ()
+    keys = _keys(server) if facts.get("made") else _of_new_users(server, facts)
     return [*found, *_changed(server, results), *keys, *_in_doubt(results)]
 
 
@@ -78,6 +78,12 @@ def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
         for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid or 0):
             if seen.config and (why := task_container.in_doubt(row, seen.config)):
                 yield Held(why, seen.get_absolute_url())
+
+
+def _of_new_users(server: Server, facts: Data) -> list[Held]:
+    """What keeps the unix users on the list that the wizard has added to a server that was there before."""
+    rows = server.unix_users.filter(pk__in=facts.get("new_users", ())).select_related("server")
+    return [held for row in rows for held in held_by_unix_user(row) if held.blocks]
 
 
 def _keys(server: Server) -> list[Held]:

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
+from backups.folders import inside
+from backups.models import Backup
 from fabrun.services import run_script
 from jobs.models import Job
 from keymanager.models import FetchToken, Group
@@ -224,17 +226,33 @@ def remove_row(run: TaskRun) -> None:
 
 def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     """What others have made of the unix user since: it goes with its home folder, and cannot be brought back."""
-    row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
     account = results.get("account", {})
-    if row is None or not account.get("ours") or account.get("listed", True):
+    if not account.get("ours") or account.get("listed", True):
         return []
+    copied = _backups_of_home(data)
+    row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
+    if row is None:
+        return copied
     if row.pk != results.get("row", {}).get("row"):
         text = _("%s was entered into the inventory")
-        return [Held(text % row, row.server.get_absolute_url())]
+        return [Held(text % row, row.server.get_absolute_url()), *copied]
     allowed = row.allowed_groups.exclude(pk__in=data.get("groups") or ())
     return [
-        *(held for held in held_by_unix_user(row) if held.blocks),
+        *(held for held in held_by_unix_user(row) if held.blocks or held.row),
         *(Held(_("the group %s is allowed on it") % group, group.get_absolute_url()) for group in allowed),
+        *copied,
+    ]
+
+
+def _backups_of_home(data: Data) -> list[Held]:
+    """The backups of what lies in its home folder, where useradd makes it."""
+    home = f"/home/{data['name']}"
+    rows = Backup.objects.filter(source=data["server"]).select_related("source")
+    words = _("the backup %s copies what lies in its home folder")
+    return [
+        Held(words % backup, backup.get_absolute_url(), row=backup)
+        for backup in rows
+        if inside(backup.source_folder, home)
     ]
 
 

@@ -1,0 +1,54 @@
+"""What stands in the way of taking a unix user back that a wizard has made: it goes with its home folder."""
+
+import pytest
+
+from backups.models import Backup
+from keymanager.models import Group
+from servers.models import Server
+from wizards.wizards.create_user import others
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server.objects.create(name="web1", keymanager_name="web1", ssh_connection="root@198.51.100.20")
+
+
+def backup_of(server: Server, folder: str) -> Backup:
+    store, _new = Server.objects.get_or_create(
+        name="store", keymanager_name="store", ssh_connection="root@198.51.100.9"
+    )
+    return Backup.objects.create(
+        source=server, source_folder=folder, destination=store, destination_folder=f"/b{folder}"
+    )
+
+
+def said(server: Server, *, row: int | None = None, ours: bool = True) -> list[str]:
+    results = {"account": {"ours": ours, "listed": False}, "row": {"row": row} if row else {}}
+    return [str(held.text) for held in others({"server": server.pk, "name": "nina"}, results)]
+
+
+@pytest.mark.parametrize("entered", [True, False])
+def test_a_backup_of_its_home_folder(server, entered) -> None:
+    row = server.unix_users.create(name="nina").pk if entered else None
+    for folder in ("/", "/home", "/home/nina2"):
+        backup_of(server, folder)
+    assert said(server, row=row) == []
+    own, inner = backup_of(server, "/home/nina"), backup_of(server, "/home/nina/mail")
+    assert said(server, row=row) == [
+        f"the backup {one} copies what lies in its home folder" for one in (own, inner)
+    ]
+    assert said(server, row=row, ours=False) == []
+
+
+def test_a_backup_that_comes_as_it_and_gestion_itself(server) -> None:
+    row = server.unix_users.create(name="nina")
+    backup = backup_of(server, "/etc")
+    Server.objects.filter(pk=server.pk).update(
+        backup_ssh_connection="-p 222 nina@198.51.100.20", ssh_connection="nina@198.51.100.20"
+    )
+    assert said(server, row=row.pk) == ["Gestion logs in as it", f"the backup {backup} logs in as it"]
+    group = Group.objects.create(name="g")
+    group.allowed_unix_users.add(row)
+    assert "the group g is allowed on it" in said(server, row=row.pk)
