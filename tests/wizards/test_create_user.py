@@ -1,5 +1,7 @@
 """What stands in the way of taking a unix user back that a wizard has made: it goes with its home folder."""
 
+from typing import Any
+
 import pytest
 
 from backups.models import Backup
@@ -25,7 +27,10 @@ def backup_of(server: Server, folder: str) -> Backup:
 
 
 def said(server: Server, *, row: int | None = None, ours: bool = True) -> list[str]:
-    results = {"account": {"ours": ours, "listed": False}, "row": {"row": row} if row else {}}
+    results: dict[str, dict[str, Any]] = {
+        "account": {"ours": ours, "listed": False},
+        "row": {"row": row} if row else {},
+    }
     return [str(held.text) for held in others({"server": server.pk, "name": "nina"}, results)]
 
 
