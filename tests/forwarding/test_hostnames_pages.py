@@ -400,3 +400,9 @@ def test_a_hostname_whose_servers_do_not_answer_is_not_green(admin_client, web):
             Server.objects.filter(pk=server.pk).update(contact=contact)
         for page in pages:
             assert words in admin_client.get(page).content.decode(), (page, contacts)
+    Server.objects.update(contact="ok")
+    host = HostnameForward.objects.get(pk=pk).host
+    for server, words in ((host, "host unreachable"), (host.nginx_server, "nginx server unreachable")):
+        Server.objects.filter(pk=server.pk).update(contact="unreachable")
+        for page in pages:
+            assert words in admin_client.get(page).content.decode(), (page, words)

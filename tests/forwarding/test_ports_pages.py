@@ -54,6 +54,9 @@ def test_a_port_is_forwarded_by_the_form(admin_client, rows):
         Server.objects.filter(pk=rule.destination_id).update(contact=contact)
         for page in ("/forwarding/ports/", rule.get_absolute_url(), rule.destination.get_absolute_url()):
             assert words in admin_client.get(page).content.decode(), (page, contact)
+    Server.objects.filter(pk=rule.host_id).update(contact="unreachable")
+    for page in ("/forwarding/ports/", rule.get_absolute_url(), rule.host.get_absolute_url()):
+        assert "host unreachable" in admin_client.get(page).content.decode(), page
 
 
 @pytest.mark.services
