@@ -122,10 +122,10 @@ def check_destroyable(
             return
         if not known(config):
             return
-        look_up(api, guest)
+        needed = {"VM.Allocate", "VM.PowerMgmt"} if look_up(api, guest).runs else {"VM.Allocate"}
         refuse_kept(guest, config)
         held = {one for privileges in api.permissions().values() for one in privileges}
-        if missing := sorted({"VM.Allocate", "VM.PowerMgmt"} - held):
+        if missing := sorted(needed - held):
             raise errors.RightsMissing(guest.host.name, api.who, f"/vms/{guest.vmid}", missing[:1], "")
 
 

@@ -49,8 +49,9 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
         return []
     own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
     known = [*own, *facts.get("hung", [])]
-    found = [held for held in rows_on(server) if key_of(held) not in known]
-    keys = _keys(server) if facts.get("made") else _of_new_users(server, facts)
+    users = [] if facts.get("made") else _of_new_users(server, facts)
+    found = [held for held in [*rows_on(server), *users] if key_of(held) not in known]
+    keys = _keys(server) if facts.get("made") else ()
     return [*found, *_changed(server, results), *keys, *_in_doubt(results)]
 
 
