@@ -9,7 +9,7 @@ import tokenize
 from collections.abc import Collection, Iterator
 from itertools import takewhile
 
-from fabrun import python_2
+from fabrun import older_calls, python_2
 from fabrun.python_2 import NOBODY, Change, Code
 from fabrun.python_3 import known
 
@@ -60,8 +60,14 @@ INSTEAD = {
     "upload_template": "c.put(…), of a file that is written before",
     "upload_project": "c.put(…), of an archive",
     "rsync_project": 'c.local("rsync …")',
+    "is_link": 'c.run("test -L …", warn=True).ok',
+    "remote_tunnel": "“c.forward_remote(…)”",
+    "char_buffered": "nothing: nobody sits there",
+    "disconnect_all": "nothing: leave it out",
     **dict.fromkeys(COLOURS, "its text alone"),
 }
+# Words of their own that scripts use for much else: only where they are imported by name.
+BY_NAME = {"first": 'the first for which c.run("test -e …", warn=True).ok', "output": 'c.run("…", hide=True)'}
 LEFT_OUT = {"hosts", "roles", "parallel", "serial", "runs_once", "with_settings"}  # decorators
 WHERE = {"host", "host_string"}
 CHOSEN = {
@@ -78,7 +84,9 @@ CHOSEN = {
 }
 CONNECTION = {"c", "ctx", "conn", "connection", "context"}
 
-_FROM = re.compile(r"^[ \t]*from\s+fabric(\.[\w.]+)?\s+import\s+(\([^)]*\)|(?:\\\n|[^\n#;])+)", re.MULTILINE)
+_FROM = re.compile(
+    r"^[ \t]*from\s+fabric(\.[\w.]+)?\s+import\b\s*(\([^)]*\)|(?:\\\n|[^\n#;])+)", re.MULTILINE
+)
 _IMPORT = re.compile(r"^[ \t]*import\s+fabric\.(\w+)([\w.]*)(?:\s+as\s+(\w+))?", re.MULTILINE)
 _HALVES = re.compile(r"<>|0[0-7]+|0?[0-9]+[lL]|0[xX][0-9a-fA-F]+[lL]")  # what Python 3 reads as two words
 
@@ -103,6 +111,7 @@ def _changes(text: str, beside: Collection[str]) -> Iterator[Change]:
     yield from python_2.changes(text, code, itself, beside)
     if names or modules:
         yield from _fabric_1(code, names, modules)
+        yield from older_calls.results(code)
         yield from _functions(text, code, names, modules)
 
 
@@ -182,9 +191,12 @@ def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[
         elif before == "@" and name in LEFT_OUT:
             yield line, f"@{shown}", "nothing: the servers are chosen when it is run"
         elif after == "(" and name in SAME:
-            yield line, f"{shown}(…)", f"“c.{name}(…)”"
+            yield line, f"{shown}(…)", f"“c.{name}(…)”{older_calls.text_of(code, at, name)}"
+            yield from older_calls.words_of(code, at, name)
         elif after == "(" and name in INSTEAD:
             yield line, f"{shown}(…)", INSTEAD[name]
+        elif after in {"(", "[", "."} and name in BY_NAME:
+            yield line, f"{shown}{after}…", BY_NAME[name]
 
 
 def _of_env(name: str) -> str:

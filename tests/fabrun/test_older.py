@@ -16,7 +16,10 @@ IMPORTS = "from fabric.api import *\nfrom fabric.contrib.files import *\n"
     [
         ('run("x")', "run(…)", "“c.run(…)”"),
         ('    out = sudo("x", user="www")', "sudo(…)", "“c.sudo(…)”"),
-        ('local("x", capture=True)', "local(…)", "“c.local(…)”"),
+        ('local("x")', "local(…)", "“c.local(…)”"),
+        ('x = run("x")', "run(…)", "“c.run(…)”, and what it printed is “.stdout.strip()”"),
+        ("if x.succeeded:", ".succeeded", "“.ok”"),
+        ("with remote_tunnel(80):", "remote_tunnel(…)", "“c.forward_remote(…)”"),
         ('put("a", "b")', "put(…)", "“c.put(…)”"),
         ('get("a")', "get(…)", "“c.get(…)”"),
         ('with cd("/srv"):', "cd(…)", "“c.cd(…)”"),
@@ -170,9 +173,34 @@ def test_a_fabfile_of_today_is_not_called_old(folder):
 
 
 @pytest.mark.parametrize(
+    ("call", "old", "new"),
+    [
+        ('run("x", warn_only=True)', "warn_only=…", "“warn=…”"),
+        ('run("x",\n  quiet=True)', "quiet=…", "“hide=True, warn=True”"),
+        ('sudo(f(1, shell=2), shell=False, user="www")', "shell=…", "nothing: leave it out"),
+        ('local("x", capture=True)', "capture=…", "“hide=True”"),
+        ('run("x", stdout=f, timeout=3, pty=True)', "stdout=…", "“out_stream=…”"),
+        ('put("a", "b", use_sudo=True)', "use_sudo=…", 'c.sudo("mv …") of what was put'),
+        ('get(remote_path="a")', "remote_path=…", "“remote=…”"),
+    ],
+)
+def test_what_a_call_is_given_by_a_name_that_is_gone_is_told(call, old, new):
+    told = [words.partition(": ")[2] for words in advice(f"{IMPORTS}{call}\n", "old.py")[2:]]
+    assert [words for words in told if "=…" in words] == [f"“{old}” becomes {new}"]
+
+
+def test_a_word_that_scripts_use_for_much_else_is_told_where_it_is_imported_by_name():
+    use = "output['running'] = False\nfirst(1)\n"
+    assert len(advice(f"from fabric.api import *\n{use}", "old.py")) == 1
+    told = advice(f"from fabric.state import output\nfrom fabric.contrib.files import first\n{use}", "old.py")
+    assert [words.partition("“")[2].partition("”")[0] for words in told[2:]] == ["output[…", "first(…"]
+
+
+@pytest.mark.parametrize(
     "head",
     [
         "from fabric.api import run",
+        "from fabric.api import(run)",
         "from fabric.api import (env,\n    run)",
         "from fabric.api import env, \\\n    run",
         "from __future__ import with_statement\nfrom fabric.operations import run\r",

@@ -33,8 +33,9 @@ OF_NO_PAGE = (
     "tests/",
     "bench/",
     "fabrun/older.py",
+    "fabrun/older_calls.py",
     "fabrun/python_2.py",
-)  # the last two quote code of others
+)  # those of fabrun quote code of others
 WORDS_OF_OTHERS = {
     "Redeliver",  # GitHub
     "Report a vulnerability",
