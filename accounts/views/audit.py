@@ -33,6 +33,7 @@ FIELDS = (
     "at", "actor_name", "address", "verb", "object_type", "object_id", "object_name", "before", "after",
 )  # fmt: skip
 FIRST_YEAR, LAST_YEAR = 1970, 2999
+BESIDE = ("object", "from", "until")  # narrow the rows, too
 CHUNK = 1000  # rows in memory at once while a file is sent
 
 
@@ -66,6 +67,11 @@ class AuditList(ListPage):
         """Also what is said of a change, not only what is kept."""
         return super().match(word) | Q(verb__in=verbs_like(word, self.verbs))
 
+    @property
+    def narrowed(self) -> bool:
+        """Also by what the address says."""
+        return super().narrowed or any(typed(self.request, name) for name in BESIDE)
+
 
 def _listing(request: HttpRequest) -> AuditList:
     """The rows that the query string asks for; `object=servers.server:3` narrows them to one object,
@@ -94,7 +100,7 @@ def _listing(request: HttpRequest) -> AuditList:
             Filter("when", gettext_lazy("When"), PERIODS, _by_period),
             Filter("kind", gettext_lazy("Object"), _in_words(kinds, kind_words), _by_kind),
         ),
-        beside=("object", "from", "until", "as"),
+        beside=(*BESIDE, "as"),
     )
     listing.verbs = verbs
     return listing

@@ -124,6 +124,13 @@ def test_what_is_no_day_is_refused(admin_client, query):
     assert admin_client.get(f"/audit/{query}").status_code == 400
 
 
+@pytest.mark.parametrize("query", ["from=2999-01-01", "until=1999-01-01", "object=servers.server:77"])
+def test_an_address_that_fits_nothing_is_not_a_trail_without_entries(admin_client, trail, query):
+    page = admin_client.get(f"/audit/?{query}").content.decode()
+    assert "Nothing matches" in page
+    assert "Nothing has changed yet" not in page
+
+
 def test_the_file_has_what_the_page_is_narrowed_to(admin_client, trail):
     answer = admin_client.get("/audit/download/?what=user.change")
     assert "attachment" in answer.headers["Content-Disposition"]
