@@ -39,7 +39,7 @@ class ApiTokenMiddleware:
         """Act as the token's user, or 401."""
         scheme, _space, text = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
-            if _holds_a_token(scheme, text):
+            if _holds_a_token(scheme, text) or _is_a_header(request):
                 return _refused(_("An API token is sent in the header Authorization, as: Bearer gst_…"), 401)
             return self.get_response(request)
         found = (
@@ -86,6 +86,11 @@ def _holds_a_token(scheme: str, text: str) -> bool:
         with contextlib.suppress(ValueError):
             text = base64.b64decode(text).decode()
     return PREFIX in f"{scheme} {text}"
+
+
+def _is_a_header(request: HttpRequest) -> bool:
+    """Whether one of them is a header of its own, as other panels take theirs (`X-Api-Key`, `Private-Token`)."""
+    return any(value.startswith(PREFIX) for value in request.headers.values())
 
 
 def _refused(words: str, status: int) -> JsonResponse:

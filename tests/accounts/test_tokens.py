@@ -119,6 +119,8 @@ def test_a_token_that_is_sent_in_another_way_is_told_how_and_not_led_to_a_page(m
             assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
             assert "Bearer gst_" in answer.json()["errors"]["__all__"][0]
             assert client.post("/profile/", headers={"Authorization": sent}).status_code == 401
+    for name in ("X-Api-Key", "Private-Token", "X-Auth-Token"):
+        assert "Bearer gst_" in Client().get("/profile/", headers={name: text}).json()["errors"]["__all__"][0]
 
 
 @pytest.mark.parametrize("sent", ["Basic bWVsOnBhc3N3b3Jk", "Basic w6Q", "Basic ü", "Negotiate abc", "", "x"])
