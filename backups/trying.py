@@ -31,8 +31,9 @@ OF_A_RUN = ("place", "login", "folder", "file")  # as the runner says which it h
 STALL_SECONDS = 60  # without anything read
 LONGEST_SECONDS = 90  # from the first byte
 PAUSE = 0.5
+NEEDED = ("rsnapshot", "rsync", "ssh")
 # A constant script without arguments.
-TOOLS = 'for tool in rsnapshot rsync ssh; do command -v "$tool" >/dev/null || printf "%s\\n" "$tool"; done'
+TOOLS = f'for tool in {" ".join(NEEDED)}; do command -v "$tool" >/dev/null || printf "%s\\n" "$tool"; done'
 FILES = 'for file do [ -f "$file" ] || exit 1; done'
 
 
@@ -47,7 +48,8 @@ class Answer:
 
 def tools(host: Host, backup: Backup) -> Answer:
     """Are the programs there?"""
-    missing = host.run(["sh", "-c", TOOLS], timeout=20).check().text.split()
+    said = host.run(["sh", "-c", TOOLS], timeout=20).check().text.splitlines()
+    missing = [tool for tool in NEEDED if tool in said]  # a login may print lines of its own
     if missing:
         words = {"server": backup.destination, "missing": " ".join(missing)}
         return Answer("tools", False, _("%(server)s lacks: %(missing)s. Install it there.") % words)

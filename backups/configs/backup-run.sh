@@ -134,6 +134,11 @@ check_destination() {
   case $destination in /?*) ;; *) refuse destination_root "The destination is not a folder of its own." ;; esac
   if [ "$destination/." -ef / ]; then refuse destination_root "The destination is the root folder."; fi
   case $s_state in file | other | unreadable) refuse destination_unreadable "$destination is not a folder." ;; esac
+  base=$destination # what there is of its way
+  until [ -d "$base" ]; do
+    if [ -e "$base" ] || [ -L "$base" ]; then refuse destination_unreadable "$base is not a folder."; fi
+    base=${base%/*} base=${base:-/}
+  done
   if [ -n "$unmounted" ]; then
     hold destination_unmounted "$unmounted is not mounted, and $destination lies in it." || end_held
   fi

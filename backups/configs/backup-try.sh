@@ -10,8 +10,6 @@ try_way() {
   exec 5>>"$home/$w_uuid.try"
   flock -w 10 5 || finish failed busy "It is being tried already: $(holders "$home/$w_uuid.try")."
   check_destination
-  base=$destination
-  until [ -d "$base" ]; do base=${base%/*} base=${base:-/}; done
   destination=$base # its folder may not be there yet
   check_space
   make_scratch
@@ -41,7 +39,7 @@ until_a_file() { # PID FOLDER: ends rsync once a file has come over, and tells i
   while kill -0 "$1" 2>/dev/null; do
     sleep 0.2
     waited=$((waited + 1)) came=$(first_file "$2" -size +0)
-    if [ -n "$came" ] || { [ "$waited" -gt $((LOOK_FOR * 5)) ] && [ -n "$(find "$2" -mindepth 1 -print -quit)" ]; }; then
+    if [ -n "$came" ] || { [ "$waited" -gt $((LOOK_FOR * 5)) ] && [ -n "$(find "$2" -mindepth 1 -print -quit 2>/dev/null)" ]; }; then
       printf '%s\n' "$came" >"$dir/came"
       end_rsync "$1"
       return

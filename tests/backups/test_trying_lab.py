@@ -2,6 +2,7 @@
 
 import pytest
 
+from backups import trying
 from backups.models import Backup, RunState
 from backups.services.plans import try_way
 from jobs.models import JobState
@@ -130,6 +131,14 @@ def test_a_cause_at_the_source_is_told_as_it_is(place, cause):
         assert word in run.error
 
 
+def test_what_this_server_says_itself_is_not_called_the_logins_words(place, monkeypatch):
+    monkeypatch.setattr(trying, "STALL_SECONDS", 6)
+    backup = place.backup()
+    sh(place.there, "sed -i s/LOOK_FOR=60/LOOK_FOR=1/ /usr/local/lib/gestion/backup-try", check=True)
+    sh(place.here, "sed -i '1i exec bash --norc' ~/.bashrc", check=True)  # it reads what is meant for rsync
+    broken(backup, "file", "it said “bash: line 1:")
+
+
 # As bob, who is no root: a shell for his login, what is done at the source, and where it breaks.
 USERS = {
     "nologin": ("/usr/sbin/nologin", "true", "file", ["neither a shell nor rsync", "not available"]),
@@ -214,6 +223,21 @@ def test_a_disk_of_the_copies_that_is_not_mounted_is_told_and_nothing_is_written
     sh(place.there, f"echo /dev/sdz1 {DESTINATION} ext4 defaults 0 0 >>/etc/fstab")
     broken(backup, "place", f"{DESTINATION} is not mounted")
     assert sh(place.there, "ls -A /backups 2>/dev/null") == ""
+
+
+@pytest.mark.parametrize("way", ["echo x >/backups", "ln -s /nowhere /backups"])
+def test_what_is_no_folder_on_the_way_to_the_copies_is_told(place, way):
+    backup = place.backup()
+    sh(place.there, f"rm -rf /backups; {way}", check=True)
+    broken(backup, "place", "/backups is not a folder")
+    run = place.run(backup)
+    assert (run.state, run.code) == (RunState.HELD, "destination_unreadable")
+
+
+def test_what_the_backup_servers_own_login_prints_is_no_missing_program(place):
+    backup = place.backup()
+    sh(place.there, "sed -i '1i echo Welcome to backup1' ~/.bashrc", check=True)
+    assert tried(backup) == (ALL, "")
 
 
 def test_copies_of_another_backup_are_told(place):
