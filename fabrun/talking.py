@@ -1,9 +1,10 @@
 """How a script's commands talk, on their host and here: nobody answers them, and much output costs its length alone."""
 
+import codecs
 import select
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any
 
@@ -82,6 +83,15 @@ class Unasked(Runner):
             if now - max(self._heard, self._told) > self._patience:
                 self._patience = min(2 * self._patience, LONGEST_QUIET)
                 self.end_input()
+
+    def read_proc_output(self, reader: Callable[[int], bytes | None]) -> Generator[str, None, None]:
+        """See Invoke, which takes a character for two wrong ones whose bytes come in two pieces."""
+        decoder = codecs.getincrementaldecoder(self.encoding)("replace")
+        while data := reader(self.read_chunk_size):
+            if text := decoder.decode(data):
+                yield text
+        if text := decoder.decode(b"", final=True):
+            yield text
 
     def hear(self, data: bytes | None) -> bytes | None:
         """Note that something came."""

@@ -99,3 +99,13 @@ def test_a_script_may_read_more_than_the_panel_itself_would(tmp_path) -> None:
         done = run_script("ask", target, tmp_path)
     assert done.stderr == b""
     assert b"the end" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "how", ["printf 'gr\\303'; sleep 1; printf '\\274n\\n'", "yes grün | head -c 3000000"]
+)
+def test_a_character_that_comes_in_two_pieces_is_one(tmp_path, how) -> None:
+    with hostile(lambda _channel: None) as target:
+        done = run_script("end", target, tmp_path, how=f"c.local({how!r})")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert set(done.stdout.decode().splitlines()) == {"grün"}
