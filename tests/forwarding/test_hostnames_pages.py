@@ -402,6 +402,7 @@ def test_a_hostname_whose_servers_do_not_answer_is_not_green(admin_client, web):
             assert words in admin_client.get(page).content.decode(), (page, contacts)
     Server.objects.update(contact="ok")
     host = HostnameForward.objects.get(pk=pk).host
+    assert host.nginx_server
     for server, words in ((host, "host unreachable"), (host.nginx_server, "nginx server unreachable")):
         Server.objects.filter(pk=server.pk).update(contact="unreachable")
         for page in pages:
