@@ -138,10 +138,11 @@ SHORTER='^rsync: (\[sender\] )?read errors mapping .*: No data available \(61\)$
 CHANGED='^ERROR: .* failed verification -- '
 # What else says that something was not copied, and does not begin as rsync's other errors do.
 BARE='^(ERROR: |could not make way for |cannot send file |skipping (overly long name|file with bogus|symlink with 0-length))'
-NO_SPACE='No space left on device \(28\)$|Disk quota exceeded \(122\)$'
-BROKEN='(Input/output error \(5\)|Stale file handle \(116\)|Structure needs cleaning \(117\))$'
-READ_ONLY='Read-only file system \(30\)$'
-NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).*Operation not supported \(95\)$'
+# By the numbers of errno(3): the words are those of the C library where it happened, and musl (Alpine) has others.
+NO_SPACE='^rsync: .*: [^"]+ \((28|122)\)$'
+BROKEN='^rsync: .*: [^"]+ \((5|74|116|117|121)\)$'
+READ_ONLY='^rsync: .*: [^"]+ \(30\)$'
+NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).* \(95\)$'
 DENIED='(Permission denied \(13\)|Operation not permitted \(1\))$'
 # Older ones do not say who it is, but only the side here does these.
 HERE='^rsync: (\[(receiver|generator)\] |(chown|chgrp|mkstemp|mkdir|recv_generator|rename|set_acl|rsync_xal_set|symlink|mknod|delete_file|failed to set|write failed)[ :])'
@@ -156,11 +157,14 @@ partial() { # what rsync could not copy, into $partial: counted by kind, the wor
   of_kind "$BROKEN" 'met an error of the disk'
   [ "$count" = 0 ] || leave_out "$CHANGED" # a bad block fails its verification, too
   of_kind "$READ_ONLY" 'met a disk that is read-only'
-  of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
   of_kind "$HERE.*$DENIED" 'may not be written'
   of_kind "$DENIED" 'may not be read'
   of_kind "$CHANGED" 'changed again and again while they were read'
+  worse=$partial partial= # what came over without its attributes is told behind what did not come
+  of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
+  mildest=$partial partial=$worse
   of_kind . 'could not be copied'
+  [ -z "$mildest" ] || partial="$partial${partial:+; }$mildest"
   [ -n "$partial" ] || [ "$away$shorter" != 00 ] || partial=$(tail -n 3 "$dir/errors")
   [ -z "$partial" ] || [ "$away" = 0 ] || partial="$partial; $away vanished"
   [ "$(wc -l <"$dir/errors")" -lt 5000 ] || partial="${partial:-$away vanished}; and more than can be told"

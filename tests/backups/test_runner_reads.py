@@ -92,6 +92,10 @@ TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
 MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or directory (2)'
 CHOWN = 'rsync: [receiver] chown "/b/.x.AbCdEf" failed: Operation not permitted (1)'
 ACL_THERE = "rsync: [receiver] set_acl: sys_acl_set_file(x, ACL_TYPE_ACCESS): Operation not supported (95)"
+ACL_MUSL = ACL_THERE.replace("Operation not supported", "Not supported")
+TORN_MUSL = 'rsync: [sender] read errors mapping "/srv/y": I/O error (5)'
+FULL_MUSL = 'rsync: [receiver] write failed on "/b/x": Quota exceeded (122)'
+BAD = 'rsync: [sender] readdir("/srv/z"): Bad message (74)'
 STALE = 'rsync: [sender] send_files failed to open "/srv/z": Stale file handle (116)'
 READ_ONLY = 'rsync: [receiver] mkstemp "/b/.x.AbCdEf" failed: Read-only file system (30)'
 SHORTER = 'rsync: [sender] read errors mapping "/srv/log": No data available (61)'
@@ -141,6 +145,14 @@ def gone(count: int) -> list[str]:
         ),
         ([GONE, LONG], 1, f"1 could not be copied: {LONG}; 1 vanished"),
         ([QUOTED, QUOTED.replace(" c\"", " d\"")], 0, f"2 may not be read: {QUOTED}"),
+        ([CLOSED, TORN_MUSL], 0, f"1 met an error of the disk: {TORN_MUSL}; 1 may not be read: {CLOSED}"),
+        ([CLOSED, BAD], 0, f"1 met an error of the disk: {BAD}; 1 may not be read: {CLOSED}"),
+        ([CLOSED, FULL_MUSL], 0, f"1 found no space: {FULL_MUSL}; 1 may not be read: {CLOSED}"),
+        (
+            [ACL_THERE, ACL_MUSL.replace("(x,", "(z,"), LONG, CLOSED],
+            0,
+            f"1 may not be read: {CLOSED}; 1 could not be copied: {LONG}; 2 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}",
+        ),
         ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
 )  # fmt: skip
