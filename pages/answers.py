@@ -59,7 +59,7 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     found = json_object(request.body)
     if _is_read(request):
         found.pop(PREVIEW, None)
-    boxes = [name for name, value in found.items() if isinstance(value, bool)]
+    boxes = [name for name, value in found.items() if _ticks(value)]
     data = Sent.of(QueryDict(), found, boxes, request.GET)
     for name, value in found.items():
         if isinstance(value, list):
@@ -92,6 +92,12 @@ def _without_question(request: HttpRequest, data: QueryDict) -> QueryDict:
     data = data.copy()
     del data[PREVIEW]
     return data
+
+
+def _ticks(value: Any) -> bool:
+    """Whether JSON's true or false was said, or null in a list: none of them is a word that somebody typed."""
+    in_list = isinstance(value, list) and any(one is None or isinstance(one, bool) for one in value)
+    return in_list or isinstance(value, bool)
 
 
 def _text(name: str, value: Any) -> str:

@@ -24,7 +24,8 @@ YES = {"on", "true"}  # as a browser sends a ticked box, and as programs write i
 class Sent(QueryDict):
     """What a program sent, as a form's data; `names` are those it named, also where they were false or null.
 
-    `boxes`: those for which it said JSON's `true` or `false`, which are words only where a box can be ticked.
+    `boxes`: those for which it said JSON's `true` or `false`, which are words only where a box can be ticked; or a list
+    that has such a one, or null, in it.
     `address`: what stood behind the address's question mark, which no form reads.
     """
 
@@ -117,9 +118,9 @@ def _misread(data: Sent, name: str, field: forms.Field) -> str:
     if len(texts) > 1 and not getattr(field.widget, "allow_multiple_selected", False):
         return _("This takes one value, and no list of them.")
     if not isinstance(field, forms.BooleanField):
-        return _("This is no question of yes or no: give its value.") if name in data.boxes else ""
+        return _("Neither true, false nor null is a value of this: give its own.") if name in data.boxes else ""
     nothing = not texts and name not in data.boxes  # null, of a value that was never set
-    if nothing or any(text.lower() not in {*YES, "false", ""} for text in texts):
+    if nothing or any(text.lower() not in {*YES, "false"} for text in texts):
         return _("Say true or false.")
     return ""
 

@@ -84,7 +84,7 @@ def test_the_same_holds_for_a_form_with_a_prefix():
     assert form.cleaned_data["loud"]
 
 
-@pytest.mark.parametrize("said", [None, [], 0, "no", "off"])
+@pytest.mark.parametrize("said", [None, [], 0, "no", "off", "", [None], [""]])
 def test_a_box_is_not_unticked_by_what_says_nothing_of_it(said):
     assert form_of({"loud": said}).errors["loud"] == ["Say true or false."]
 
@@ -106,6 +106,10 @@ def test_what_cannot_count_is_an_error_by_its_name(name):
         ("note", True),
         ("note", False),
         ("note", ["a", "b"]),
+        ("note", [None]),
+        ("note", [True]),
+        ("many", [None]),
+        ("days", ["mo", None]),
         ("many", True),
         ("many", [1, 2]),
         ("days", True),
@@ -139,6 +143,15 @@ def test_what_can_only_mean_one_thing_is_taken(sent, read):
     form = Form(form_data(request), initial=INITIAL)
     assert form.is_valid(), form.errors
     assert {name: form.cleaned_data[name] for name in read} == read
+
+
+@pytest.mark.parametrize("said", [[None], ["root", None], [False, "root"]])
+def test_nothing_in_a_list_is_no_word_of_it(said):
+    class Form(NoteForm):
+        words = WordsField(required=False)
+
+    request = RequestFactory().post("/", json.dumps({"words": said}), content_type="application/json")
+    assert list(Form(form_data(request), initial=INITIAL).errors) == ["words"]
 
 
 @pytest.mark.parametrize(("said", "word"), [(True, True), ("on", True), ("true", True), (False, False), (None, False),
