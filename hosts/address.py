@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 # As people write it elsewhere: ssh's own command or URL, the port behind, a path.
 _ELSEWHERE = re.compile(
     r"(?:ssh\s+|(?:ssh|sftp|scp|rsync)://)?(?:-p\s*(?P<port>[0-9]{1,5})\s+)?(?:(?P<user>[^@:/\s]+)@)?"
-    r"(?P<host>[^@:/\[\]\s]+|\[[0-9A-Fa-f:.]+\])(?:(?::|\s+-p\s*)(?P<behind>[0-9]{1,5}))?(?::?/\S*)?",
+    r"(?P<host>[^@:/\[\]\s]+|\[[0-9A-Fa-f:.]+\])(?:(?::|\s+-p\s*)(?P<behind>[0-9]{1,5}))?(?::?/(?!/)\S*)?",
     re.ASCII,
 )
 _OF_IPV6 = frozenset("0123456789abcdefABCDEF:.")

@@ -108,13 +108,24 @@ def validate_connection(value: str) -> None:
 
 
 def normal_connection(value: str) -> str:
-    """A connection string as it is stored: as it was typed, without needless spaces, and with the user it means."""
+    """A connection string as it is stored: as it was typed, without needless spaces, and with the user it means.
+
+    What cannot be read is given back as it is, for validate_connection to say what was meant.
+    """
     words = value.split(" ")
     text = " ".join(word for word in words if word)
-    if not text or "@" in text:
+    if "@" in text or _is_wrong(text):
         return text
     before, space, host = text.rpartition(" ")
     return f"{before}{space}root@{host}"
+
+
+def _is_wrong(connection: str) -> bool:
+    try:
+        parse_connection(connection)
+    except BadConnection:
+        return True
+    return False
 
 
 def validate_ip(value: str) -> None:

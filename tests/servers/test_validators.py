@@ -200,6 +200,29 @@ def test_a_connection_is_kept_as_it_was_typed_and_means_the_same(typed_text, sto
         assert parse_connection(stored) == parse_connection(typed_text)
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("typed_text", "right"),
+    [
+        ("ssh://web1", "root@web1"),
+        ("ssh://web1:222", "-p 222 root@web1"),
+        ("sftp://web1/srv", "root@web1"),
+        ("ssh://[2001:db8::1]", "root@[2001:db8::1]"),
+        ("web1 -p 222", "-p 222 root@web1"),
+        ("web1:222", "-p 222 root@web1"),
+        ("https://web1", ""),
+        ("web1 222", "root@host"),
+    ],
+)
+def test_the_form_says_what_to_write_of_what_was_typed_without_a_user(admin_client, typed_text, right):
+    sent = {"name": "web1.example.org", "ssh_connection": typed_text}
+    answer = admin_client.post(
+        "/servers/new/", sent, "application/json", headers={"Accept": "application/json"}
+    )
+    (said,) = answer.json()["errors"]["ssh_connection"]
+    assert (f'rite it as "{right}"' in said or f'write "{right}"' in said) if right else '"' not in said
+
+
 @given(typed)
 def test_a_connection_that_is_taken_means_the_same_as_it_is_stored(text):
     if accepts(validate_connection, text):
