@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.forms import CurrentPasswordForm
 from accounts.models import ApiToken
 from accounts.token_scopes import OURS, READ, all_scopes
+from pages.sent import was_named
 
 NEVER = "never"
 DAYS = [("7", _("7 days")), ("30", _("30 days")), ("90", _("90 days")), ("365", _("one year"))]
@@ -72,4 +73,6 @@ class TokenForm(CurrentPasswordForm):
             self.add_error(
                 "forever", _("Say it twice: a token that never ends counts even when it has leaked.")
             )
+        elif data.get("days") is not None and data.get("forever") and was_named(self, "forever"):
+            self.add_error("forever", _("It counts only beside “never”; this token would end."))
         return data

@@ -118,7 +118,9 @@ def _misread(data: Sent, name: str, field: forms.Field) -> str:
     if len(texts) > 1 and not getattr(field.widget, "allow_multiple_selected", False):
         return _("This takes one value, and no list of them.")
     if not isinstance(field, forms.BooleanField):
-        return _("Neither true, false nor null is a value of this: give its own.") if name in data.boxes else ""
+        return (
+            _("Neither true, false nor null is a value of this: give its own.") if name in data.boxes else ""
+        )
     nothing = not texts and name not in data.boxes  # null, of a value that was never set
     if nothing or any(text.lower() not in {*YES, "false"} for text in texts):
         return _("Say true or false.")

@@ -16,7 +16,7 @@ from servers.validators import normal_folder
 
 KEEPS = tuple(f"keep_{level.value}" for level in Level)
 ENDS = ("source", "destination")
-DEFAULTS = (*KEEPS, "shrink_limit")  # what a program need not name
+DEFAULTS = (*KEEPS, "shrink_limit", "verify")  # what a program need not name
 
 
 class FolderField(forms.CharField):
@@ -76,7 +76,6 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         for name in DEFAULTS:
             if not self.instance.pk:  # a program that does not name them gets the defaults
                 self.fields[name].required = False
-        self.fields["verify"].required = False
         self.fields["exclude_proc_sys"].help_text = _(
             "Of a whole server: what is there only while it runs. Of another folder nothing is left out by this."
         )
@@ -96,14 +95,12 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         """Fill in what was left empty on a new backup."""
         data = super().clean() or {}
-        if not data.get("verify") and "verify" not in self.errors:
-            data["verify"] = self.instance.verify
         if self.instance.pk:
             if data.get("version") is None:
                 data["version"] = self.instance.version
             return data
         for name in DEFAULTS:
-            if data.get(name) is None and name not in self.errors:
+            if data.get(name) in {None, ""} and name not in self.errors:
                 data[name] = getattr(Backup(), name)
         if not data.get("destination_folder") and "destination_folder" not in self.errors:
             made = suggested(data["source"], data.get("destination")) if data.get("source") else None

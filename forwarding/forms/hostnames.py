@@ -142,6 +142,7 @@ class HostnameForm(DangerForm):
     def clean(self) -> dict[str, Any]:
         """The host: the one that is fixed, the chosen one, or the one on which the first destination runs."""
         data = super().clean() or {}
+        self._refuse_nothing()
         destinations = data.get("destinations")
         if self.fixed_host is not None:
             data["host"] = self.fixed_host
@@ -160,6 +161,13 @@ class HostnameForm(DangerForm):
         if self.hostname is not None and data.get("version") is None:
             data["version"] = self.hostname.version
         return data
+
+    def _refuse_nothing(self) -> None:
+        """Of a hostname that there is, null is no wish for what is usual: a value that was never set took its HTTPS away."""
+        for name, field in self.fields.items():
+            usual = isinstance(field, NumberField | UsualChoiceField)
+            if self.hostname and usual and was_named(self, name) and not self.data.get(name):
+                self.add_error(name, field.error_messages["required"])
 
     def _leave_out(self, name: str, nothing: Any, why: str) -> None:
         """What the page hides counts for nothing; a program that said it hears why."""

@@ -148,6 +148,17 @@ def test_without_an_end_only_by_an_admin_with_a_second_word(admin_client):
     assert ApiToken.objects.get().expires_at is None
 
 
+def test_a_program_that_wants_no_end_and_names_one_is_not_given_that(admin_client):
+    body = {**FORM, "days": "90", "forever": True}
+    answer = admin_client.post(
+        "/tokens/new/", body, "application/json", headers={"Accept": "application/json"}
+    )
+    assert list(answer.json()["errors"]) == ["forever"]
+    assert not ApiToken.objects.exists()
+    admin_client.post("/tokens/new/", {**FORM, "days": "90", "forever": "on"})  # a person sees the end
+    assert ApiToken.objects.get().expires_at is not None
+
+
 @pytest.mark.parametrize("scopes", [[], ["nonsense"], [EVERYTHING], ["accounts"]])
 def test_a_token_needs_a_scope_that_can_be_given_to_its_person(member_client, scopes):
     answer = member_client.post("/tokens/new/", {**FORM, "scopes": scopes})

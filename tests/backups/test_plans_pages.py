@@ -52,6 +52,18 @@ def test_a_backup_is_added_by_the_form_and_rolled_out(admin_client, rows):
     assert "/the/game" in page
 
 
+@pytest.mark.parametrize("said", ["", None])
+def test_nothing_is_no_rhythm_of_verifying(admin_client, rows, said):
+    backup = rows.backup(verify="monthly")
+    answer = post(admin_client, f"/backups/{backup.pk}/edit/", {"verify": said})
+    assert list(answer.json()["errors"]) == ["verify"]
+    assert post(admin_client, f"/backups/{backup.pk}/edit/", {"note": "x"}).json()["ok"]
+    backup.refresh_from_db()
+    assert (backup.verify, backup.note) == ("monthly", "x")
+    made = post(admin_client, NEW, data(rows, destination_folder="/backups/new", verify=said)).json()
+    assert Backup.objects.get(pk=made["id"]).verify == Backup().verify
+
+
 @pytest.mark.services
 def test_a_program_adds_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, data(rows)).json()

@@ -180,6 +180,22 @@ def test_a_program_changes_what_it_names_and_nothing_else(admin_client, web):
     assert not HostnameForward.objects.get().force_https
 
 
+@pytest.mark.parametrize("said", [None, ""])
+@pytest.mark.parametrize("name", ["certificate_kind", "port", "https_port", "body_size", "balancing"])
+def test_a_programs_nothing_is_no_wish_for_the_usual_value(admin_client, web, name, said):
+    """A value that was never set took a site's HTTPS away, or moved it to another port."""
+    more = {"certificate_kind": "paths", "certificate_path": "/c.pem", "key_path": "/k.pem", "body_size": 0}
+    pk = post(admin_client, NEW, data(web, **more, port=8080, https_port=8443, balancing="ip_hash")).json()[
+        "id"
+    ]
+    before = HostnameForward.objects.values().get()
+    answer = post(admin_client, f"/forwarding/hostnames/{pk}/edit/", {name: said})
+    assert (answer.status_code, name in answer.json()["errors"]) == (422, True)
+    assert HostnameForward.objects.values().get() == before
+    new = {**data(web, domain="b.example.org"), name: said}
+    assert post(admin_client, NEW, new).json()["ok"]  # there it is as usual
+
+
 def test_a_server_that_is_no_guest_needs_a_host(admin_client, web):
     body = data(web, destinations=[web.backup1.pk])
     assert "host" in post(admin_client, NEW, body).json()["errors"]
