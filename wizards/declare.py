@@ -6,6 +6,7 @@ a chosen row is its primary key, several are a list of them, an address or a tim
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -80,7 +81,15 @@ class Step:
             taken = signature(self.form.__init__).parameters
             known = {"actor": actor, "data_so_far": data_so_far}
             extra = {name: value for name, value in known.items() if name in taken}
-        return self.form(data, initial=initial, **extra)
+        return _clean(self.form)(data, initial=initial, **extra)
+
+
+@cache
+def _clean(form: type[forms.Form]) -> type[forms.Form]:
+    """The form with what every form of the panel does, also where its wizard has it from Django's own."""
+    if issubclass(form, CleanText):
+        return form
+    return type(form)(form.__name__, (CleanText, form), {"__module__": form.__module__})
 
 
 class TaskRun:

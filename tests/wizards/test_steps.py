@@ -44,6 +44,19 @@ def test_nothing_is_kept_before_the_first_answer_holds(admin_client):
     assert post_json(admin_client, "/wizards/new/walk/").json()["errors"].keys() == {"folder"}
 
 
+def test_a_step_whose_form_is_djangos_own_is_as_strict_as_every_form(admin_client, admin):
+    """As docs/wizards.md shows it: a program's field that there is not was passed over, and so was a hidden sign."""
+    refused = post_json(admin_client, "/wizards/new/walk/", folder="/x", foldr="/y")
+    assert (refused.status_code, list(refused.json()["errors"])) == (422, ["foldr"])
+    hidden = admin_client.post("/wizards/new/walk/", {"folder": "a\u202eb"})
+    assert "U+202E" in hidden.content.decode()
+    assert not WizardRun.objects.exists()
+    pk = post_json(admin_client, "/wizards/new/walk/", folder="/x", who=admin.pk).json()["id"]
+    assert post_json(admin_client, f"/wizards/runs/{pk}/steps/1/", folder="/y").json()["ok"]
+    values = WizardRun.objects.get(pk=pk).step_values(0)
+    assert (values["folder"], values["who"]) == ("/y", admin.pk)
+
+
 def test_the_address_fills_fields_in(admin_client):
     page = admin_client.get("/wizards/new/walk/?folder=%22%3E%3Cb%3Ehere").content.decode()
     assert 'value="&quot;&gt;&lt;b&gt;here"' in page
