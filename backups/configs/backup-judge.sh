@@ -24,7 +24,9 @@ told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
 fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
 
 # As ssh(1) says them. None of these passes by itself.
-NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures|^Load key .*: |^no such identity: '
+NOT_LET_IN='^[^ ]+: Permission denied \([a-z0-9@.,-]+\)\.|Too many authentication failures'
+# A key here that cannot be used: of that the source knows nothing, and another one may have let in.
+OWN_KEY='^Load key .*: |^no such identity: '
 # What it takes instead, or besides; where the key itself was refused, publickey is among it.
 NO_KEY_ALONE='^[^ ]+: Permission denied \(((password|keyboard-interactive|hostbased|gssapi[a-z-]*),?)+\)\.'
 OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGED|^No .* host key is known for '
@@ -68,13 +70,14 @@ judge_failure() {
   esac
   ! said "$NO_BYTE" || judge_connection
   partial
-  ! said "$NO_SPACE" || refuse low_space "The disk of $destination is full, so the copying was ended. $partial"
+  [ "$full" = 0 ] || refuse low_space "The disk of $destination is full, so the copying was ended. $partial"
   finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
 }
 
 judge_connection() {
   ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
   ! said "$NO_KEY_ALONE" || finish failed denied "The source lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
+  ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The source let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"
   ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or there is none: $(told "$NOT_LET_IN")"
   judge_account
   ! said "$NO_PROGRAM" || no_rsync
@@ -142,7 +145,7 @@ BARE='^(ERROR: |could not make way for |cannot send file |skipping (overly long 
 NO_SPACE='^rsync: .*: [^"]+ \((28|122)\)$'
 BROKEN='^rsync: .*: [^"]+ \((5|74|116|117|121)\)$'
 READ_ONLY='^rsync: .*: [^"]+ \(30\)$'
-NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).* \(95\)$'
+NOT_HERE='^rsync: (\[(receiver|generator)\] )?[^"]*(set_acl|sys_acl_set_file|xal_set|setxattr).* \((7|28|34|95)\)$' # 28: no space for attributes alone
 DENIED='(Permission denied \(13\)|Operation not permitted \(1\))$'
 # Older ones do not say who it is, but only the side here does these.
 HERE='^rsync: (\[(receiver|generator)\] |(chown|chgrp|mkstemp|mkdir|recv_generator|rename|set_acl|rsync_xal_set|symlink|mknod|delete_file|failed to set|write failed)[ :])'
@@ -153,16 +156,16 @@ partial() { # what rsync could not copy, into $partial: counted by kind, the wor
     grep -avE '^rsync: (\[[a-zA-Z]+\] )?(connection unexpectedly closed|(read|write) error: )' | once >"$dir/said"
   away=$(grep -acE "$AWAY" "$dir/said") shorter=$(grep -acE "$SHORTER" "$dir/said")
   grep -avE "$AWAY|$SHORTER" "$dir/said" >"$dir/wrong"
+  of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
+  mildest=$partial partial= # these came over: told behind what did not
   of_kind "$NO_SPACE" 'found no space'
+  full=$count
   of_kind "$BROKEN" 'met an error of the disk'
   [ "$count" = 0 ] || leave_out "$CHANGED" # a bad block fails its verification, too
   of_kind "$READ_ONLY" 'met a disk that is read-only'
   of_kind "$HERE.*$DENIED" 'may not be written'
   of_kind "$DENIED" 'may not be read'
   of_kind "$CHANGED" 'changed again and again while they were read'
-  worse=$partial partial= # what came over without its attributes is told behind what did not come
-  of_kind "$NOT_HERE" "have ACLs or attributes that ${disk:-the disk of the copies} cannot hold"
-  mildest=$partial partial=$worse
   of_kind . 'could not be copied'
   [ -z "$mildest" ] || partial="$partial${partial:+; }$mildest"
   [ -n "$partial" ] || [ "$away$shorter" != 00 ] || partial=$(tail -n 3 "$dir/errors")

@@ -138,7 +138,7 @@ judge_push() { # ends it for every code that is no success
       ! said "$NO_PROTOCOL" || finish failed unclean "The login at the target prints something, and rsync takes it for an answer. Have it print nothing $WITHOUT_TERMINAL"
       disk='the disk of the target'
       partial
-      ! said "$NO_SPACE" || finish failed rsync "The disk of the target is full, so it was ended. $partial"
+      [ "$full" = 0 ] || finish failed rsync "The disk of the target is full, so it was ended. $partial"
       finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
       ;;
   esac

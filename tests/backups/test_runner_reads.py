@@ -96,6 +96,9 @@ ACL_MUSL = ACL_THERE.replace("Operation not supported", "Not supported")
 TORN_MUSL = 'rsync: [sender] read errors mapping "/srv/y": I/O error (5)'
 FULL_MUSL = 'rsync: [receiver] write failed on "/b/x": Quota exceeded (122)'
 BAD = 'rsync: [sender] readdir("/srv/z"): Bad message (74)'
+NO_ROOM = (
+    'rsync: [receiver] rsync_xal_set: lsetxattr("/b/w","user.DOSATTRIB") failed: No space left on device (28)'
+)
 STALE = 'rsync: [sender] send_files failed to open "/srv/z": Stale file handle (116)'
 READ_ONLY = 'rsync: [receiver] mkstemp "/b/.x.AbCdEf" failed: Read-only file system (30)'
 SHORTER = 'rsync: [sender] read errors mapping "/srv/log": No data available (61)'
@@ -153,6 +156,12 @@ def gone(count: int) -> list[str]:
             0,
             f"1 may not be read: {CLOSED}; 1 could not be copied: {LONG}; 2 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}",
         ),
+        (
+            [NO_ROOM, CLOSED, FULL],
+            0,
+            f"1 found no space: {FULL}; 1 may not be read: {CLOSED}; "
+            f"1 have ACLs or attributes that the disk of the copies cannot hold: {NO_ROOM}",
+        ),
         ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
 )  # fmt: skip
@@ -169,6 +178,33 @@ def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no
     )
     assert done.stdout.split("\0") == [str(away), told]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["errors"]
+
+
+REFUSED = "root@h: Permission denied (publickey)."
+LOCKED = 'Load key "/root/.ssh/id_rsa": incorrect passphrase supplied to decrypt private key'
+OPEN = 'Load key "/root/.ssh/id_ed25519": bad permissions'
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "why", "words"),
+    [
+        (255, [OPEN, REFUSED], "denied", OPEN),
+        (255, [LOCKED, REFUSED], "denied", LOCKED),
+        (255, [REFUSED], "denied", REFUSED),
+        (255, ["no such identity: /root/.ssh/x: No such file or directory", REFUSED], "denied", "no such identity"),
+        (12, [LOCKED, "client_loop: send disconnect: Broken pipe", LOST], "connection", "lost, or rsync was killed"),
+        (11, [FULL], "low_space", f"is full, so the copying was ended. 1 found no space: {FULL}"),
+        (11, [NO_ROOM, TORN], "rsync", f"code 11. 1 met an error of the disk: {TORN}; 1 have ACLs"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_the_one_that_can_be_mended(tmp_path: Path, code, said, why, words):
+    for name, lines in (("errors", [*said, ""]), ("facts", ["source_seen=yes", ""]), ("output", [""])):
+        (tmp_path / name).write_text("\n".join(lines))
+    told = 'finish() { echo "$2 $3"; exit; }; refuse() { echo "$1 $2"; exit; }'
+    script = f"dir={tmp_path} rsync_code={code} code=0\n{told}\n. {FOLDER}/backup-judge.sh\njudge"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{why} ")
+    assert words in done.stdout
 
 
 @pytest.mark.parametrize("sent", ["", "rv/tree", "\n/srv"])
