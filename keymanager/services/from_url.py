@@ -135,7 +135,7 @@ def _as_row(key: PublicKey) -> Key:
     )
 
 
-def add(actor: Actor, asked: KeysFromUrl, numbers: list[int]) -> tuple[list[Key], set[str], int]:
+def add(actor: Actor, asked: KeysFromUrl, numbers: list[int]) -> tuple[list[Key], set[str], list[PublicKey]]:
     """Add the keys of these lines, as if they had been pasted; then the rest is forgotten. See add_keys."""
     with transaction.atomic():
         text = "\n".join(one["line"] for one in asked.lines if one["number"] in numbers)

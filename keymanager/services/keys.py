@@ -20,10 +20,10 @@ MOST_KEYS = 50  # of one owner; every key is a line on every server it opens
 
 def add_keys(
     actor: Actor, owner: User | UnixUser, text: str, *, source: str = ""
-) -> tuple[list[Key], set[str], int]:
+) -> tuple[list[Key], set[str], list[PublicKey]]:
     """Add the keys of a text that this person or unix user does not have yet; all of them or none.
 
-    Returns them, the keymanager names whose servers will get them, and how many keys of the text were repeats. `source`
+    Returns them, the keymanager names whose servers will get them, and those of the text that were repeats. `source`
     is where the text comes from, if not from this person. Raises BadKey, also where there is none to add.
     """
     parsed = parse_keys(text)
@@ -36,7 +36,18 @@ def add_keys(
             raise BadKey(_("These would be more than %d keys. Delete old ones first.") % MOST_KEYS)
         if isinstance(owner, User):
             mailing.tell(actor, owner, "key_added")
-    return keys, names, len(parsed) - len(keys)
+    return keys, names, _repeats(parsed, {key.fingerprint for key in keys})
+
+
+def _repeats(parsed: list[PublicKey], added: set[str]) -> list[PublicKey]:
+    """What is left of them without each that was added, as it came first."""
+    waiting, found = set(added), []
+    for key in parsed:
+        if key.fingerprint in waiting:
+            waiting.remove(key.fingerprint)
+        else:
+            found.append(key)
+    return found
 
 
 def _once_each(keys: list[PublicKey]) -> list[PublicKey]:

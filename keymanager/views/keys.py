@@ -17,7 +17,7 @@ from accounts.token_scopes import never_by_token, only_read_by_token
 from keymanager.bad_key import BadKey
 from keymanager.forms import KeysForm, OfferedKeyForm
 from keymanager.models import Key, OfferedKey
-from keymanager.openssh import RSA_GOOD_BITS
+from keymanager.openssh import RSA_GOOD_BITS, PublicKey
 from keymanager.paths import servers_open_to
 from keymanager.reading import read_server_keys
 from keymanager.services import from_url
@@ -86,17 +86,26 @@ def _add(request: HttpRequest, form: KeysForm, owner: User | UnixUser, url: str)
 
 
 def keys_added(
-    request: HttpRequest, url: str, keys: list[Key], names: set[str], repeats: int
+    request: HttpRequest, url: str, keys: list[Key], names: set[str], repeats: list[PublicKey]
 ) -> HttpResponse:
     """The answer to keys that were added; see add_keys."""
     said = ngettext("%d key added.", "%d keys added.", len(keys)) % len(keys)
     if repeats:
-        words = ngettext("%d line was a repeat.", "%d lines were repeats.", repeats)
-        said += " " + words % repeats
+        words = ngettext("%d line was a repeat.", "%d lines were repeats.", len(repeats))
+        said += " " + words % len(repeats) + _with_other_options(keys[0].owner, repeats)
     if any(key.weak for key in keys):
         said += " " + _("RSA under 3072 bits is weak: replace it with an Ed25519 key soon.")
     message = after_change(said, names, user_of(request))
     return done(request, message, url, {"keys": [key_json(key) for key in keys]})
+
+
+def _with_other_options(owner: User | UnixUser, repeats: list[PublicKey]) -> str:
+    """Of which repeats the options were left out, too: who pasted them may believe the key restricted, or freed."""
+    held = dict(owner.ssh_keys.values_list("fingerprint", "options"))
+    unlike = {
+        key.fingerprint: None for key in repeats if held.get(key.fingerprint, key.options) != key.options
+    }
+    return " " + _("Its options stay as they are here: %s.") % ", ".join(unlike) if unlike else ""
 
 
 @only_read_by_token

@@ -165,6 +165,14 @@ class TestPastes:
         assert "2 keys added. 1 line was a repeat." in answer.json()["message"]
         assert {"home", "other"} <= set(carol.ssh_keys.values_list("comment", flat=True))
 
+    def test_of_a_repeat_with_other_options_it_is_said_that_those_here_stay(self, carol_client, carol):
+        carol_client.post(url("my_keys"), {"keys": line("new")}, **JSON)
+        body = {"keys": f"no-pty {line('new')}\n{line('other')}\n{line('other')} again"}
+        said = carol_client.post(url("my_keys"), body, **JSON).json()["message"]
+        held = carol.ssh_keys.get(comment="new")
+        assert f"2 lines were repeats. Its options stay as they are here: {held.fingerprint}." in said
+        assert held.options == ""
+
 
 class TestGroups:
     def test_a_first_run_offers_the_recommended_groups_with_one_click_each(self, admin_client):
