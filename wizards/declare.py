@@ -89,7 +89,8 @@ def _clean(form: type[forms.Form]) -> type[forms.Form]:
     """The form with what every form of the panel does, also where its wizard has it from Django's own."""
     if issubclass(form, CleanText):
         return form
-    return type(form)(form.__name__, (CleanText, form), {"__module__": form.__module__})
+    made: type[forms.Form] = type(form.__name__, (CleanText, form), {"__module__": form.__module__})
+    return made
 
 
 class TaskRun:

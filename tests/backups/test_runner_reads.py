@@ -92,6 +92,7 @@ TORN = 'rsync: [sender] read errors mapping "/srv/y": Input/output error (5)'
 MKDIR = 'rsync: [generator] recv_generator: mkdir "/b/x" failed: No such file or directory (2)'
 CHOWN = 'rsync: [receiver] chown "/b/.x.AbCdEf" failed: Operation not permitted (1)'
 ACL_THERE = "rsync: [receiver] set_acl: sys_acl_set_file(x, ACL_TYPE_ACCESS): Operation not supported (95)"
+CANNOT_HOLD = "have ACLs or attributes that the disk of the copies cannot hold"
 ACL_MUSL = ACL_THERE.replace("Operation not supported", "Not supported")
 TORN_MUSL = 'rsync: [sender] read errors mapping "/srv/y": I/O error (5)'
 FULL_MUSL = 'rsync: [receiver] write failed on "/b/x": Quota exceeded (122)'
@@ -154,13 +155,12 @@ def gone(count: int) -> list[str]:
         (
             [ACL_THERE, ACL_MUSL.replace("(x,", "(z,"), LONG, CLOSED],
             0,
-            f"1 may not be read: {CLOSED}; 1 could not be copied: {LONG}; 2 have ACLs or attributes that the disk of the copies cannot hold: {ACL_THERE}",
+            f"1 may not be read: {CLOSED}; 1 could not be copied: {LONG}; 2 {CANNOT_HOLD}: {ACL_THERE}",
         ),
         (
             [NO_ROOM, CLOSED, FULL],
             0,
-            f"1 found no space: {FULL}; 1 may not be read: {CLOSED}; "
-            f"1 have ACLs or attributes that the disk of the copies cannot hold: {NO_ROOM}",
+            f"1 found no space: {FULL}; 1 may not be read: {CLOSED}; 1 {CANNOT_HOLD}: {NO_ROOM}",
         ),
         ([STALE, CLOSED], 0, f"1 met an error of the disk: {STALE}; 1 may not be read: {CLOSED}"),
     ],
