@@ -64,7 +64,9 @@ def form_data(request: HttpRequest) -> QueryDict | None:
     for name, value in found.items():
         if isinstance(value, list):
             data.setlist(name, [_text(name, item) for item in value])
-        elif value is not None and value is not False:  # a form knows an unticked box by its absence
+        elif value is None:
+            data.setlist(name, [])  # said: of what is absent, a form for a row keeps the old value
+        elif value is not False:  # a form knows an unticked box by its absence
             data[name] = "on" if value is True else _text(name, value)
     return check_text(data)
 

@@ -163,7 +163,7 @@ class HostnameForm(DangerForm):
         return data
 
     def _refuse_nothing(self) -> None:
-        """Of a hostname that there is, null is no wish for the usual one: one that was never set took its HTTPS away."""
+        """Of a hostname that there is, null is no wish for the usual: one that was never set took its HTTPS away."""
         for name, field in self.fields.items():
             usual = isinstance(field, NumberField | UsualChoiceField)
             if self.hostname and usual and was_named(self, name) and not self.data.get(name):

@@ -203,6 +203,20 @@ def test_a_person_made_by_a_program_is_active_as_one_made_on_the_page(admin_clie
 
 
 @pytest.mark.django_db
+def test_null_is_said_also_where_a_row_has_a_value_that_its_model_would_keep(admin_client):
+    proxmox = {"is_proxmox": True, "proxmox_node": "pve1", "external_interface": "vmbr0"}
+    host = Server.objects.create(name="pve1", keymanager_name="pve1", internal_ip="10.0.0.1", **proxmox)
+    url = f"/proxmox/hosts/{host.pk}/network/"
+    for sent in (
+        {"bridge": "vmbr5", "name_servers": ["10.0.0.9"], "reserved": "10.0.0.100-10.0.0.110"},
+        {"bridge": None, "name_servers": None, "reserved": None},
+    ):
+        assert admin_client.post(url, sent, "application/json", headers=JSON).json()["ok"]
+    shown = admin_client.get(url, headers=JSON).json()["initial"]
+    assert (shown["bridge"], shown["name_servers"], shown["reserved"]) == ("vmbr0", [], [])
+
+
+@pytest.mark.django_db
 def test_a_session_that_asks_for_json_is_a_programs_also_where_it_sends_a_form(admin_client):
     eve = User.objects.create(username="eve", full_name="Eve", is_admin=True)
     answer = admin_client.post(f"/users/{eve.pk}/edit/", {"full_name": "Eve Other"}, headers=JSON)
