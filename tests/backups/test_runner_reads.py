@@ -181,7 +181,7 @@ def test_of_what_was_not_copied_the_worst_is_said_first_and_what_went_away_is_no
 
 
 REFUSED = "root@h: Permission denied (publickey)."
-LOCKED = 'Load key "/root/.ssh/id_rsa": incorrect passphrase supplied to decrypt private key'
+LOCKED = 'Load key "/root/.ssh/id_rsa": error in libcrypto'
 OPEN = 'Load key "/root/.ssh/id_ed25519": bad permissions'
 
 
