@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from fabrun.loading import Parameter, Script
 from fabrun.values import NEED_USER
-from pages.forms import CleanText
+from pages.forms import CleanText, RowsField
 from pages.widgets import CheckList
 from servers.models import Server, Tag
 from servers.validators import validate_unix_name
@@ -23,10 +23,8 @@ USUAL_SECONDS = 1800
 class RunForm(CleanText, forms.Form):
     """On which servers, with which arguments. An empty choice is refused: it never means “all”."""
 
-    servers = forms.ModelMultipleChoiceField(
-        label=_("Servers"), queryset=Server.objects.none(), required=False, widget=CheckList
-    )
-    tags = forms.ModelMultipleChoiceField(
+    servers = RowsField(label=_("Servers"), queryset=Server.objects.none(), required=False, widget=CheckList)
+    tags = RowsField(
         label=_("All servers with the tag"),
         queryset=Tag.objects.none(),
         required=False,
@@ -56,9 +54,9 @@ class RunForm(CleanText, forms.Form):
             ["servers", "tags", "unix_user", *(PREFIX + item.name for item in script.parameters)]
         )
 
-    def _choices(self, name: str) -> forms.ModelMultipleChoiceField:
+    def _choices(self, name: str) -> RowsField:
         field = self.fields[name]
-        if not isinstance(field, forms.ModelMultipleChoiceField):
+        if not isinstance(field, RowsField):
             raise TypeError(name)
         return field
 

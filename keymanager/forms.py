@@ -10,7 +10,7 @@ from keymanager.key_files import without_marks
 from keymanager.key_urls import url_in
 from keymanager.models import Group
 from keymanager.openssh import holds_private_key
-from pages.forms import CleanText
+from pages.forms import CleanText, RowsField
 from pages.sent import Sent, was_named
 from pages.shown import ShownForm
 
@@ -132,11 +132,11 @@ class OfferedKeyForm(CleanText, forms.Form):
 class RowsForm(CleanText, forms.Form):
     """Rows chosen from a list, to be put into a group."""
 
-    rows = forms.ModelMultipleChoiceField(queryset=Group.objects.none(), label=_("Add"))
+    rows = RowsField(queryset=Group.objects.none(), label=_("Add"))
 
     def __init__(self, queryset: Any, data: Any = None) -> None:
         super().__init__(data)
         field = self.fields["rows"]
-        assert isinstance(field, forms.ModelMultipleChoiceField)  # noqa: S101  # declared above
+        assert isinstance(field, RowsField)  # noqa: S101  # declared above
         field.queryset = queryset
         field.error_messages["required"] = _("Choose at least one.")

@@ -108,6 +108,9 @@ def _text(name: str, value: Any) -> str:
     return str(value)
 
 
+HANGS = ("blocked", "holds")  # on what the form deletes: see templates/pages/_confirm_delete.html
+
+
 def show_form(
     request: HttpRequest, template: str, form: BaseForm, context: dict[str, Any] | None = None
 ) -> HttpResponse:
@@ -121,7 +124,11 @@ def show_form(
             for name, field in form.fields.items()
         }
         known = {"errors": form.errors} if form.errors else {}  # of what is kept, and holds no more
-        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(form.initial), **known})
+        hangs = {name: [str(held.text) for held in (context or {}).get(name, ())] for name in HANGS}
+        said = {name: texts for name, texts in hangs.items() if texts}
+        return JsonResponse(
+            {"ok": True, "fields": fields, "initial": jsonable(form.initial), **known, **said}
+        )
     answer = render(request, template, {"form": form, **(context or {})}, status=status)
     answer.form = form  # type: ignore[attr-defined]  # for who asks for a piece of this page alone
     return answer

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Set
 from typing import Any, ClassVar
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from pages.hidden import hidden_in, name_of
@@ -25,6 +26,23 @@ class CleanText(forms.BaseForm):
         super().full_clean()
         refuse_hidden(self)
         refuse_unknown(self)
+
+
+class RowsField(forms.ModelMultipleChoiceField):
+    """Several rows of a table; a number that no row can have is refused as one that none has, and not asked for.
+
+    Of the lookups by a list, which Django does not bound as it does `exact`, the database fails.
+    """
+
+    def clean(self, value: Any) -> Any:
+        """The rows. Raises ValidationError."""
+        if self.to_field_name is None and isinstance(value, list | tuple):
+            for one in value:
+                if str(one).lstrip("-").isdecimal() and abs(int(one)) >= 2**63:
+                    raise ValidationError(
+                        self.error_messages["invalid_choice"], code="invalid_choice", params={"value": one}
+                    )
+        return super().clean(value)
 
 
 def refuse_hidden(form: forms.BaseForm) -> None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from pages.forms import CleanText
+from pages.forms import CleanText, RowsField
 from pages.widgets import CheckList
 from servers.connect import reachable_by, suggested_connection, way_to
 from servers.models import Server, Tag
@@ -96,7 +96,7 @@ class ServerForm(CleanText, forms.ModelForm):
     tags = WordsField(
         label=_("Tags"), required=False, help_text=_("Words to find it by, separated by commas.")
     )
-    owners = forms.ModelMultipleChoiceField(
+    owners = RowsField(
         label=_("Owners"),
         queryset=User.objects.none(),
         required=False,

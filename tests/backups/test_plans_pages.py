@@ -198,6 +198,10 @@ def test_a_server_with_backups_is_not_deleted(admin_client, rows):
     for server in (rows.mail1, rows.backup1):
         page = admin_client.get(f"/servers/{server.pk}/delete/").content.decode()
         assert "cannot be deleted" in page
+        told = admin_client.get(
+            f"/servers/{server.pk}/delete/", headers={"Accept": "application/json"}
+        ).json()
+        assert any("mail1:/" in text for text in told["blocked"])
         assert post(admin_client, f"/servers/{server.pk}/delete/", {"name": server.name}).status_code == 409
 
 

@@ -34,6 +34,12 @@ def test_what_is_wrong_is_said_by_the_field(admin_client):
     assert not Server.objects.exists()
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, "9" * 30])
+def test_a_number_that_no_row_can_have_is_a_row_that_is_not_there(admin_client, owner, number):
+    answer = post_json(admin_client, reverse("servers:new"), form_of(owners=[owner.pk, number]), 422)
+    assert str(number) in answer["errors"]["owners"][0]
+
+
 @pytest.mark.parametrize("name", ["a b", "a\0b", "a/b", "-a", "10.0.0.1", "a\nb"])
 def test_a_bad_name_is_refused_with_its_field(admin_client, name):
     assert "name" in post_json(admin_client, reverse("servers:new"), form_of(name=name), 422)["errors"]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.actors import Actor
 from fabrun.catalogue import catalogue
 from keymanager.models import Group
+from pages.forms import RowsField
 from pages.widgets import CheckList
 from servers.models import Contact, Server
 from servers.validators import validate_connection
@@ -63,13 +64,13 @@ class AccessForm(StepForm):
         initial=True,
         help_text=_("You become the server's owner: your SSH keys are allowed on it."),
     )
-    groups_allowed = forms.ModelMultipleChoiceField(
+    groups_allowed = RowsField(
         label=_("Groups that are allowed on it"),
         queryset=Group.objects.order_by("name"),
         required=False,
         widget=CheckList,
     )
-    groups = forms.ModelMultipleChoiceField(
+    groups = RowsField(
         label=_("Groups that it is a member of"),
         queryset=Group.objects.order_by("name"),
         required=False,

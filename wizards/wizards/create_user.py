@@ -17,6 +17,7 @@ from jobs.models import Job
 from keymanager.models import FetchToken, Group
 from keymanager.pushing import fetch_now
 from keymanager.services.groups import add_to_group
+from pages.forms import RowsField
 from servers.connect import connect
 from servers.models import Server, UnixUser
 from servers.registry import Held, held_by_unix_user
@@ -90,7 +91,7 @@ class AccessForm(StepForm):
     with_keys = forms.BooleanField(
         label=gettext_lazy("Have the keymanager look after its keys"), required=False
     )
-    groups = forms.ModelMultipleChoiceField(
+    groups = RowsField(
         label=gettext_lazy("Groups whose members may log in as this user"),
         queryset=Group.objects.none(),
         required=False,
