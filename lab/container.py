@@ -1,5 +1,6 @@
 """One LXC container: its folder, its configuration, its start and its end."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from .addresses import INSIDE, bridge_name, container_name, mac_address, panel_address, veth_name
 from .errors import LabError
 from .record import HostRecord, LabRecord
-from .system import ENVIRONMENT, run
+from .system import ENVIRONMENT, is_zombie, run
 
 PROXMOX = "proxmox"
 """The role of a host with containers behind it."""
@@ -40,13 +41,13 @@ class Container:
         return self.folder / "disk" / "upper"
 
     def pid(self) -> int | None:
-        """Return the process id of its init, or None if it is not running."""
+        """Return the process id of its init, or None if it is not running: of one that nobody has reaped, too."""
         try:
             pid = int((self.folder / "pid").read_text())
-            groups = Path(f"/proc/{pid}/cgroup").read_text()
+            groups = re.split(r"[/\s]", Path(f"/proc/{pid}/cgroup").read_text())
         except (FileNotFoundError, ProcessLookupError, ValueError):
             return None
-        return pid if f"lxc.payload.{self.name}" in groups else None
+        return pid if f"lxc.payload.{self.name}" in groups and not is_zombie(pid) else None
 
     def make(self) -> None:
         """Make its folder, disk and configuration. Raises LabError."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from .errors import LabError
 from .network import remove_bridge
 from .record import lab_folder, locked, owner
-from .system import run
+from .system import is_zombie, run
 
 KILL_SECONDS = 10.0
 
@@ -66,7 +66,7 @@ def processes(lab: str) -> list[int]:
         starting = b"lxc" in command and f"{lab_folder(lab)}/lxc\0".encode() in command
         return starting or bool(group.search((process / "cgroup").read_text()))
 
-    return [pid for pid in _pids(is_ours) if not _is_zombie(pid)]
+    return [pid for pid in _pids(is_ours) if not is_zombie(pid)]
 
 
 def members(lab: str, host: str) -> list[int]:
@@ -84,12 +84,6 @@ def _pids(which: Callable[[Path], bool]) -> list[int]:
                 if which(process):
                     found.append(int(process.name))
     return found
-
-
-def _is_zombie(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return True
 
 
 def unmount_below(folder: Path) -> None:

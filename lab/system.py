@@ -1,5 +1,6 @@
 """This machine: running its tools, and whether it can hold a lab at all."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -19,6 +20,13 @@ TOOLS = {
 # Nothing of the caller's environment may leak into hosts, and sbin may be missing from a user's PATH.
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 INOTIFY_INSTANCES = 1024
+
+
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, also where nobody has heard of its end yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
 
 
 def run(

@@ -13,8 +13,11 @@ import pytest
 from lab import Fleet, HostSpec, LabError
 from lab.__main__ import main
 from lab.record import lab_folder
+from lab.sweep import members
+from lab.system import is_zombie
 from tests.lab.traces import traces
 from tests.lab_fixtures import LAB_NAME, SECOND_NETWORK, LabKey
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
 
@@ -116,4 +119,21 @@ def test_hosts_whose_monitor_was_killed_go_down_too() -> None:
     for pid in group.read_text().split():
         os.kill(int(pid), signal.SIGKILL)
     second.down()
+    assert traces(SECOND) == []
+
+
+def test_a_host_of_whose_end_nobody_has_heard_yet_does_not_run() -> None:
+    """As on a busy machine: its init is dead, and still listed until its parent asks."""
+    with Fleet.up(SECOND, NETWORK, hosts=SMALL[2:]) as second:
+        init = second["n1"].container.pid()
+        assert init
+        parents = members(SECOND, "n1")
+        for pid in parents:
+            os.kill(pid, signal.SIGSTOP)
+        os.kill(init, signal.SIGKILL)
+        wait_for(lambda: is_zombie(init))
+        assert Path(f"/proc/{init}").exists()
+        assert not second["n1"].running
+        for pid in parents:
+            os.kill(pid, signal.SIGCONT)
     assert traces(SECOND) == []
