@@ -32,6 +32,10 @@ def rfc4251_string(value: bytes) -> bytes:
     return struct.pack(">I", len(value)) + value
 
 
+class AlreadyPrepared(Exception):  # noqa: N818  # a refusal
+    """There is a next signing key already: somebody else was quicker."""
+
+
 @dataclass(frozen=True)
 class Signer:
     """One Ed25519 key, ready to sign."""
@@ -99,12 +103,12 @@ def allowed_signers() -> str:
 def prepare_next_key(actor: Actor) -> SigningKey:
     """First half of a rotation: a second key that hosts learn to believe. Ask for the rollouts after it.
 
-    Raises ValueError when one is prepared already.
+    Raises AlreadyPrepared.
     """
     with transaction.atomic():
-        current_key()
+        SigningKey.objects.select_for_update().get(pk=current_key().pk)  # one at a time
         if SigningKey.objects.filter(signs=False, retired_at__isnull=True).exists():
-            raise ValueError("A next signing key is prepared already.")
+            raise AlreadyPrepared
         fresh = fresh_key()
         fresh.save()
         record(actor, "signing_key.prepare", fresh, after={"public_key": fresh.public_key})

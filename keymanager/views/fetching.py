@@ -1,5 +1,7 @@
 """What can be done about a server's fetching, from its keymanager page."""
 
+from contextlib import suppress
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -14,6 +16,7 @@ from keymanager import fetching
 from keymanager.forms import NewTokenForm, SigningForm, StopFetchingForm
 from keymanager.models import FetchToken, SigningKey
 from keymanager.services.fetching import servers_without_next_key, show_install_script, sign_with_next_key
+from keymanager.signing import AlreadyPrepared
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page
 from pages.buttons import button
 from servers.configs import NotWritable
@@ -122,9 +125,10 @@ def signing(request: HttpRequest) -> HttpResponse:
         return refused_form(request, form, url)
     if form.is_bound:
         step = form.cleaned_data["step"]
-        if step == "prepare" and not following:
-            fetching.prepare_next_signing_key(actor_of(request))
-            return done(request, _("The next key is prepared; servers learn to believe it."), url)
+        if step == "prepare":
+            with suppress(AlreadyPrepared):
+                fetching.prepare_next_signing_key(actor_of(request))
+                return done(request, _("The next key is prepared; servers learn to believe it."), url)
         if step == "use" and following:
             sign_with_next_key(actor_of(request))
             return done(request, _("Answers are signed with the new key."), url)

@@ -1,9 +1,15 @@
 """Setting servers up to fetch, telling them to, and what follows from other changes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry
@@ -196,11 +202,29 @@ def test_how_a_server_stands() -> None:
     assert state() == Fetching.PROBLEM
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_prepare_the_next_key_at_the_same_moment_one_does(admin_client) -> None:
+    signing.current_key()
+    barrier = Barrier(2)
+
+    def prepare(client: Client) -> int:
+        barrier.wait(timeout=20)
+        try:
+            url = reverse("keymanager:signing")
+            return client.post(url, {"step": "prepare"}, headers={"Accept": "application/json"}).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as both:
+        assert sorted(both.map(prepare, [admin_client, copy(admin_client)])) == [200, 409]
+    assert SigningKey.objects.filter(signs=False).count() == 1
+
+
 def test_the_signing_key_is_made_once_and_only_one_signs() -> None:
     key = signing.current_key()
     assert signing.current_key() == key
     signing.prepare_next_key(ACTOR)
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(signing.AlreadyPrepared):
         signing.prepare_next_key(ACTOR)
     signing.use_next_key(ACTOR)
     assert signing.current_key() != key

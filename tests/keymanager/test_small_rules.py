@@ -113,7 +113,7 @@ def test_a_next_key_is_prepared_beside_one_that_signs():
     following = signing.prepare_next_key(ACTOR)
     assert SigningKey.objects.get(signs=True) != following
     assert signing.allowed_signers().count("\n") == 2
-    with pytest.raises(ValueError, match="already"):
+    with pytest.raises(signing.AlreadyPrepared):
         signing.prepare_next_key(ACTOR)
     signing.use_next_key(ACTOR)
     assert SigningKey.objects.get(signs=True) == following
