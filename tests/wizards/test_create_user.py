@@ -1,11 +1,13 @@
 """What stands in the way of taking a unix user back that a wizard has made: it goes with its home folder."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from backups.models import Backup
+from backups.models import Backup, LeftData
 from keymanager.models import Group
+from samba.models import Share
 from servers.models import Server
 from wizards.wizards.create_user import others
 
@@ -57,3 +59,20 @@ def test_a_backup_that_comes_as_it_and_gestion_itself(server) -> None:
     group = Group.objects.create(name="g")
     group.allowed_unix_users.add(row)
     assert "the group g is allowed on it" in said(server, row=row.pk)
+
+
+def test_copies_and_shares_that_lie_in_its_home_folder(server) -> None:
+    """The undo deletes it: all copies that others had put there went with it."""
+    source = Server.objects.create(name="files", keymanager_name="files", ssh_connection="root@198.51.100.9")
+    kept = Backup.objects.create(source=source, destination=server, destination_folder="/home/nina/copies")
+    Backup.objects.create(source=source, destination=server, destination_folder="/home/nina2")
+    left = LeftData.objects.create(uuid=uuid4(), destination=server, folder="/home/nina/old", of="files:/srv")
+    LeftData.objects.create(uuid=uuid4(), destination=source, folder="/home/nina/old", of="files:/srv")
+    Server.objects.filter(pk=server.pk).update(samba_management=True, samba_base_folder="/home/nina/shares")
+    share = Share.objects.create(server=server, name="photos", folder="photos", user="samba-photos")
+    assert said(server) == [
+        f"the copies of the backup {kept} are in its home folder",
+        f"copies of a deleted backup are left in {left}",
+        f"the folder of the share {share} is in its home folder",
+    ]
+    assert said(server, ours=False) == []

@@ -1,6 +1,6 @@
 """A new unix user on a server: the account, its password and settings, and who may log in as it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -11,13 +11,14 @@ from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
 from backups.folders import inside
-from backups.models import Backup
+from backups.models import Backup, LeftData
 from fabrun.services import run_script
 from jobs.models import Job
 from keymanager.models import FetchToken, Group
 from keymanager.pushing import fetch_now
 from keymanager.services.groups import add_to_group
 from pages.forms import RowsField
+from samba.models import Share
 from servers.connect import connect
 from servers.models import Server, UnixUser
 from servers.registry import Held, held_by_unix_user
@@ -230,31 +231,40 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     account = results.get("account", {})
     if not account.get("ours") or account.get("listed", True):
         return []
-    copied = _backups_of_home(data)
+    at_home = list(_in_home(data))
     row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
     if row is None:
-        return copied
+        return at_home
     if row.pk != results.get("row", {}).get("row"):
         text = _("%s was entered into the inventory")
-        return [Held(text % row, row.server.get_absolute_url()), *copied]
+        return [Held(text % row, row.server.get_absolute_url()), *at_home]
     allowed = row.allowed_groups.exclude(pk__in=data.get("groups") or ())
     return [
         *(held for held in held_by_unix_user(row) if held.blocks or held.row),
         *(Held(_("the group %s is allowed on it") % group, group.get_absolute_url()) for group in allowed),
-        *copied,
+        *at_home,
     ]
 
 
-def _backups_of_home(data: Data) -> list[Held]:
-    """The backups of what lies in its home folder, where useradd makes it."""
-    home = f"/home/{data['name']}"
-    rows = Backup.objects.filter(source=data["server"]).select_related("source")
-    words = _("the backup %s copies what lies in its home folder")
-    return [
-        Held(words % backup, backup.get_absolute_url(), row=backup)
-        for backup in rows
-        if inside(backup.source_folder, home)
-    ]
+def _in_home(data: Data) -> Iterator[Held]:
+    """What people have, of other rooms, in its home folder, where useradd makes it: copies, shares; and backups of it."""
+    server, home = data["server"], f"/home/{data['name']}"
+    for backup in Backup.objects.filter(source=server).select_related("source"):
+        if inside(backup.source_folder, home):
+            words = _("the backup %s copies what lies in its home folder")
+            yield Held(words % backup, backup.get_absolute_url(), row=backup)
+    for backup in Backup.objects.filter(destination=server).select_related("source"):
+        if inside(backup.destination_folder, home):
+            words = _("the copies of the backup %s are in its home folder")
+            yield Held(words % backup, backup.get_absolute_url(), row=backup)
+    for left in LeftData.objects.filter(destination=server).select_related("destination"):
+        if inside(left.folder, home):
+            words = _("copies of a deleted backup are left in %s")
+            yield Held(words % left, left.get_absolute_url(), row=left)
+    for share in Share.objects.filter(server=server).select_related("server"):
+        if inside(share.path, home):
+            words = _("the folder of the share %s is in its home folder")
+            yield Held(words % share, share.get_absolute_url(), row=share)
 
 
 def fetch_keys(run: TaskRun) -> Later | None:
