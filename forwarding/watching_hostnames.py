@@ -1,7 +1,6 @@
 """What changes of servers mean for hostnames."""
 
 from collections.abc import Iterable
-from copy import copy
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -18,7 +17,7 @@ from forwarding.hostname_ways import port_outside, ports_of
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.models.hostnames import address_of
 from forwarding.services.changing import second_word
-from forwarding.services.hostnames import facts_of
+from forwarding.services.hostnames import facts_of, without
 from servers import rollouts
 from servers.facts import ServerFacts
 from servers.models import Server
@@ -109,13 +108,13 @@ def _server_goes(actor: Actor, server: Server) -> None:
     leading = _leading_to(server)
     found: list[str] = []
     for hostname in leading:
-        left = _without(hostname, server)
+        left = without(hostname, server)
         served = Served.of(hostname, hostname.destinations.all())
         found += dangers(hostname.host, served, Served.of(hostname, left) if left else None)
     second_word(found, confirmed=False)
     for hostname in leading:
         before = facts_of(hostname, hostname.destinations.all())
-        left = _without(hostname, server)
+        left = without(hostname, server)
         if not left:
             record(actor, "hostname.delete", hostname, before=before)
             hostname.delete()
@@ -127,14 +126,6 @@ def _server_goes(actor: Actor, server: Server) -> None:
         record_change(actor, "hostname.change", hostname, before, facts_of(hostname, left))
     concerned = {hostname.host.nginx_server_id for hostname in leading if hostname.active}
     _ask(actor, concerned, _("%s is deleted") % server)
-
-
-def _without(hostname: HostnameForward, server: Server) -> list[HostnameDestination]:
-    """Its other destinations, not saved; where they are all spare ones, the first of them is not any more."""
-    left = [copy(one) for one in hostname.destinations.all() if one.server_id != server.pk]
-    if left and all(one.backup for one in left):
-        left[0].backup = False
-    return left
 
 
 def _ask(actor: Actor, nginx_ids: Iterable[int | None], why: Any) -> None:

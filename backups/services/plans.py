@@ -119,13 +119,7 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData | None:
     """
     _lock(backup)
     now = _fresh(backup)
-    if now.runs.filter(state=RunState.RUNNING).exists():
-        raise NotNow(_("A run of this backup is at work: stop it first."))
-    if (
-        now.restores.filter(state__in=AT_WORK).exists()
-        or now.verifications.filter(state__in=AT_WORK).exists()
-    ):
-        raise NotNow(_("Somebody restores from this backup, or it is being verified: stop that first."))
+    check_at_rest(now)
     facts, of = facts_of(now), str(now)
     left = _leave(actor, now, facts) if now.may_have_copies() else None
     record(actor, "backup.delete", now, before=facts)
@@ -133,6 +127,17 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData | None:
     now.delete()
     _ask_both(actor, [now], _("The backup of %s is deleted") % of)
     return left
+
+
+def check_at_rest(backup: Backup) -> None:
+    """Raises NotNow while a run of it is at work, or its copies are in use: then it cannot be deleted."""
+    if backup.runs.filter(state=RunState.RUNNING).exists():
+        raise NotNow(_("A run of this backup is at work: stop it first."))
+    if (
+        backup.restores.filter(state__in=AT_WORK).exists()
+        or backup.verifications.filter(state__in=AT_WORK).exists()
+    ):
+        raise NotNow(_("Somebody restores from this backup, or it is being verified: stop that first."))
 
 
 def _leave(actor: Actor, backup: Backup, facts: dict[str, Any]) -> LeftData:

@@ -1,6 +1,7 @@
 """Lead hostnames to servers: add, change, switch, delete."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -111,6 +112,14 @@ def delete_hostname(actor: Actor, hostname: HostnameForward, *, confirmed: bool 
     now.delete()
     if now.active:
         _ask(actor, nginx, _("%s is deleted") % now)
+
+
+def without(hostname: HostnameForward, server: Server) -> list[HostnameDestination]:
+    """Its other destinations, not saved; where they are all spare ones, the first of them is not any more."""
+    left = [copy(one) for one in hostname.destinations.all() if one.server_id != server.pk]
+    if left and all(one.backup for one in left):
+        left[0].backup = False
+    return left
 
 
 def facts_of(hostname: HostnameForward, destinations: Iterable[HostnameDestination]) -> dict[str, Any]:

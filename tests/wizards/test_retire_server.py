@@ -10,8 +10,8 @@ from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from accounts.models import User
-from backups.models import Backup, BackupRun, LeftData
-from forwarding.models import HostnameForward, PortForward
+from backups.models import Backup, BackupRun, LeftData, Restore, Verification
+from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs import execute
 from jobs.models import Job, JobState
 from keymanager.models import Group
@@ -171,6 +171,56 @@ def test_a_backup_that_runs_just_then_is_the_reason_and_no_fault_of_the_panel(ad
     work()
     run.refresh_from_db()
     assert (run.state, Backup.objects.exists()) == ("done", False)
+
+
+@pytest.mark.parametrize("what", ["run", "restore", "verification"])
+def test_a_backup_that_is_in_use_is_found_out_before_anything_else_goes(admin_client, leaving, pve, what):
+    every = dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving, **every)
+    backup = Backup.objects.get()
+    at_work: Any = {
+        "run": lambda: BackupRun.objects.create(backup=backup, state="running"),
+        "restore": lambda: Restore.objects.create(
+            backup=backup, target=backup.destination, at=1, copy="hourly.0", folder="/r", state="running"
+        ),
+        "verification": lambda: Verification.objects.create(
+            backup=backup, at=1, copy="hourly.0", state="running"
+        ),
+    }[what]()
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, "first." in run.why) == ("failed", True)
+    assert states(run) == ["off", "failed", *["planned"] * 5]
+    assert (HostnameForward.objects.count(), PortForward.objects.count()) == (2, 1)
+    type(at_work).objects.update(state="done")
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, 101 in pve.world.guests) == ("done", False), run.why
+
+
+def test_a_hostname_to_which_only_a_spare_server_is_left_is_led_by_that(admin_client, leaving, pve):
+    """The other hostnames were gone by then, and nothing said which one it was."""
+    spare = HostnameDestination.objects.filter(hostname__domain="both.example.org").exclude(server=leaving)
+    spare.update(backup=True)
+    run = begin(admin_client, leaving, hostnames="on")
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("done", "")
+    (left,) = HostnameForward.objects.get().destinations.all()
+    assert (left.server.name, left.backup) == ("ct102", False)
+
+
+def test_a_hostname_that_cannot_be_changed_is_named_and_no_other_goes(admin_client, leaving, pve):
+    Server.objects.filter(name="ct102").update(internal_ip=None)
+    run = begin(admin_client, leaving, hostnames="on")
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, run.why.startswith("both.example.org: ")) == ("failed", True)
+    assert HostnameForward.objects.count() == 2
 
 
 def test_parts_depend_on_each_other_and_can_be_left(admin_client, leaving, pve):

@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy
 from accounts.actors import Actor
 from backups.models import Backup, BackupRun
 from backups.models.runs import OPEN, RunState
-from backups.services.plans import delete_backup
+from backups.services.plans import check_at_rest, delete_backup
 from backups.services.runs import run_now
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.models import HostnameForward, PortForward
 from forwarding.port_dangers import leads_to_panel
-from forwarding.services.hostnames import change_hostname, delete_hostname
+from forwarding.services.hostnames import change_hostname, delete_hostname, without
 from forwarding.services.ports import delete_port_forward
 from keymanager.models import Group
 from keymanager.services.groups import PARTS, remove_from_group
@@ -169,14 +169,24 @@ def last_backup(run: TaskRun) -> Later | None:
 
 
 def leave_hostnames(run: TaskRun) -> None:
-    """Delete hostnames that lead to it alone, take it out of the others."""
-    for hostname in HostnameForward.objects.filter(destinations__server=run.data["retired"]).distinct():
-        others = [one for one in hostname.destinations.all() if one.server_id != run.data["retired"]]
-        if others:
-            change_hostname(run.actor, hostname, others, version=hostname.version, confirmed=True)
-        else:
-            delete_hostname(run.actor, hostname, confirmed=True)
-        run.log(str(hostname))
+    """Delete hostnames that lead to it alone, take it out of the others. Raises Refused, and all stays."""
+    server = server_of(run)
+    if server is None:
+        return
+    with transaction.atomic():
+        for hostname in HostnameForward.objects.filter(destinations__server=server).distinct():
+            try:
+                _leave_hostname(run.actor, hostname, server)
+            except ValidationError as error:
+                raise Refused(f"{hostname}: {' '.join(error.messages)}") from error
+            run.log(str(hostname))
+
+
+def _leave_hostname(actor: Actor, hostname: HostnameForward, server: Server) -> None:
+    if others := without(hostname, server):
+        change_hostname(actor, hostname, others, version=hostname.version, confirmed=True)
+    else:
+        delete_hostname(actor, hostname, confirmed=True)
 
 
 def leave_ports(run: TaskRun) -> None:
@@ -243,11 +253,17 @@ def guest_of(run: TaskRun) -> GuestRef | None:
 
 
 def clear(do: Callable[[TaskRun], Later | None]) -> Callable[[TaskRun], Later | None]:
-    """Before it begins, ask Proxmox whether it could destroy the guest: that is not found out last of all."""
+    """Before it begins, ask whether what comes later could be done: that is not found out last of all.
+
+    That is whether Proxmox could destroy the guest, and, once something is taken away, whether its backups are at rest.
+    """
 
     def doing(run: TaskRun) -> Later | None:
         if run.data.get("guest") and not run.facts and (guest := guest_of(run)):
             guests.check_destroyable(guest)
+        if run.data.get("backups") and do is not last_backup:
+            for backup in Backup.objects.filter(source=run.data["retired"]):
+                check_at_rest(backup)
         return do(run)
 
     return doing
