@@ -247,7 +247,7 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
 
 
 def _in_home(data: Data) -> Iterator[Held]:
-    """What people have, of other rooms, in its home folder, where useradd makes it: copies, shares; and backups of it."""
+    """What other rooms have in its home folder, where useradd makes it (copies, shares), and backups of it."""
     server, home = data["server"], f"/home/{data['name']}"
     for backup in Backup.objects.filter(source=server).select_related("source"):
         if inside(backup.source_folder, home):
