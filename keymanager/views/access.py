@@ -183,10 +183,12 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         return render_list(
             request, "", listing, row_json=lambda each: {"server": each.name, "paths": _json(paths[each.pk])}
         )
+    keys = list(row.ssh_keys.all())
     context = {
         "person": row,
         "rows": [(each, _once(paths[each.pk])) for each in listing.rows if paths[each.pk]],
-        "keys": row.ssh_keys.all(),
+        "keys": keys,
+        "limited": [key for key in keys if key.limited],
     }
     return render_list(request, "keymanager/person.html", listing, context)
 

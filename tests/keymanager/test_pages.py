@@ -404,6 +404,21 @@ class TestFetching:
         assert Job.objects.get(pk=job).work == "keymanager.fetch"
 
 
+def test_where_somebody_can_log_in_says_what_is_left_of_the_keys(admin_client, client):
+    carol = User.objects.create(username="carol", full_name="")
+    make_server("web").owners.add(carol)
+    make_key(carol, "laptop")
+    url = reverse("keymanager:person", args=[carol.pk])
+    assert "Not with every key" not in admin_client.get(url).content.decode()
+    make_key(carol, "old", options='expiry-time="20200101"')
+    make_key(carol, "robot", options='from="192.0.2.7",command="rrsync -ro /srv"')
+    client.force_login(carol)
+    for reader in (admin_client, client):
+        page = " ".join(reader.get(url).content.decode().split())
+        assert "old (expired on 2020-01-01 00:00), robot (only from 192.0.2.7, runs only “rrsync" in page
+        assert "laptop" not in page
+
+
 def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, fleet):
     _hers, _web, _other, group = fleet
     both = "2 servers are concerned (hers, web)."
