@@ -275,6 +275,27 @@ def test_its_keys_stand_in_the_way_where_they_are_the_last_way_in_to_others() ->
         assert hanging.others(walk.data, walk.results) == []
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"GESTION_URL": f"https://{NAME}/"},
+        {"GESTION_NAME": NAME},
+        {"GESTION_IP": "10.0.0.2", "GESTION_VM_NAME": "pve1"},
+    ],
+    ids=lambda told: next(iter(told)),
+)
+def test_the_panel_stands_in_the_way_where_it_was_moved_there(settings: Any, told: dict[str, str]) -> None:
+    """Its container was destroyed with it: an undo gave each second word that the guest's own page asks for."""
+    with begun() as (_pve, walk):
+        walk.host.name = told.get("GESTION_VM_NAME", walk.host.name)
+        walk.host.save()
+        Server.objects.filter(pk=walk.server.pk).update(internal_ip="10.0.0.2")
+        for name, value in told.items():
+            setattr(settings, name, value)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert (held.text, held.url) == (f"The panel itself runs on {NAME}", walk.server.get_absolute_url())
+
+
 def test_an_undo_does_not_take_the_last_way_in_to_a_machine_that_stays() -> None:
     with simulated() as (_pve, host):
         known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)

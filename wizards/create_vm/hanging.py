@@ -21,6 +21,7 @@ from servers.registry import Held, held_by_unix_user
 from servers.services import holds_of
 from wizards.create_vm import task_container
 from wizards.declare import Data
+from wizards.panel import panel_on
 
 OWN = (
     ("backup", "backup", "backups.Backup"),
@@ -51,8 +52,8 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     known = [*own, *facts.get("hung", [])]
     users = [] if facts.get("made") else _of_new_users(server, facts)
     found = [held for held in [*rows_on(server), *users] if key_of(held) not in known]
-    keys = _keys(server) if facts.get("made") else ()
-    return [*found, *_changed(server, results), *keys, *_in_doubt(results)]
+    with_it = [*_panel(server), *_keys(server)] if facts.get("made") else ()
+    return [*found, *_changed(server, results), *with_it, *_in_doubt(results)]
 
 
 def look(_data: Data, results: Mapping[str, Data]) -> None:
@@ -85,6 +86,12 @@ def _of_new_users(server: Server, facts: Data) -> list[Held]:
     """What keeps the unix users on the list that the wizard has added to a server that was there before."""
     rows = server.unix_users.filter(pk__in=facts.get("new_users", ())).select_related("server")
     return [held for row in rows for held in held_by_unix_user(row) if held.blocks]
+
+
+def _panel(server: Server) -> list[Held]:
+    """The panel, where it was moved there: who undoes would end it, and nothing from here brings it back."""
+    said = panel_on(server)
+    return [Held(said.rstrip("."), server.get_absolute_url())] if said else []
 
 
 def _keys(server: Server) -> list[Held]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -18,7 +16,6 @@ from backups.services.plans import check_at_rest, delete_backup
 from backups.services.runs import run_now
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.models import HostnameForward, PortForward
-from forwarding.port_dangers import leads_to_panel
 from forwarding.services.hostnames import change_hostname, delete_hostname, without
 from forwarding.services.ports import delete_port_forward
 from keymanager.models import Group
@@ -33,6 +30,7 @@ from servers.registry import sentence
 from servers.services.inventory import DeleteRefused, delete_server, holds_of
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
+from wizards.panel import panel_on
 
 # The kinds of rows that a part takes away.
 PART_OF = {
@@ -100,14 +98,7 @@ class PartsForm(StepForm):
 
 def obstacles(server: Server) -> list[str]:
     """Why this server must not go: the panel, or others, stand on it."""
-    words = {"server": server}
-    found = []
-    panel = {(urlsplit(settings.GESTION_URL).hostname or "").lower(), settings.GESTION_NAME.lower()} - {""}
-    host = server.vm_host
-    if {server.name, server.external_ip} & panel or (host and leads_to_panel(host, [server.pk])):
-        found.append(_("The panel itself runs on %(server)s.") % words)
-    elif settings.GESTION_VM_NAME and server.name == settings.GESTION_VM_NAME.lower():
-        found.append(_("The panel itself runs on a guest of %(server)s.") % words)
+    found = [said] if (said := panel_on(server)) else []
     for destination in server.hostname_destinations.select_related("hostname__host"):
         hostname = destination.hostname
         found += dangers(hostname.host, Served.of(hostname, list(hostname.destinations.all())), None)
