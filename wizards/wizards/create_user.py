@@ -1,6 +1,6 @@
 """A new unix user on a server: the account, its password and settings, and who may log in as it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django import forms
@@ -249,22 +249,27 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
 def _in_home(data: Data) -> Iterator[Held]:
     """What other rooms have in its home folder, where useradd makes it (copies, shares), and backups of it."""
     server, home = data["server"], f"/home/{data['name']}"
-    for backup in Backup.objects.filter(source=server).select_related("source"):
-        if inside(backup.source_folder, home):
-            words = _("the backup %s copies what lies in its home folder")
-            yield Held(words % backup, backup.get_absolute_url(), row=backup)
-    for backup in Backup.objects.filter(destination=server).select_related("source"):
-        if inside(backup.destination_folder, home):
-            words = _("the copies of the backup %s are in its home folder")
-            yield Held(words % backup, backup.get_absolute_url(), row=backup)
-    for left in LeftData.objects.filter(destination=server).select_related("destination"):
-        if inside(left.folder, home):
-            words = _("copies of a deleted backup are left in %s")
-            yield Held(words % left, left.get_absolute_url(), row=left)
-    for share in Share.objects.filter(server=server).select_related("server"):
-        if inside(share.path, home):
-            words = _("the folder of the share %s is in its home folder")
-            yield Held(words % share, share.get_absolute_url(), row=share)
+    backups = Backup.objects.select_related("source")
+    left = LeftData.objects.filter(destination=server).select_related("destination")
+    shares = Share.objects.filter(server=server).select_related("server")
+    kinds: tuple[tuple[Iterable[Any], str, str], ...] = (
+        (
+            backups.filter(source=server),
+            "source_folder",
+            _("the backup %s copies what lies in its home folder"),
+        ),
+        (
+            backups.filter(destination=server),
+            "destination_folder",
+            _("the copies of the backup %s are in its home folder"),
+        ),
+        (left, "folder", _("copies of a deleted backup are left in %s")),
+        (shares, "path", _("the folder of the share %s is in its home folder")),
+    )
+    for rows, folder, words in kinds:
+        for row in rows:
+            if inside(getattr(row, folder), home):
+                yield Held(words % row, row.get_absolute_url(), row=row)
 
 
 def fetch_keys(run: TaskRun) -> Later | None:

@@ -98,7 +98,8 @@ class PartsForm(StepForm):
 
 def obstacles(server: Server) -> list[str]:
     """Why this server must not go: the panel, or others, stand on it."""
-    found = [said] if (said := panel_on(server)) else []
+    panel = panel_on(server)
+    found = [panel] if panel else []
     for destination in server.hostname_destinations.select_related("hostname__host"):
         hostname = destination.hostname
         found += dangers(hostname.host, Served.of(hostname, list(hostname.destinations.all())), None)
