@@ -14,7 +14,7 @@ from hypothesis.extra.django import TestCase
 from accounts.actors import Actor
 from backups.desired_plans import asked_of, files, plan_of
 from backups.forms.plans import BackupForm
-from backups.models import Backup, BackupRun, BackupState, LeftData, RunState
+from backups.models import Backup, BackupRun, BackupSet, BackupState, LeftData, RunState
 from backups.services.plans import create_backup, delete_backup
 from jobs.models import Job
 from servers.models import Rollout, Server, Tag
@@ -203,6 +203,17 @@ def test_a_server_with_backups_is_not_deleted(admin_client, rows):
         ).json()
         assert any("mail1:/" in text for text in told["blocked"])
         assert post(admin_client, f"/servers/{server.pk}/delete/", {"name": server.name}).status_code == 409
+
+
+def test_the_sets_that_lose_a_backup_are_named_before_it_is_deleted(admin_client, rows):
+    backup, night = rows.backup(), BackupSet.objects.create(name="night")
+    url = f"/backups/{backup.pk}/delete/"
+    assert "goes with it" not in admin_client.get(url).content.decode()
+    night.members.create(backup=backup, position=1)
+    page = admin_client.get(url).content.decode()
+    assert f'href="{night.get_absolute_url()}"' in page
+    told = admin_client.get(url, headers={"Accept": "application/json"}).json()
+    assert told["holds"] == ["Its place in the set night"]
 
 
 def test_deleting_leaves_the_copies_and_they_are_deleted_by_a_second_word(admin_client, rows, actor):
