@@ -87,7 +87,8 @@ class LoginRefused(HostError):
     """The host is there and is the right one, but does not let the panel in. `methods`: those it takes, if it said."""
 
     sentence = gettext_noop(
-        "%(host)s refused the login (%(words)s). Check that the panel's public key is in the user's authorized_keys."
+        "%(host)s refused the login (%(words)s). Check that the panel's public key is in the user's authorized_keys, "
+        "and that sshd_config there lets this user in (PermitRootLogin, AllowUsers)."
     )
 
     def __init__(self, host: str = "", words: str = "", *, methods: Sequence[str] = ()) -> None:

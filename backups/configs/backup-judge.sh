@@ -78,7 +78,8 @@ judge_connection() {
   ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
   ! said "$NO_KEY_ALONE" || finish failed denied "The source lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
   ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The source let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"
-  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or there is none without a passphrase: $(told "$NOT_LET_IN")"
+  # Which of these it is, ssh does not say: to who was not let in, the source says nothing.
+  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or lets this user in by none (PermitRootLogin, AllowUsers and DenyUsers in sshd_config, the login shell, who may write to ~/.ssh; the log of sshd there says it); or there is none here without a passphrase: $(told "$NOT_LET_IN")"
   judge_account
   ! said "$NO_PROGRAM" || no_rsync
   ! said "$NO_OPTION" || judge_protocol

@@ -105,6 +105,13 @@ CAUSES = {
     ),
     "its rsync speaks an older protocol": (OLDER, "file", ["too old", "protocol 30 or higher"]),
     "the key is not accepted": ("mv ~/.ssh/authorized_keys ~/.ssh/away", "login", ["does not know the SSH key"]),
+    "it lets root in by no key": (
+        "sed -i '1i PermitRootLogin no' /etc/ssh/sshd_config; systemctl restart ssh", "login",
+        ["lets this user in by none", "PermitRootLogin"],
+    ),
+    "it lets others in alone": (
+        "echo AllowUsers bob >>/etc/ssh/sshd_config; systemctl restart ssh", "login", ["AllowUsers"],
+    ),
     "the folder is missing": (f"rm -rf {SOURCE_FOLDER}", "folder", ["is not there"]),
     "the folder is a file": (f"rm -rf {SOURCE_FOLDER}; echo x >{SOURCE_FOLDER}", "folder", ["is a file"]),
     "the folder is a pipe": (f"rm -rf {SOURCE_FOLDER}; mkfifo {SOURCE_FOLDER}", "folder", ["no folder, but a pipe"]),
