@@ -68,6 +68,10 @@ INSTEAD = {
 }
 # Words of their own that scripts use for much else: only where they are imported by name.
 BY_NAME = {"first": 'the first for which c.run("test -e …", warn=True).ok', "output": 'c.run("…", hide=True)'}
+EXCEPTIONS = {
+    "NetworkError": "nothing: a server that cannot be reached is told, and the others go on",
+    "CommandTimeout": "“from invoke import CommandTimedOut”",
+}
 LEFT_OUT = {"hosts", "roles", "parallel", "serial", "runs_once", "with_settings"}  # decorators
 WHERE = {"host", "host_string"}
 CHOSEN = {
@@ -87,6 +91,7 @@ CONNECTION = {"c", "ctx", "conn", "connection", "context"}
 _FROM = re.compile(
     r"^[ \t]*from\s+fabric(\.[\w.]+)?\s+import\b\s*(\([^)]*\)|(?:\\\n|[^\n#;])+)", re.MULTILINE
 )
+_EXCEPTIONS = re.compile(r"^[ \t]*from\s+fabric\.exceptions\s+import\b([^\n#]*)", re.MULTILINE)
 _IMPORT = re.compile(r"^[ \t]*import\s+fabric\.(\w+)([\w.]*)(?:\s+as\s+(\w+))?", re.MULTILINE)
 _HALVES = re.compile(r"<>|0[0-7]+|0?[0-9]+[lL]|0[xX][0-9a-fA-F]+[lL]")  # what Python 3 reads as two words
 
@@ -108,10 +113,16 @@ def _changes(text: str, beside: Collection[str]) -> Iterator[Change]:
     itself = known(text)
     for line, module, imported in _imports(text, quoted | itself.either, names, modules):
         yield line, f"from fabric{module} import {imported}", "“from fabric import task”"
+    for found in _EXCEPTIONS.finditer(text):
+        line = text.count("\n", 0, found.start()) + 1
+        for word in EXCEPTIONS if line not in quoted | itself.either else ():
+            if re.search(rf"\b{word}\b", found[1]):
+                yield line, f"from fabric.exceptions import {word}", EXCEPTIONS[word]
     yield from python_2.changes(text, code, itself, beside)
     if names or modules:
         yield from _fabric_1(code, names, modules)
         yield from older_calls.results(code)
+        yield from older_calls.classes(code)
         yield from _functions(text, code, names, modules)
 
 
@@ -190,13 +201,19 @@ def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[
             yield line, f"{shown}[…]", "“c.config.NAME”"
         elif before == "@" and name in LEFT_OUT:
             yield line, f"@{shown}", "nothing: the servers are chosen when it is run"
-        elif after == "(" and name in SAME:
-            yield line, f"{shown}(…)", f"“c.{name}(…)”{older_calls.text_of(code, at, name)}"
-            yield from older_calls.words_of(code, at, name)
-        elif after == "(" and name in INSTEAD:
-            yield line, f"{shown}(…)", INSTEAD[name]
+        elif after == "(" and name in {*SAME, *INSTEAD, "task"}:
+            yield from _of_call(code, at, name, shown)
         elif after in {"(", "[", "."} and name in BY_NAME:
             yield line, f"{shown}{after}…", BY_NAME[name]
+
+
+def _of_call(code: Code, at: int, name: str, shown: str) -> Iterator[Change]:
+    line = code[at][1]
+    if name in INSTEAD:
+        yield line, f"{shown}(…)", INSTEAD[name]
+    elif name in SAME:
+        yield line, f"{shown}(…)", f"“c.{name}(…)”{older_calls.text_of(code, at, name)}"
+    yield from older_calls.words_of(code, at, name)
 
 
 def _of_env(name: str) -> str:
@@ -231,4 +248,7 @@ def _functions(text: str, code: Code, names: dict[str, str], modules: set[str]) 
 def _decorators(rows: list[str], line: int) -> set[str]:
     """The names of those right above a function in this line."""
     above = reversed(rows[: line - 1])
-    return {row[1:].partition("(")[0].strip() for row in takewhile(lambda row: row.startswith("@"), above)}
+    return {
+        row[1:].partition("(")[0].strip().removeprefix("fabric.")
+        for row in takewhile(lambda row: row.startswith("@"), above)
+    }

@@ -40,6 +40,7 @@ WORDS = {
         "use_sudo": 'c.sudo("cat …", hide=True).stdout',
         "temp_dir": "nothing: leave it out",
     },
+    "task": {"alias": "“aliases=[…]”", "task_class": "nothing: leave it out"},
 }
 TEXT = ", and what it printed is “.stdout.strip()”"
 
@@ -61,6 +62,18 @@ def results(code: Code) -> Iterator[Change]:
     for (before, _line), (word, line) in pairwise(code):
         if (before, word) == (".", "succeeded"):
             yield line, ".succeeded", "“.ok”"
+
+
+def classes(code: Code) -> Iterator[Change]:
+    """Tasks that are classes, whose `run` nothing calls any more."""
+    for at in range(len(code) - 3):
+        (word, line), (name, _), (opening, _), (base, _) = code[at : at + 4]
+        if (word, opening, base) == ("class", "(", "Task"):
+            yield (
+                line,
+                f"class {name}(Task)",
+                "a function that does what its “run” did, with “@task” above it",
+            )
 
 
 def text_of(code: Code, at: int, name: str) -> str:

@@ -182,11 +182,28 @@ def test_a_fabfile_of_today_is_not_called_old(folder):
         ('run("x", stdout=f, timeout=3, pty=True)', "stdout=…", "“out_stream=…”"),
         ('put("a", "b", use_sudo=True)', "use_sudo=…", 'c.sudo("mv …") of what was put'),
         ('get(remote_path="a")', "remote_path=…", "“remote=…”"),
+        ('@task(alias="d", default=True)\ndef x(c): pass', "alias=…", "“aliases=[…]”"),
     ],
 )
 def test_what_a_call_is_given_by_a_name_that_is_gone_is_told(call, old, new):
     told = [words.partition(": ")[2] for words in advice(f"{IMPORTS}{call}\n", "old.py")[2:]]
     assert [words for words in told if "=…" in words] == [f"“{old}” becomes {new}"]
+
+
+def test_a_task_that_is_a_class_and_errors_that_are_gone_are_told():
+    head = "from fabric.api import task\nfrom fabric.tasks import Task\n"
+    (told,) = advice(f"{head}class Deploy(Task):\n    pass\n", "old.py")[1:]
+    assert told.startswith("old.py, line 3: “class Deploy(Task)” becomes a function")
+    assert not advice("from fabric.tasks import Task\nclass Mine(Task):\n    pass\n", "new.py")
+    told, more = advice("from fabric.exceptions import NetworkError, CommandTimeout as Late\n", "old.py")
+    assert "import CommandTimeout” becomes “from invoke import CommandTimedOut”" in told
+    assert "import NetworkError” becomes nothing" in more
+    assert not advice("from fabric.exceptions import GroupException\n", "new.py")
+
+
+def test_a_task_under_its_whole_name_is_one_already():
+    told = advice("import fabric.api\n@fabric.api.task\ndef x():\n    pass\n", "old.py")[1:]
+    assert told == ["old.py, line 3: “def x()” becomes “def x(c)”"]
 
 
 def test_a_word_that_scripts_use_for_much_else_is_told_where_it_is_imported_by_name():
