@@ -60,15 +60,20 @@ def agent_interfaces(request: Request) -> Json:
 
 @answers("POST /nodes/{node}/qemu/{vmid}/status/start")
 def start(request: Request) -> str:
-    """Start a machine."""
-    guest, hypervisor = machine(request), request.cluster.hypervisor
-    if hypervisor.running(guest):
-        raise died(f"VM {guest.vmid} already running")
+    """Start a machine. That it runs already is seen in the task only; of a container it is said at once."""
+    vmid, hypervisor = request.params["vmid"], request.cluster.hypervisor
 
     def work(task: Task) -> None:
+        guest = machine(request)
+        if guest.config.get("template"):
+            raise died("you can't start a vm if it's a template")
+        if lock := guest.config.get("lock"):
+            raise died(f"VM is locked ({lock})")
+        if hypervisor.running(guest):
+            raise died(f"VM {vmid} already running")
         hypervisor.start(guest, task)
 
-    return request.task("qmstart", guest.vmid, work)
+    return request.task("qmstart", vmid, work)
 
 
 @answers("POST /nodes/{node}/qemu/{vmid}/status/stop", "POST /nodes/{node}/qemu/{vmid}/status/shutdown")

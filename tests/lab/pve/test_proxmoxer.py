@@ -325,6 +325,19 @@ def test_no_container_is_frozen(server: PveServer) -> None:
         status.suspend.post()
 
 
+def test_whether_a_machine_may_start_is_seen_in_the_task(server: PveServer) -> None:
+    api, config = by_token(server), {"name": "vm", "memory": 512}
+    server.world.guests[210] = Guest(210, "pve1", "qemu", config)
+    start = api.nodes("pve1").qemu(210).status.start.post
+    config["lock"] = "backup"
+    assert done(api, start()) == "VM is locked (backup)"
+    del config["lock"]
+    assert done(api, start()) == "OK"
+    assert done(api, start()) == "VM 210 already running"
+    config["template"] = 1
+    assert done(api, start()) == "you can't start a vm if it's a template"
+
+
 def test_a_machine_tells_its_network_where_an_agent_answers(server: PveServer) -> None:
     api, guests = by_token(server), server.world.guests
     guests[210] = Guest(210, "pve1", "qemu", {"name": "vm", "agent": "enabled=1", "memory": 512})
