@@ -224,6 +224,14 @@ def test_keys_never_travel_in_the_open(room, web1, settings, *, trusted, said, s
     assert reply.status == status
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_script_of_old_that_asks_in_the_open_is_told_where_the_new_one_is(room, web1, settings, trusted):
+    settings.TRUST_PROXY = trusted
+    (reply,) = room.ask(Asked(scheme="http"))
+    assert reply.status == 401
+    assert b"An admin finds the script at" in reply.body
+
+
 def test_where_plain_http_is_allowed_it_is_answered(room, web1, settings):
     settings.ALLOW_PLAIN_HTTP_KEYS = True
     assert [reply.status for reply in room.ask(Asked(token=web1[1], scheme="http"))] == [200]
