@@ -133,6 +133,7 @@ judge_push() { # ends it for every code that is no success
       partial
       finish incomplete partial "Not everything could be restored. ${partial:-$last}"
       ;;
+    20) finish failed connection "rsync was ended in the middle, as when the target shuts down. $last" ;;
     10 | 12 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
     *)
       ! said "$NO_PROTOCOL" || finish failed unclean "The login at the target prints something, and rsync takes it for an answer. Have it print nothing $WITHOUT_TERMINAL"

@@ -138,6 +138,7 @@ def test_a_result_that_nobody_fetched_is_found_when_the_panel_is_back(place, bac
         ("backup server rebooted", "shutdown"),
         ("backup server without power", "died"),
         ("target's rsync killed", "connection"),
+        ("target's rsync told to end", "connection"),
         ("target rebooted", "connection"),
         ("target without power", "connection"),
         ("cable pulled", "connection"),
@@ -156,6 +157,8 @@ def test_what_is_cut_off_is_said_and_done_again(place, backup, harm, code):
             place.there.start()
         case "target's rsync killed":
             sh(place.here, "pkill -KILL -x rsync")
+        case "target's rsync told to end":  # as by systemd, where it comes before the connection's end
+            sh(place.here, "pkill -TERM -x rsync")
         case "target rebooted":
             place.here.reboot()
         case "target without power":
