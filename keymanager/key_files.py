@@ -16,7 +16,10 @@ from django.utils.translation import gettext as _
 from keymanager.bad_key import BadKey
 from keymanager.whole import unwrapped
 
-_MARK = re.compile("^[\ufeff\u200b\u2060]+|(?<![\ufeff\u200b\u2060])[\ufeff\u200b\u2060]+$", re.MULTILINE)
+# Of no width; and a byte-order mark as Western Windows and its command prompt show it (code pages 1252, 850 and 437).
+_MARK = re.compile(
+    "^(?:[\ufeff\u200b\u2060]|ï»¿|´╗┐|∩╗┐)+|(?<![\ufeff\u200b\u2060])[\ufeff\u200b\u2060]+$", re.MULTILINE
+)
 _ENDS = re.compile("(?<!\r)\r*\n|\r")
 # A block ends before another begins, so that nothing is read twice however many begin.
 _INSIDE = r"(?:(?![ \t]*----).*\n)*"
@@ -46,7 +49,12 @@ def as_lines(text: str) -> str:
     text = _RFC4716.sub(lambda found: _in_place(_of_rfc4716, found[1], found[0]), text)
     text = _PEM.sub(lambda found: _in_place(_of_pem, found[1], found[0]), text)
     if "BEGIN SSH2 PUBLIC KEY" in text or "PUBLIC KEY-----" in text:
-        raise BadKey(_("The key is damaged: it has a beginning and no end. Was it cut?"))
+        raise BadKey(
+            _(
+                "The key is damaged: its first or its last line is missing, or does not stand there by itself as it "
+                "should. Was it cut?"
+            )
+        )
     if other := _OTHER.search(text):
         words = _("This is a block of another kind (%s), and no SSH public key.")
         raise BadKey(words % other[1].strip())

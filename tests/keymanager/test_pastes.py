@@ -148,6 +148,14 @@ def test_any_blank_parts_a_key_and_none_within_quotes_is_changed(blank):
     assert parse_keys(f"{KEY}\n{blank}\n{blank}# x\n")[0].line == KEY
 
 
+@pytest.mark.parametrize("page", ["cp1252", "cp850", "cp437"])
+def test_a_byte_order_mark_is_taken_out_as_windows_shows_it_too(tmp_path, page):
+    shown = "\ufeff".encode().decode(page)
+    block = blocks(tmp_path, "rsa")["RFC4716"]
+    for text in (KEY, f"{KEY}\r\n{shown}{OTHER}", block):
+        assert parse_keys(shown + text) == parse_keys(text.replace(shown, ""))
+
+
 def test_marks_of_no_width_around_a_line_are_taken_out_and_those_within_refused():
     assert [key.line for key in parse_keys(f"\u200b{KEY}\u200b\n\ufeff{OTHER}\u2060\n")] == [KEY, OTHER]
     with pytest.raises(BadKey, match=r"U\+200B"):
