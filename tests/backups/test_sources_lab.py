@@ -155,8 +155,12 @@ def test_where_it_does_not_work_the_run_says_why_and_keeps_every_copy(place, har
     assert sh(place.there, "ls /backups/tree | grep hourly") == "hourly.0"
 
 
-def test_what_sudo_asks_of_others_keeps_nobody_out_and_a_host_without_sudo_is_told_before_anything_is_changed(place):
-    sh(place.here, "cd /etc/sudoers.d && echo 'Defaults requiretty, noexec' >00-tty && chmod 440 00-tty", check=True)
+def test_what_sudo_asks_of_all_keeps_nobody_out_and_a_host_without_it_is_told_before_any_change(place):
+    sh(
+        place.here,
+        "cd /etc/sudoers.d; echo 'Defaults requiretty, noexec' >00-all; chmod 440 00-all",
+        check=True,
+    )
     backup = planned(place)
     assert rollout(place).state == RolloutState.IN_SYNC, rollout(place).why
     assert place.run(backup).state == RunState.DONE
