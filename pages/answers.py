@@ -123,12 +123,11 @@ def show_form(
             name: {"label": str(field.label or name), "required": field.required}
             for name, field in form.fields.items()
         }
+        initial = {name: value for name, value in form.initial.items() if name in form.fields}
         known = {"errors": form.errors} if form.errors else {}  # of what is kept, and holds no more
         hangs = {name: [str(held.text) for held in (context or {}).get(name, ())] for name in HANGS}
         said = {name: texts for name, texts in hangs.items() if texts}
-        return JsonResponse(
-            {"ok": True, "fields": fields, "initial": jsonable(form.initial), **known, **said}
-        )
+        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(initial), **known, **said})
     answer = render(request, template, {"form": form, **(context or {})}, status=status)
     answer.form = form  # type: ignore[attr-defined]  # for who asks for a piece of this page alone
     return answer
