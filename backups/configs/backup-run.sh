@@ -74,9 +74,10 @@ finish() { # STATE WHY WORDS: how it ended, told in one step: all of it is there
   [ -z "$w_kind" ] || drop_scratch
   [ -z "$monitor" ] || kill "$monitor" 2>/dev/null
   close_connection
-  note state "$1"; note why "$2"; note words "$3"; note ended "$(date +%s)"
+  note why "$2"; note words "$3"; note ended "$(date +%s)"
   uptime now
   [ -z "$began" ] || note took $((now - began))
+  note state "$1" # the last: who looks just then takes a run with a state for one that has told all
   ln "$dir/facts" "$dir/result"
   exit 0
 }

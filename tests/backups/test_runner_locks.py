@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.runner import read_look
 from tests.attackers import MALLORY, holding_lock, needs_root
 
 SCRIPT = Path("backups/configs/backup-run.sh")
@@ -44,8 +45,23 @@ def test_a_rotation_does_not_wait_for_ever_for_somebody_who_holds_the_copies(hom
     with holding_lock(home / f"{UUID}.copies") as number:
         subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
     facts = (home / "runs/r1/result").read_text()
-    assert "state=failed\nwhy=busy\n" in facts
+    assert "why=busy\n" in facts
+    assert facts.endswith("state=failed\n")
     assert f"process {number} (sleep)" in facts
+
+
+def test_who_looks_while_its_end_is_written_down_takes_none_for_ended_that_has_not_told_why(home: Path):
+    functions, _mark, _rest = script(home).partition("\ncase $command in\n  start)")
+    words = f"{functions}\nw_kind= monitor= began=1; finish failed connection 'No way.'"
+    subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
+    lines = (home / "runs/r1/result").read_bytes().splitlines(keepends=True)
+    assert len(lines) > 4
+    for number in range(len(lines)):
+        assert not read_look(b"known=yes\nalive=yes\n" + b"".join(lines[:number])).ended
+    whole = read_look(b"".join(lines))
+    assert (whole.facts["state"], whole.facts["why"], whole.facts["words"]) == (
+        "failed", "connection", "No way.",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("marker", "mode"), [(UUID, 0o700), ("another", 0o2775)])
