@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.system import is_zombie
+from tests.waiting import wait_for
+
 MALLORY = 61234  # a user's number that nobody has
 _SWAP = """
 import ctypes, os, sys
@@ -61,3 +64,4 @@ def holding_lock(file: Path) -> Iterator[int]:
             yield number
         finally:
             os.kill(number, 9)
+            wait_for(lambda: is_zombie(number))  # the lock goes with it, and not before
