@@ -21,6 +21,7 @@ from pages.sent import Sent
 View = TypeVar("View", bound=Callable[..., Any])
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 PREVIEW = "preview"  # sent beside a form's fields: say what saving would do, and do nothing
+HANGS = ("blocked", "holds")  # on what the form deletes: see templates/pages/_confirm_delete.html
 
 
 class WouldBeDone(HttpResponse):
@@ -106,9 +107,6 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, dict | list):
         raise BadRequest(_("“%s” must be a value or a list of values.") % name[:100])
     return str(value)
-
-
-HANGS = ("blocked", "holds")  # on what the form deletes: see templates/pages/_confirm_delete.html
 
 
 def show_form(

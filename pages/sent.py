@@ -13,11 +13,8 @@ from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
 
-BESIDE = {
-    "csrfmiddlewaretoken",
-    "confirm_lockout",
-    "confirm_lockout_read",
-}  # of every form: pages/second_word.py
+# Of every form: the last two are of pages/second_word.py, which stands on this.
+BESIDE = {"csrfmiddlewaretoken", "confirm_lockout", "confirm_lockout_read"}
 YES = {"on", "true"}  # as a browser sends a ticked box, and as programs write it
 
 

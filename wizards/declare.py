@@ -6,7 +6,6 @@ a chosen row is its primary key, several are a list of them, an address or a tim
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from inspect import signature
 from typing import Any
 
@@ -84,7 +83,6 @@ class Step:
         return _clean(self.form)(data, initial=initial, **extra)
 
 
-@cache
 def _clean(form: type[forms.Form]) -> type[forms.Form]:
     """The form with what every form of the panel does, also where its wizard has it from Django's own."""
     if issubclass(form, CleanText):

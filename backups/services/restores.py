@@ -85,8 +85,7 @@ def begin_restore(actor: Actor, restore: Restore) -> None:
             raise RestoreRefused(_("The preview is older than a day. Look again first."))
         _check_right(actor, row)
         _check(row)
-        if row.overwrites:
-            second_word.ask(second_word.SecondWordNeeded(warnings(row)))
+        second_word.ask(question(row))
         now = timezone.now()
         row.state, row.started_at, row.ended_at, row.begun = TaskState.RUNNING, now, None, False
         row.stop_asked_at, row.error, row.code, row.live = None, "", "", {}
@@ -101,6 +100,11 @@ def begin_restore(actor: Actor, restore: Restore) -> None:
         record(actor, "backup.restored_to", row.target, after=facts_of(row))
         _follow(row)
     restore.refresh_from_db()
+
+
+def question(restore: Restore) -> second_word.SecondWordNeeded:
+    """What a restore asks a second word for; nothing where it writes over nothing."""
+    return second_word.SecondWordNeeded(warnings(restore) if restore.overwrites else [])
 
 
 def warnings(restore: Restore) -> list[str]:

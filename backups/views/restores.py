@@ -23,7 +23,6 @@ from backups.views.common import visible_backup
 from backups.views.snapshots import asked_path, copy_at, made_at
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import button
-from pages.second_word import SecondWordNeeded
 from servers.models import Server
 
 READ = ["GET", "HEAD"]
@@ -98,7 +97,7 @@ def restore(request: HttpRequest, pk: int) -> HttpResponse:
         "backup": row.backup,
         "made_at": made_at(row.at),
         "changes": [(*change_words(what), name) for what, name in row.changes],
-        "question": SecondWordNeeded(services.warnings(row)) if row.overwrites else None,
+        "question": services.question(row),
         "counted": sum(row.counts.values()),
         "copied": copied_at(row.backup, row.at),
     }

@@ -13,7 +13,7 @@ from accounts.models import User
 from keymanager import shell
 from keymanager.models import Group, Key, OfferedKey
 from keymanager.tokens import give_token
-from servers.models import UnixUser
+from servers.models import Server, UnixUser
 from tests.keymanager.fleets import make_key, make_server, unit
 
 pytestmark = pytest.mark.django_db
@@ -57,28 +57,26 @@ def test_an_admin_is_told_of_what_needs_a_look_and_a_member_of_nothing(admin, me
     assert notices(member) == []
 
 
-def test_an_admin_is_told_before_the_last_way_in_of_others_ends_where_no_admin_gets_in(admin, member):
+def with_a_key_that_ends(owner: User) -> tuple[Server, str]:
+    """A server that fetches and that this owner gets into for ten days, and the day."""
     server = make_server("web")
     give_token(Actor.system("test"), server)
-    server.owners.add(member)
+    server.owners.add(owner)
     day = timezone.now() + timedelta(days=10)
-    make_key(member, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
-    assert notices(admin) == [
-        f"The last key for root of 1 server, which no admin gets into, ends on {date_format(day, 'Y-m-d')}."
-    ]
+    make_key(owner, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
+    return server, date_format(day, "Y-m-d")
+
+
+def test_an_admin_is_told_before_the_last_way_in_of_others_ends_where_no_admin_gets_in(admin, member):
+    _server, day = with_a_key_that_ends(member)
+    assert notices(admin) == [f"The last key for root of 1 server, which no admin gets into, ends on {day}."]
     make_key(member, "long")
     assert notices(admin) == []
 
 
 def test_an_admin_is_told_before_the_last_way_in_ends_by_time(admin, admin_client):
-    server = make_server("web")
-    give_token(Actor.system("test"), server)
-    server.owners.add(admin)
-    day = timezone.now() + timedelta(days=10)
-    make_key(admin, "short", options=f'expiry-time="{day:%Y%m%d}Z"')
-    assert notices(admin) == [
-        f"The last key of an admin for root of 1 server ends on {date_format(day, 'Y-m-d')}."
-    ]
+    server, day = with_a_key_that_ends(admin)
+    assert notices(admin) == [f"The last key of an admin for root of 1 server ends on {day}."]
     page = admin_client.get(f"/keymanager/servers/{server.pk}/").content.decode()
     assert "(until " in page
     make_key(admin, "long", options=f'expiry-time="{timezone.now() + timedelta(days=30):%Y%m%d}Z"')

@@ -6,14 +6,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lab import LabUnavailable, record
 from lab.sweep import sweep, sweep_if
-from lab.system import require_lab
+from lab.system import is_zombie, require_lab
 from tests.lab.test_down import NETWORK, SECOND
 from tests.lab.traces import traces
 from tests.leftovers import RUN, ending_with_us
@@ -127,9 +126,7 @@ class Runs:
 
 def runs(pid: str) -> bool:
     """Whether a process is there, and no zombie."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    return False
+    return not is_zombie(int(pid))
 
 
 @pytest.fixture
