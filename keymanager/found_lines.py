@@ -52,7 +52,7 @@ def note_fetches(told: Mapping[int, Iterable[bytes]]) -> None:
             for value in told[server.pk]:
                 for found in read_header(value):
                     _note(server, found, timezone.now(), gone=True)
-        look_again([server])
+            look_again([server])
 
 
 def look_again(servers: Iterable[Server]) -> None:
