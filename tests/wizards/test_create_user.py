@@ -9,6 +9,7 @@ from backups.models import Backup, LeftData
 from keymanager.models import Group
 from samba.models import Share
 from servers.models import Server
+from tests.keymanager.fleets import make_key
 from wizards.wizards.create_user import others
 
 pytestmark = pytest.mark.django_db
@@ -28,9 +29,9 @@ def backup_of(server: Server, folder: str) -> Backup:
     )
 
 
-def said(server: Server, *, row: int | None = None, ours: bool = True) -> list[str]:
+def said(server: Server, *, row: int | None = None, ours: bool = True, **account: Any) -> list[str]:
     results: dict[str, dict[str, Any]] = {
-        "account": {"ours": ours, "listed": False},
+        "account": {"ours": ours, "listed": False, **account},
         "row": {"row": row} if row else {},
     }
     return [str(held.text) for held in others({"server": server.pk, "name": "nina"}, results)]
@@ -76,3 +77,22 @@ def test_copies_and_shares_that_lie_in_its_home_folder(server) -> None:
         f"the folder of the share {share} is in its home folder",
     ]
     assert said(server, ours=False) == []
+
+
+def test_its_home_folder_is_where_the_server_had_it_made(server) -> None:
+    """Some have HOME=/srv/home in /etc/default/useradd."""
+    backup_of(server, "/home/nina")
+    own = backup_of(server, "/srv/home/nina")
+    assert said(server, home="/srv/home/nina") == [f"the backup {own} copies what lies in its home folder"]
+
+
+def test_of_a_user_that_was_on_the_list_before_all_else_stands_in_the_way_too(server) -> None:
+    """As when the wizard's first try failed, somebody entered it by hand, and the run was resumed."""
+    row = server.unix_users.create(name="nina")
+    assert said(server, listed=True) == []
+    key = make_key(row, "nina")
+    backup = backup_of(server, "/home/nina")
+    assert said(server, listed=True) == [
+        f"The SSH key {key}",
+        f"the backup {backup} copies what lies in its home folder",
+    ]

@@ -123,3 +123,64 @@ def test_an_undo_waits_for_what_others_have_made_of_the_user(files1, admin_clien
     group.delete()
     undo(admin_client, run)
     assert host.exec(["getent", "passwd", "nina"]).returncode != 0
+
+
+IN_THE_WAY = {
+    "what is mounted in it": (
+        "mkdir '/home/nina/a b'; mount -t tmpfs none '/home/nina/a b'; touch '/home/nina/a b/kept'",
+        "What is mounted at /home/nina/a b would be deleted",
+        "test -e '/home/nina/a b/kept' && umount '/home/nina/a b'",
+    ),
+    "another folder": (
+        "mkdir /srv/www; touch /srv/www/kept; usermod -d /srv/www nina",
+        "was made with the home folder /home/nina and has /srv/www by now",
+        "test -e /srv/www/kept && usermod -d /home/nina nina",
+    ),
+    "another unix user in it": (
+        "useradd -M -d /home/nina/bob bob",
+        "bob live in /home/nina, too",
+        "getent passwd bob && userdel bob",
+    ),
+    "another with its number": (
+        "useradd -M -o -u $(id -u nina) -d /nowhere nina2",
+        "nina2 live in /home/nina, too, or have the number of nina",
+        "userdel -f nina2",
+    ),
+}
+
+
+def test_an_undo_finds_out_on_the_host_what_else_would_go_with_the_home_folder(files1, admin_client):
+    """`userdel --remove --force` asks nothing of it; what was mounted went, too."""
+    host, server = files1
+    run = ask(admin_client, server, {"with_keys": "on"})
+    work_off()
+    page = f"/wizards/runs/{run.pk}/undo/"
+    for what, (begins, words, ends) in IN_THE_WAY.items():
+        assert host.exec(["sh", "-ec", begins]).returncode == 0, what
+        sent = page if what == next(iter(IN_THE_WAY)) else f"/wizards/runs/{run.pk}/resume/"
+        assert admin_client.post(sent, {"confirm_lockout": "on"}).status_code == 302, what
+        work_off()
+        run.refresh_from_db()
+        assert (run.state, words in run.why) == ("failed", True), (what, run.why)
+        assert UnixUser.objects.filter(name="nina").exists(), "nothing was taken back"
+        assert host.exec(["sh", "-ec", ends]).returncode == 0, what
+    host.exec(["sh", "-ec", "chown root /home/nina"])
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/", {"confirm_lockout": "on"})
+    work_off()
+    run.refresh_from_db()
+    assert "/home/nina not owned by nina" in run.why
+    assert host.exec(["test", "-d", "/home/nina"]).returncode == 0
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/", {"confirm_lockout": "on"})
+    work_off()
+    run.refresh_from_db()
+    assert (run.state, run.why) == ("undone", "")
+
+
+def test_what_runs_as_the_user_ends_with_it(files1, admin_client):
+    host, server = files1
+    run = ask(admin_client, server, {})
+    work_off()
+    runs = "su nina -c 'cd; (while :; do sleep 1000 & sleep 0.2; done) >/dev/null 2>&1 </dev/null &'"
+    assert host.exec(["sh", "-ec", runs]).returncode == 0
+    undo(admin_client, run)
+    assert host.exec(["sh", "-c", "getent passwd nina; test -e /home/nina"]).returncode != 0

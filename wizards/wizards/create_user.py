@@ -1,6 +1,6 @@
 """A new unix user on a server: the account, its password and settings, and who may log in as it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -10,20 +10,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
-from backups.folders import inside
-from backups.models import Backup, LeftData
 from fabrun.services import run_script
 from jobs.models import Job
 from keymanager.models import FetchToken, Group
 from keymanager.pushing import fetch_now
 from keymanager.services.groups import add_to_group
 from pages.forms import RowsField
-from samba.models import Share
 from servers.connect import connect
 from servers.models import Server, UnixUser
 from servers.registry import Held, held_by_unix_user
 from servers.services.inventory import DeleteRefused, add_unix_user, remove_unix_user
 from servers.validators import validate_text, validate_unix_name
+from wizards import homes
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
 
@@ -155,26 +153,39 @@ def make_account(run: TaskRun) -> None:
     name = run.data["name"]
     server = server_of(run.data)
     with connect(server) as host:
-        known = host.run(["getent", "passwd", name]).code == 0
-        if known and not run.facts.get("ours"):
+        home = homes.home_of(host, name)
+        if home and not run.facts.get("ours"):
             raise Refused(_("There is a unix user %s on the server already.") % name)
-        if known:
-            return
-        run.save(ours=True, listed=server.unix_users.filter(name=name).exists())
-        argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
-        host.run([*argv, "--comment", run.data["full_name"], "--", name]).check()
+        if not home:
+            run.save(ours=True, listed=server.unix_users.filter(name=name).exists())
+            argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
+            host.run([*argv, "--comment", run.data["full_name"], "--", name]).check()
+            home = homes.home_of(host, name)
+        run.save(home=home)
     run.log(_("%s is there now.") % name)
 
 
 def remove_account(run: TaskRun) -> None:
-    """Remove the unix user that we made, with its home."""
+    """Remove the unix user that we made, with its home, unless more would go with that than this user."""
     if not run.facts.get("ours"):
         return
     name = run.data["name"]
     with connect(server_of(run.data)) as host:
-        if host.run(["getent", "passwd", name]).code == 0:
-            host.run(["pkill", "-KILL", "-u", name])
-            host.run(["userdel", "--remove", "--force", "--", name]).check()
+        homes.check_alone(host, name, _home(run.data, run.facts))
+        if homes.home_of(host, name):
+            homes.remove(host, name)
+
+
+def look(data: Data, results: Mapping[str, Data]) -> None:
+    """Have the server say what else would go with the home folder, before anything is taken back. Raises Refused."""
+    account = results.get("account", {})
+    if account.get("ours"):
+        with connect(server_of(data)) as host:
+            homes.check_alone(host, data["name"], _home(data, account))
+
+
+def _home(data: Data, account: Data) -> str:
+    return account.get("home") or f"/home/{data['name']}"
 
 
 def set_password(run: TaskRun) -> None:
@@ -229,13 +240,13 @@ def remove_row(run: TaskRun) -> None:
 def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     """What others have made of the unix user since: it goes with its home folder, and cannot be brought back."""
     account = results.get("account", {})
-    if not account.get("ours") or account.get("listed", True):
+    if not account.get("ours"):
         return []
-    at_home = list(_in_home(data))
+    at_home = list(homes.held_in(data["server"], _home(data, account)))
     row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
     if row is None:
         return at_home
-    if row.pk != results.get("row", {}).get("row"):
+    if row.pk != results.get("row", {}).get("row") and not account.get("listed"):
         text = _("%s was entered into the inventory")
         return [Held(text % row, row.server.get_absolute_url()), *at_home]
     allowed = row.allowed_groups.exclude(pk__in=data.get("groups") or ())
@@ -244,32 +255,6 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
         *(Held(_("the group %s is allowed on it") % group, group.get_absolute_url()) for group in allowed),
         *at_home,
     ]
-
-
-def _in_home(data: Data) -> Iterator[Held]:
-    """What other rooms have in its home folder, where useradd makes it (copies, shares), and backups of it."""
-    server, home = data["server"], f"/home/{data['name']}"
-    backups = Backup.objects.select_related("source")
-    left = LeftData.objects.filter(destination=server).select_related("destination")
-    shares = Share.objects.filter(server=server).select_related("server")
-    kinds: tuple[tuple[Iterable[Any], str, str], ...] = (
-        (
-            backups.filter(source=server),
-            "source_folder",
-            _("the backup %s copies what lies in its home folder"),
-        ),
-        (
-            backups.filter(destination=server),
-            "destination_folder",
-            _("the copies of the backup %s are in its home folder"),
-        ),
-        (left, "folder", _("copies of a deleted backup are left in %s")),
-        (shares, "path", _("the folder of the share %s is in its home folder")),
-    )
-    for rows, folder, words in kinds:
-        for row in rows:
-            if inside(getattr(row, folder), home):
-                yield Held(words % row, row.get_absolute_url(), row=row)
 
 
 def fetch_keys(run: TaskRun) -> Later | None:
@@ -362,4 +347,5 @@ wizard = Wizard(
     ),
     finish=finish,
     hangs=others,
+    looks=look,
 )

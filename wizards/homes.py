@@ -1,0 +1,106 @@
+"""A unix user's home folder goes with it, and with it all that others have put there: asked before it is deleted."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from backups.folders import inside
+from backups.models import Backup, LeftData
+from hosts.host import Host
+from samba.models import Share
+from servers.registry import Held
+from wizards.declare import Refused
+
+TRIES = 5  # to end what runs as a unix user: new processes come while old ones go
+IN_USE = 8  # userdel(8): processes run as the user
+
+
+def home_of(host: Host, name: str) -> str:
+    """The home folder of a unix user as the host has it; empty where it has no such user."""
+    return next((home for other, _uid, home in _accounts(host, name) if other == name), "")
+
+
+def held_in(server: int, home: str) -> Iterator[Held]:
+    """What other rooms have in this folder of a server (copies, shares), and backups of what lies in it."""
+    backups = Backup.objects.select_related("source")
+    left = LeftData.objects.filter(destination=server).select_related("destination")
+    shares = Share.objects.filter(server=server).select_related("server")
+    kinds: tuple[tuple[Iterable[Any], str, str], ...] = (
+        (
+            backups.filter(source=server),
+            "source_folder",
+            _("the backup %s copies what lies in its home folder"),
+        ),
+        (
+            backups.filter(destination=server),
+            "destination_folder",
+            _("the copies of the backup %s are in its home folder"),
+        ),
+        (left, "folder", _("copies of a deleted backup are left in %s")),
+        (shares, "path", _("the folder of the share %s is in its home folder")),
+    )
+    for rows, folder, words in kinds:
+        for row in rows:
+            if inside(getattr(row, folder), home):
+                yield Held(words % row, row.get_absolute_url(), row=row)
+
+
+def check_alone(host: Host, name: str, home: str) -> None:
+    """Raise Refused where more than this unix user would go with its home folder, as the host has it now.
+
+    That is another folder than `home`, which it was made with, other users in it, or what is mounted in it: userdel(8)
+    asks none of that, and deletes what is mounted, too.
+    """
+    accounts = _accounts(host)
+    own = next((one for one in accounts if one[0] == name), None)
+    if own is None:
+        return
+    _name, number, now = own
+    words = {"name": name, "home": home, "now": now}
+    if now != home:
+        text = _(
+            "%(name)s was made with the home folder %(home)s and has %(now)s by now, which would be deleted. "
+            "Give it back its own with usermod, or remove %(name)s yourself."
+        )
+        raise Refused(text % words)
+    others = [one for one, uid, folder in accounts if one != name and (uid == number or inside(folder, home))]
+    if others:
+        text = _("%(others)s live in %(home)s, too, or have the number of %(name)s. Change that first.")
+        raise Refused(text % {**words, "others": ", ".join(others)})
+    mounted = [folder for folder in _mounts(host) if inside(folder, home)]
+    if mounted:
+        text = _("What is mounted at %(mounted)s would be deleted with %(home)s. Unmount it first.")
+        raise Refused(text % {**words, "mounted": ", ".join(mounted)})
+
+
+def remove(host: Host, name: str) -> None:
+    """Remove a unix user with its home folder and what runs as it.
+
+    Raises CommandFailed with the words of userdel(8): processes that do not end, a home folder of somebody else's.
+    """
+    for _try in range(TRIES):
+        host.run(["pkill", "-KILL", "-u", name])
+        done = host.run(["userdel", "--remove", "--", name])
+        if done.code != IN_USE:
+            break
+    done.check()
+
+
+def _accounts(host: Host, *names: str) -> list[tuple[str, str, str]]:
+    """Name, number and home folder of unix users of a host, all without `names`. See passwd(5)."""
+    said = host.run(["getent", "passwd", *names]).text
+    fields = [line.split(":") for line in said.splitlines()]
+    return [(one[0], one[2], one[5].rstrip("/") or "/") for one in fields if len(one) == 7]
+
+
+def _mounts(host: Host) -> list[str]:
+    """The folders at which something is mounted on a host. See proc_pid_mounts(5)."""
+    said = host.run(["cat", "/proc/self/mounts"]).check().text
+    return [_plain(line.split()[1]) for line in said.splitlines()]
+
+
+def _plain(field: str) -> str:
+    """A field of /proc/self/mounts without its octal escapes, as of a space."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), field)
