@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from backups.desired_plans import KIND
 from backups.letting_in import missing
-from backups.models import Backup
+from backups.models import Backup, BackupSet
 from backups.models.restores import AT_WORK
 from backups.services.plans import ask_again, ask_sources_again
 from backups.ways import NoWay, way_from
@@ -33,6 +33,12 @@ def server_holds(server: Server) -> Iterable[Held]:
     left = server.left_backups.select_related("destination")
     words = _("copies of a deleted backup are left in %s")
     yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}", on_disk=True)
+
+
+def backup_holds(backups: Iterable[Backup]) -> list[Held]:
+    """What goes with these backups: their places in sets."""
+    sets = BackupSet.objects.filter(members__backup__in=backups).distinct()
+    return [Held(_("Its place in the set %s") % one, one.get_absolute_url()) for one in sets]
 
 
 def unix_user_holds(unix_user: UnixUser) -> Iterable[Held]:

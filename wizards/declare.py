@@ -137,6 +137,11 @@ def nothing_stays(_data: Data) -> list[str]:
     return []
 
 
+def nothing_goes(_data: Data) -> list[Held]:
+    """A wizard that takes nothing away."""
+    return []
+
+
 def nothing_hangs(_data: Data, _results: Mapping[str, Data]) -> list[Held]:
     """A wizard whose undo takes away nothing on which others could have hung something."""
     return []
@@ -183,7 +188,8 @@ class Wizard:
     """A wizard: put one into a module of `wizards/wizards/` and it is found.
 
     `needs` are the sentences of its card: what must be there before. `finish(data, results)` gives what to show when
-    all is done, `stays(data)` what the page before the start lists as left alone. `hangs(data, results)` is what others
+    all is done. The page before the start lists what goes, `goes(data)`, and what is left alone, `stays(data)`.
+    Where other things would go than when it was looked at, nothing begins. `hangs(data, results)` is what others
     have hung since on what an undo would take away: while there is something, an undo does nothing, and goes on with
     nothing. `looks(data, results)` is called by the worker before an undo takes anything away, so that `hangs` knows of
     what changed outside the panel. Raises ValueError for a declaration that cannot work.
@@ -196,6 +202,7 @@ class Wizard:
     tasks: tuple[Task, ...]
     needs: tuple[Any, ...] = ()
     finish: Callable[[Data, Mapping[str, Data]], list[Line]] = nothing_to_show
+    goes: Callable[[Data], Sequence[Held]] = nothing_goes
     stays: Callable[[Data], list[str]] = nothing_stays
     hangs: Callable[[Data, Mapping[str, Data]], Sequence[Held]] = nothing_hangs
     looks: Callable[[Data, Mapping[str, Data]], None] = nothing_to_look_at

@@ -14,15 +14,15 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from backups.forms.plans import BackupForm, TypedNameForm
-from backups.models import Backup, BackupSet, LeftData
+from backups.models import Backup, LeftData
 from backups.results import Summary, summaries
 from backups.services import plans as services
 from backups.standing import Standing
 from backups.views.common import backup_json, visible_backup
+from backups.watching_plans import backup_holds
 from pages.answers import done, form_data, refused, refused_form, show_form
 from pages.buttons import SwitchForm, button
 from pages.lists import Filter, ListPage, asked_number, render_list
-from pages.registry import Held
 from servers.models import Server
 from servers.services import StaleEdit
 from servers.views.foretelling import foretells
@@ -199,6 +199,6 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         said = _("%(of)s is not backed up any more. Its copies stay in %(folder)s on %(server)s.")
         words = {"of": left.of, "folder": left.folder, "server": left.destination}
         return done(request, said % words, left.get_absolute_url(), {"left": left.pk})
-    sets = BackupSet.objects.filter(members__backup=row)
-    holds = [Held(_("Its place in the set %s") % one, one.get_absolute_url()) for one in sets]
-    return show_form(request, "backups/delete_backup.html", form, {"backup": row, "holds": holds})
+    return show_form(
+        request, "backups/delete_backup.html", form, {"backup": row, "holds": backup_holds([row])}
+    )

@@ -296,6 +296,33 @@ def test_the_panel_stands_in_the_way_where_it_was_moved_there(settings: Any, tol
         assert (held.text, held.url) == (f"The panel itself runs on {NAME}", walk.server.get_absolute_url())
 
 
+def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_there(settings: Any) -> None:
+    with simulated() as (pve, host):
+        Offer.objects.create(
+            host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
+        )
+        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        settings.GESTION_NAME = NAME
+        walk = Walk(host)
+        walk.until_done("server", task_server.do)
+        assert hanging.others(walk.data, walk.results) == []
+        container_there(pve, walk)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert held.text == f"The panel itself runs on {NAME}"
+
+
+def test_the_undo_names_groups_and_keys_that_others_gave_it() -> None:
+    with begun(groups_allowed=[Group.objects.create(name="own").pk]) as (_pve, walk):
+        walk.until_done("groups_allowed", task_server.do_allowed)
+        assert task_server.undo_says(walk.data, walk.results) == f"Delete {NAME} from the inventory"
+        Group.objects.create(name="by hand").allowed_servers.add(walk.server)
+        make_key(walk.server.unix_users.get(), "shop")
+        assert task_server.undo_says(walk.data, walk.results) == (
+            f"Delete {NAME} from the inventory; with it go: 1 SSH key of its unix users; "
+            "The group by hand is allowed on it"
+        )
+
+
 def test_an_undo_does_not_take_the_last_way_in_to_a_machine_that_stays() -> None:
     with simulated() as (_pve, host):
         known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)

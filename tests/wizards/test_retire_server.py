@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete
 from django.utils import timezone
 
 from accounts.models import User
-from backups.models import Backup, BackupRun, LeftData, Restore, Verification
+from backups.models import Backup, BackupRun, BackupSet, LeftData, Restore, Verification
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs import execute
 from jobs.models import Job, JobState
@@ -279,6 +279,76 @@ def test_what_is_made_while_it_is_under_way_keeps_the_guest(admin_client, leavin
     assert (run.state, 101 in pve.world.guests) == ("done", False)
 
 
+@pytest.mark.parametrize("what", ["share", "panel", "keys"])
+def test_what_stands_on_it_by_then_is_found_out_before_anything_else_goes(
+    admin_client, leaving, pve, settings, what
+):
+    """While the last backup ran; hostnames, ports, groups and backups had gone when the guest's own task asked."""
+    every = dict.fromkeys(("last_backup", "hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving, **every)
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    BackupRun.objects.update(state="done")
+    if what == "share":
+        Share.objects.create(server=leaving, name="late", folder="late", user="smb-late")
+    elif what == "panel":
+        settings.GESTION_NAME = "ct101"
+    else:
+        UnixUser.objects.create(server=leaving, name="root")
+        target = make_server("target")
+        group = Group.objects.create(name="backups")
+        group.member_servers.add(leaving)
+        group.allowed_servers.add(target)
+        make_key(leaving.unix_users.get(name="root"), "ct101")
+    Job.objects.filter(pk=WizardRun.objects.get().job_id or 0).update(not_before=timezone.now())
+    work()
+    run.refresh_from_db()
+    assert (run.state, states(run)) == ("failed", ["done", "failed", *["planned"] * 5])
+    words = {"share": "the share late", "panel": "The panel itself runs on ct101", "keys": "target"}
+    assert words[what] in run.why
+    assert (HostnameForward.objects.count(), PortForward.objects.count()) == (2, 1)
+
+
+def test_all_that_goes_is_named_with_links_and_what_is_made_since_is_looked_at_anew(
+    admin_client, leaving, host, pve
+):
+    nightly = BackupSet.objects.create(name="nightly")
+    nightly.members.create(backup=Backup.objects.get(source=leaving), position=1)
+    every = dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    run = begin(admin_client, leaving, **every)
+    page = f"/wizards/runs/{run.pk}/review/"
+    shown = admin_client.get(page)
+    said = shown.content.decode()
+    rows: list[Any] = [
+        *HostnameForward.objects.all(),
+        *PortForward.objects.all(),
+        *Backup.objects.all(),
+        nightly,
+    ]
+    for row in [*rows, Group.objects.get()]:
+        assert f'<a href="{row.get_absolute_url()}">' in said, row
+    goes = admin_client.get(page, headers={"Accept": "application/json"}).json()["goes"]
+    assert "Its place in the set nightly" in goes
+    late = hostname(host, "late.example.org", leaving)
+    again = admin_client.post(page, {"seen": shown.context["seen"]}, follow=True)
+    assert "Something else would be done by now" in again.content.decode()
+    assert f'<a href="{late.get_absolute_url()}">' in again.content.decode()
+    run.refresh_from_db()
+    assert run.state == "asking"
+
+
+def test_of_what_stays_nothing_is_said_to_go(admin_client, leaving, pve):
+    run = begin(admin_client, leaving, keys="on", ports="on")
+    goes = admin_client.get(f"/wizards/runs/{run.pk}/review/", headers={"Accept": "application/json"}).json()[
+        "goes"
+    ]
+    assert goes == [
+        f"the forwarded port {PortForward.objects.get()} leads to it",
+        "Membership of the group web",
+        "The group web is allowed on it",
+    ]
+
+
 def test_its_own_last_way_in_goes_with_it_and_that_of_others_is_named_before(admin_client, leaving, pve):
     """Its groups let the panel and an admin in, as those of the wizard that makes servers do."""
     UnixUser.objects.create(server=leaving, name="root")
@@ -346,8 +416,9 @@ def test_what_others_stand_on_is_refused(admin_client, leaving, host, settings):
     for server, why in (
         (panel, "The panel itself runs on ct102."),
         (host, "The panel itself runs on a guest of pve1."),
-        (Server.objects.get(name="proxy"), "It is the nginx server of a host."),
-        (Server.objects.get(name="store"), "Backups are kept on it."),
+        (Server.objects.get(name="proxy"), "it is the nginx server of pve1."),
+        (Server.objects.get(name="store"), "the copies of the backup ct101:/ are there."),
+        (host, "First change this: ct101 runs on it; ct102 runs on it"),
     ):
         data = {"retired": server.pk, "typed_name": server.name}
         answer = admin_client.post("/wizards/new/retire_server/", data)

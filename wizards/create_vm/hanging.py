@@ -1,6 +1,6 @@
 """What stands in the way of an undo: all that hangs on the new server, and that this wizard did not put there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,14 +10,15 @@ from django.utils.translation import gettext as _
 
 from backups.models import Backup
 from forwarding.models import HostnameForward, PortForward
-from keymanager.watching import lost_without
+from keymanager.models import Group
+from keymanager.watching import lost_without, server_holds
 from proxmox.client.names import LXC
 from proxmox.guests import GuestRef
 from proxmox.looking import look_at
 from proxmox.models import Creation, GuestSeen
 from proxmox.services.guests import check_destroyable
 from servers.models import Server
-from servers.registry import Held, held_by_unix_user
+from servers.registry import Held, held_by_unix_user, some
 from servers.services import holds_of
 from wizards.create_vm import task_container
 from wizards.declare import Data
@@ -52,8 +53,22 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     known = [*own, *facts.get("hung", [])]
     users = [] if facts.get("made") else _of_new_users(server, facts)
     found = [held for held in [*rows_on(server), *users] if key_of(held) not in known]
-    with_it = [*_panel(server), *_keys(server)] if facts.get("made") else ()
-    return [*found, *_changed(server, results), *with_it, *_in_doubt(results)]
+    goes = facts.get("made") or results.get("container", {}).get("creation")
+    needed = [*_panel(server), *_keys(server)] if goes else ()
+    return [*found, *_changed(server, results), *needed, *_in_doubt(results)]
+
+
+def with_it(words: str, held: Iterable[Any]) -> str:
+    """These words of an undo, and what else goes by it."""
+    texts = [str(one.text) for one in held]
+    return _("%(words)s; with it go: %(what)s") % {"words": words, "what": some(texts)} if texts else words
+
+
+def goes_with(server: Server, results: Mapping[str, Data]) -> list[Held]:
+    """What goes with the server's row and stands in no undo's way: its keys, and groups but for the wizard's own."""
+    added = [pk for task in ("groups", "groups_allowed") for pk in results.get(task, {}).get("added", ())]
+    own = {group.get_absolute_url() for group in Group.objects.filter(pk__in=added)}
+    return [held for held in server_holds(server) if held.url not in own]
 
 
 def look(_data: Data, results: Mapping[str, Data]) -> None:

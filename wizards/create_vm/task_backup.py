@@ -10,9 +10,11 @@ from backups.models import Backup, BackupRun, LeftData, RunState
 from backups.models.runs import OPEN
 from backups.services.plans import DELETE_LEFT, create_backup, delete_backup, delete_left
 from backups.services.runs import run_now, stop_run
+from backups.watching_plans import backup_holds
 from jobs.models import ENDED, Job
 from servers.models import Server
 from wizards.create_vm.common import rolled_out, server_of
+from wizards.create_vm.hanging import with_it
 from wizards.declare import Data, Later, Refused, TaskRun
 
 
@@ -101,6 +103,10 @@ def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     if backup is None:
         return _("It is backed up no more already; copies that are left stay")
     words = {"backup_folder": backup.destination_folder, "server": backup.destination}
+    return with_it(_what_becomes(backup, results, words), backup_holds([backup]))
+
+
+def _what_becomes(backup: Backup, results: Mapping[str, Data], words: Data) -> str:
     if _others(backup, results.get("first_backup", {})):
         return _("Plan no backup of it any more. The copies in %(backup_folder)s on %(server)s stay, among the left "
                  "copies: others than the wizard's own first backup are there, or were begun") % words  # fmt: skip

@@ -22,7 +22,7 @@ from servers.services import (
 )
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_if_there, server_of
-from wizards.create_vm.hanging import key_of, rows_on
+from wizards.create_vm.hanging import goes_with, key_of, rows_on, with_it
 from wizards.declare import Data, Later, Refused, TaskRun
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
@@ -80,8 +80,11 @@ def _complete(task: TaskRun, server: Server) -> dict[str, Any]:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    if results.get("server", {}).get("made"):
-        return _("Delete %s from the inventory") % data["name"]
+    facts = results.get("server", {})
+    if facts.get("made"):
+        words = _("Delete %s from the inventory") % data["name"]
+        server = Server.objects.filter(pk=facts.get("server") or 0).first()
+        return with_it(words, goes_with(server, results) if server else ())
     return _("Put %s in the inventory back as it was: it was there before") % data["name"]
 
 

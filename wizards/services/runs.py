@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from accounts.actors import Actor
 from accounts.audit import record
 from jobs.services import JobRefusedError, start_job, stop_job
+from pages.registry import Held
 from wizards import asking
 from wizards.asking import Asked, flat
 from wizards.by_number import AnyWizard
@@ -99,7 +100,7 @@ def start_run(actor: Actor, wizard: AnyWizard, run: WizardRun, *, seen: str = ""
     if trouble:
         raise StepRefused.of(*trouble)
     other = RunRefused(_("Something else would be done by now than when you looked. Look over it again."))
-    if seen and seen != digest(plan(wizard, run)):
+    if seen and seen != digest(plan(wizard, run), going(wizard, run)):
         raise other
     with transaction.atomic():
         row = locked(run)
@@ -132,9 +133,15 @@ def plan(wizard: AnyWizard, run: WizardRun) -> list[Data]:
     ]
 
 
-def digest(lines: list[Data]) -> str:
-    """A plan, for telling whether it is another one."""
-    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+def going(wizard: AnyWizard, run: WizardRun) -> Sequence[Held]:
+    """What it will take away, that is there now."""
+    return wizard.goes(flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else ()
+
+
+def digest(lines: list[Data], goes: Sequence[Held]) -> str:
+    """A plan and what goes by it, for telling whether it is another one."""
+    told = [lines, [str(one.text) for one in goes]]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def stop_run(actor: Actor, run: WizardRun) -> None:

@@ -164,12 +164,18 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "ended": {"url": _url(run, ended[0]), "why": asking.first_error(ended[1])} if ended else None,
         "answers": answers,
         "lines": lines,
+        "goes": (goes := services.going(wizard, run)),
         "stays": wizard.stays(asking.flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else [],
-        "seen": services.digest(lines),
+        "seen": services.digest(lines, goes),
         "stepper": stepper(wizard, run, len(names)),
         "back": _url(run, len(names) - 1) if names else "",
     }
-    data = {**services.as_json(run), "tasks": lines, "errors": ended[1].errors if ended else {}}
+    data = {
+        **services.as_json(run),
+        "tasks": lines,
+        "goes": [str(one.text) for one in goes],
+        "errors": ended[1].errors if ended else {},
+    }
     return show_page(request, "wizards/review.html", context, data)
 
 

@@ -14,19 +14,20 @@ from backups.models import Backup, BackupRun
 from backups.models.runs import OPEN, RunState
 from backups.services.plans import check_at_rest, delete_backup
 from backups.services.runs import run_now
+from backups.watching_plans import backup_holds
 from forwarding.hostname_dangers import Served, dangers
 from forwarding.models import HostnameForward, PortForward
 from forwarding.services.hostnames import change_hostname, delete_hostname, without
 from forwarding.services.ports import delete_port_forward
 from keymanager.models import Group
 from keymanager.services.groups import PARTS, remove_from_group
-from keymanager.watching import lost_without
+from keymanager.watching import lost_without, server_holds
 from pages.second_word import SecondWordNeeded, second_word
 from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
 from proxmox.services import guests
 from servers.models import Server
-from servers.registry import sentence
+from servers.registry import Held, sentence
 from servers.services.inventory import DeleteRefused, delete_server, holds_of
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
@@ -103,14 +104,21 @@ def obstacles(server: Server) -> list[str]:
     for destination in server.hostname_destinations.select_related("hostname__host"):
         hostname = destination.hostname
         found += dangers(hostname.host, Served.of(hostname, list(hostname.destinations.all())), None)
-    if guests_on := server.guests.count():
-        found.append(_("%(count)d servers run on it.") % {"count": guests_on})
-    if server.nginx_for.exists():
-        found.append(_("It is the nginx server of a host."))
-    if server.backups_to.exists():
-        found.append(_("Backups are kept on it."))
-    alone = [held for held in holds_of(server) if held.label not in {"", "servers.Server", *PART_OF}]
+    alone = [held for held in holds_of(server) if held.label and (held.on_disk or held.label not in PART_OF)]
     return [*found, *([sentence(alone)] if alone else [])]
+
+
+def goes(data: Data) -> list[Held]:
+    """What is there now of what the parts that were chosen take away."""
+    server = Server.objects.filter(pk=data["retired"]).first()
+    if server is None:
+        return []
+    found = [held for held in holds_of(server) if data.get(PART_OF.get(held.label, "row"))]
+    if data.get("keys") and not data.get("row"):
+        found += server_holds(server)
+    if data.get("backups"):
+        found += backup_holds(Backup.objects.filter(source=server))
+    return found
 
 
 def check_gone(run: TaskRun) -> None:
@@ -245,20 +253,32 @@ def guest_of(run: TaskRun) -> GuestRef | None:
 
 
 def clear(do: Callable[[TaskRun], Later | None]) -> Callable[[TaskRun], Later | None]:
-    """Before it begins, ask whether what comes later could be done: that is not found out last of all.
-
-    That is whether Proxmox could destroy the guest, and, once something is taken away, whether its backups are at rest.
-    """
+    """Before it begins, ask whether it and all that comes later can be done: that is not found out last of all."""
 
     def doing(run: TaskRun) -> Later | None:
-        if run.data.get("guest") and not run.facts and (guest := guest_of(run)):
-            guests.check_destroyable(guest)
-        if run.data.get("backups") and do is not last_backup:
-            for backup in Backup.objects.filter(source=run.data["retired"]):
-                check_at_rest(backup)
+        server = server_of(run)
+        if server is not None and not run.facts:
+            check_clear(run, server, at_rest=do is not last_backup)
         return do(run)
 
     return doing
+
+
+def check_clear(run: TaskRun, server: Server, *, at_rest: bool) -> None:
+    """Raise Refused with all that stands on the server by now, and what Proxmox says if it would not destroy the guest.
+
+    With `at_rest` also NotNow of backups that are in use: they cannot end.
+    """
+    found = obstacles(server)
+    if run.data.get("keys"):
+        found += lost_without(server)
+    if found:
+        raise Refused(" ".join(found))
+    if run.data.get("guest") and (guest := guest_of(run)):
+        guests.check_destroyable(guest)
+    if run.data.get("backups") and at_rest:
+        for backup in Backup.objects.filter(source=server):
+            check_at_rest(backup)
 
 
 def destroy_guest(run: TaskRun) -> Later | None:
@@ -369,10 +389,8 @@ wizard = Wizard(
         ),
         Step(gettext_lazy("Parts"), PartsForm, parts_defaults),
     ),
-    tasks=tuple(
-        Task(slug, name, do if slug in {"guest", "row"} else clear(do), said(line), wanted=has(slug))
-        for slug, name, do, line in TASKS
-    ),
+    tasks=tuple(Task(slug, name, clear(do), said(line), wanted=has(slug)) for slug, name, do, line in TASKS),
     finish=finish,
+    goes=goes,
     stays=stays,
 )
