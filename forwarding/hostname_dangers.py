@@ -8,8 +8,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from forwarding.models import HostnameDestination, HostnameForward
-from forwarding.port_dangers import leads_to_panel
 from servers.models import Server
+from servers.panel import leads_to_panel
 
 
 @dataclass(frozen=True)

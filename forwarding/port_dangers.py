@@ -1,15 +1,15 @@
 """What a change of a forwarded port may cut off: such a change wants a second word."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from forwarding.models import PortForward, PortReading, Protocol
 from hosts.address import BadConnection, parse_connection
 from servers.models import Server
+from servers.panel import leads_to_panel
 
 OWN_PORTS = {22: "SSH", 8006: "Proxmox"}
 WEB_PORTS = (80, 443)
@@ -158,10 +158,3 @@ def _lost(host: Server, before: Way | None, after: Way | None) -> Iterator[str]:
         return
     if leads_to_panel(host, [before.destination_id]):
         yield _("This rule leads to the server that Gestion itself runs on.")
-
-
-def leads_to_panel(host: Server, destination_ids: Iterable[int]) -> bool:
-    """Whether one of these guests of the host is the server on which the panel itself runs."""
-    if settings.GESTION_VM_NAME.lower() != host.name or not settings.GESTION_IP:
-        return False
-    return Server.objects.filter(pk__in=destination_ids, internal_ip=settings.GESTION_IP).exists()

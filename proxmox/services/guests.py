@@ -15,6 +15,7 @@ from jobs.services import start_job
 from pages.second_word import SecondWordNeeded, ask
 from proxmox.client import errors, names, open_api
 from proxmox.guests import GuestRef, look_up, refuse_kept, server_of
+from servers.panel import panel_names, panel_on
 from servers.registry import held_by, some
 
 POWER, CHANGE, READ = "proxmox.power", "proxmox.change", "proxmox.read_guest"
@@ -84,7 +85,7 @@ def snapshot_guest(actor: Actor, guest: GuestRef, action: str, snapshot: str, de
     """Make a snapshot ("make"), go back to one ("roll_back"), give one up ("delete"). Raises BadName."""
     names.snapshot(snapshot)
     if action == "roll_back":
-        ask_about_dangers(guest)
+        ask_about_dangers(guest, lost=_("What others have put on its disks since then is lost: %s."))
     record(actor, f"guest.snapshot_{action}", guest.host, after=_facts(guest, snapshot=snapshot))
     more = {"description": description} if description else {}
     return _start(actor, guest, SNAPSHOT, _titles()[action], action=action, snapshot=snapshot, **more)
@@ -102,7 +103,7 @@ def destroy_guest(
     """
     if typed_name.strip() != guest.name:
         raise ValidationError({"typed_name": _("This is not its name.")})
-    ask_about_dangers(guest, destroys=True)
+    ask_about_dangers(guest, lost=_("With its disks is lost what others keep there: %s."))
     record(actor, "guest.destroy", guest.host, before=_facts(guest), after={"stop_first": stop_first})
     title = _("Destroy %(guest)s on %(host)s")
     return _start(actor, guest, DESTROY, title, stop_first=stop_first, identity=identity)
@@ -129,28 +130,32 @@ def check_destroyable(
             raise errors.RightsMissing(guest.host.name, api.who, f"/vms/{guest.vmid}", missing[:1], "")
 
 
-def ask_about_dangers(guest: GuestRef, *, destroys: bool = False) -> None:
+def ask_about_dangers(guest: GuestRef, *, lost: str = "") -> None:
     """Raises SecondWordNeeded, unless it was given, if the panel itself or a proxy would go down.
 
-    Also if the guest is destroyed, and others keep data on its disks.
+    Also if others keep data on its disks; `lost` is the sentence that tells of them, at %s.
     """
-    ask(SecondWordNeeded([*dangers(guest), *(lost_with_disks(guest) if destroys else ())]))
+    kept = on_disks(guest) if lost else []
+    ask(SecondWordNeeded([*dangers(guest), *([lost % some(kept)] if kept else [])]))
 
 
-def lost_with_disks(guest: GuestRef) -> list[str]:
-    """What others keep on its disks, in a sentence."""
+def on_disks(guest: GuestRef) -> list[str]:
+    """What others keep on its disks."""
     server = server_of(guest)
-    kept = [str(held.text) for held in held_by(server) if held.on_disk] if server else []
-    return [_("With its disks is lost what others keep there: %s.") % some(kept)] if kept else []
+    return [str(held.text) for held in held_by(server) if held.on_disk] if server else []
 
 
 def dangers(guest: GuestRef) -> list[str]:
     """What others lose while this guest is off, in sentences."""
     server = server_of(guest)
     found = []
-    panel = {settings.GESTION_NAME.lower(), settings.GESTION_NAME.lower().partition(".")[0]} - {""}
     address = server.internal_ip if server else None
-    if guest.name.lower() in panel or (address and address == settings.GESTION_IP):
+    named = {*panel_names(), settings.GESTION_NAME.lower().partition(".")[0]} - {""}
+    if (
+        guest.name.lower() in named
+        or (server and panel_on(server))
+        or (address and address == settings.GESTION_IP)
+    ):
         found.append(_("%s is the panel itself: nobody can start it again from here.") % guest)
     if server and server.nginx_for.exists():
         hosts = ", ".join(server.nginx_for.values_list("name", flat=True))

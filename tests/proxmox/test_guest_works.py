@@ -356,6 +356,28 @@ def test_the_panel_and_a_proxy_are_stopped_only_after_a_second_word(host, pve, s
     services.operate_guest(ACTOR, guest(host), "start")
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"GESTION_URL": "https://ct101.example.org/"},
+        {"GESTION_NAME": "CT101.example.org"},
+        {"GESTION_IP": "10.0.0.5", "GESTION_VM_NAME": "pve1"},
+    ],
+    ids=lambda told: next(iter(told)),
+)
+def test_the_panel_is_known_by_each_setting_that_names_it(host, pve, settings, told):
+    """By GESTION_URL alone, as most have it, it could be stopped and destroyed without a word."""
+    Server.objects.create(
+        name="ct101.example.org", keymanager_name="p", is_vm=True, vm_host=host, internal_ip="10.0.0.5"
+    )
+    assert services.dangers(guest(host, 101)) == []
+    for name, value in told.items():
+        setattr(settings, name, value)
+    (said,) = services.dangers(guest(host, 101))
+    assert "is the panel itself" in said
+    assert services.dangers(guest(host, 102)) == []
+
+
 def test_copies_of_others_on_its_disks_are_destroyed_only_after_a_second_word(host, pve):
     store = Server.objects.create(
         name="ct101.example.org", keymanager_name="s", is_vm=True, vm_host=host, internal_ip="10.0.0.5"
@@ -365,6 +387,10 @@ def test_copies_of_others_on_its_disks_are_destroyed_only_after_a_second_word(ho
     with pytest.raises(SecondWordNeeded) as told:
         services.destroy_guest(ACTOR, guest(host), "ct101", stop_first=True)
     assert "the backup pve1:/ are there; copies of a deleted backup" in str(told.value)
+    with pytest.raises(
+        SecondWordNeeded, match="since then is lost: the copies of the backup pve1:/ are there"
+    ):
+        services.snapshot_guest(ACTOR, guest(host), "roll_back", "before")
     assert operate(host, "stop").state == JobState.DONE  # which loses nothing
     with second_word():
         assert destroy(host).state == JobState.DONE

@@ -18,11 +18,11 @@ from proxmox.looking import look_at
 from proxmox.models import Creation, GuestSeen
 from proxmox.services.guests import check_destroyable
 from servers.models import Server
+from servers.panel import panel_on
 from servers.registry import Held, held_by_unix_user, some
 from servers.services import holds_of
 from wizards.create_vm import task_container
 from wizards.declare import Data
-from wizards.panel import panel_on
 
 OWN = (
     ("backup", "backup", "backups.Backup"),

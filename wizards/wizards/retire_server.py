@@ -27,11 +27,11 @@ from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
 from proxmox.services import guests
 from servers.models import Server
+from servers.panel import panel_on
 from servers.registry import Held, sentence
 from servers.services.inventory import DeleteRefused, delete_server, holds_of
 from wizards.declare import Data, Later, Line, Refused, Step, StepForm, Task, TaskRun, Wizard
 from wizards.following import follow_job
-from wizards.panel import panel_on
 
 # The kinds of rows that a part takes away.
 PART_OF = {
