@@ -55,12 +55,14 @@ def swapping(folder: Path, one: str, other: str, uid: int = MALLORY) -> Iterator
 @contextmanager
 def holding_lock(file: Path) -> Iterator[int]:
     """Meanwhile a process that only inherited the descriptor holds the file's lock (flock(2)); gives its number."""
-    words = 'exec 8>>"$1"; flock 8; sh -c "echo \\$\\$; exec sleep 60" & exit'
+    words = 'exec 8>>"$1"; flock 8; sh -c "echo \\$\\$; exec sleep 600" & exit'
     with subprocess.Popen(["sh", "-c", words, "sh", file], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         number = int(first.stdout.readline())
         first.wait()
         try:
+            # It tells its number as a shell; from then on it is the program that it is told by
+            wait_for(lambda: Path(f"/proc/{number}/comm").read_text() == "sleep\n")
             yield number
         finally:
             os.kill(number, 9)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from hosts.engine import Plan, apply, plan
@@ -77,6 +78,25 @@ def picture_of(items: tuple[Item, ...]) -> Picture:
     apply(host, plan(host, state(OLD)))
     apply(host, plan(host, state(items)))
     return picture(host)
+
+
+UNDO_SECONDS = 60
+
+
+def hold_timer(host: MemoryHost, others: str = 'exec /bin/sleep "$@"') -> Callable[[], None]:
+    """Have an undo timer of UNDO_SECONDS sleep until what this gives is called: however slow a test is, it is not over.
+
+    `others` is what a sleep of any other length does.
+    """
+    home = host.root.parent
+    host.program(
+        "sleep",
+        f"""#!/bin/sh
+[ "$1" = {UNDO_SECONDS} ] || {{ {others}; exit; }}
+while [ -d {home} ] && [ ! -e {home}/over ]; do /bin/sleep 0.05; done
+""",
+    )
+    return (home / "over").touch
 
 
 def apply_and_die_once_proved(host: MemoryHost, found: Plan) -> None:

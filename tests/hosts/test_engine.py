@@ -1,7 +1,6 @@
 """Plan and apply on a host in memory, by the same script that runs on real hosts."""
 
 import os
-import time
 
 import pytest
 
@@ -19,6 +18,7 @@ from hosts.errors import (
 from hosts.host import Result
 from hosts.memory import MemoryHost
 from hosts.state import STAGED, Absent, BadState, Command, File, Link, State
+from tests.waiting import wait_for
 
 SITE = "/etc/nginx/sites/a.conf"
 CHECK = Command(("nginx", "-t"), in_place=True)
@@ -303,32 +303,54 @@ def test_a_file_where_a_folder_should_be_is_an_error_and_stays() -> None:
     assert tree(host) == before
 
 
+def cut_off_host() -> MemoryHost:
+    """A host on which the connection of an apply is lost, and whose reload is on until `go_on`."""
+    waits = 'while [ -d "$ROOT" ] && [ ! -e "$ROOT/run/go" ]; do sleep 0.05; done'
+    return MemoryHost(answers={RELOAD.argv: waits})  # type: ignore[dict-item]
+
+
+def wait_for_the_reload(host: MemoryHost) -> None:
+    """Until the apply is in the middle; the connection may be lost before that."""
+    wait_for(lambda: RELOAD.argv in host.ran, name="the reload")
+
+
+def go_on(host: MemoryHost) -> None:
+    """Let the reload end."""
+    host.write("/run/go", b"")
+
+
 def test_an_apply_that_is_cut_off_finishes_by_itself_and_says_so_later() -> None:
-    host = MemoryHost(answers={RELOAD.argv: "sleep 0.6"})  # type: ignore[dict-item]
+    host = cut_off_host()
     plan = engine.plan(host, state())
     host.cut_after = 0.3
     with pytest.raises(Interrupted):
         engine.apply(host, plan)
     host.cut_after = None
+    wait_for_the_reload(host)
     assert [(one.run, one.state) for one in engine.recover(host)] == [(plan.run, "running")]
-    deadline = time.monotonic() + 10
-    while (found := engine.recover(host))[0].state == "running" and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert [(one.run, one.state) for one in found] == [(plan.run, "new")]
+    go_on(host)
+    wait_for(lambda: engine.recover(host)[0].state != "running", name="the end of the apply")
+    assert [(one.run, one.state) for one in engine.recover(host)] == [(plan.run, "new")]
     assert host.read(SITE) == b"one\n"
     assert leftovers(host) == []
 
 
 def test_a_lost_connection_is_followed_up_over_a_new_one() -> None:
-    host = MemoryHost(answers={RELOAD.argv: "sleep 0.6"})  # type: ignore[dict-item]
+    host = cut_off_host()
     plan = engine.plan(host, state())
     host.cut_after = 0.3
+    asked = []
 
     def reconnect() -> MemoryHost:
         host.cut_after = None
+        if asked:  # the first time it is told that the apply is running
+            go_on(host)
+        wait_for_the_reload(host)
+        asked.append(plan.run)
         return host
 
     assert engine.apply(host, plan, reconnect=reconnect).changed
+    assert len(asked) > 1
     assert host.read(SITE) == b"one\n"
 
 
