@@ -41,11 +41,17 @@ def _ask(probe: AskProbe) -> str:
 
 
 def _until(probe: TcpProbe | HttpProbe, end: float) -> str:
+    met = ""
     while True:
         left = max(end - time.monotonic(), 0.1)
         words = _tcp(probe, left) if isinstance(probe, TcpProbe) else _http(probe, left)
-        if not words or time.monotonic() + PAUSE >= end:
-            return words
+        if not words:
+            return ""
+        now = time.monotonic()
+        if not met or now < end:  # what the end of the time cut short says less than what was met before
+            met = words
+        if now + PAUSE >= end:
+            return met
         time.sleep(PAUSE)
 
 
