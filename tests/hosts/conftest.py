@@ -52,3 +52,9 @@ def reach(target_of: Callable[..., Target]) -> Iterator[Reach]:
 def host(machine: LabHost, reach: Reach) -> SSHHost:
     """A connection to this room's host."""
     return reach(machine)
+
+
+def logged(machine: LabHost, unit: str, words: str) -> bytes:
+    """What a unit of the host has logged with these words until now: its journal lags behind on a busy machine."""
+    machine.exec(["journalctl", "--sync"])
+    return machine.exec(["journalctl", "-u", unit, "-g", words]).stdout

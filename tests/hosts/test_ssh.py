@@ -19,6 +19,7 @@ from hosts.errors import (
 from hosts.ssh import SSHHost, read_host_key
 from hosts.target import Target
 from lab import Fleet, LabHost
+from tests.hosts.conftest import logged
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
@@ -80,13 +81,13 @@ def test_a_changed_host_key_stops_everything_before_the_login(
     fleet: Fleet, machine: LabHost, target_of: Callable[..., Target]
 ) -> None:
     other = fleet["files1"].host_key
-    logins = machine.exec(["journalctl", "-u", "ssh", "-g", "Accepted"]).stdout
+    logins = logged(machine, "ssh", "Accepted")
     with pytest.raises(HostKeyChanged) as changed:
         SSHHost(target_of(machine, known_keys=(other,), password="secret")).run(["touch", "/root/got-in"])
     assert changed.value.key == machine.host_key
     assert changed.value.found == read_host_key(Address(machine.address)).fingerprint
     assert machine.exec(["test", "-e", "/root/got-in"]).returncode != 0
-    assert machine.exec(["journalctl", "-u", "ssh", "-g", "Accepted"]).stdout == logins
+    assert logged(machine, "ssh", "Accepted") == logins
 
 
 def test_one_of_several_pinned_keys_is_enough(
