@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -94,7 +95,8 @@ def ssh_server(serve: Serve, *, silent: bool = False) -> Iterator[Target]:
         transport.join(60)
 
     with listening(talk) as port:
-        yield target_at(port)
+        # It lets everybody in, however long that takes on a busy machine
+        yield replace(target_at(port), connect_timeout=20.0)
 
 
 @contextmanager
@@ -105,7 +107,7 @@ def hostile(act: Act, *, silent: bool = False) -> Iterator[Target]:
 
 
 def target_at(port: int) -> Target:
-    """How to reach a hostile server on loopback."""
+    """How to reach a hostile server on loopback, which is not waited for for long."""
     line = f"{KEY.get_name()} {KEY.get_base64()}"
     return Target(Address("127.0.0.1", port=port), (line,), private_key(), connect_timeout=2.0)
 

@@ -3,7 +3,6 @@
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import paramiko
@@ -24,7 +23,7 @@ from tests.waiting import wait_for
 @pytest.fixture
 def target() -> Iterator[Target]:
     with ssh_server(by_shell) as reached:
-        yield replace(reached, connect_timeout=20.0)
+        yield reached
 
 
 @pytest.fixture
