@@ -182,7 +182,8 @@ def test_a_host_that_starts_anew_while_the_timer_is_armed_undoes_by_itself(
     wait_for(machine, f"test -e /var/lib/gestion/runs/{plan.run}.proved")
     machine.stop(power_cut=power_cut)
     machine.start()
-    wait_for(machine, f"grep -q old {PATH} && test -e /root/undone")  # no panel asked for it
+    # No panel asked for it, and the undo waits for the end of the boot for up to two minutes
+    wait_for(machine, f"grep -q old {PATH} && test -e /root/undone", 240)
     found = ended(host, plan.run)
     assert (found.state, found.stage) == ("old", "undone")
     assert b"gestion-undo" not in machine.exec(["find", "/etc/systemd/system"]).stdout

@@ -169,7 +169,7 @@ def test_of_an_answer_little_is_read(actor, settings, answer):
         Webhook.objects.update(url=f"http://127.0.0.1:{port}/")
         tell(TOPIC, "one")
         work_off()
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # the answer itself never ends
     assert grown() < 32
 
 
