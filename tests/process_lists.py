@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 
 class Sampled:
@@ -12,6 +11,7 @@ class Sampled:
 
     def __init__(self) -> None:
         self.seen: set[tuple[bytes, bytes]] = set()
+        self._lines: dict[str, bytes] = {}
 
     def ran(self, word: str) -> bool:
         """Whether a command line with this word was seen."""
@@ -22,12 +22,31 @@ class Sampled:
         return [line for line, more in self.seen if any(word.encode() in line + more for word in words)]
 
     def look(self) -> None:
-        """One look at all processes but this one."""
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdecimal() or int(folder.name) == os.getpid():
+        """One look at all processes but this one: quick, for there are thousands, and some last for a moment only."""
+        ours = str(os.getpid())
+        for pid in os.listdir("/proc"):  # noqa: PTH208 - a Path for each takes longer than all the rest
+            if not pid.isdecimal() or pid == ours:
                 continue
             with suppress(OSError):
-                self.seen.add(((folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()))
+                line = _read(f"/proc/{pid}/cmdline")
+                if self._lines.get(pid) == line:
+                    continue  # its environment was looked at: only a program that begins has another
+                self._lines[pid] = line
+                more = b""
+                with suppress(OSError):
+                    more = _read(f"/proc/{pid}/environ")
+                self.seen.add((line, more))
+
+
+def _read(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        pieces = []
+        while piece := os.read(handle, 65536):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
