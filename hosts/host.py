@@ -49,9 +49,9 @@ class Host(Protocol):
     ) -> Result:
         """Run argv as it is (no shell sees its data) with LC_ALL=C, and wait for its end.
 
-        `timeout` is in seconds for the whole command; when it passes, or `on_output` raises, the process on the
-        host is ended. With `survive` it is left to finish by itself instead. Never raises on an exit code; raises
-        TimedOut, Interrupted (the connection died in the middle), or what connecting raises.
+        `timeout` is in seconds for the whole command, once we are logged in; when it passes, or `on_output` raises,
+        the process on the host is ended. With `survive` it is left to finish by itself instead. Never raises on an
+        exit code; raises TimedOut, Interrupted (the connection died in the middle), or what connecting raises.
         """
         ...
 

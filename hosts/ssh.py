@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fabric import Connection
 
 ENDING_SECONDS = 30.0  # that a busy host gets to end what was begun on it, once it has taken our word
+ENDED_IN_TIME = 124  # timeout(1)'s code for what it has ended
 
 # A marked command's `timeout` passes the signal on to all that it started, and kills it if that does not help
 _END = """grep -lsF GESTION_RUN={mark} /proc/[0-9]*/environ | while IFS=/ read -r _ _ pid _; do
@@ -55,8 +56,8 @@ class SSHHost:
     def _run(
         self, argv: Sequence[str], stdin: bytes, timeout: float, on_output: OnOutput | None, survive: bool
     ) -> Result:
-        until = time.monotonic() + timeout
         channel = self._channel()
+        until = time.monotonic() + timeout  # not before: to connect has its own time
         allowance = self._allow(bounds.QUIET_BYTES, timeout + END_SECONDS)
         conversation = Conversation(channel, stdin, on_output, allowance)
         mark = "" if survive else secrets.token_hex(8)
@@ -67,6 +68,8 @@ class SSHHost:
                 channel.exec_command(line.encode(errors="surrogateescape"))
                 conversation.hold(until)
                 code = self._code(channel)
+            if mark and code == ENDED_IN_TIME and time.monotonic() >= until:
+                raise TimeoutError  # noqa: TRY301  # the host's own time-out was heard of before ours had its turn
         except TimeoutError:
             self._end(channel, mark)
             words = conversation.err.decode(errors="replace")[-500:] or f"{argv[0]} was still running"

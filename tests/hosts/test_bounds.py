@@ -83,11 +83,8 @@ def test_output_that_is_handed_on_may_be_long_but_ends_in_its_time_and_is_not_ke
         nonlocal came
         came += len(data)
 
-    with hostile(endless_output) as target, within(50):
-        host = SSHHost(target)
-        host._connect()  # which counts as well
-        with pytest.raises(TimedOut):
-            host.run(["true"], timeout=2, on_output=take)
+    with hostile(endless_output) as target, within(50), pytest.raises(TimedOut):
+        SSHHost(target).run(["true"], timeout=2, on_output=take)
     assert came > bounds.LAST_BYTES
 
 

@@ -9,9 +9,11 @@ import paramiko
 import psutil
 import pytest
 
+from hosts import connecting
 from hosts.bounds import Allowance
 from hosts.connecting import _errors, fingerprint_of_line
-from hosts.errors import AnswerTooLong, CommandFailed, Interrupted, Unreachable
+from hosts.conversation import Conversation
+from hosts.errors import AnswerTooLong, CommandFailed, Interrupted, TimedOut, Unreachable
 from hosts.pool import Pool
 from hosts.ssh import SSHHost, read_host_key
 from hosts.target import Target
@@ -44,6 +46,33 @@ def test_each_stream_is_handed_on_under_its_name(host: SSHHost) -> None:
     host.run(["sh", "-c", "echo no >&2"], on_output=lambda *one: came.append(one))
     host.run(["sh", "-c", "echo yes"], on_output=lambda *one: came.append(one))
     assert came == [("err", b"no\n"), ("out", b"yes\n")]
+
+
+def test_the_time_of_a_command_begins_when_we_are_logged_in(host: SSHHost, monkeypatch) -> None:
+    opened, seconds = connecting.open_connection, 5.0
+
+    def slowly(*words: Any) -> Any:
+        time.sleep(seconds)
+        return opened(*words)
+
+    monkeypatch.setattr(connecting, "open_connection", slowly)
+    assert host.run(["echo", "on"], timeout=seconds).text == "on"
+
+
+def test_what_the_host_itself_ended_in_its_time_took_too_long_also_where_we_hear_of_it_late(
+    host: SSHHost, monkeypatch
+) -> None:
+    ended_so_by_itself = ["sh", "-c", "exit 124"]
+    assert host.run(ended_so_by_itself).code == 124
+    hold = Conversation.hold
+
+    def late(self: Conversation, until: float) -> None:
+        hold(self, until)
+        time.sleep(max(until - time.monotonic(), 0) + 0.1)
+
+    monkeypatch.setattr(Conversation, "hold", late)
+    with pytest.raises(TimedOut):
+        host.run(ended_so_by_itself, timeout=3)
 
 
 def test_a_file_is_read_an_absent_one_is_none_and_what_cannot_be_read_is_said(
