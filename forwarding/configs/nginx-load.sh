@@ -10,13 +10,13 @@ handed_over() {
   done
 }
 
-# A reload that fails leaves the old workers at work, and says so in a log only
+# A reload that fails leaves the old workers at work, and says so in a log only; a busy server takes its time for one
 load() {
   before=$(workers)
   kill -HUP "$PID" || return 1
   n=0
   until handed_over; do
-    if [ "$n" = 200 ]; then
+    if [ "$n" = 1000 ]; then
       echo 'nginx did not load its new configuration.' >&2
       grep -sF '[emerg]' /var/log/nginx/error.log | tail -n 3 >&2
       return 1
