@@ -104,6 +104,12 @@ def lay(host: LabHost, path: str, text: str) -> None:
     host.exec(["sh", "-c", 'mkdir -p "${1%/*}" && cat >"$1"', "sh", path], text.encode()).check_returncode()
 
 
+def try_again(host: LabHost) -> None:
+    """The timer's turn, from its beginning: who starts what the timer has begun just now only waits for its end."""
+    start = "systemctl start gestion-nginx-again.service"
+    host.exec(["sh", "-c", f"{start} && {start}"], timeout=120).check_returncode()
+
+
 @contextmanager
 def stopped(host: LabHost) -> Iterator[None]:
     """The host's own nginx does not run meanwhile."""

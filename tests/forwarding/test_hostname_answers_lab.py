@@ -12,7 +12,7 @@ from forwarding.services.ports import delete_port_forward
 from jobs.models import JobState
 from lab import Fleet
 from servers.models import Server
-from tests.forwarding.nginx_lab import SYSTEM, add, furnish, lay, self_signed, stopped
+from tests.forwarding.nginx_lab import SYSTEM, add, furnish, lay, self_signed, stopped, try_again
 from tests.jobs.working import work_off
 
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
@@ -108,7 +108,7 @@ def test_a_name_that_another_site_of_the_nginx_server_has_is_told(fleet, rows):
     assert "Another site of this nginx has a.example.org" in exact.left_out
     assert "Another site of this nginx has *.b.example.org" in wild.left_out
     assert other.left_out == ""
-    fleet["proxy"].exec(["systemctl", "start", "gestion-nginx-again.service"]).check_returncode()
+    try_again(fleet["proxy"])
     assert "It answers" in verdict(asked(exact)[1][:-1])
 
 

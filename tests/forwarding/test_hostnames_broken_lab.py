@@ -9,7 +9,7 @@ from forwarding.services.hostnames import delete_hostname
 from lab import Fleet, LabHost
 from servers.models import Rollout, RolloutRecord, RolloutState, Server
 from servers.services import roll_out
-from tests.forwarding.nginx_lab import SYSTEM, add, furnish, get, lay, self_signed, who
+from tests.forwarding.nginx_lab import SYSTEM, add, furnish, get, lay, self_signed, try_again, who
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
 
@@ -57,9 +57,7 @@ def test_a_broken_certificate_leaves_out_that_hostname_alone_until_it_is_mended(
     assert "b.example.org" in RolloutRecord.objects.filter(kind="nginx")[0].said
     assert [who(pve1, name) for name in ("a.example.org", "c.example.org")] == ["web1", "web1"]
     lay(fleet["proxy"], "/etc/ssl/b.key", key)
-    fleet["proxy"].exec(
-        ["systemctl", "start", "gestion-nginx-again.service"]
-    ).check_returncode()  # the timer's turn
+    try_again(fleet["proxy"])
     assert get(pve1, "b.example.org", 443, tls=True)[0] == 200
     roll_out(SYSTEM, rows["proxy"], ["nginx"])
     work_off()
@@ -93,8 +91,9 @@ def test_a_name_that_does_not_resolve_leaves_out_that_hostname_alone(fleet, rows
     assert who(pve1, "a.example.org") == "web1"
     pve1.reboot()
     wait_for(lambda: who(pve1, "a.example.org") == "web1")
-    script = f"echo {fleet['web1'].address} db.example.net >>/etc/hosts; systemctl start gestion-nginx-again.service"
+    script = f"echo {fleet['web1'].address} db.example.net >>/etc/hosts"
     fleet["proxy"].exec(["sh", "-c", script]).check_returncode()
+    try_again(fleet["proxy"])
     assert who(pve1, "b.example.org") == "web1"
 
 
@@ -108,7 +107,10 @@ def test_a_port_that_another_program_has_leaves_out_that_hostname_alone_also_whe
     fleet["proxy"].exec(["systemctl", "restart", "nginx"]).check_returncode()
     assert who(pve1, "a.example.org") == "web1"
     fleet["proxy"].exec(["pkill", "-x", "perl"])
-    fleet["proxy"].exec(["systemctl", "start", "gestion-nginx-again.service"]).check_returncode()
+    wait_for(
+        lambda: b"perl" not in fleet["proxy"].exec(["ss", "-Hltnp"]).stdout, name="the end of that program"
+    )
+    try_again(fleet["proxy"])
     assert who(pve1, "b.example.org", 8090) == "web1"
 
 

@@ -26,7 +26,13 @@ def rows(fleet: Fleet, lab_key):
     missing = [name for name in WEBS if name not in {host.name for host in fleet}]
     if missing:
         fleet.add_hosts([HostSpec(name, behind="pve1") for name in missing])
+        wait_for(lambda: all(serves(fleet[name]) for name in missing), name="nginx of the new hosts")
     return furnish(fleet, lab_key, (80, 443, 8090))
+
+
+def serves(host: LabHost) -> bool:
+    """Whether its own nginx runs: a host that starts answers by SSH before that."""
+    return host.exec(["systemctl", "-q", "is-active", "nginx"]).returncode == 0
 
 
 @pytest.fixture
@@ -62,6 +68,7 @@ def test_each_name_leads_to_its_server_also_after_a_reboot_and_no_more_when_dele
     assert who(pve1, "other.example.org") == "proxy"
     pve1.reboot()
     wait_for(lambda: who(pve1, "a.example.org") == "web1", name="the hostname after a reboot")
+    wait_for(lambda: serves(fleet["web3"]), name="the server behind another one")
     delete_hostname(SYSTEM, one, confirmed=True)
     switch_hostname(SYSTEM, two, active=False, confirmed=True)
     work_off()
@@ -79,6 +86,8 @@ def test_each_name_leads_to_its_server_also_after_a_reboot_and_no_more_when_dele
 def test_a_second_rollout_changes_nothing(fleet, rows):
     add(rows, "a.example.org", "web1")
     work_off()
+    ending = ["pgrep", "-f", "nginx: worker process is shutting down"]
+    wait_for(lambda: fleet["proxy"].exec(ending).returncode, name="the end of the workers before")
     workers = fleet["proxy"].exec(["pgrep", "-f", "nginx: worker"]).stdout
     roll_out(SYSTEM, rows["proxy"], ["nginx"])
     work_off()
