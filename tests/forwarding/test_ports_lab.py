@@ -65,7 +65,8 @@ def test_a_client_outside_reaches_the_right_container_also_after_a_reboot(fleet,
     assert not page(address, 9001)
     fleet["pve1"].reboot()
     wait_for(lambda: "web1" in page(address, 8080), name="the port after a reboot")
-    assert fleet["pve1"].exec(["/etc/init.d/nat-vz", "status"]).returncode == 0
+    # Its rules are in force a moment before it has noted which they are.
+    wait_for(lambda: fleet["pve1"].exec(["/etc/init.d/nat-vz", "status"]).returncode == 0, name="its status")
     delete_port_forward(SYSTEM, web)
     switch_port_forward(SYSTEM, PortForward.objects.get(first_port=8081), active=False)
     work_off()
