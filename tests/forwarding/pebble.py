@@ -19,7 +19,8 @@ from cryptography import x509
 from tests.forwarding.made_certificates import authority, certificate, new_key, pem_of, text_of
 from tests.panel import free_port
 
-START_SECONDS = 20
+START_SECONDS = 60
+ANSWER_SECONDS = 30
 
 
 class Pebble:
@@ -46,7 +47,7 @@ class Pebble:
         """The root of what it issues, new with every start."""
         context = ssl.create_default_context(cafile=self.ca_file)
         url = f"https://{self.address}:{self.management}/roots/0"
-        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS, context=context) as answer:
             return str(answer.read().decode())
 
     @property
@@ -95,7 +96,8 @@ class Pebble:
 
     def _tell_dns(self, path: str, data: dict[str, object]) -> None:
         url = f"http://{self.address}:{self.dns_management}/{path}"
-        urllib.request.urlopen(urllib.request.Request(url, json.dumps(data).encode()), timeout=5).close()
+        body = json.dumps(data).encode()
+        urllib.request.urlopen(urllib.request.Request(url, body), timeout=ANSWER_SECONDS).close()
 
 
 def _started(argv: list[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
