@@ -136,6 +136,9 @@ def test_a_rule_flushed_by_hand_is_found_shown_and_put_back(fleet, rows):
     work_off()
     rollout = Rollout.objects.get()
     assert rollout.state == RolloutState.IN_SYNC
+    # After its first rollout systemd starts the unit, too, which says the rules once more and is not waited for.
+    started = ["systemctl", "-q", "is-active", "nat-vz"]
+    wait_for(lambda: fleet["pve1"].exec(started).returncode == 0, name="the unit of nat-vz")
     fleet["pve1"].exec(["iptables", "-w", "-t", "nat", "-F", "GESTION-PORTS"])
     assert not page(fleet["pve1"].address, 8080)
     look_closer(SYSTEM, rows["pve1"])
