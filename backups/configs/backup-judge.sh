@@ -10,9 +10,10 @@ ended_by_us() {
   esac
 }
 
-judge_hung() { # a source that lets in rsync alone has no shell to look with, either
+# By the watch or by rsync itself, whichever clock came first. A source that lets in rsync alone has no shell to look with, either.
+judge_hung() { # LAST WORDS
   words="No data came for $w_stall seconds, so it was ended."
-  [ "$(fact source_seen)" = no ] || finish failed hung "$words"
+  [ "$(fact source_seen)" = no ] || finish failed hung "$words${1:+ $1}"
   said_instead
   finish failed hung "$words The login had started no shell before${stray:+: it said “$stray”}. Look at its login shell, and at .bashrc there."
 }
@@ -58,7 +59,7 @@ judge_failure() {
     '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
     30 | 35)
       [ "$(fact source_silent)" != yes ] || finish failed hung "The source did not say within 90 seconds how its folder stands: what its login starts waits for something, or a disk there does not answer. $last"
-      finish failed hung "No data came for $w_stall seconds, so it was ended. $last"
+      judge_hung "$last"
       ;;
     10 | 12 | 20 | 255) judge_connection ;;
     1 | 2 | 4) judge_protocol ;;
@@ -126,7 +127,7 @@ no_rsync() {
 
 said_instead() { # what the source said in the place of an answer, into $stray
   stray=$(fact source_said)
-  [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: )' "$dir/errors" | tail -n 1 | cut -c -200)
+  [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: |(\[[a-zA-Z]+\] )?io timeout after )' "$dir/errors" | tail -n 1 | cut -c -200)
 }
 
 no_shell() {

@@ -207,6 +207,20 @@ def test_the_reason_is_the_one_that_can_be_mended(tmp_path: Path, code, said, wh
     assert words in done.stdout
 
 
+@pytest.mark.parametrize("judge", ["ended_by_us", "judge"])  # the watch's clock came first, or rsync's own
+@pytest.mark.parametrize("seen", ["yes", "no"])
+def test_silence_is_told_the_same_whichever_clock_comes_first(tmp_path: Path, judge, seen):
+    own = "[Receiver] io timeout after 6 seconds -- exiting\nrsync error: timeout in data send (code 30)\n"
+    said = "bash: line 1: /srv: Is a directory\n" + own * (judge == "judge")
+    for name, text in (("errors", said), ("facts", f"source_seen={seen}\n"), ("ended", "hung\n")):
+        (tmp_path / name).write_text(text)
+    told = 'finish() { echo "$2 $3"; exit; }'
+    script = f"dir={tmp_path} rsync_code=30 code=0 w_stall=6\n{told}\n. {FOLDER}/backup-judge.sh\n{judge}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert done.startswith("hung No data came for 6 seconds, so it was ended.")
+    assert ("no shell before: it said “bash: line 1: /srv:" in done) is (seen == "no")
+
+
 @pytest.mark.parametrize("sent", ["", "rv/tree", "\n/srv"])
 def test_what_a_login_took_for_itself_is_no_answer_about_another_folder(sent):
     done = subprocess.run(
