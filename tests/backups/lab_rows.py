@@ -18,6 +18,10 @@ from tests.lab_fixtures import LabKey
 SYSTEM = Actor.system("test")
 SOURCE_FOLDER = "/srv/tree"
 DESTINATION = "/backups/tree"
+# KiB/s for 20 MB. What is cut off would take 50 seconds: on a busy machine a look, a login and a reboot take many, and
+# they come before its end. What goes on to its end takes 20.
+CUT_OFF = 400
+TO_ITS_END = 1000
 
 
 @dataclass

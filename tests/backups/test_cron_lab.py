@@ -76,9 +76,9 @@ def test_cron_says_what_did_not_end_well_and_exits_with_1(place, tmp_path):
 
 
 def slow(place, backup: Backup) -> None:
-    """Slow the copying down so that there is a middle."""
+    """Slow the copying down to fifteen seconds, so that there is a middle."""
     config = f"/etc/gestion/backups/{backup.uuid}.conf"
-    sh(place.there, f"sed -i 's/--stats/--stats --bwlimit=1000/' {config}", check=True)
+    sh(place.there, f"sed -i 's/--stats/--stats --bwlimit=400/' {config}", check=True)
 
 
 def copying(run: BackupRun) -> bool:

@@ -179,12 +179,12 @@ def test_low_space_is_foreseen_before_anything_is_copied(place):
 def test_a_first_copy_that_is_too_big_is_ended_before_the_disk_is_full(place):
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 40); do head -c 1000000 /dev/urandom >b$i; done")
     sh(place.here, f"cd {SOURCE_FOLDER} && truncate -s 1K small")
-    sh(place.there, f"mkdir -p {DESTINATION}; mount -t tmpfs -o size=60m gestion-test {DESTINATION}")
+    sh(place.there, f"mkdir -p {DESTINATION}; mount -t tmpfs -o size=48m gestion-test {DESTINATION}")
     backup = place.backup()
     assert place.run(backup).state == RunState.DONE
-    # Slow, so that it is seen coming: the watch looks every few seconds.
-    ssh = f"/etc/gestion/backups/{backup.uuid}.conf"
-    sh(place.there, f"sed -i 's/--stats/--stats --bwlimit=2000/' {ssh}")
+    # Slow, so that it is seen coming: the watch looks every few seconds, and the last 4 MiB take eight.
+    config = f"/etc/gestion/backups/{backup.uuid}.conf"
+    sh(place.there, f"sed -i 's/--stats/--stats --bwlimit=500/' {config}", check=True)
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 40); do head -c 1000000 /dev/urandom >b$i; done")
     run = held(place, backup, "low_space")
     free = int(sh(place.there, f"stat -f -c %a {DESTINATION}"))
@@ -202,4 +202,5 @@ def test_a_source_that_hangs_is_ended_and_said(place, settings):
     assert (run.state, run.code) == (RunState.FAILED, "hung"), (run.error, run.output)
     sh(place.here, "for p in $(pgrep -x rsync); do kill -KILL $p; done")
     sh(place.there, f"sed -i 's/ --bwlimit=3000//' /etc/gestion/backups/{backup.uuid}.conf")
+    settings.BACKUP_STALL_SECONDS = 1800  # so quickly a busy machine need not begin to answer
     assert place.run(backup).state == RunState.DONE

@@ -12,7 +12,7 @@ from backups.works_runs import look_after_runs
 from jobs import execute
 from jobs.models import Job, JobState
 from jobs.pulse import pulse
-from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.backups.lab_rows import CUT_OFF, DESTINATION, SOURCE_FOLDER, SYSTEM, TO_ITS_END, ground, sh
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
 
@@ -36,19 +36,20 @@ def place(fleet, lab_key, django_db_blocker):
 
 @pytest.fixture
 def backup(place):
-    """One good copy, and a source that has so much new that the next run takes ten seconds."""
+    """One good copy, and a source that has so much new that the next run is cut off before its end."""
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 30); do head -c 100000 /dev/urandom >f$i; done")
     made = place.backup()
     assert place.run(made).state == RunState.DONE
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 20); do head -c 1000000 /dev/urandom >new$i; done")
-    slow(place, made, on=True)
+    slow(place, made, CUT_OFF)
     return made
 
 
-def slow(place, backup, *, on: bool) -> None:
-    """Slow the copying down so that there is a middle, or not."""
-    change = "s/--stats/--stats --bwlimit=2000/" if on else "s/ --bwlimit=2000//"
-    sh(place.there, f"sed -i '{change}' /etc/gestion/backups/{backup.uuid}.conf", check=True)
+def slow(place, backup, rate: int) -> None:
+    """Have no more than so many KiB/s copied, so that there is a middle; 0: as fast as it goes."""
+    options = f"--stats --bwlimit={rate}" if rate else "--stats"
+    change = f"s/--stats( --bwlimit=[0-9]+)?/{options}/"
+    sh(place.there, f"sed -Ei '{change}' /etc/gestion/backups/{backup.uuid}.conf", check=True)
 
 
 class Working:
@@ -88,7 +89,7 @@ def good(place) -> str:
 
 def next_run_succeeds(place, backup, before: str) -> None:
     """At full speed again: the new copy is like the source, and the one before is what it was."""
-    slow(place, backup, on=False)
+    slow(place, backup, 0)
     run = place.run(backup)
     assert run.state == RunState.DONE, (run.code, run.error, run.output)
     assert sh(place.there, LIST.format(f"{DESTINATION}/hourly.1/data")) == before
@@ -118,7 +119,7 @@ def test_the_source_is_rebooted_and_the_run_is_tried_again_by_itself(place, back
     assert (run.state, run.code, run.rotated) == (RunState.FAILED, "connection", []), run.error
     assert "(2 of 4)" in run.again_words
     assert job_of(run).state == JobState.DONE  # nobody is told yet
-    slow(place, backup, on=False)
+    slow(place, backup, 0)
     look_after_runs()
     assert not BackupRun.objects.filter(backup=backup, attempt=2).exists()
     BackupRun.objects.filter(pk=run.pk).update(again_at=timezone.now())
@@ -139,8 +140,7 @@ def test_the_backup_server_loses_its_power(place, backup):
     assert working.run.state == RunState.RUNNING  # nobody knows yet
     place.there.start()
     look_after_runs()
-    work_off()
-    working.run.refresh_from_db()
+    place.carry_out(working.run)
     assert (working.run.state, working.run.code) == (RunState.FAILED, "rebooted"), working.run.error
     assert good(place) == before
     next_run_succeeds(place, backup, before)
@@ -152,14 +152,14 @@ def test_the_backup_server_is_rebooted(place, backup):
     place.there.reboot()
     working.end()
     look_after_runs()
-    work_off()
-    working.run.refresh_from_db()
+    place.carry_out(working.run)
     assert working.run.state == RunState.FAILED
     assert working.run.code in {"shutdown", "rebooted"}
     next_run_succeeds(place, backup, before)
 
 
 def test_the_worker_ends_in_the_middle_and_another_one_finds_the_run_again(place, backup):
+    slow(place, backup, TO_ITS_END)
     before = good(place)
     working = Working(run_now(SYSTEM, backup))
     unit = sh(place.there, "systemctl list-units --no-legend --plain 'gestion-backup-*' | wc -l")
@@ -178,6 +178,7 @@ def test_the_worker_ends_in_the_middle_and_another_one_finds_the_run_again(place
 
 
 def test_a_run_whose_result_nobody_fetched_is_read_later(place, backup):
+    slow(place, backup, TO_ITS_END)
     working = Working(run_now(SYSTEM, backup))
     pulse.interrupt()
     working.end()

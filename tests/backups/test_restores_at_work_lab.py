@@ -10,7 +10,7 @@ from backups.models import Restore, RunState, TaskState, Verification
 from backups.services import restores as services
 from jobs import execute
 from pages import second_word
-from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.backups.lab_rows import CUT_OFF, SOURCE_FOLDER, SYSTEM, ground, sh
 from tests.backups.test_restores_lab import backed_up, look, restored
 from tests.jobs.working import work_off
 from tests.waiting import wait_for
@@ -28,14 +28,20 @@ def place(fleet, lab_key, django_db_blocker):
 
 @pytest.fixture
 def backup(place):
-    """A backup whose restore takes some five seconds, and whose source has lost everything."""
+    """A backup whose restore can be cut off before its end, and whose source has lost everything."""
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 20); do head -c 1000000 /dev/urandom >f$i; done")
     made = place.backup()
     assert place.run(made).state == RunState.DONE
-    sh(place.there, f"sed -i 's/rsync -aHAXSx/rsync -aHAXSx --bwlimit=4000/' {RESTORER}", check=True)
+    slow(place, CUT_OFF)
     sh(place.here, f"rm {SOURCE_FOLDER}/f*; echo new >{SOURCE_FOLDER}/new")
     made.refresh_from_db()
     return made
+
+
+def slow(place, rate: int) -> None:
+    """Have no more than so many KiB/s restored, so that there is a middle; 0: as fast as it goes."""
+    options = f"rsync -aHAXSx --bwlimit={rate}" if rate else "rsync -aHAXSx"
+    sh(place.there, f"sed -Ei 's/rsync -aHAXSx( --bwlimit=[0-9]+)?/{options}/' {RESTORER}", check=True)
 
 
 def at_work(backup) -> tuple[Restore, threading.Thread]:
@@ -91,6 +97,7 @@ def test_a_stopped_restore_leaves_nothing_running_and_can_be_done_again(place, b
 
 
 def test_nothing_rotates_while_somebody_restores(place, backup):
+    slow(place, 600)  # half of it takes sixteen seconds: before that, the run has counted what is there
     row, thread = at_work(backup)
     run = place.run(backup)  # the source has lost more than half: let it pass
     assert run.state == RunState.HELD

@@ -12,8 +12,8 @@ from jobs.models import Job
 from jobs.pulse import pulse
 from jobs.upkeep import reap
 from pages import second_word
-from tests.backups.lab_rows import SOURCE_FOLDER, SYSTEM, ground, sh
-from tests.backups.test_restores_at_work_lab import RESTORER, at_work
+from tests.backups.lab_rows import CUT_OFF, SOURCE_FOLDER, SYSTEM, TO_ITS_END, ground, sh
+from tests.backups.test_restores_at_work_lab import at_work, slow
 from tests.backups.test_restores_lab import look
 from tests.jobs.processes import worker
 from tests.jobs.working import work_off
@@ -34,7 +34,7 @@ def place(fleet, lab_key, django_db_blocker):
 
 @pytest.fixture
 def backup(place):
-    """A restore of it takes some five seconds; at the source each file has another content, and there is one more."""
+    """A restore of it has a middle; at the source each file has another content, and there is one more."""
     fill = f"cd {SOURCE_FOLDER} && for i in $(seq {COUNT}); do yes good$i | head -c 1000000 >f$i; done"
     sh(place.here, fill, check=True)
     made = place.backup()
@@ -44,14 +44,9 @@ def backup(place):
         f"cd {SOURCE_FOLDER} && for i in $(seq {COUNT}); do echo old >f$i; done; echo mine >own",
         check=True,
     )
-    slow(place, on=True)
+    slow(place, TO_ITS_END)
     made.refresh_from_db()
     return made
-
-
-def slow(place, *, on: bool) -> None:
-    change = "s/rsync -aHAXSx/rsync -aHAXSx --bwlimit=4000/" if on else "s/ --bwlimit=4000//"
-    sh(place.there, f"sed -i '{change}' {RESTORER}", check=True)
 
 
 def contents(place) -> dict[str, int]:
@@ -70,7 +65,7 @@ def nothing_is_torn_and_again_it_becomes_whole(place, backup, row: Restore) -> N
     """What lies at the target now, and after the same restore once more."""
     found = contents(place)
     assert (found["torn"], found["old"] > 0) == (0, True), found
-    slow(place, on=False)
+    slow(place, 0)
     again = services.look_again(SYSTEM, row)
     work_off()
     again.refresh_from_db()
@@ -145,6 +140,7 @@ def test_a_result_that_nobody_fetched_is_found_when_the_panel_is_back(place, bac
     ],
 )
 def test_what_is_cut_off_is_said_and_done_again(place, backup, harm, code):
+    slow(place, CUT_OFF)
     row, thread = at_work(backup)
     wait_for(lambda: contents(place)["good"] > 0, name="the first file")
     match harm:

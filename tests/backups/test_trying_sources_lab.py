@@ -6,7 +6,7 @@ import pytest
 
 from backups.models import RunState
 from backups.services.runs import run_now
-from tests.backups.lab_rows import DESTINATION, SOURCE_FOLDER, SYSTEM, ground, sh
+from tests.backups.lab_rows import CUT_OFF, DESTINATION, SOURCE_FOLDER, SYSTEM, TO_ITS_END, ground, sh
 from tests.backups.test_interrupted_lab import Working, slow
 from tests.backups.test_sources_lab import READER, place, planned
 from tests.backups.test_trying_lab import ALL, broken, tried
@@ -80,21 +80,20 @@ def test_a_cause_is_told_by_both_and_is_not_tried_again(place, cause):
     assert "rsync error" not in run.error
 
 
-# Files that go away once rsync has begun to read.
-VANISHING = """
-cd {} && mkdir many && cd many && for i in $(seq 100 400); do head -c 100000 /dev/urandom >f$i; done
-setsid sh -c 'until pgrep -f "rsync [-]-server" >/dev/null; do sleep 0.01; done
-  sleep 1; rm -f f3* f4*' >/dev/null 2>&1 </dev/null &
-"""
+MANY = (
+    "cd '{}' && mkdir many && cd many && for i in $(seq 100 400); do head -c 100000 /dev/urandom >f$i; done"
+)
 
 
 @pytest.mark.parametrize("folder", ["/srv/tree", "/srv/[1] $x&|"])
 def test_what_vanishes_is_told_by_its_folder_and_not_by_the_uuid(place, folder):
     sh(place.here, f"mkdir -p '{folder}'")
     backup = planned(place, source_folder=folder)
-    slow(place, backup, on=True)
-    sh(place.here, VANISHING.format(f"'{folder}'"), check=True)
-    run = place.run(backup)
+    slow(place, backup, TO_ITS_END)
+    sh(place.here, MANY.format(folder), check=True)
+    working = Working(run_now(SYSTEM, backup))  # bytes come: rsync has listed all there is, and sends f1…
+    sh(place.here, f"cd '{folder}/many' && rm -f f3* f4*", check=True)
+    run = working.end()
     assert run.state == RunState.DONE, run.error
     assert "files vanished while they were copied." in run.output
     assert f'file has vanished: "{folder}/many/f3' in run.output
@@ -144,7 +143,7 @@ def test_a_disk_of_the_copies_that_fills_up_in_a_run_by_sudo_is_said_as_that(pla
 def test_a_source_that_reboots_in_a_run_by_sudo_is_tried_again(place):
     backup = planned(place)
     sh(place.here, f"cd {SOURCE_FOLDER} && for i in $(seq 20); do head -c 1000000 /dev/urandom >new$i; done")
-    slow(place, backup, on=True)
+    slow(place, backup, CUT_OFF)
     working = Working(run_now(SYSTEM, backup))
     place.here.reboot()
     run = working.end()
