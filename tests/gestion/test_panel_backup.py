@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from pathlib import Path
+from secrets import token_hex
 
 import psycopg2
 import pytest
@@ -85,12 +86,12 @@ def databases() -> Iterator[dict[str, dict[str, str]]]:
     if not url.startswith("postgres"):
         yield {"old": {}, "fresh": {}}
         return
-    names = {"old": "gestion_backup_old", "fresh": "gestion_backup_fresh"}
+    # Of their own, for several processes that run tests have one PostgreSQL between them.
+    names = {key: f"gestion_backup_{key}_{token_hex(4)}" for key in ("old", "fresh")}
     admin = psycopg2.connect(url)
     admin.autocommit = True
     with admin.cursor() as cursor:
         for name in names.values():
-            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
             cursor.execute(f"CREATE DATABASE {name}")
     try:
         yield {
