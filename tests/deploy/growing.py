@@ -180,11 +180,11 @@ def answers_by_https(panel: Grown, root: Path) -> bool:
 
 
 class Load:
-    """People who look at pages and start jobs, some seconds long at most; `lost` are requests without an answer."""
+    """People who look at pages and start short jobs until the block ends; `lost` are requests without an answer."""
 
-    def __init__(self, panel: Grown, seconds: float, people: int = 3) -> None:
+    def __init__(self, panel: Grown, people: int = 3) -> None:
         self.panel = panel
-        self.until = time.monotonic() + seconds
+        self._go_on = True
         self.browsers = [panel.browser() for _ in range(people)]
         self.people = people
         self._may_send_forms = True
@@ -204,7 +204,7 @@ class Load:
 
     def end(self) -> None:
         """Stop asking; returns when all answers are there."""
-        self.until = 0.0
+        self._go_on = False
         for thread in self._threads:
             thread.join()
 
@@ -217,7 +217,7 @@ class Load:
 
     def _ask(self, browser: requests.Session) -> None:
         number = 0
-        while time.monotonic() < self.until:
+        while self._go_on:
             number += 1
             with self._forms:
                 self._ask_once(browser, form=self._may_send_forms and number % 2 == 0)
