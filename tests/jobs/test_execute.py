@@ -11,7 +11,7 @@ from jobs.models import Job
 from jobs.pulse import pulse
 from jobs.services import start_job
 from jobs.works import Retry
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 # Workers' threads have connections of their own, so the rows must really be there.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
@@ -133,7 +133,7 @@ def test_retries_end_in_a_failure_that_is_logged(actor, caplog):
 def test_stop_ends_a_blocking_work_by_closing_what_it_waits_for(actor, bench):
     job = start_job(actor, "tests.blocking", "x")
     thread = in_thread(work_off, job.pk)
-    assert bench.started.wait(10)
+    assert bench.started.wait(PATIENCE_SECONDS)
     services.stop_job(actor, job)
     thread.join(60)
     job.refresh_from_db()
@@ -144,7 +144,7 @@ def test_stop_ends_a_blocking_work_by_closing_what_it_waits_for(actor, bench):
 def test_stop_ends_a_waiting_loop(actor):
     job = start_job(actor, "jobs.check", "x", {"seconds": 60, "lines": 2})
     thread = in_thread(work_off, job.pk)
-    wait_for(job.lines.exists)
+    wait_for(job.steps.filter(name="Count").exists)  # its line may be saved before the second step has begun
     services.stop_job(actor, job)
     thread.join(60)
     job.refresh_from_db()
@@ -164,7 +164,7 @@ def test_lines_are_saved_as_they_come(actor):
 def test_who_was_given_up_writes_nothing_any_more(actor, bench):
     job = start_job(actor, "tests.deaf", "x")
     thread = in_thread(work_off, job.pk)
-    assert bench.started.wait(10)
+    assert bench.started.wait(PATIENCE_SECONDS)
     Job.objects.filter(pk=job.pk).update(state="lost", error="The worker that ran this job died.")
     bench.go_on.set()
     thread.join(60)
