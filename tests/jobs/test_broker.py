@@ -8,6 +8,7 @@ import pytest
 from kombu import Connection
 
 from gestion.celery import app
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -77,4 +78,4 @@ def test_a_message_that_comes_while_the_queue_is_empty_is_found(folder):
             queue.get(timeout=0.3)
         for number in range(20):
             threading.Timer(0.01 * (number % 3), sender.SimpleQueue("a").put, [number]).start()
-            assert queue.get(timeout=2).payload == number
+            assert queue.get(timeout=PATIENCE_SECONDS).payload == number
