@@ -32,7 +32,15 @@ def manage(folder: Path, *argv: str, good: bool = True) -> str:
 def open_to_others(folder: Path) -> list[str]:
     """All below the folder, and itself, that others may do anything with; what is meant for a web server aside."""
     found = [folder, *(path for path in folder.rglob("*") if "static" not in path.parts)]
-    return sorted(str(path) for path in found if path.lstat().st_mode & 0o077 and not path.is_symlink())
+    return sorted(str(path) for path in found if mode_of(path) & 0o077 and not path.is_symlink())
+
+
+def mode_of(path: Path) -> int:
+    """The mode; 0 for what a running panel has taken away since it was listed, such as a message."""
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture
