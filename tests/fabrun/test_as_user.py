@@ -3,7 +3,6 @@
 import os
 import runpy
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.attackers import needs_root
 from tests.panel import ROOT
+from tests.waiting import PATIENCE_SECONDS
 
 # The scripts are no package: Fabric loads them from their folder.
 as_user = runpy.run_path(str(ROOT / "fabfiles/server.py"))["as_user"]
@@ -45,8 +45,7 @@ def test_nothing_of_roots_but_standard_input_survives_the_change_of_user(seen: P
 
 
 def test_a_user_who_stops_the_process_or_keeps_what_it_had_does_not_hold_the_script(seen: Path):
-    for command in ("kill -STOP $$", "setsid sleep 20 & exit 0"):
-        began = time.monotonic()
+    for command in ("kill -STOP $$", "setsid sleep 120 & exit 0"):
         words = as_user("nobody", command).replace("-k 5 30", "-k 1 1")
-        subprocess.run(["sh", "-c", words], capture_output=True, timeout=15, check=False)
-        assert time.monotonic() - began < 10
+        # No end of it would be an error; a machine that is busy takes its time for each of the shells.
+        subprocess.run(["sh", "-c", words], capture_output=True, timeout=PATIENCE_SECONDS, check=False)

@@ -108,7 +108,7 @@ TAKES_ALL = {
 
 @pytest.mark.parametrize("kind", TAKES_ALL)
 def test_a_file_that_would_take_all_takes_itself_alone(folder, monkeypatch, kind):
-    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 2.0)
+    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 5.0)
     text, words = TAKES_ALL[kind]
     if text is None:
         (folder / "bad.py").symlink_to("nowhere")
@@ -142,7 +142,7 @@ def test_what_a_file_does_besides_is_no_harm(folder, kind):
 
 
 def test_several_that_never_end_hold_the_others_up_no_longer_than_one(folder, monkeypatch):
-    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 3.0)
+    monkeypatch.setattr(fabrun.catalogue, "SECONDS", 5.0)
     for name in ("a", "b", "c"):
         (folder / f"{name}.py").write_text("\nwhile True: pass\n")
     began = time.monotonic()

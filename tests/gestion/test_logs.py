@@ -11,7 +11,7 @@ from tests.databases import give
 from tests.githooks.calling import body_of, github, gitlab, plain
 from tests.githooks.conftest import Origin
 from tests.panel import Panel
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 PASSWORD, WRONG = "correct horse battery staple", "wrong horse battery staple"
 FILL = """
@@ -47,14 +47,14 @@ class Visitor:
 
     def post(self, path: str, **form: str) -> requests.Response:
         """Fill in the page's form and send it."""
-        page = self.session.get(self.url + path, timeout=20).text
+        page = self.session.get(self.url + path, timeout=PATIENCE_SECONDS).text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert token, page
         answer = self.session.post(
             self.url + path,
             data={**form, "csrfmiddlewaretoken": token[1]},
             headers={"Referer": self.url},
-            timeout=20,
+            timeout=PATIENCE_SECONDS,
         )
         for name, value in self.session.cookies.items():
             self.secrets[f"{name} after {path}"] = str(value)
@@ -66,8 +66,10 @@ def hooks(url: str, secret: str) -> None:
     body = body_of()
     for sender in (github, gitlab, plain):
         for used in (secret, f"not-{secret}"):
-            requests.post(f"{url}/git_hook/scripts/", data=body, headers=sender(used, body), timeout=20)
-    requests.post(f"{url}/git_hook/{secret}/?token={secret}", data=b"{", timeout=20)
+            requests.post(
+                f"{url}/git_hook/scripts/", data=body, headers=sender(used, body), timeout=PATIENCE_SECONDS
+            )
+    requests.post(f"{url}/git_hook/{secret}/?token={secret}", data=b"{", timeout=PATIENCE_SECONDS)
 
 
 def visit(panel: Panel, secrets: dict[str, str]) -> None:
@@ -76,19 +78,23 @@ def visit(panel: Panel, secrets: dict[str, str]) -> None:
     visitor.post("/sign-in/", username="ada", password=WRONG)
     assert "Sign out" in visitor.post("/sign-in/", username="ada", password=PASSWORD).text
     bearer = {"Authorization": f"Bearer {secrets['api']}", "Accept": "application/json"}
-    assert requests.get(f"{panel.url}/servers/", headers=bearer, timeout=20).status_code == 200
-    requests.get(f"{panel.url}/servers/", headers={"Authorization": f"Bearer x{secrets['api']}"}, timeout=20)
+    assert requests.get(f"{panel.url}/servers/", headers=bearer, timeout=PATIENCE_SECONDS).status_code == 200
+    requests.get(
+        f"{panel.url}/servers/",
+        headers={"Authorization": f"Bearer x{secrets['api']}"},
+        timeout=PATIENCE_SECONDS,
+    )
     keys = f"{panel.url}/keymanager/servers/getKeys/web1/"
     for token in (secrets["fetch"], f"x{secrets['fetch']}"):
-        requests.get(keys, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        requests.get(keys, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
     link = "/" + secrets["link"].split("/", 3)[3]
     secrets["link"] = link.split("/")[3]
     assert (
-        requests.post(panel.url + link, data={"password": "x"}, timeout=20).status_code == 403
+        requests.post(panel.url + link, data={"password": "x"}, timeout=PATIENCE_SECONDS).status_code == 403
     )  # no CSRF token
-    requests.put(panel.url + link, timeout=20)
-    requests.get(panel.url + link.removesuffix("/") + "x/", timeout=20)
-    requests.get(panel.url + link + "more/", timeout=20)
+    requests.put(panel.url + link, timeout=PATIENCE_SECONDS)
+    requests.get(panel.url + link.removesuffix("/") + "x/", timeout=PATIENCE_SECONDS)
+    requests.get(panel.url + link + "more/", timeout=PATIENCE_SECONDS)
     hooks(panel.url, secrets["hook"])
     visitor.post("/profile/password/", current_password=WRONG, password=PASSWORD, password_again=PASSWORD)
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.panel import ROOT, Panel
-from tests.waiting import wait_for
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 pytestmark = pytest.mark.services
 
@@ -68,7 +68,7 @@ def test_no_orphan_stays_when_the_launcher_is_killed(panel):
     running = list(children(panel).values())
     os.kill(panel._process.pid, signal.SIGKILL)
     panel._process.wait()
-    _gone, alive = psutil.wait_procs(running, 25)
+    _gone, alive = psutil.wait_procs(running, PATIENCE_SECONDS)
     assert not alive
     panel.start()  # and the lock is free
     assert panel.answers()
