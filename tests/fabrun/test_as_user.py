@@ -20,7 +20,7 @@ as_user = runpy.run_path(str(ROOT / "fabfiles/server.py"))["as_user"]
 def seen() -> Iterator[Path]:
     """A file that the user nobody may write, in a folder that anybody may enter."""
     needs_root()
-    place = Path("/run/gestion-test-seen")
+    place = Path(f"/run/gestion-test-seen-{os.getpid()}")  # another run may be on this machine
     place.write_text("")
     place.chmod(0o666)
     yield place
