@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import Error, close_old_connections, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -23,7 +23,10 @@ DEAD_AFTER = 60.0  # without a beat
 
 
 def save(run: Run) -> None:
-    """Save what the run has told. Raises DatabaseError, with nothing lost; another call tries again."""
+    """Save what the run has told. Raises django.db.Error, with nothing lost; another call tries again.
+
+    Not DatabaseError alone: where the server has closed the connection, it is InterfaceError.
+    """
     with run.saving:
         news = run.take_news()
         if not news or run.lost:
@@ -44,7 +47,7 @@ def save(run: Run) -> None:
                     )
                     for line in news.lines
                 )
-        except DatabaseError:
+        except Error:
             run.give_back(news)
             raise
         for step in news.steps:
@@ -198,7 +201,7 @@ def _tell_to_stop(run: Run) -> None:
 def _try(act: Callable[[], object]) -> None:
     try:
         act()
-    except DatabaseError:
+    except Error:
         log.warning("The pulse could not reach the database; it tries again", exc_info=True)
         connection.close()
 

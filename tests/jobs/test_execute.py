@@ -2,13 +2,15 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import InterfaceError, connection
 from django.utils import timezone
 
 from jobs import hooks, services
 from jobs.execute import claim, work_off
+from jobs.masking import Masker
 from jobs.models import Job
-from jobs.pulse import pulse
+from jobs.pulse import pulse, save
+from jobs.run import Run
 from jobs.services import start_job
 from jobs.works import Retry
 from tests.waiting import PATIENCE_SECONDS, wait_for
@@ -172,12 +174,25 @@ def test_who_was_given_up_writes_nothing_any_more(actor, bench):
     assert (job.state, texts(job)) == ("lost", [])
 
 
+def test_what_was_told_is_kept_when_the_database_has_closed_the_connection(actor):
+    job = claim(start_job(actor, "tests.note", "x").pk)
+    assert job
+    run = Run(job, Masker())
+    run.log("told")
+
+    def closed(*_statement):
+        raise InterfaceError("connection already closed")
+
+    with connection.execute_wrapper(closed), pytest.raises(InterfaceError):
+        save(run)
+    save(run)
+    assert texts(job) == ["told"]
+
+
 @pytest.mark.parametrize(("work", "state"), [("tests.note", "waiting"), ("tests.once_only", "lost")])
 def test_when_the_panel_ends_only_repeatable_works_go_back_into_the_queue(actor, work, state):
     from jobs.execute import _end
-    from jobs.masking import Masker
     from jobs.models import JobState
-    from jobs.run import Run
 
     job = claim(start_job(actor, work, "x").pk)
     assert job
