@@ -81,7 +81,7 @@ def postgres_service() -> Iterator[Service]:
         argv = [str(binaries / "postgres"), "-D", str(data), "-p", str(port), "-k", str(folder),
                 "-h", "127.0.0.1",
                 "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
-                "-c", "max_connections=60", "-c", "shared_buffers=32MB"]  # fmt: skip
+                "-c", "max_connections=150", "-c", "shared_buffers=32MB"]  # fmt: skip
         client = ["-h", "127.0.0.1", "-p", str(port), "-U", "gestion"]
         # SIGINT is the fast shutdown: it does not wait for clients that forgot to leave.
         ready = [str(binaries / "pg_isready"), *client]
