@@ -51,9 +51,11 @@ def _claim(host: Server, apart: float) -> bool:
     rows = NodeSeen.objects.filter(host=host)
     if rows.filter(nobody & old).update(looking_since=now, look_again=False):
         return True
-    if not apart:
-        rows.update(look_again=True)
-    return False
+    if apart:
+        return False
+    rows.update(look_again=True)
+    # Whoever looked may have ended before that, and would not see it any more.
+    return bool(rows.filter(nobody, look_again=True).update(looking_since=now, look_again=False))
 
 
 def _wanted_again(host: Server) -> bool:
