@@ -115,9 +115,10 @@ def test_up_completes_a_lab_killed_in_the_making(lab_key: LabKey, moment: Callab
 
 def test_hosts_whose_monitor_was_killed_go_down_too() -> None:
     second = Fleet.up(SECOND, NETWORK, hosts=SMALL)
-    group = next(Path("/sys/fs/cgroup").glob(f"**/lxc.monitor.{SECOND}.pve1/cgroup.procs"))
-    for pid in group.read_text().split():
-        os.kill(int(pid), signal.SIGKILL)
+    monitors = members(SECOND, "pve1")
+    assert monitors
+    for pid in monitors:
+        os.kill(pid, signal.SIGKILL)
     second.down()
     assert traces(SECOND) == []
 

@@ -25,8 +25,13 @@ def traces(lab: str) -> list[str]:
 
 def _interfaces(lab: str) -> list[str]:
     """Return the lab's bridge, and every cable that no other lab knows."""
+    # Another lab's host may go or come while we look: it is known before or after.
+    before = _cables_of_others(lab)
     present = {path.name for path in Path("/sys/class/net").iterdir()}
-    others = [found for name in record.all_names() if name != lab and (found := record.load(name))]
-    known = {veth_name(other.name, host.name) for other in others for host in other.hosts}
-    unknown = {name for name in present - known if name.startswith("gv")}
+    unknown = {name for name in present - before - _cables_of_others(lab) if name.startswith("gv")}
     return sorted(unknown | (present & {bridge_name(lab)}))
+
+
+def _cables_of_others(lab: str) -> set[str]:
+    others = [found for name in record.all_names() if name != lab and (found := record.load(name))]
+    return {veth_name(other.name, host.name) for other in others for host in other.hosts}
