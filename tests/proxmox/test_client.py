@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lab.pve import Drops, Grant, Guest, Lacks, Locked, Node, PveServer, Refuses, Slow, Token, User, World
 from proxmox.client import Login, NodeApi, errors, names
 from tests.proxmox.panel_side import endpoint, simulated
+from tests.waiting import wait_for
 
 AUDITOR = Login("app@pve!sep", "22222222")
 
@@ -125,9 +126,14 @@ def test_a_change_that_hangs_is_given_up_in_time_too(pve):
 
 
 def test_another_thread_can_cut_what_waits(pve):
-    pve.faults.add(Slow(seconds=3600))
+    hang = pve.faults.add(Slow(seconds=3600, times=1))
     with NodeApi(endpoint(pve), read_seconds=60) as api:
-        threading.Timer(0.5, api.cut).start()
+
+        def cut() -> None:
+            wait_for(lambda: hang.times == 0, name="the request at the server")
+            api.cut()
+
+        threading.Thread(target=cut).start()
         with pytest.raises(errors.NoAnswer):
             api.post("nodes", "pve1", "lxc", "101", "status", "stop")
     pve.faults.clear()

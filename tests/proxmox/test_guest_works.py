@@ -177,10 +177,10 @@ def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
     thread.start()
     wait_for(lambda: AskedTask.objects.exclude(upid="").exists(), name="the shutdown's id")
     stop_job(ACTOR, job)
-    thread.join(20)
+    thread.join(60)
     job.refresh_from_db()
     assert job.state == JobState.STOPPED
-    pve.cluster.tasks.wait_all(10)
+    pve.cluster.tasks.wait_all(60)
     assert tasks_of(pve, "vzshutdown")[0].status == "received interrupt"
     assert runs(pve)
 

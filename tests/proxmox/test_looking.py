@@ -3,6 +3,7 @@
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -12,13 +13,14 @@ from django.utils import timezone
 from accounts.actors import Actor
 from lab.pve import Drops, PveServer, Refuses, Slow, World
 from lab.pve.world import Grant, Guest, Token, User
-from proxmox import asking
+from proxmox import asking, noting
 from proxmox.looking import look_at
 from proxmox.models import GuestSeen, Matched, NodeSeen, NodeState, Numbers, ProxmoxAccess
 from servers.models import Server
 from servers.services import change_server
 from tests.proxmox.nodes import add_server, answered_at, guest_of, looked_at, many_hosts, node_of, see
 from tests.proxmox.panel_side import host_row
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
@@ -181,15 +183,13 @@ def test_one_look_at_a_time_and_none_too_soon(pve, host):
 
 
 def test_a_look_that_is_wanted_while_somebody_looks_is_made_right_after(pve, host):
-    pve.faults.add(Slow(path="*/status", seconds=1.0, times=1))
+    slow = pve.faults.add(Slow(path="*/status", seconds=3600, times=1))
     first = threading.Thread(target=in_a_thread, args=(see, host))
     first.start()
-    while not NodeSeen.objects.filter(looking_since__isnull=False).exists():
-        time.sleep(0.01)
-    pve.world.guests[101].config["hostname"] = "later"
-    time.sleep(0.3)  # the guests were listed by now
+    wait_for(lambda: slow.times == 0, name="the question after the list of guests")
     pve.world.guests[101].config["hostname"] = "latest"
     assert see(host) == []
+    pve.faults.remove(slow)
     first.join()
     assert guest_of(host, 101).name == "latest"
 
@@ -201,6 +201,13 @@ def in_a_thread(function, *args):
         connection.close()
 
 
+@pytest.fixture
+def one_span(monkeypatch):
+    """The clock of the numbers over time stands: no span ends between two looks."""
+    monkeypatch.setattr(noting, "time", SimpleNamespace(time=lambda: 1_800_000_000.0))
+
+
+@pytest.mark.usefixtures("one_span")
 def test_the_number_of_queries_does_not_grow_with_the_guests():
     counts = []
     for containers in (3, 30):
@@ -215,16 +222,17 @@ def test_the_number_of_queries_does_not_grow_with_the_guests():
 
 def test_a_host_that_hangs_keeps_no_other_from_being_seen():
     with many_hosts(4, 3) as hosts:
-        hosts[0][0].faults.add(hang := Slow(path="*", seconds=3600))
+        hosts[0][0].faults.add(hang := Slow(path="*", seconds=3600, times=9))
         began = time.monotonic()
         see(*(host for _server, host in hosts))
-        assert time.monotonic() - began < asking.READ_SECONDS + 5
+        assert hang.times == 8, "what hangs is asked once"
+        assert time.monotonic() - began < asking.LOOK_SECONDS
         hosts[0][0].faults.remove(hang)
         states = {host.name: node_of(host).state for _server, host in hosts}
         assert states.pop("pve1") == NodeState.SLOW
         assert set(states.values()) == {NodeState.ANSWERS}
         first = min(answered_at(host) for _server, host in hosts[1:])
-        assert first < looked_at(hosts[0][1]) - timedelta(seconds=asking.READ_SECONDS / 2)
+        assert first < looked_at(hosts[0][1]) - timedelta(seconds=1)
 
 
 def test_a_server_is_found_by_its_address_and_a_changed_one_at_once(pve, host, admin):
@@ -238,6 +246,7 @@ def test_a_server_is_found_by_its_address_and_a_changed_one_at_once(pve, host, a
     assert (guest_of(host, 103).server, guest_of(host, 103).matched) == (web, Matched.ADDRESS)
 
 
+@pytest.mark.usefixtures("one_span")
 def test_numbers_over_time_are_kept_once_a_span_and_for_a_day(pve, host):
     see(host)
     see(host)
