@@ -12,7 +12,7 @@ from pathlib import Path
 from .addresses import INSIDE, bridge_name, container_name, mac_address, panel_address, veth_name
 from .errors import LabError
 from .record import HostRecord, LabRecord
-from .system import ENVIRONMENT, is_zombie, run
+from .system import ENVIRONMENT, copy_tree, is_zombie, run
 
 PROXMOX = "proxmox"
 """The role of a host with containers behind it."""
@@ -127,7 +127,7 @@ class Container:
         for folder in disk.iterdir():
             shutil.rmtree(folder)
         (disk / "work").mkdir()
-        run(["cp", "-a", "--reflink=auto", str(copy), str(self.upper)], timeout=600)
+        copy_tree(copy, self.upper)
 
     def ask_reboot(self) -> None:
         """Ask its init to reboot, as Ctrl-Alt-Del does; returns at once."""

@@ -50,6 +50,14 @@ def run(
     return done
 
 
+def copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder with all that belongs to it; what goes while it is copied is no part of it. Raises LabError."""
+    done = run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=False, timeout=600)
+    trouble = [line for line in done.stderr.splitlines() if not line.endswith(": No such file or directory")]
+    if done.returncode and (trouble or not target.is_dir()):
+        raise LabError(f"command 'cp' failed: {done.stderr.strip()}")
+
+
 def require_lab() -> None:
     """Raise LabUnavailable, with what to do, if this machine cannot run a lab."""
     require_root()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.host import LabHost
-from lab.system import run
+from lab.system import copy_tree
 
 from . import running
 from .files import Files
@@ -42,7 +42,7 @@ class HostGround:
         self._keep_files()
         pid = self._pid()
         self.units = running.units(pid)
-        self.kept = self.last = running.look(host.container, host.cable)
+        self.kept = self.last = self._look_at_rest()
 
     def set_back(self) -> str:
         """Set the host back; returns what had to be done in a few words, none if it was as it should be."""
@@ -191,7 +191,20 @@ class HostGround:
         """Take the host as it is now for what it is to be: the same, with other inodes and process ids."""
         running.wait_until_booted(self._pid())
         self.layer = scan(self.host.container.upper)
-        self.last = running.look(self.host.container, self.host.cable)
+        self.last = self._look_at_rest()
+
+    def _look_at_rest(self) -> Running:
+        """Look once nothing comes or goes: whoever asked whether sshd answers is gone, and services are complete."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        before = running.look(self.host.container, self.host.cable)
+        while True:
+            now = running.look(self.host.container, self.host.cable)
+            sessions = [now.processes.get(group, frozenset()) for group in SESSIONS]
+            passing = any(ids != running.daemons(ids, now.init) for ids in sessions)
+            if time.monotonic() > deadline or (now.processes == before.processes and not passing):
+                return now
+            before = now
+            time.sleep(0.05)
 
     def _keep_files(self) -> None:
         """Copy the layer at a moment at which nothing is written to it."""
@@ -201,7 +214,7 @@ class HostGround:
         while True:
             shutil.rmtree(self.copy, ignore_errors=True)
             self.copy.parent.mkdir(exist_ok=True, mode=0o700)
-            run(["cp", "-a", "--reflink=auto", str(container.upper), str(self.copy)])
+            copy_tree(container.upper, self.copy)
             before, self.layer = self.layer, scan(container.upper)
             if not changed(before, self.layer):
                 break

@@ -35,7 +35,14 @@ def scan(upper: Path) -> Layer:
     folders = [""]
     while folders:
         folder = folders.pop()
-        for item in os.scandir(upper / folder):
+        try:
+            items = list(os.scandir(upper / folder))
+        except FileNotFoundError:
+            if not folder:
+                raise
+            del found[folder]  # likewise, of a folder that went with what was in it
+            continue
+        for item in items:
             path = f"{folder}/{item.name}" if folder else item.name
             if path in VOLATILE:
                 continue

@@ -9,10 +9,11 @@ from typing import Any
 
 from lab.addresses import panel_address
 from lab.container import Container
+from lab.errors import LabError
 from lab.pve.errors import TaskError
 from lab.pve.hypervisor import Unpacked
 from lab.roles import Writer, make_host_key
-from lab.system import run
+from lab.system import copy_tree, run
 
 Json = dict[str, Any]
 ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -61,9 +62,10 @@ def copy(source: Path, target: Path) -> None:
     """Copy a disk with all that belongs to it. Raises TaskError."""
     if target.exists():
         shutil.rmtree(target)
-    done = run(["cp", "-a", "--reflink=auto", str(source), str(target)], check=False, timeout=600)
-    if done.returncode:
-        raise TaskError(f"command 'cp' failed: {done.stderr.strip()}")
+    try:
+        copy_tree(source, target)
+    except LabError as error:
+        raise TaskError(str(error)) from error
 
 
 def replace_disk(container: Container, source: Path) -> None:
