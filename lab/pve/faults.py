@@ -8,6 +8,7 @@ import fnmatch
 import json
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,6 +111,13 @@ def to_json(fault: Fault) -> Json:
     return {"kind": type(fault).__name__, **asdict(fault)}
 
 
+def write_faults(file: Path, faults: Sequence[Fault]) -> None:
+    """Write down the faults that a server is to have, whole or not at all: it may be reading."""
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps([to_json(fault) for fault in faults]))
+    new.rename(file)
+
+
 class Faults:
     """The faults a server has at present. With a file: those in it, read again when it changes."""
 
@@ -118,7 +126,10 @@ class Faults:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._file = file
-        self._read_at = 0
+        self._read = (
+            0,
+            0,
+        )  # of the file: its time, which two writes may share, and its number, which they do not
 
     def add(self, fault: F) -> F:
         """Begin a fault; give the result to `remove`."""
@@ -177,11 +188,12 @@ class Faults:
         if not self._file:
             return
         try:
-            changed = self._file.stat().st_mtime_ns
+            info = self._file.stat()
+            version = (info.st_mtime_ns, info.st_ino)
         except FileNotFoundError:
-            changed = 0
-        if changed != self._read_at:
-            found = [from_json(item) for item in json.loads(self._file.read_text())] if changed else []
+            version = (0, 0)
+        if version != self._read:
+            found = [from_json(item) for item in json.loads(self._file.read_text())] if version[0] else []
             with self._changed:
-                self._read_at, self._faults = changed, found
+                self._read, self._faults = version, found
                 self._changed.notify_all()

@@ -1,13 +1,12 @@
 """The API of a lab's Proxmox host, as tests and the demo handle it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.fleet import Fleet
 from lab.pve.certificate import Certificate
-from lab.pve.faults import Fault, to_json
+from lab.pve.faults import Fault, write_faults
 
 from .service import PORT
 from .state import OWN_USER, load_world, state_folder
@@ -65,7 +64,4 @@ class LabApi:
 
     def set_faults(self, faults: Sequence[Fault] = ()) -> None:
         """Let the API of this lab have these faults and no others; they count from the next request on."""
-        file = state_folder(self.lab) / "faults.json"
-        new = file.with_suffix(".new")
-        new.write_text(json.dumps([to_json(fault) for fault in faults]))
-        new.rename(file)
+        write_faults(state_folder(self.lab) / "faults.json", faults)

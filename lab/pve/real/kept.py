@@ -11,6 +11,7 @@ from typing import Any
 from lab import record
 from lab.container import Container
 from lab.errors import LabError
+from lab.pve.faults import write_faults
 from lab.record import HostRecord, LabRecord
 from lab.sweep import members
 
@@ -38,7 +39,7 @@ class KeptCluster:
         words = []
         faults = self.folder / "faults.json"
         if faults.exists() and json.loads(faults.read_text() or "[]"):
-            faults.write_text("[]")
+            write_faults(faults, [])
             words.append("faults")
         made = self._made()
         if made or self._known(self._text()) != self._known(self.kept):

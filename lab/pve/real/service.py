@@ -128,14 +128,15 @@ class Service:
                 self._end_guests(host.name)
                 time.sleep(LOOK_SECONDS)
                 continue
+            # Who is answered finds the other nodes knowing of it, and what starts with it started.
+            node.refuses = None
+            if self._has_booted(host.name, pid):
+                self._start_guests(host.name)
             try:
                 server.listen(_listen_inside(pid))
             except OSError:
                 time.sleep(LOOK_SECONDS)
                 continue
-            node.refuses = None
-            if self._has_booted(host.name, pid):
-                self._start_guests(host.name)
             _wait_for_end(pid)
             server.close()
             self._end_guests(host.name)

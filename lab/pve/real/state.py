@@ -48,7 +48,7 @@ class State:
         self.world = load_world(name) if (self.folder / "cluster.json").exists() else _new_world(name)
         self._lock = threading.Lock()
         self._saved = ""
-        self._seen = 0
+        self._seen = (0, 0)
         self._lab = self._read()
         self.refresh()
         self.save()
@@ -57,11 +57,12 @@ class State:
         """Return the lab as it is written down now. Raises LabError if it is gone."""
         file = record.lab_folder(self.name) / "lab.json"
         try:
-            changed = file.stat().st_mtime_ns
+            info = file.stat()
         except FileNotFoundError as error:
             raise LabError(f"The lab “{self.name}” is gone.") from error
-        if changed != self._seen:
-            self._seen, self._lab = changed, self._read()
+        version = (info.st_mtime_ns, info.st_ino)  # two that are written at once may share the time
+        if version != self._seen:
+            self._seen, self._lab = version, self._read()
         return self._lab
 
     def save(self) -> None:

@@ -25,6 +25,9 @@ SETS = {"content"}
 IDENTITY = ("vmid", "id", "storage", "key", "volid", "upid", "name", "n")
 PATHS = (("/srv/pve-lab/src/pve-storage/src", "/usr/share/perl5"), ("/srv/pve-lab/root", ""))
 ROOT = "root@pam!panel"
+ANSWER_SECONDS = 30
+"""Within which a server on a busy machine answers what it answers at once; proxmoxer itself waits for five."""
+
 Json = dict[str, Any]
 
 
@@ -48,7 +51,9 @@ class Player:
     def send(self, request: Json) -> tuple[int, str, Any]:
         """Return status, reason and body (JSON if it is any)."""
         context = ssl.create_default_context(cafile=self.server.certificate_file)
-        connection = http.client.HTTPSConnection("127.0.0.1", self.server.port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", self.server.port, context=context, timeout=ANSWER_SECONDS
+        )
         headers = {name: self._mine(value) for name, value in request["headers"].items()}
         body = self._mine(request["body"]) if request["body"] else request["body"]
         connection.request(request["method"], self._mine(request["url"]), body, headers)

@@ -1,6 +1,7 @@
 """Faults do what they say, and are gone when they are taken away."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,8 +27,8 @@ from lab.pve import (
     User,
     World,
 )
-from lab.pve.faults import from_json, to_json
-from tests.lab.pve.recordings import CHECKOUT
+from lab.pve.faults import Faults, from_json, to_json, write_faults
+from tests.lab.pve.recordings import ANSWER_SECONDS, CHECKOUT
 from tests.lab.pve.test_proxmoxer import TEMPLATE, by_token, done
 
 
@@ -61,9 +62,9 @@ def test_a_server_that_hangs_goes_on_when_the_fault_ends(server: PveServer) -> N
     fault = server.faults.add(Slow(path="*/lxc", seconds=3600))
     with pytest.raises(requests.exceptions.ReadTimeout):
         by_token(server, timeout=0.3).nodes("pve1").lxc.get()
-    assert by_token(server, timeout=2).nodes("pve1").lxc(101).config.get()
+    assert by_token(server).nodes("pve1").lxc(101).config.get()
     server.faults.remove(fault)
-    assert by_token(server, timeout=2).nodes("pve1").lxc.get()
+    assert by_token(server).nodes("pve1").lxc.get()
 
 
 def test_an_answer_that_is_lost_after_the_work(server: PveServer) -> None:
@@ -119,7 +120,9 @@ def test_rights_that_are_missing_are_missing_for_all_but_root(server: PveServer)
 def test_faults_are_no_part_of_the_api(server: PveServer) -> None:
     headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
     for path in ("/faults", "/api2/json/faults", "/api2/json/lab/faults"):
-        answer = requests.post(server.url + path, headers=headers, verify=server.certificate_file, timeout=5)
+        answer = requests.post(
+            server.url + path, headers=headers, verify=server.certificate_file, timeout=ANSWER_SECONDS
+        )
         assert answer.status_code == 501
 
 
@@ -138,7 +141,9 @@ def test_the_command_line_serves_a_world_with_its_faults(tmp_path: Path) -> None
             node, url, fingerprint, certificate = process.stdout.readline().split()
             headers = {"Authorization": "PVEAPIToken=app@pve!full=33333333-3333-3333-3333-333333333333"}
             answers = [
-                requests.get(f"{url}/api2/json{path}", headers=headers, verify=certificate, timeout=5)
+                requests.get(
+                    f"{url}/api2/json{path}", headers=headers, verify=certificate, timeout=ANSWER_SECONDS
+                )
                 for path in ("/version", f"/nodes/{node}/lxc")
             ]
         finally:
@@ -148,6 +153,14 @@ def test_the_command_line_serves_a_world_with_its_faults(tmp_path: Path) -> None
     assert {item["vmid"] for item in found.json()["data"]} == {101, 102, 103, 104}
     assert certificate == str(pem)
     assert len(fingerprint) == 95
+
+
+def test_faults_that_are_written_twice_at_one_time_are_seen_twice(tmp_path: Path) -> None:
+    faults = Faults(tmp_path / "faults.json")
+    for privilege in ("VM.Audit", "VM.Backup"):
+        write_faults(tmp_path / "faults.json", [Lacks(privileges=(privilege,))])
+        os.utime(tmp_path / "faults.json", ns=(1, 1))
+        assert faults.lacking() == {privilege}
 
 
 @pytest.mark.parametrize("fault", [Slow(seconds=1), Lacks(privileges=("VM.Audit",)), TaskFails(done=True)])

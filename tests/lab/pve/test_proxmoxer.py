@@ -1,5 +1,6 @@
 """The real proxmoxer gets from our server what it gets from Proxmox."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,6 +11,8 @@ from proxmoxer import AuthenticationError, ProxmoxAPI, ResourceException
 from proxmoxer.tools import Tasks
 
 from lab.pve import Grant, Guest, Node, PveServer, Slow, World
+from tests.lab.pve.recordings import ANSWER_SECONDS
+from tests.waiting import wait_for
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
 
@@ -21,17 +24,23 @@ def server() -> Iterator[PveServer]:
 
 
 def by_token(server: PveServer, **more: Any) -> ProxmoxAPI:
-    options = {"user": "root@pam", "token_name": "panel", "token_value": "secret", **more}
+    options = {
+        "user": "root@pam",
+        "token_name": "panel",
+        "token_value": "secret",
+        "timeout": ANSWER_SECONDS,
+        **more,
+    }
     return ProxmoxAPI("127.0.0.1", port=server.port, verify_ssl=server.certificate_file, **options)
 
 
 def by_password(server: PveServer, **more: Any) -> ProxmoxAPI:
-    options = {"user": "root@pam", "password": "secret", **more}
+    options = {"user": "root@pam", "password": "secret", "timeout": ANSWER_SECONDS, **more}
     return ProxmoxAPI("127.0.0.1", port=server.port, verify_ssl=server.certificate_file, **options)
 
 
 def done(api: ProxmoxAPI, upid: str) -> str:
-    return str(Tasks.blocking_status(api, upid, timeout=20, polling_interval=0.02)["exitstatus"])
+    return str(Tasks.blocking_status(api, upid, timeout=60, polling_interval=0.02)["exitstatus"])
 
 
 def test_a_token_and_a_password_let_in(server: PveServer) -> None:
@@ -52,10 +61,18 @@ def test_a_ticket_without_its_csrf_token_may_only_read(server: PveServer) -> Non
     ticket, csrf = server.cluster.access.login("root@pam", "secret")
     options: dict[str, Any] = {"cookies": {"PVEAuthCookie": ticket}, "verify": server.certificate_file}
     where = f"{server.url}/api2/json/nodes/pve1/lxc/101/status/stop"
-    assert requests.get(f"{server.url}/api2/json/version", timeout=5, **options).status_code == 200
-    assert requests.post(where, timeout=5, **options).reason == "Permission denied - invalid csrf token"
     assert (
-        requests.post(where, headers={"CSRFPreventionToken": csrf}, timeout=5, **options).status_code == 200
+        requests.get(f"{server.url}/api2/json/version", timeout=ANSWER_SECONDS, **options).status_code == 200
+    )
+    assert (
+        requests.post(where, timeout=ANSWER_SECONDS, **options).reason
+        == "Permission denied - invalid csrf token"
+    )
+    assert (
+        requests.post(
+            where, headers={"CSRFPreventionToken": csrf}, timeout=ANSWER_SECONDS, **options
+        ).status_code
+        == 200
     )
 
 
@@ -85,10 +102,12 @@ def test_true_is_refused_one_is_accepted_and_none_is_dropped(server: PveServer) 
 
 def test_a_client_that_gives_up_has_perhaps_changed_something(server: PveServer) -> None:
     server.faults.add(Slow(method="PUT", seconds=60, after=True))
-    config = by_token(server, timeout=0.5).nodes("pve1").lxc(101).config
+    impatient = by_token(server, timeout=(ANSWER_SECONDS, 0.5))  # to connect, and for an answer
     with pytest.raises(requests.exceptions.ReadTimeout):
-        config.put(memory=2048)
-    assert config.get()["memory"] == 2048
+        impatient.nodes("pve1").lxc(101).config.put(memory=2048)
+    config = by_token(server).nodes("pve1").lxc(101).config
+    wait_for(lambda: config.get()["memory"] == 2048, name="the change that nobody heard of")
+    server.faults.clear()
 
 
 def test_a_container_is_created_started_changed_snapshot_cloned_and_destroyed(server: PveServer) -> None:
@@ -161,12 +180,23 @@ def test_fifty_creates_at_once_make_fifty_containers(server: PveServer) -> None:
 
 
 def test_a_change_waits_for_another_on_the_same_container_and_then_gives_up(server: PveServer) -> None:
-    server.world.durations, server.world.lock_timeout = {"vzstop": 0.5}, 0.1
+    server.world.durations, server.world.lock_timeout = {"vzstop": 3600}, 0.1
     api = by_token(server)
-    stopping = api.nodes("pve1").lxc(101).status.stop.post()
-    with pytest.raises(ResourceException, match=r"can't lock file .*pve-config-101\.lock' - got timeout"):
-        api.nodes("pve1").lxc(101).config.put(memory=2048)
-    assert done(api, stopping) == "OK"
+    container = api.nodes("pve1").lxc(101)
+    stopping = container.status.stop.post()
+
+    def refusal() -> str:
+        try:
+            container.config.put(memory=2048)
+        except ResourceException as error:
+            return error.content
+        return ""  # the task has not begun
+
+    assert re.fullmatch(r"can't lock file .*pve-config-101\.lock' - got timeout", wait_for(refusal))
+    api.nodes("pve1").tasks(stopping).delete()
+    assert done(api, stopping) == "received interrupt"
+    container.config.put(memory=4096)
+    assert container.config.get()["memory"] == 4096
 
 
 def test_two_nodes_of_a_cluster_answer_for_each_other(server: PveServer) -> None:
@@ -193,7 +223,7 @@ def test_versions_differ(version: str, kind: type, message: bool) -> None:
         assert isinstance(api.nodes("pve1").lxc.get()[0]["vmid"], kind)
         headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
         url = f"{server.url}/api2/json/nodes/pve1/lxc/999/config"
-        answer = requests.get(url, headers=headers, verify=server.certificate_file, timeout=5)
+        answer = requests.get(url, headers=headers, verify=server.certificate_file, timeout=ANSWER_SECONDS)
         assert ("message" in answer.json()) is message
 
 
@@ -227,10 +257,10 @@ def test_an_unknown_format_has_no_formatter_for_whom_is_let_in(server: PveServer
     token = {"Authorization": "PVEAPIToken=root@pam!panel=secret"}
     for path, words in (("/api2/xml/version", "/version, xml"), ("/api2/yaml", "/, yaml")):
         asked = f"{server.url}{path}"
-        answer = requests.get(asked, timeout=5, verify=server.certificate_file, headers=token)
+        answer = requests.get(asked, timeout=ANSWER_SECONDS, verify=server.certificate_file, headers=token)
         said = f"no formatter for uri {words}"
         assert (answer.status_code, answer.reason, answer.text) == (501, said, said)
-        answer = requests.get(asked, timeout=5, verify=server.certificate_file)
+        answer = requests.get(asked, timeout=ANSWER_SECONDS, verify=server.certificate_file)
         assert (answer.status_code, answer.reason, answer.text) == (401, "No ticket", "")
 
 

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from lab.pve import Node, PveServer, World
+from tests.lab.pve.recordings import ANSWER_SECONDS
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
 NEW = {"vmid": 150, "ostemplate": TEMPLATE, "rootfs": "local-lvm:4", "unprivileged": 1}
@@ -42,14 +43,14 @@ def ask(
         login = requests.post(
             f"{server.url}/api2/json/access/ticket",
             {"username": "root@pam", "password": "secret"},
-            timeout=5,
+            timeout=ANSWER_SECONDS,
             verify=server.certificate_file,
         )
         given = login.json()["data"]
         headers = {"CSRFPreventionToken": given["CSRFPreventionToken"]}
         headers["Cookie"] = f"PVEAuthCookie={given['ticket']}"
     return requests.request(
-        method, url, data=body, headers=headers, timeout=5, verify=server.certificate_file
+        method, url, data=body, headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file
     )
 
 
@@ -219,11 +220,15 @@ def test_what_the_url_has_too_many_of_and_a_body_that_is_no_json(server: PveServ
     ):
         headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": kind}
         url = f"{server.url}/api2/json{LXC}"
-        answer = requests.post(url, "{", headers=headers, timeout=5, verify=server.certificate_file)
+        answer = requests.post(
+            url, "{", headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file
+        )
         assert answer.status_code == status
         assert answer.reason.startswith(words)
         headers.pop("Authorization")
-        answer = requests.post(url, "{", headers=headers, timeout=5, verify=server.certificate_file)
+        answer = requests.post(
+            url, "{", headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file
+        )
         assert (answer.status_code, answer.reason) == (401, "No ticket")
 
 
@@ -231,7 +236,7 @@ def test_json_has_numbers_and_nothing(server: PveServer):
     headers = {"Authorization": "PVEAPIToken=root@pam!panel=secret", "Content-Type": "application/json"}
     body = '{"memory": 512.0, "cpulimit": 1.5, "tags": null, "onboot": true}'
     url = f"{server.url}/api2/json{CONFIG}"
-    assert requests.put(url, body, headers=headers, timeout=5, verify=server.certificate_file).ok
+    assert requests.put(url, body, headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file).ok
     config = server.world.guests[101].config
     assert (config["memory"], config["cpulimit"], config["onboot"], "tags" in config) == (512, 1.5, 1, False)
 
@@ -250,5 +255,5 @@ def test_json_has_numbers_and_nothing(server: PveServer):
 )
 def test_who_asks_is_seen_in_the_cookie_first(server: PveServer, headers: dict[str, str], words: str):
     url = f"{server.url}/api2/json/version"
-    answer = requests.get(url, headers=headers, timeout=5, verify=server.certificate_file)
+    answer = requests.get(url, headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file)
     assert (answer.status_code, answer.reason) == (401, words)
