@@ -107,7 +107,7 @@ class Container:
         """Shut it down, by force after `timeout` seconds (0: at once); returns when it is down."""
         force = ["-k"] if not timeout else ["-t", str(timeout)]
         run(["lxc-stop", *self._select(), *force], check=False, timeout=timeout + 30)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while self.pid() is not None:
             if time.monotonic() > deadline:
                 raise LabError(f"The host {self.host.name} does not stop.")

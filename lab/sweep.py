@@ -14,7 +14,7 @@ from .network import remove_bridge
 from .record import lab_folder, locked, owner
 from .system import is_zombie, run
 
-KILL_SECONDS = 10.0
+KILL_SECONDS = 30.0
 
 
 def sweep(lab: str) -> None:

@@ -33,7 +33,7 @@ RUN = "GESTION_TEST_RUN"
 STARTED_BY_A_TEST = RUN in os.environ and "PYTEST_CURRENT_TEST" in os.environ
 """Whether this is a run within a run, which leaves the notes of that one alone."""
 
-END_SECONDS = 20.0
+END_SECONDS = 60.0
 CGROUPS = Path("/sys/fs/cgroup")
 PR_SET_PDEATHSIG = 1  # prctl(2)
 _held: dict[Path, tuple[int, Path | None]] = {}  # our run: its lock, and the control group we came from

@@ -30,7 +30,8 @@ READS = {
 """What services have read, or hold open, and would not read again."""
 
 UNITS = ("etc/systemd/", "usr/lib/systemd/", "usr/local/lib/systemd/", "etc/init.d/", "etc/rc")
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = 10.0  # systemd reads its mounts once a second at most when many change
+REST_SECONDS = 2.0  # a session may stay
 
 
 class HostGround:
@@ -195,7 +196,7 @@ class HostGround:
 
     def _look_at_rest(self) -> Running:
         """Look once nothing comes or goes: whoever asked whether sshd answers is gone, and services are complete."""
-        deadline = time.monotonic() + SETTLE_SECONDS
+        deadline = time.monotonic() + REST_SECONDS
         before = running.look(self.host.container, self.host.cable)
         while True:
             now = running.look(self.host.container, self.host.cable)

@@ -59,7 +59,7 @@ def look(container: Container, cable: Path) -> Running:
     )
 
 
-def inside(pid: int, *argv: str, stdin: str = "", timeout: float = 20, check: bool = True) -> str:
+def inside(pid: int, *argv: str, stdin: str = "", timeout: float = 60, check: bool = True) -> str:
     """Return what a program of the host's own says there; a few milliseconds where LXC takes thirty.
 
     Raises LabError if it fails and `check`.

@@ -18,7 +18,7 @@ from lab.sweep import members
 from .service import ensure, is_up
 from .state import state_folder
 
-END_SECONDS = 10.0
+END_SECONDS = 30.0
 Json = dict[str, Any]
 
 
