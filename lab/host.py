@@ -14,7 +14,7 @@ from .roles import ADMIN_NAT, forward_rule
 from .system import run
 
 STOP_SECONDS = 20
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # a busy machine takes its time to boot
 
 
 class LabHost:

@@ -2,10 +2,11 @@
 
 import json
 import shlex
+from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
-from .addresses import GUARDED, bridge_name, panel_address
+from .addresses import GUARDED, bridge_name, panel_address, veth_name
 from .errors import LabError, LabUnavailable
 from .system import require_root, run
 
@@ -68,15 +69,18 @@ def make_bridge(lab: str, network: IPv4Network) -> None:
             run(["iptables", "-w", "-I", *rule])
 
 
-def remove_bridge(lab: str) -> None:
-    """Remove the lab's bridge, what is still plugged into it, and its firewall rules; harmless to repeat."""
+def remove_bridge(lab: str, hosts: Iterable[str] = ()) -> None:
+    """Remove the lab's bridge, its hosts' cables, and its firewall rules; harmless to repeat."""
     bridge = bridge_name(lab)
     for rule in run(["iptables", "-w", "-S"]).stdout.splitlines():
         words = shlex.split(rule)
-        if words[0] == "-A" and _mark(lab) in words:
+        if words[0] == "-A" and mark(lab) in words:
             run(["iptables", "-w", "-D", *words[1:]])
-    for port in Path("/sys/class/net", bridge).glob("brif/*"):
-        run(["ip", "link", "del", port.name], check=False)
+    # LXC that was killed in between has made a cable and not plugged it in.
+    cables = {veth_name(lab, host) for host in hosts}
+    for name in {*cables, *(port.name for port in Path("/sys/class/net", bridge).glob("brif/*"))}:
+        if Path("/sys/class/net", name).exists():
+            run(["ip", "link", "del", name], check=False)
     if Path("/sys/class/net", bridge).exists():
         run(["ip", "link", "del", bridge])
 
@@ -91,17 +95,18 @@ def require_free(network: IPv4Network, lab: str) -> None:
             )
 
 
-def _mark(lab: str) -> str:
+def mark(lab: str) -> str:
+    """Return the comment of the lab's firewall rules."""
     return f"gestion-lab {lab}"
 
 
 def _rules(lab: str) -> list[list[str]]:
     bridge = bridge_name(lab)
-    mark = ["-m", "comment", "--comment", _mark(lab)]
+    marked = ["-m", "comment", "--comment", mark(lab)]
     # Each is inserted first, so the last of these is asked first. Docker sets FORWARD to DROP, and bridged
     # packets pass there too; a desktop's firewall may close INPUT. Anything else a host sends must end here.
     return [
-        ["FORWARD", "-i", bridge, *mark, "-j", "REJECT"],
-        ["FORWARD", "-i", bridge, "-o", bridge, *mark, "-j", "ACCEPT"],
-        ["INPUT", "-i", bridge, *mark, "-j", "ACCEPT"],
+        ["FORWARD", "-i", bridge, *marked, "-j", "REJECT"],
+        ["FORWARD", "-i", bridge, "-o", bridge, *marked, "-j", "ACCEPT"],
+        ["INPUT", "-i", bridge, *marked, "-j", "ACCEPT"],
     ]

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from .addresses import bridge_name, container_name
 from .errors import LabError
-from .network import remove_bridge
+from .network import mark, remove_bridge
 from .record import lab_folder, locked, owner
 from .system import is_zombie, run
 
@@ -31,7 +32,8 @@ def clear_machine(lab: str) -> None:
     """Remove what a lab has in this machine's memory, and keep its folder: its hosts' disks and keys."""
     _kill_all(lab)
     unmount_below(lab_folder(lab))
-    remove_bridge(lab)
+    folders = (lab_folder(lab) / "lxc").glob(container_name(lab, "*"))
+    remove_bridge(lab, [folder.name.partition(".")[2] for folder in folders])
     _remove_groups(lab)
     # LXC's own lock files are named after our folder.
     shutil.rmtree(Path("/run/lxc/lock") / str(lab_folder(lab)).lstrip("/"), ignore_errors=True)
@@ -58,13 +60,19 @@ def _kill_all(lab: str) -> None:
 
 
 def processes(lab: str) -> list[int]:
-    """Return the processes in the lab's control groups, and LXC's on their way there."""
+    """Return the processes in the lab's control groups, LXC's on their way there, and what makes its network.
+
+    The last two may go on when whoever was making the lab was killed.
+    """
     group = re.compile(rf"/lxc\.(payload|monitor)\.{re.escape(lab)}\.")
+    network = {bridge_name(lab).encode(), mark(lab).encode()}
 
     def is_ours(process: Path) -> bool:
         command = (process / "cmdline").read_bytes()
         starting = b"lxc" in command and f"{lab_folder(lab)}/lxc\0".encode() in command
-        return starting or bool(group.search((process / "cgroup").read_text()))
+        words = command.split(b"\0")
+        making = words[0] in {b"ip", b"iptables"} and not network.isdisjoint(words)
+        return starting or making or bool(group.search((process / "cgroup").read_text()))
 
     return [pid for pid in _pids(is_ours) if not is_zombie(pid)]
 

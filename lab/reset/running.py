@@ -117,7 +117,7 @@ def units(pid: int) -> dict[str, str]:
     }
 
 
-def wait_until_booted(pid: int, timeout: float = 60) -> None:
+def wait_until_booted(pid: int, timeout: float = 180) -> None:
     """Return when the host's systemd has done everything it does at a start."""
     deadline = time.monotonic() + timeout
     argv = ["nsenter", "-t", str(pid), "-m", "-p", "systemctl", "is-system-running", "--wait"]

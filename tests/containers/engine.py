@@ -17,7 +17,7 @@ import pytest
 
 from tests.leftovers import RUN, remove_groups
 
-START_SECONDS = 60
+START_SECONDS = 180
 # Images in memory (some three gigabytes): quicker, and with the namespace's end they are gone.
 INSIDE = 'read -r go; mount -t tmpfs -o size=12g tmpfs "$0"; exec "$@"'
 NEEDED = {
@@ -139,7 +139,7 @@ class Engine:
 
 def _first_child(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    until = time.monotonic() + 10
+    until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         # unshare's own child: setpriv has become unshare, and until it forks there is none.
         if words := children.read_text().split():

@@ -19,7 +19,7 @@ from tests.containers.front import NAME, From, Front, front, is_well
 from tests.panel import ROOT, free_port
 from tests.waiting import wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.lab
 PASSWORD = "correct horse battery"
 # What a caller may write to seem to be another, at another name, or to have come by HTTPS.
 FORGED = {

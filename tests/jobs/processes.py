@@ -40,7 +40,7 @@ def running(module: list[str], log: Path, **more: str) -> Iterator[subprocess.Po
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -31,7 +31,7 @@ from .containers import Real
 from .state import State, state_folder
 
 PORT = 8006
-READY_SECONDS = 60.0  # a busy machine takes its time to start a process
+READY_SECONDS = 180.0  # a busy machine takes its time to start a process
 LOOK_SECONDS = 0.2
 CLONE_NEWNET = 0x40000000
 

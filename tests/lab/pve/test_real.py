@@ -184,7 +184,7 @@ def test_reboot_and_shutdown_do_what_they_say(api: ProxmoxAPI, container: Any) -
     assert done(api, container.status.reboot.post()) == "OK"
     assert pid_of(container) != before
     wait_for(lambda: Path(f"/proc/{pid_of(container)}/root/run/systemd/units").exists())
-    assert done(api, container.status.shutdown.post(timeout=30)) == "OK"
+    assert done(api, container.status.shutdown.post(timeout=90)) == "OK"
     assert "pid" not in container.status.current.get()
     assert done(api, container.status.start.post()) == "OK"
 
