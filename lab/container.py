@@ -88,7 +88,8 @@ class Container:
     def unmount_disk(self) -> None:
         """Take that disk away again, if it is there."""
         if (self.folder / "disk").is_mount():
-            run(["umount", str(self.folder / "disk")])
+            # The kernel lets go of a dead host's own mounts on it a moment after the host.
+            run(["umount", "-l", str(self.folder / "disk")])
 
     def has_disk(self) -> bool:
         """Return whether its disk is there: one in memory may be gone."""
