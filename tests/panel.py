@@ -83,7 +83,7 @@ class Panel:
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(30)
+                self._process.wait(90)
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

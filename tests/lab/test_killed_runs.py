@@ -19,7 +19,7 @@ from tests.leftovers import RUN, ending_with_us
 from tests.panel import ROOT
 from tests.waiting import wait_for
 
-SECONDS = 120  # a run may take to begin or to end on a busy machine
+SECONDS = 240  # a run may take to begin or to end on a busy machine
 
 # What the killed runs are in the middle of. The process is nobody's child, and where control groups can be had, its
 # environment does not tell of the run either.
