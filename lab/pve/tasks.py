@@ -97,7 +97,7 @@ class TaskBook:
             found = [task for task in self._tasks.values() if node in (None, task.node)]
         return found[::-1]
 
-    def wait_all(self, timeout: float = 10.0) -> None:
+    def wait_all(self, timeout: float = 60.0) -> None:
         """Wait until none runs; for tests."""
         deadline = time.monotonic() + timeout
         for task in self.all():

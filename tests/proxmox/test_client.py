@@ -201,10 +201,10 @@ def test_a_guest_that_another_change_holds_is_locked_too():
         def hold() -> None:
             with pve.cluster.hold(101):
                 held.set()
-                free.wait(10)
+                free.wait(60)
 
         threading.Thread(target=hold).start()
-        held.wait(10)
+        assert held.wait(60)
         with pytest.raises(errors.Locked):
             api.change_config("lxc", 101, {"memory": 512})
         free.set()

@@ -180,7 +180,7 @@ def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
     thread.join(60)
     job.refresh_from_db()
     assert job.state == JobState.STOPPED
-    pve.cluster.tasks.wait_all(60)
+    pve.cluster.tasks.wait_all()
     assert tasks_of(pve, "vzshutdown")[0].status == "received interrupt"
     assert runs(pve)
 

@@ -111,6 +111,7 @@ def test_a_client_that_gives_up_has_perhaps_changed_something(server: PveServer)
 
 
 def test_a_container_is_created_started_changed_snapshot_cloned_and_destroyed(server: PveServer) -> None:
+    server.world.lock_timeout = 60.0
     api = by_token(server)
     node = api.nodes("pve1")
     vmid = int(api.cluster.nextid.get())
