@@ -30,7 +30,7 @@ READS = {
 """What services have read, or hold open, and would not read again."""
 
 UNITS = ("etc/systemd/", "usr/lib/systemd/", "usr/local/lib/systemd/", "etc/init.d/", "etc/rc")
-SETTLE_SECONDS = 10.0  # systemd reads its mounts once a second at most when many change
+SETTLE_SECONDS = 5.0  # systemd reads its mounts once a second at most when many change
 REST_SECONDS = 2.0  # a session may stay
 
 
