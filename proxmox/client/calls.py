@@ -52,6 +52,7 @@ class Calls:
         self._on_certificate = on_certificate
         self._session, self._adapter = new_session(endpoint.fingerprint)
         self._signed_in = False
+        self._cut = False  # on purpose, and so nothing is asked for again
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +68,7 @@ class Calls:
 
     def cut(self) -> None:
         """End what another thread waits for: `with run.on_stop(api.cut):`."""
+        self._cut = True
         self._adapter.cut()
 
     @property
@@ -89,7 +91,7 @@ class Calls:
         try:
             return self._call("GET", path, params, self.read_seconds)
         except errors.NoAnswer as error:
-            if error.words != CLOSED:
+            if error.words != CLOSED or self._cut:
                 raise
         return self._call("GET", path, params, self.read_seconds)  # a kept connection had ended meanwhile
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -126,17 +127,22 @@ def test_a_change_that_hangs_is_given_up_in_time_too(pve):
 
 
 def test_another_thread_can_cut_what_waits(pve):
-    hang = pve.faults.add(Slow(seconds=3600, times=1))
-    with NodeApi(endpoint(pve), read_seconds=60) as api:
+    for method in ("POST", "GET"):  # which is asked again where a connection has ended by itself
+        hang = pve.faults.add(Slow(method=method, seconds=3600, times=9))
+        with NodeApi(endpoint(pve), read_seconds=60) as api:
+            thread = threading.Thread(target=cut_once_asked, args=(api, hang))
+            thread.start()
+            ask = api.guests if method == "GET" else partial(api.power, "lxc", 101, "stop")
+            with pytest.raises(errors.NoAnswer):
+                ask()
+            thread.join()
+        assert hang.times == 8
+        pve.faults.clear()
 
-        def cut() -> None:
-            wait_for(lambda: hang.times == 0, name="the request at the server")
-            api.cut()
 
-        threading.Thread(target=cut).start()
-        with pytest.raises(errors.NoAnswer):
-            api.post("nodes", "pve1", "lxc", "101", "status", "stop")
-    pve.faults.clear()
+def cut_once_asked(api: NodeApi, hang: Slow) -> None:
+    wait_for(lambda: hang.times == 8, name="the request at the server")
+    api.cut()
 
 
 def test_a_dropped_connection_is_tried_again_for_reading_only(api, pve):
