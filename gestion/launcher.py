@@ -147,9 +147,9 @@ class Launcher:
         while not self.ending.is_set():
             if _answers(host, port, urlsplit(self.url).netloc):
                 shown = f"[{host}]" if ":" in host else host
-                say(f"panel    | Gestion answers at {self.url} (on this machine: http://{shown}:{port}/)")
-                if self.words:
-                    say(f"panel    | {self.words}")
+                told = f"panel    | Gestion answers at {self.url} (on this machine: http://{shown}:{port}/)"
+                # At once, because who waits for the one reads the other then.
+                say(f"{told}\npanel    | {self.words}" if self.words else told)
                 return
             self.ending.wait(0.3)
 

@@ -218,8 +218,11 @@ each server:
 """)
 def the_first_page(walk: Walk, _block: Block) -> None:
     assert walk.panel
-    code = re.search(r"[Ss]et-up code:?\s+(\S+)", walk.panel.log.read_text())
-    assert code, walk.panel.log.read_text()
+    terminal = walk.panel.log
+    # The panel answers others a moment before it has asked itself, and says so.
+    code = wait_for(
+        lambda: re.search(r"[Ss]et-up code:?\s+(\S+)\n", terminal.read_text()), log=terminal, name="the code"
+    )
     walk.page.goto(walk.panel.url)
     walk.page.get_by_label("Set-up code").fill(code[1])
     walk.page.get_by_label("User name").fill("ada")
