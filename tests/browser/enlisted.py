@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from lab import Fleet
 from tests.lab_fixtures import LabKey
@@ -55,11 +55,22 @@ def send(page: Page, button: Locator) -> None:
     Before that a reload would call the form back, or meet a page that is just going.
     """
     page.evaluate("document.documentElement.dataset.old = ''")
-    with page.expect_response(lambda answer: answer.request.method == "POST") as taken:
+    with page.expect_response(lambda answer: _is_sent(answer.request)) as taken:
         button.click()
     if taken.value.request.is_navigation_request():
         expect(page.locator("html:not([data-old])")).to_be_attached()
         page.wait_for_load_state()
+
+
+def _is_sent(request: Request) -> bool:
+    """Whether a form is sent by it: a page also asks by itself, a moment after one has typed, what would change."""
+    return request.method == "POST" and request.headers.get("hx-trigger") != "rolls-out"
+
+
+def contact(page: Page) -> str:
+    """How the server whose page this is was reached last: the word alone, since one may be found in another."""
+    page.reload()
+    return page.locator("#contact .state").inner_text()
 
 
 def seconds_waited() -> float:

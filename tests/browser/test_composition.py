@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.enlisted import send
+from tests.browser.enlisted import contact, send
 from tests.containers.composition import NAME, Composition, composition
 from tests.containers.engine import require
 from tests.containers.test_programs import programs
@@ -125,8 +125,7 @@ def accept_its_host_key(page: Page) -> None:
     accept = page.get_by_role("button", name="Accept")
     wait_for(lambda: bool(page.reload()) and accept.count() > 0, 60, name="its host key")
     send(page, accept)
-    contact = page.locator("#contact")
-    wait_for(lambda: bool(page.reload()) and "reachable" in contact.inner_text(), 60, name="the contact")
+    wait_for(lambda: contact(page) == "reachable", 60, name="the contact")
 
 
 def watch_a_job(page: Page) -> None:

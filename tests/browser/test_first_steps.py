@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.demo import Demo, recipe
-from tests.browser.enlisted import send
+from tests.browser.enlisted import contact, send
 from tests.browser.test_story import PASSWORD, fingerprint
 from tests.browser.walk import Block, Trials, Walk, blocks
 from tests.panel import Panel
@@ -113,7 +113,7 @@ def a_rule(walk: Walk, block: Block) -> None:
     walk.page.locator("#candidates").get_by_label(server).check()
     walk.click(add_too)
     walk.says("1 server concerned in all")
-    wait_for(lambda: b"linus@laptop" in keys_on(walk, "files1"), 30, name="the key on files1")
+    wait_for(lambda: b"linus@laptop" in keys_on(walk, "files1"), name="the key on files1")
     walk.click(who, server)
     walk.says("Operators allowed on files1.demo.example")
     walk.says("linus@laptop")
@@ -151,21 +151,21 @@ def take_it_away(walk: Walk, block: Block) -> None:
     walk.click("Groups", "Operators")
     walk.click("People", where=walk.main)
     walk.page.get_by_role("row", name=re.compile("linus")).get_by_role("button").click()
-    wait_for(lambda: ssh(walk, login)[0] == 255, 30, name="the end of the key")
+    wait_for(lambda: ssh(walk, login)[0] == 255, name="the end of the key")
     walk.page.locator("#candidates").get_by_label("linus").check()
     walk.click("Add")
-    wait_for(lambda: ssh(walk, login)[0] == 0, 30, name="the key again")
+    wait_for(lambda: ssh(walk, login)[0] == 0, name="the key again")
 
     walk.click("People", "linus", add_or_delete, delete)
     walk.says("files1.demo.example")
     walk.click(delete, where=walk.main)
-    wait_for(lambda: ssh(walk, login)[0] == 255, 30, name="the end of the key")
-    assert "Permission denied" in ssh(walk, login)[1]
-    walk.click(trail)
+    walk.click(trail)  # before the server is waited for: "just now" is a minute
     row = walk.main.get_by_role("row", name=re.compile("deleted: key")).first
     for words in ("just now", "admin", "127.0.0.1", "linus@laptop"):
         expect(row).to_contain_text(words)
     walk.says("put into a group", "allowed a group somewhere", "added: key")
+    wait_for(lambda: ssh(walk, login)[0] == 255, name="the end of the key")
+    assert "Permission denied" in ssh(walk, login)[1]
 
 
 @trials.of(
@@ -262,7 +262,7 @@ def the_fingerprint(walk: Walk, _block: Block) -> None:
     wait_for(lambda: walk.page.reload() and shown.count(), name="the fingerprint")
     assert shown.inner_text() == fingerprint(walk.demo.fleet["pve2"])
     walk.click("Accept")
-    wait_for(lambda: walk.page.reload() and "reachable" in walk.page.locator("#contact").inner_text())
+    wait_for(lambda: contact(walk.page) == "reachable", name="the contact")
 
 
 @trials.of("""

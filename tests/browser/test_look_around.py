@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.enlisted import contact
 from tests.browser.walk import Block, Trials, Walk, blocks
 from tests.waiting import wait_for
 
@@ -65,8 +66,7 @@ def a_host_switched_off(walk: Walk, block: Block) -> None:
     assert walk.run(stop).returncode == 0
     walk.open_server("backup1.demo.example")
     walk.click(check)
-    contact = walk.page.locator("#contact")
-    wait_for(lambda: walk.page.reload() and "unreachable" in contact.inner_text(), name="unreachable")
+    wait_for(lambda: contact(walk.page) == "unreachable", name="unreachable")
     walk.click("Dashboard")
     expect(
         walk.main.get_by_role("link", name=re.compile("backup1.demo.example cannot be reached"))
@@ -75,7 +75,7 @@ def a_host_switched_off(walk: Walk, block: Block) -> None:
     assert walk.run(start).returncode == 0
     walk.open_server("backup1.demo.example")
     walk.click(check_again)
-    wait_for(lambda: walk.page.reload() and "\nreachable" in f"\n{contact.inner_text()}", name="reachable")
+    wait_for(lambda: contact(walk.page) == "reachable", name="reachable")
 
 
 @trials.of("""

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lab import Fleet, LabHost
-from tests.browser.enlisted import send
+from tests.browser.enlisted import contact, send
 from tests.panel import Panel
 from tests.waiting import wait_for
 
@@ -76,8 +76,7 @@ def add_the_server(page: Page, panel: Panel, host: LabHost) -> None:
     shown = page.locator("main .notice code.fingerprint").first.inner_text()
     assert shown == fingerprint(host), "the page shows another host key than the host has"
     send(page, accept)
-    contact = page.locator("#contact")
-    wait_for(lambda: bool(page.reload()) and "reachable" in contact.inner_text(), name="the contact")
+    wait_for(lambda: contact(page) == "reachable", name="the contact")
 
 
 def set_up_key_fetching(page: Page) -> None:
