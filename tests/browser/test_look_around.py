@@ -13,6 +13,7 @@ from tests.waiting import wait_for
 pytestmark = [pytest.mark.browser]
 SAID = [block for block in blocks("docs/first-steps.md") if block.heading == "Look around"]
 WEB1 = "This is web1."
+TEMPLATE = "debian-12-lab"
 trials = Trials()
 
 
@@ -23,7 +24,16 @@ def test_each_point_is_tried_and_nothing_else() -> None:
 @pytest.mark.lab
 @pytest.mark.parametrize("block", SAID, ids=lambda block: "-".join(re.findall(r"\w+", block.text)[:4]))
 def test_what_a_point_says_is_so(walk: Walk, block: Block) -> None:
+    wait_for(lambda: has_begun(walk), 180, walk.demo.log, name="what the demo begins with")
     trials.walk(walk, block)
+
+
+def has_begun(walk: Walk) -> bool:
+    """Whether all that the demo begins with has been rolled out, and what pve1 offers has been read."""
+    ask = walk.page.request.get
+    rows = ask(f"{walk.demo.url}/servers/rollouts/", headers={"Accept": "application/json"}).json()["rows"]
+    form = ask(f"{walk.demo.url}/proxmox/containers/new/").text()
+    return not {"waiting", "applying"} & {row["state"] for row in rows} and TEMPLATE in form
 
 
 @trials.of("Each of these stands alone.")
