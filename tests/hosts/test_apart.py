@@ -31,6 +31,15 @@ TEXTS = {
     "raises.py": "1 / 0",
     "long.py": "1",
     "prints.py": "print('x' * 10**6)",
+    # As one that doubles itself does, where both are quicker than who reads.
+    "twice.py": """
+import os
+for number in range(3, 99):
+    try:
+        os.write(number, b"7\\n7\\n")
+    except OSError:
+        pass
+""",
 }
 
 
@@ -50,6 +59,7 @@ def test_each_file_is_answered_for(paths: list[Path]) -> None:
         "ends.py": {"why": "ends", "line": "?"},
         "raises.py": {"why": "ends", "line": "?"},
         "long.py": {"why": "ends", "line": "?"},
+        "twice.py": 7,
     }
 
 
