@@ -86,14 +86,16 @@ class Clock:
     So what takes too long is the panel's fault or the host's, and never that of others at work beside them.
     """
 
-    def __init__(self, waited: Callable[[], float] = seconds_waited) -> None:
-        self._waited = waited
-        self._began, self._waited_before = time.monotonic(), waited()
+    def __init__(
+        self, waited: Callable[[], float] = seconds_waited, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._waited, self._now = waited, now
+        self._began, self._waited_before = now(), waited()
 
     def in_time(self, true: Callable[[], bool]) -> bool:
         """Whether it becomes true, within WITHIN seconds of this clock."""
         while not true():
-            if time.monotonic() - self._began > PATIENCE_SECONDS:
+            if self._now() - self._began > PATIENCE_SECONDS:
                 return False
             time.sleep(0.01)
-        return time.monotonic() - self._began - (self._waited() - self._waited_before) < WITHIN
+        return self._now() - self._began - (self._waited() - self._waited_before) < WITHIN

@@ -44,5 +44,5 @@ def test_a_page_whose_stream_a_proxy_refuses_asks_again(page: Page, live_server:
 
     page.route("**/stream?*", answer)
     page.goto(live_server.url + job.get_absolute_url())
-    expect(page.locator("[data-job-state]").first).to_have_text("heard again", timeout=20_000)
+    expect(page.locator("[data-job-state]").first).to_have_text("heard again")
     assert len(asked) > 1

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from jobs.models import Job
 from jobs.upkeep import reap
-from tests.jobs.processes import worker
-from tests.waiting import wait_for
+from tests.jobs.processes import WORKER, running, worker
+from tests.waiting import PATIENCE_SECONDS, wait_for
 from tests.wizards.conftest import SAMPLES
 from tests.wizards.walking import calls, made, started, states
 from wizards.models import WizardRun
@@ -28,12 +28,14 @@ def work_until(run: WizardRun, state: str, log: Path) -> int:
     """Workers, one after the other as they die, until the run is at this state; returns how many died."""
     died = 0
     while True:
-        with worker(log, WIZARDS_FOLDER=str(SAMPLES)) as process:
+        # One that dies in the first task may do so before it has noted that it lives: nobody waits for that.
+        with running(WORKER, log, WIZARDS_FOLDER=str(SAMPLES)) as process:
             wait_for(
                 lambda: (
                     process.poll() is not None or WizardRun.objects.filter(pk=run.pk, state=state).exists()
                 ),
-                log=log,
+                2 * PATIENCE_SECONDS,
+                log,
             )
             if process.poll() is None:
                 return died
