@@ -67,7 +67,7 @@ def test_a_newcomer_sets_it_up_adds_a_server_and_sees_jobs_run(page: Page, panel
     name = f"server-{secrets.token_hex(3)}"  # another one at another try
     add_a_server(page, panel, name)
     accept_its_host_key(page)
-    watch_a_job(page)
+    watch_a_job(page, panel)
     page.goto(f"{URL}/audit/")
     # The browser's own address, all the way through Docker and Caddy.
     expect(page.locator("main")).to_contain_text(panel.engine.near)
@@ -128,11 +128,17 @@ def accept_its_host_key(page: Page) -> None:
     wait_for(lambda: contact(page) == "reachable", 60, name="the contact")
 
 
-def watch_a_job(page: Page) -> None:
-    """Start the built-in work; its lines come one by one over the stream, and so does its end."""
+def watch_a_job(page: Page, panel: Composition) -> None:
+    """Start the built-in work; its lines come one by one over the stream, and so does its end.
+
+    It takes five seconds, which a page may take as well: the worker has it only once somebody looks.
+    """
+    panel.compose("stop", "worker")
     page.goto(f"{URL}/jobs/")
     page.get_by_role("button", name="Test the worker").click()
     state, log = page.locator("[data-job-state]").first, page.locator(".job-log").first
+    expect(state).to_contain_text("waiting")
+    panel.compose("up", "-d", "--no-deps", "worker")
     expect(state).to_contain_text("running")
     expect(log).to_contain_text("1")
     expect(state).to_contain_text("done")
