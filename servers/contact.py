@@ -56,7 +56,10 @@ def check(server: Server, *, wake: bool = True) -> Contact:
     _address, gateway = _way(server)
     if gateway is not None:
         check(gateway, wake=wake)  # so that what the guest's connection says is about the guest
-    return note(_reach_or_why_not(server), wake=wake)
+    reached = _reach_or_why_not(server)
+    if _is_outdated(server, reached.error):
+        reached = _reach_or_why_not(server)
+    return note(reached, wake=wake)
 
 
 def check_many(servers: Iterable[Server]) -> Iterable[tuple[Server, Contact]]:
@@ -100,6 +103,8 @@ def note(reached: Reached, *, wake: bool = True) -> Contact:
         server = Server.objects.select_for_update(no_key=True).filter(pk=reached.server.pk).first()
         if server is None:
             return Contact.UNKNOWN
+        if _is_outdated(server, reached.error):
+            return Contact(server.contact)
         contact = _contact_of(server, reached.error)
         if contact != server.contact:
             server.contact_since = now
@@ -122,6 +127,12 @@ def note(reached: Reached, *, wake: bool = True) -> Contact:
         if wake and contact == Contact.OK:
             _wake(server)
     return contact
+
+
+def _is_outdated(server: Server, error: HostError | None) -> bool:
+    """Whether the key that it showed has been accepted since we began: then that it is not is no news any more."""
+    shown = error.key if isinstance(error, HostKeyUnknown | HostKeyChanged) else None
+    return shown is not None and server.host_keys.filter(key=shown, pinned_at__isnull=False).exists()
 
 
 def _contact_of(server: Server, error: HostError | None) -> Contact:

@@ -8,7 +8,14 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from hosts.errors import HostKeyChanged
 from servers import contact, services, upkeep
-from servers.connect import GatewayBlocked, NoConnection, connect, suggested_connection, target_of
+from servers.connect import (
+    GatewayBlocked,
+    NoConnection,
+    connect,
+    suggested_connection,
+    target_of,
+    target_to_check,
+)
 from servers.models import Contact, HostKey, Server
 from tests.servers.conftest import pin, work_off
 from tests.servers.fleet import host_key
@@ -35,6 +42,26 @@ def test_first_contact_offers_the_key_and_logs_in_only_after_it_is_accepted(make
     assert server.last_contact_at is not None
     entry = AuditEntry.objects.get(verb="host_key.accept")
     assert entry.after == {"host_key": machine.key.fingerprint}
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_look_that_ends_after_the_key_was_accepted_does_not_say_that_it_is_not(
+    make_server, memory_fleet, actor, again
+):
+    server = make_server("a.example.org", ssh_connection="root@a.example.org")
+    machine = memory_fleet.add("root@a.example.org")
+    if again:
+        check(server)
+        services.accept_host_key(actor, server.host_keys.get())
+        machine.key = host_key("reinstalled")
+    late = contact.reach(server, target_to_check(server))
+    contact.note(late)
+    services.accept_host_key(actor, server.host_keys.get(pinned_at=None))
+    assert check(server) == Contact.OK
+    contact.note(late)
+    server.refresh_from_db()
+    assert (server.contact, server.failed_checks) == (Contact.OK, 0)
+    assert server.host_keys.get().fingerprint == machine.key.fingerprint
 
 
 def test_only_the_last_key_that_was_shown_is_offered(make_server, memory_fleet):
