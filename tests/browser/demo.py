@@ -53,7 +53,7 @@ class Demo:
 
     def __exit__(self, *_error: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(90)
+        self._process.wait(180)  # the panel, then three hosts one after the other
         if fleet := Fleet.find(LAB):
             fleet.down()
 

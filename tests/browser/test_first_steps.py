@@ -60,7 +60,8 @@ def start(walk: Walk, block: Block) -> None:
         expect(row).to_contain_text("pve1.demo.example" if name in {"proxy", "web1"} else name)
         assert walk.demo.fleet[name].exec(["hostname"]).stdout.decode().strip() == name
     walk.click(who)
-    wait_for(lambda: walk.page.reload() and walk.main.get_by_text("current", exact=True).count() == 5)
+    current = walk.main.get_by_text("current", exact=True)
+    wait_for(lambda: walk.page.reload() and current.count() == 5, 180, walk.demo.log, name="five fetches")
 
 
 @trials.of("In another shell on the same machine, in the same folder:")
