@@ -132,7 +132,7 @@ class LiveAnswers:
         """Look, and write reports, until nobody asked for a while."""
         flush_at = 0.0
         failing = False
-        while self.reports.waiting or self.reports.found or monotonic() - self.last_used < IDLE:
+        while self._is_used():
             await asyncio.sleep(POLL)
             try:
                 if self._looking is None or self._looking.done():
@@ -146,7 +146,11 @@ class LiveAnswers:
                 if not failing:
                     log.error("Key answers are held back until the database answers: %s", error)  # noqa: TRY400 - known
                 failing = True
-        await self._in_worker(connections.close_all)
+            if not self._is_used():
+                await self._in_worker(connections.close_all)  # who asks meanwhile counts on the next round
+
+    def _is_used(self) -> bool:
+        return bool(self.reports.waiting or self.reports.found or monotonic() - self.last_used < IDLE)
 
     async def _flush(self) -> None:
         batch, used = self.reports.take()
