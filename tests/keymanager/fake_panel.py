@@ -23,6 +23,14 @@ from keymanager.protocol import (
 from keymanager.signing import Signer, armoured, fresh_key
 
 
+def quiet_minute() -> int:
+    """A minute of the hour that is far off, also where a time zone is some quarters of an hour from UTC.
+
+    The lab's hosts run cron: at the minute of its entry the host fetches by itself, between two lines of a test.
+    """
+    return (time.gmtime().tm_min + 20) % 60
+
+
 @dataclass
 class FakePanel:
     """Set `reply` to (status, headers, body), or call `give`."""
@@ -35,6 +43,7 @@ class FakePanel:
     clock: float = 0.0  # seconds that this panel's clock is off
     proof: str | None = None  # instead of a right one
     before_reply: Callable[[], object] = bool  # what a test does while a host waits
+    minute: int = field(default_factory=quiet_minute)  # at which hosts' cron fetches
 
     def __post_init__(self) -> None:
         key = fresh_key()
@@ -43,7 +52,9 @@ class FakePanel:
 
     def files(self, **more):
         """What the rollout would put on the host."""
-        fetch = Fetch(self.url, self.name, "gsk_test", self.signers, 17, plain_http=True, spread=0, **more)
+        fetch = Fetch(
+            self.url, self.name, "gsk_test", self.signers, self.minute, plain_http=True, spread=0, **more
+        )
         return files(fetch)
 
     def answer(

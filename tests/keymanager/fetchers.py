@@ -4,10 +4,11 @@ change.
 
 from accounts.actors import Actor
 from accounts.models import User
-from keymanager.models import Group
+from keymanager.models import FetchToken, Group
 from keymanager.revisions import touch
 from keymanager.tokens import give_token
 from servers.models import Server
+from tests.keymanager.fake_panel import quiet_minute
 from tests.keymanager.fleets import make_key, make_server
 
 ACTOR = Actor.system("test")
@@ -18,6 +19,11 @@ def fetching_server(name: str, *users: str, km: str = "") -> tuple[Server, str]:
     server = make_server(name, *users, km=km)
     touch([server.keymanager_name])
     return server, give_token(ACTOR, server).secret
+
+
+def without_cron(server: Server) -> None:
+    """Have the server, which has a token, fetch by its cron at no minute of the test, and at once when told."""
+    FetchToken.objects.filter(server=server).update(minute=quiet_minute())
 
 
 def let_in(server: Server, username: str, comment: str = "") -> User:

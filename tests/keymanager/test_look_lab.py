@@ -13,10 +13,12 @@ from keymanager.fetch_states import Fetching
 from keymanager.found_lines import TOPIC
 from keymanager.look_models import FoundLine, KeyLook
 from keymanager.models import FetchReport
+from keymanager.tokens import give_token
 from notifications.models import Message, Subscription
 from servers import services
 from servers.models import PanelIdentity, Rollout, RolloutState, Server, UnixUser
 from servers.transport import transport
+from tests.keymanager.fetchers import without_cron
 from tests.keymanager.panel import running_panel, wait_until
 from tests.keymanager.test_login_lab import gets_in, state_of
 from tests.servers.conftest import ACTOR, work_off
@@ -63,6 +65,7 @@ def server(panel, host) -> Server:
     services.accept_host_key(ACTOR, row.host_keys.get())
     work_off()
     fetching.install(ACTOR, row)
+    without_cron(row)
     work_off()
     assert Rollout.objects.get().state == RolloutState.IN_SYNC, Rollout.objects.get().why
     assert wait_until(lambda: state_of(row) == Fetching.CURRENT)
@@ -201,6 +204,8 @@ def test_a_server_that_was_set_up_by_hand_is_looked_at_and_one_that_does_not_ans
     work_off()
     services.accept_host_key(ACTOR, row.host_keys.get())
     work_off()
+    give_token(ACTOR, row)
+    without_cron(row)
     script = client.post(f"/keymanager/servers/{row.pk}/fetching/script/", headers=JSON).json()["script"]
     assert host.exec(["sh"], stdin=script.encode()).returncode == 0
     assert wait_until(lambda: Rollout.objects.filter(server=row, kind="keys").exists())

@@ -49,7 +49,7 @@ def host(fleet):
 
 def state_for(panel: FakePanel, **more) -> State:
     given = {"url": panel.url, "name": panel.name, "token": "gsk_test", "signers": panel.signers, **more}
-    return keys_state(Fetch(**given, minute=17, plain_http=True, spread=0))
+    return keys_state(Fetch(**given, minute=panel.minute, plain_http=True, spread=0))
 
 
 def roll_out(host: Direct, state: State) -> engine.Plan:
