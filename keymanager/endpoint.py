@@ -80,7 +80,7 @@ class KeyEndpoint:
         live = self.live
         live.last_used = now = monotonic()
         try:
-            if now > live.fresh_until:
+            while now > live.fresh_until:  # again after a look that had begun too long before this request
                 await live.refresh()
             holder = self._holder(scope, headers)
             name, user = _split(scope)
