@@ -20,7 +20,7 @@ from hosts.state import File
 from jobs.masking import Masker
 from jobs.models import Job, JobState
 from jobs.run import Run
-from keymanager import fetching, pushing, reports, signing, tokens
+from keymanager import fetching, live, pushing, reports, signing, tokens
 from keymanager.answers import contents
 from keymanager.desired import CONF, KIND, SCRIPT
 from keymanager.fetch_states import Fetching, fetch_states
@@ -153,8 +153,12 @@ def test_a_push_reaches_who_it_can_and_leaves_the_others_to_their_hour() -> None
         reported(server)
     HOSTS["web1"] = MemoryHost(answers={(SCRIPT,): Result(0, b"gestion-keys: fine\n", b"")}, name="web1")
     touch(["web1", "web2"])
+    changed = FetchToken.objects.get(server__name="web1").push_wanted_at
+    assert changed is not None
     run = run_of(pushing.PUSH)
     pushing.push(run)
+    # No endpoint answers by what was before the change any more.
+    assert (timezone.now() - changed).total_seconds() > live.MAX_AGE
     assert HOSTS["web1"].ran == [(SCRIPT,)]
     assert not FetchToken.objects.filter(push_wanted_at__isnull=False).exists()
     said = " ".join(line.text for line in run.take_news().lines)
