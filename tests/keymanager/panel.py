@@ -85,7 +85,7 @@ def running_panel(address: str = "127.0.0.1", **environment: str) -> Iterator[Pa
         yield Panel(address, port, process)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_SECONDS)
 
 
 def wait_until(true, seconds: float = PATIENCE_SECONDS):
