@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from jobs.models import JobState
@@ -160,11 +161,13 @@ def test_what_else_was_changed_is_drift_and_put_back_when_told(server, host, adm
         row = look(client, server)
         assert row.state == RolloutState.DRIFTED, what
         assert row.diff, what
-        # The report of the fetch before may come only now, and count as younger than the look: then it looks again.
-        assert wait_until(lambda: (work_off(), state_of(server))[1] == Fetching.DRIFTED), what
+        assert state_of(server) == Fetching.DRIFTED, what
+        since = timezone.now()
         assert client.post(f"/servers/{server.pk}/rollouts/keys/roll-out/").status_code == 302
         work_off()
         assert Rollout.objects.get().state == RolloutState.IN_SYNC, what
+        # The panel writes a fetch down up to some seconds later; if after the next look, as one that came after it.
+        assert wait_until(FetchReport.objects.filter(fetched_at__gt=since).exists), what
         assert look(client, server).state == RolloutState.IN_SYNC, what
         assert read(host, KEYS2) == good, what
     assert not FoundLine.objects.exists()
