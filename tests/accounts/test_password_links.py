@@ -15,6 +15,7 @@ from accounts.models import AuditEntry, Session, User
 from accounts.password_links import TOKENS, LinkTokens, link_for
 from jobs.models import Job
 from tests.jobs.working import work_off
+from tests.waiting import PATIENCE_SECONDS
 
 PASSWORD, NEW = "correct horse battery", "another long password"
 PAIR = {"password": NEW, "password_again": NEW}
@@ -177,7 +178,7 @@ def test_two_requests_at_once_use_a_link_once(member):
     def use(password: str) -> int:
         client = Client()
         client.get(path)
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=PATIENCE_SECONDS)
         try:
             return client.post(path, {"password": password, "password_again": password}).status_code
         finally:

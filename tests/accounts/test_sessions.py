@@ -14,6 +14,7 @@ from accounts.actors import Actor
 from accounts.devices import device_words
 from accounts.models import AuditEntry, Session, User
 from accounts.sessions import SessionStore
+from tests.waiting import PATIENCE_SECONDS
 
 PASSWORD = "correct horse battery"
 JSON = {"Accept": "application/json"}
@@ -163,4 +164,4 @@ def test_a_stream_ends_within_seconds_of_the_right_to_see_it(member, rf, how):
                 mine_still["yes"] = False
         return pieces
 
-    assert asyncio.run(asyncio.wait_for(watch(), 20)) >= 1
+    assert asyncio.run(asyncio.wait_for(watch(), PATIENCE_SECONDS)) >= 1

@@ -34,6 +34,7 @@ from servers.facts import facts_of
 from servers.models import Rollout, Server
 from tests.keymanager.fetchers import ACTOR, fetching_server, let_in
 from tests.keymanager.fleets import make_server
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.services]
 HOSTS: dict[str, MemoryHost] = {}
@@ -212,7 +213,7 @@ def test_of_two_that_prepare_the_next_key_at_the_same_moment_one_does(admin_clie
     barrier = Barrier(2)
 
     def prepare(client: Client) -> int:
-        barrier.wait(timeout=20)
+        barrier.wait(timeout=PATIENCE_SECONDS)
         try:
             url = reverse("keymanager:signing")
             return client.post(url, {"step": "prepare"}, headers={"Accept": "application/json"}).status_code

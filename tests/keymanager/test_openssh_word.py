@@ -14,6 +14,13 @@ from keymanager.openssh import PublicKey, parse_key
 from keymanager.openssh_word import _good_blob, check_by_openssh
 from keymanager.services.keys import add_keys
 from tests.keymanager.fetchers import ACTOR
+from tests.waiting import PATIENCE_SECONDS
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch) -> None:
+    """A busy machine takes its time to start a program, and an OpenSSH that is not waited for has nothing to say."""
+    monkeypatch.setattr(openssh_word, "SECONDS", PATIENCE_SECONDS)
 
 
 def key_of(kind: str) -> PublicKey:
