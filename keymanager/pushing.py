@@ -68,7 +68,7 @@ def push(run: Run) -> None:
     while wanted := dict(
         FetchToken.objects.filter(push_wanted_at__isnull=False).values_list("server_id", "push_wanted_at")
     ):
-        _settle(max(wanted.values()))
+        _settle(at for at in wanted.values() if at)
         failed += run_on(run, Server.objects.filter(pk__in=wanted))
         for server, at in wanted.items():  # one that was marked again meanwhile stays marked
             FetchToken.objects.filter(server=server, push_wanted_at=at).update(push_wanted_at=None)
@@ -76,9 +76,9 @@ def push(run: Run) -> None:
         run.log(_("They fetch at their own hour in any case."))
 
 
-def _settle(changed: datetime) -> None:
+def _settle(changed: Iterable[datetime]) -> None:
     """Wait until every endpoint answers by this change: a host that hears that nothing is new comes back in an hour."""
-    over = (timezone.now() - changed).total_seconds()
+    over = (timezone.now() - max(changed)).total_seconds()
     time.sleep(min(max(SETTLED - over, 0.0), SETTLED))
 
 

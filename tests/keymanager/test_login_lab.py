@@ -125,4 +125,5 @@ def test_after_a_reboot_the_keys_are_there_still(panel, host, dora, fleet) -> No
     touch([HOST])
     set_up(host, server)
     host.reboot()
-    assert gets_in(host, key, "dora")
+    # sshd may be there before systemd lets in others than root (pam_nologin); nothing fetches meanwhile.
+    assert wait_until(lambda: gets_in(host, key, "dora"))
