@@ -30,7 +30,7 @@ from keymanager.tokens import Holder, load_table
 log = logging.getLogger(__name__)
 
 POLL = 0.3  # seconds between looks while the endpoint is in use
-MAX_AGE = 0.9  # seconds that a look counts: POLL, and room for a busy machine, under one second
+MAX_AGE = 0.6  # seconds that a look counts: POLL, and room for a busy machine; a push waits as long
 PATIENCE = 5.0  # seconds that a request waits for the database
 IDLE = 30.0  # seconds without a request after which looking stops
 ENTRY_LIFE = 300.0  # seconds an answer is kept at most, whatever the revisions say

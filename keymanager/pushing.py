@@ -29,7 +29,7 @@ from servers.words import sentence
 PUSH = "keymanager.push"
 FETCH = "keymanager.fetch"
 COALESCE = 0.5  # seconds
-SETTLED = 1.0  # seconds after a change in which an endpoint may still answer by what was before it
+SETTLED = 0.7  # seconds after a change in which an endpoint may answer by what was before: live.MAX_AGE, and a moment
 SIDE_BY_SIDE = 16
 LONGEST = 180.0  # seconds that one server's fetch may take
 SYSTEM = Actor.system("keymanager")

@@ -339,7 +339,7 @@ def test_a_lost_connection_is_followed_up_over_a_new_one() -> None:
     host = cut_off_host()
     plan = engine.plan(host, state())
     host.cut_after = 0.3
-    asked = []
+    asked: list[str] = []
 
     def reconnect() -> MemoryHost:
         host.cut_after = None
