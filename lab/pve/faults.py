@@ -126,10 +126,8 @@ class Faults:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._file = file
-        self._read = (
-            0,
-            0,
-        )  # of the file: its time, which two writes may share, and its number, which they do not
+        # Of the file: its time, which two that are written at once may share, and its number.
+        self._read = (0, 0)
 
     def add(self, fault: F) -> F:
         """Begin a fault; give the result to `remove`."""
