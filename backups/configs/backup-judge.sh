@@ -20,6 +20,8 @@ judge_hung() { # LAST WORDS
 
 said() { grep -qaE "$1" "$dir/errors" 2>/dev/null; }
 
+cut_off() { grep -avE "$UNHEARD" "$dir/errors" | grep -qaE "$CUT"; }
+
 told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
 
 fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
@@ -35,7 +37,9 @@ OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGE
 EXPIRED='^Your account has expired|^WARNING: Your password has expired|^Password change required'
 # As ssh says of a connection that was there.
 CUT='^(client_loop: |Connection (to|closed|reset)|mux_client_|Timeout, server|Shared connection|packet_write)|Connection reset by peer|Broken pipe'
-NO_BYTE='\(0 bytes received so far\)'
+# Who has ended before rsync's first word could be handed over is told by the second.
+UNHEARD='^rsync: (\[[a-zA-Z]+\] )?safe_write failed to write [0-9]+ bytes to socket'
+NO_BYTE="\(0 bytes received so far\)|$UNHEARD"
 # As rsync's exit code 2, 1 and 4 say it, from its manual page.
 NO_PROTOCOL='protocol version mismatch|is your shell clean'
 NO_OPTION='unknown option|requires protocol [0-9]+ or higher|(ACLs|Extended attributes) are not supported|[Nn]ot supported on this (client|server)'
@@ -86,7 +90,7 @@ judge_connection() {
   ! said "$NO_OPTION" || judge_protocol
   # The login came about, and yet nothing answered as a shell, nor as rsync.
   if [ "$(fact source_seen)" = no ] && said "$NO_BYTE"; then no_shell; fi
-  if said "$NO_BYTE" && [ "$rsync_code" != 255 ] && ! said "$CUT"; then
+  if said "$NO_BYTE" && [ "$rsync_code" != 255 ] && ! cut_off; then
     said_instead
     finish failed rsync "rsync at the source ended before it answered${stray:+: $stray}"
   fi

@@ -105,6 +105,7 @@ READ_ONLY = 'rsync: [receiver] mkstemp "/b/.x.AbCdEf" failed: Read-only file sys
 SHORTER = 'rsync: [sender] read errors mapping "/srv/log": No data available (61)'
 CHANGED = "ERROR: log failed verification -- update discarded."
 LONG = "skipping overly long name: x"
+UNHEARD = "rsync: [Receiver] safe_write failed to write 4 bytes to socket: Broken pipe (32)"
 LOST = "rsync: [receiver] connection unexpectedly closed (117 bytes received so far) [receiver]"
 PIPE = "rsync: [generator] write error: Broken pipe (32)"
 END = "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1865)"
@@ -205,6 +206,32 @@ def test_the_reason_is_the_one_that_can_be_mended(tmp_path: Path, code, said, wh
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{why} ")
     assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    "said", [UNHEARD, "rsync: connection unexpectedly closed (0 bytes received so far) [Receiver]"]
+)
+@pytest.mark.parametrize(
+    ("seen", "more", "why"),
+    [
+        ("no", "", "no_shell"),
+        ("yes", "", "rsync rsync at the source ended before it answered"),
+        ("yes", "client_loop: send disconnect: Broken pipe", "connection"),
+    ],
+)
+def test_who_ends_at_once_is_told_the_same_whoever_speaks_first(tmp_path: Path, said, seen, more, why):
+    """As /bin/false does: half the time before rsync's own first word, which was taken for a lost connection."""
+    end = "rsync error: error in rsync protocol data stream (code 12) at io.c(387)"
+    for name, text in (
+        ("errors", f"{more}\n{said}\n{end}\n"),
+        ("facts", f"source_seen={seen}\n"),
+        ("output", ""),
+    ):
+        (tmp_path / name).write_text(text)
+    finish = 'finish() { echo "$2 $3"; exit; }'
+    script = f"dir={tmp_path} rsync_code=12 code=0\n{finish}\n. {FOLDER}/backup-judge.sh\njudge"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(why)
 
 
 @pytest.mark.parametrize("judge", ["ended_by_us", "judge"])  # the watch's clock came first, or rsync's own
