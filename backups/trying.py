@@ -112,9 +112,18 @@ def _went_well(step: str, backup: Backup, look: Look) -> str:
         if look.facts.get("source_seen") == "no":
             return _("%s lets in rsync alone, so nobody could look.") % backup.source
         return _("%s is there, with something in it.") % backup.source_folder
+    return _what_came(look)
+
+
+def _what_came(look: Look) -> str:
     if name := look.facts.get("came", ""):
         return _("%s came over, and was thrown away again.") % name
-    return _("It can be read. There was no file of at most 1 MiB among the first to be tried.")
+    if name := look.facts.get("began", ""):
+        return (
+            _("The beginning of %s came over, and was thrown away again: there is no file of at most 1 MiB.")
+            % name
+        )
+    return _("It can be read. There was no file among the first to be tried.")
 
 
 def _size(number: int) -> str:

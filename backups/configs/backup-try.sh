@@ -3,7 +3,8 @@
 
 # So many bytes at most, and so many KiB/s: by the time that a first file is seen, not much more has come.
 SMALL='--max-size=1m --bwlimit=4096'
-LOOK_FOR=60 # seconds; in a folder of very many names or of large files alone there may be none by then
+[ ! -e "$dir/large" ] || SMALL=--bwlimit=4096 # there are only larger ones: the beginning of one is enough
+LOOK_FOR=60 # seconds; in a folder of very many names there may be none by then
 
 try_way() {
   note phase looking
@@ -14,6 +15,7 @@ try_way() {
   check_space
   make_scratch
   note reached place
+  w_lock=$dir/rsnapshot.pid # not the one of runs: one may be at work, or begin meanwhile
   run_config
   {
     printf 'config_version\t1.2\nsnapshot_root\t%s/\n' "$w_scratch" # rsnapshot wants them before what uses them
@@ -22,7 +24,17 @@ try_way() {
   mv "$dir/conf.new" "$dir/conf"
   note phase copying
   pull
+  if only_large; then
+    : >"$dir/large"
+    rm -f "$dir/rsync.pid"
+    pull
+  fi
   judge_try
+}
+
+only_large() { # no file came, and something is there that was left out for its size
+  [ ! -e "$dir/came" ] && [ -z "$(first_file "$w_scratch/.sync/data")" ] &&
+    [ "${files:-0}" -gt "$(find "$w_scratch/.sync/data" 2>/dev/null | wc -l)" ]
 }
 
 make_scratch() { # on the file system of the copies, root's alone
@@ -39,6 +51,7 @@ until_a_file() { # PID FOLDER: ends rsync once a file has come over, and tells i
   while kill -0 "$1" 2>/dev/null; do
     sleep 0.2
     waited=$((waited + 1)) came=$(first_file "$2" -size +0)
+    [ ! -e "$dir/large" ] || came=$(find "$2" -type f -size +0 -printf '%P' -quit 2>/dev/null | tr '\n' '?')
     if [ -n "$came" ] || { [ "$waited" -gt $((LOOK_FOR * 5)) ] && [ -n "$(find "$2" -mindepth 1 -print -quit 2>/dev/null)" ]; }; then
       printf '%s\n' "$came" >"$dir/came"
       end_rsync "$1"
@@ -64,6 +77,10 @@ judge_try() { # what a run would not end with, either
   if [ -e "$dir/came" ]; then came=$(cat "$dir/came"); else
     [ "${files:-0}" -gt 1 ] || finish held source_empty "$(nothing_found)"
     came=$(first_file "$w_scratch/.sync/data")
+  fi
+  if [ -e "$dir/large" ] && [ -n "$came" ]; then
+    note began "$(printf '%s' "$came" | sed -E 's|^(.*/)?\.([^/]*)\.[^/.]{6}$|\1\2|')"
+    came=
   fi
   note came "$came"
   note reached file
