@@ -1,7 +1,7 @@
 """What the pages of plans show of runs: the one place that reads them for lists, cards and panels."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,9 @@ from backups.earlier import elsewhere
 from backups.models import Backup, BackupRun, BackupState, Level, RunState
 from backups.services.runs import here_and_now, rotated_of
 from backups.standing import Ended, Facts, Standing, late_levels, next_run, standing
+from backups.verifying import Verified, verified
 
+NOT_YET = Verified()
 # A run that somebody stopped, or that waits, says nothing about the backup.
 _ENDED = {
     RunState.DONE: Ended.GOOD,
@@ -54,6 +56,13 @@ class Summary:
     size: int | None = None  # bytes of the source, at the last good run
     copies: tuple[Copy, ...] = ()
     again: BackupRun | None = None  # one that could not come about, and is tried again
+    proved: Verified = NOT_YET
+    unproved: bool = False  # its copies are not proved to be restorable, though they should be
+
+    @property
+    def red(self) -> bool:
+        """Whether somebody should look at it: at its runs, or at what became of its copies."""
+        return self.standing.red or self.unproved
 
     @property
     def took(self) -> str:
@@ -108,7 +117,7 @@ def seconds_of(run: BackupRun) -> float | None:
 
 
 def summaries(backups: Iterable[Backup], now: datetime | None = None) -> dict[int, Summary]:
-    """The summary of each of these backups, by primary key; two queries."""
+    """The summary of each of these backups, by primary key; four queries."""
     now = now or here_and_now()
     rows = list(backups)
     ids = [row.pk for row in rows]
@@ -120,8 +129,13 @@ def summaries(backups: Iterable[Backup], now: datetime | None = None) -> dict[in
     runs = list(at_it.defer("output").order_by("pk"))
     running = {run.backup_id: run for run in runs if run.state == RunState.RUNNING}
     again = {run.backup_id: run for run in runs if run.again_at}
-    return {
+    found = {
         row.pk: _summary(row, states.get(row.pk), running.get(row.pk), again.get(row.pk), now) for row in rows
+    }
+    proved = verified(rows, now)
+    return {
+        row.pk: replace(found[row.pk], proved=proved[row.pk], unproved=row.active and proved[row.pk].red)
+        for row in rows
     }
 
 

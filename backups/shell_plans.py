@@ -54,7 +54,8 @@ def card(request: HttpRequest) -> Card | None:
     context = {
         "total": len(rows),
         "standings": [(one, counts[one]) for one in Standing if counts[one]],
-        "all_good": bool(rows) and not any(one.red for one in counts),
+        "unproved": sum(summary.unproved for summary in stands.values()),
+        "all_good": bool(rows) and not any(summary.red for summary in stands.values()),
     }
     return Card("backups/_card.html", context, order=30)
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.permissions import user_of
 from backups.models import Backup, Restore, TaskState
@@ -23,6 +25,9 @@ def attention(request: HttpRequest) -> Iterable[Notice]:
             "The copies of %s have not been verified for too long."
         )  # fmt: skip
         yield Notice("danger", text % row, row.get_absolute_url())
+    if more := len(red[BY_NAME:]):
+        words = ngettext("and %d more backup: not verified", "and %d more backups: not verified", more) % more
+        yield Notice("danger", words, f"{reverse('backups:backups')}?state=unproved")
     running = Restore.objects.visible_to(user_of(request)).filter(state=TaskState.RUNNING)
     for restore in running.select_related("backup__source", "target")[:BY_NAME]:
         words = _("%(what)s is being restored to %(server)s.") % {"what": restore, "server": restore.target}

@@ -16,7 +16,6 @@ from backups.models.runs import WRONG
 from backups.results import seconds_of, summaries
 from backups.services import plans as services
 from backups.trying import STEPS, Answer, verdict
-from backups.verifying import verified
 from backups.views.common import backup_json, visible_backup
 from backups.ways import NoWay, reader_of
 from jobs.live import live
@@ -35,7 +34,7 @@ def backup(request: HttpRequest, pk: int) -> HttpResponse:
     row = visible_backup(request, pk)
     summary = summaries([row])[row.pk]
     answers = [Answer(**answer) for answer in row.tried or ()]
-    checked = verified([row])[row.pk]
+    checked = summary.proved
     data = {
         **backup_json(row, summary),
         "tried": row.tried,

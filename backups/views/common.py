@@ -26,6 +26,7 @@ def backup_json(backup: Backup, summary: Summary) -> dict[str, Any]:
         "version": backup.version,
         "state": summary.standing.value,
         "late": [level.value for level in summary.late],
+        "verification": summary.proved.words if summary.unproved else "",
         "next_run": summary.next_run,
         **summary.figures,
     }

@@ -27,7 +27,6 @@ from backups.models.runs import Why
 from backups.results import summaries
 from backups.rhythm import slot
 from backups.services.runs import rotated_of
-from backups.verifying import verified
 from pages.answers import for_programs
 
 HEADER = "X-Gestion-Token"
@@ -75,7 +74,7 @@ def _readable(request: HttpRequest) -> BackupQuerySet | None:
 @monitored
 def health(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
     """Every backup and how it stands; 503 while one of them is not right, or not proved to be restorable."""
-    stands, proved = summaries(rows), verified(rows)
+    stands = summaries(rows)
     backups = [
         {
             "id": row.pk,
@@ -85,13 +84,13 @@ def health(_request: HttpRequest, rows: BackupQuerySet) -> HttpResponse:
             "state": stands[row.pk].standing.value,
             "late": [level.value for level in stands[row.pk].late],
             "next_run": stands[row.pk].next_run,
-            "verified_at": proved[row.pk].good_at,
-            "verification": proved[row.pk].words if row.active else "",
+            "verified_at": stands[row.pk].proved.good_at,
+            "verification": stands[row.pk].proved.words if row.active else "",
             **stands[row.pk].figures,
         }
         for row in rows
     ]
-    wrong = [one for one in backups if stands[one["id"]].standing.red or one["verification"]]
+    wrong = [one for one in backups if stands[one["id"]].red]
     answer = {"ok": not wrong, "total": len(backups), "not_right": len(wrong), "backups": backups}
     return JsonResponse(answer, status=503 if wrong else 200)
 
@@ -127,10 +126,10 @@ def zabbix_state(_request: HttpRequest, rows: BackupQuerySet, pk: int) -> HttpRe
     A verification that failed or is overdue is said by the same words: templates that people have know no others.
     """
     row = _one(rows, pk)
-    found, proved = summaries([row])[row.pk].standing, verified([row])[row.pk]
-    if found.red or not row.active:
-        return _plain(found.value)
-    return _plain("failed" if proved.failed else "overdue" if proved.overdue else found.value)
+    found = summaries([row])[row.pk]
+    if found.standing.red or not found.unproved:
+        return _plain(found.standing.value)
+    return _plain("failed" if found.proved.failed else "overdue")
 
 
 @monitored

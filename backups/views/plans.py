@@ -29,6 +29,7 @@ from servers.views.foretelling import foretells
 
 READ = ["GET", "HEAD"]
 BOTH = ["GET", "HEAD", "POST"]
+UNPROVED = gettext_lazy("not verified")
 
 
 @require_http_methods(READ)
@@ -58,17 +59,20 @@ def backup_list(request: HttpRequest) -> HttpResponse:
 
 def _rank(stands: dict[int, Summary]) -> Case:
     order = list(Standing)
+    last_red = max(order.index(one) for one in order if one.red)
     by_rank: dict[int, list[int]] = {}
     for pk, summary in stands.items():
-        by_rank.setdefault(order.index(summary.standing), []).append(pk)
+        rank = order.index(summary.standing)
+        by_rank.setdefault(min(rank, last_red) if summary.unproved else rank, []).append(pk)
     whens = [When(pk__in=pks, then=Value(rank)) for rank, pks in by_rank.items()]
     return Case(*whens, default=Value(len(order)), output_field=IntegerField())
 
 
 def _filters(rows: QuerySet[Backup], stands: dict[int, Summary]) -> tuple[Filter, ...]:
     def standing(all_: QuerySet[Backup], value: str) -> QuerySet[Backup]:
-        wanted = {"red": [one for one in Standing if one.red]}.get(value, [value])
-        return all_.filter(pk__in=[pk for pk, summary in stands.items() if summary.standing in wanted])
+        fits = {"red": lambda one: one.red, "unproved": lambda one: one.unproved}
+        fit = fits.get(value, lambda one: one.standing == value)
+        return all_.filter(pk__in=[pk for pk, summary in stands.items() if fit(summary)])
 
     def servers(field: str) -> list[tuple[str, str]]:
         found = Server.objects.filter(pk__in=rows.order_by().values(field)).order_by("name")
@@ -76,7 +80,10 @@ def _filters(rows: QuerySet[Backup], stands: dict[int, Summary]) -> tuple[Filter
 
     return (
         Filter(
-            "state", gettext_lazy("State"), [("red", gettext_lazy("not right")), *Standing.choices], standing
+            "state",
+            gettext_lazy("State"),
+            [("red", gettext_lazy("not right")), *Standing.choices, ("unproved", UNPROVED)],
+            standing,
         ),
         Filter("source", gettext_lazy("Server"), servers("source"), lambda all_, pk: all_.filter(source=pk)),
         Filter(

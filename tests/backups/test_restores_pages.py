@@ -238,6 +238,34 @@ def test_a_backup_says_when_it_was_verified(admin_client, rows, backup, settings
     assert services.verify_due() == []
 
 
+@pytest.mark.services
+def test_where_copies_could_not_be_verified_nothing_says_that_all_is_right(admin_client, rows):
+    now = timezone.now()
+    made = [rows.backup(destination_folder=f"/backups/{number}") for number in range(7)]
+    for row in made:
+        BackupState.objects.create(backup=row, rotated={level: now.isoformat() for level in row.keeps})
+
+    def seen() -> tuple[bool, int, int]:
+        page = admin_client.get("/").content.decode()
+        red = admin_client.get("/backups/?state=red", headers=JSON).json()["total"]
+        unproved = admin_client.get("/backups/?state=unproved", headers=JSON).json()["total"]
+        return "everything is right" in page, red, unproved
+
+    assert seen() == (True, 0, 0)
+    for row in made[1:]:
+        Verification.objects.create(
+            backup=row, at=AT, copy="hourly.0", state="failed", error="3 files differ", ended_at=now
+        )
+    assert seen() == (False, 6, 6)
+    assert "and 1 more backup: not verified" in admin_client.get("/").content.decode()
+    listed = admin_client.get("/backups/", headers=JSON).json()["rows"]
+    assert ["3 files differ" in row["verification"] for row in listed] == [True] * 6 + [False]
+    for url in ("/backups/", made[1].get_absolute_url(), made[1].source.get_absolute_url()):
+        assert "not verified" in admin_client.get(url).content.decode()
+    Backup.objects.filter(pk__in=[row.pk for row in made[1:]]).update(active=False)
+    assert seen() == (True, 0, 0)
+
+
 def test_many_backups_need_no_more_queries(rows, django_assert_num_queries):
     few = [rows.backup(destination_folder=f"/backups/{number}") for number in range(2)]
     many = few + [rows.backup(destination_folder=f"/backups/{number}") for number in range(2, 12)]
