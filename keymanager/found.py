@@ -4,6 +4,7 @@ Pure: knows no database and no request. What a host says is not trusted to be wh
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ DIFFERS = "authorized_keys2 is not as it was written: "  # begins the last line 
 CANNOT = "authorized_keys2 cannot be read"
 MOST_OF_A_USER = 10  # lines that the script names; of more, it only says how many
 MOST_OF_A_SERVER = 40
+MOST_OF_A_LOOK = 3990  # characters; of more, only the end comes (hosts/remote/4_job.sh)
 MOST_TOLD = 20  # in one request
 HEADER_BYTES = 8192
 _ENTRY = re.compile(
@@ -47,13 +49,13 @@ def read_look(words: str) -> Looked | None:
     lines = words.splitlines()
     if not lines or not lines[-1].startswith(DIFFERS):
         return None
-    found = _entries(line[1:] for line in lines if line.startswith("-"))
-    of_user: dict[str, int] = {}
-    for one in found:
-        of_user[one.unix_user] = of_user.get(one.unix_user, 0) + 1
+    told = [line[1:] for line in lines if line.startswith("-")]
+    found = _entries(told)
+    of_user = Counter(match[1][:64] for text in told if (match := _ENTRY.fullmatch(text.strip())))
     unread = {match[1] for line in lines if (match := _CANNOT.fullmatch(line))}
     full = {user for user, count in of_user.items() if count >= MOST_OF_A_USER}
-    return Looked(found, frozenset(unread | full), len(lines) > MOST_OF_A_SERVER)
+    cut = len(lines) > MOST_OF_A_SERVER or len(words) >= MOST_OF_A_LOOK
+    return Looked(found, frozenset(unread | full), cut)
 
 
 def read_header(value: bytes) -> tuple[Found, ...]:

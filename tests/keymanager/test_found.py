@@ -59,6 +59,13 @@ def test_of_whom_a_look_cannot_have_named_all_nothing_is_taken_for_gone(server):
     note_look(server, LOOK)
     note_look(server, f"-root: authorized_keys2 cannot be read: took too long\n{SUMMARY}")
     assert FoundLine.objects.get().gone_at is None
+    keys = [f"-deploy{user}: ssh-ed25519 {EVE} {'x' * 60}" for user in range(30)]
+    whole = "\n".join([f"-{ENTRY}", *keys, SUMMARY])
+    assert len(keys) < 39
+    note_look(server, whole[-4000:])  # as hosts/remote/4_job.sh hands it on
+    assert FoundLine.objects.get(unix_user="root").gone_at is None
+    note_look(server, "\n".join(["-root: no key"] * 10 + [SUMMARY]))  # of more, it names no more
+    assert FoundLine.objects.get(unix_user="root", fingerprint=EVE).gone_at is None
 
 
 @pytest.mark.parametrize(
