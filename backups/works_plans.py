@@ -44,7 +44,7 @@ DELETE = """
 folder=$1 uuid=$2 marker=./$3 lock=$4
 [ -e "$folder" ] || [ -L "$folder" ] || exit 10
 cd -P -- "$folder" 2>/dev/null && [ "$(pwd -P)" = "$folder" ] || exit 11
-if [ -f "$lock" ] && kill -0 "$(cat "$lock")" 2>/dev/null; then exit 12; fi
+if [ -s "$lock" ] && grep -qs rsnapshot "/proc/$(cat "$lock")/cmdline"; then exit 12; fi
 if [ -f "$marker" ] && [ ! -L "$marker" ]; then
   [ "$(head -n 1 -- "$marker")" = "$uuid" ] || exit 13
   find . -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1

@@ -263,8 +263,8 @@ run_config() { # the backup's own configuration, with our rsync in the place of 
   for line in "cmd_rsync:/usr/local/lib/gestion/backup-rsync" sync_first:1 link_dest:1 verbose:2 "lockfile:$w_lock"; do
     printf '%s\t%s\n' "${line%%:*}" "${line#*:}" >>"$dir/conf"
   done
-  if [ -s "$w_lock" ] && read -r pid <"$w_lock"; then # its process may be long gone, and its number another one's
-    grep -qs rsnapshot "/proc/$pid/cmdline" || rm -f "$w_lock"
+  if [ -s "$w_lock" ]; then # its process may be long gone, and its number another one's; no line end is in it
+    grep -qs rsnapshot "/proc/$(cat "$w_lock")/cmdline" || rm -f "$w_lock"
   fi
 }
 

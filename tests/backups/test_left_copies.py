@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from backups.works_plans import DELETE
 from tests.attackers import MALLORY, needs_root, swapping
 
@@ -31,3 +33,18 @@ def test_no_swap_of_a_folder_for_a_link_has_anything_else_deleted(tmp_path: Path
             (tmp_path / "link").rename(tmp_path / "disk")
             (tmp_path / "other").rename(tmp_path / "link")
         assert len(list(secrets.iterdir())) == 21
+
+
+@pytest.mark.parametrize(("name", "code"), [("rsnapshot", 12), ("another program", 0)])
+def test_only_a_run_at_work_keeps_copies_from_being_deleted_whatever_has_the_number_of_an_old_one(
+    tmp_path: Path, name: str, code: int
+):
+    copies, lock = tmp_path / "copies", tmp_path / "pid"
+    copies.mkdir()
+    (copies / ".gestion-backup").write_text(f"{UUID}\n")
+    with subprocess.Popen(["sh", "-c", "read line", name], stdin=subprocess.PIPE) as process:
+        lock.write_text(str(process.pid))  # as rsnapshot writes it, without a line end
+        argv = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", str(lock)]
+        done = subprocess.run(argv, check=False, timeout=30, capture_output=True)
+        process.kill()
+    assert (done.returncode, copies.exists()) == (code, bool(code))

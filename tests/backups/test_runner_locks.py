@@ -93,3 +93,18 @@ def test_a_clock_that_is_set_in_the_middle_of_a_run_does_not_end_it(home: Path):
         assert copying.poll() is None
         copying.kill()
     assert not (home / "runs/r1/ended").exists()
+
+
+@pytest.mark.parametrize(("name", "stays"), [("rsnapshot", True), ("another program", False)])
+def test_a_lock_of_rsnapshot_that_was_killed_keeps_no_run_from_its_turn_whatever_has_its_number_by_now(
+    home: Path, name: str, stays: bool
+):
+    lock, config = home / "pid", home / "conf"
+    config.write_text("backup\tsource:/\tdata/\n")
+    functions, _mark, _rest = script(home).partition("\ncase $command in\n  start)")
+    words = f"{functions}\nw_config={config} w_lock={lock}; run_config"
+    with subprocess.Popen(["sh", "-c", "read line", name], stdin=subprocess.PIPE) as process:
+        lock.write_text(str(process.pid))  # as rsnapshot writes it, without a line end
+        subprocess.run(["sh", "-c", words, "backup-run", "run", "r1"], timeout=30, check=True)
+        process.kill()
+    assert lock.exists() == stays
