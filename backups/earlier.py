@@ -34,10 +34,8 @@ def copied_at(backup: Backup, at: int) -> Copied:
 
 
 def _copied(backup: Backup, state: BackupState | None, at: int) -> Copied:
-    for entry in state.earlier if state else []:
-        if at <= entry["until"]:
-            return Copied(**{**entry["copied"], "left_out": tuple(entry["copied"]["left_out"])})
-    return copied_now(backup)
+    then = state.copied_then(at) if state else None
+    return Copied(**{**then, "left_out": tuple(then["left_out"])}) if then else copied_now(backup)
 
 
 def is_elsewhere(backup: Backup, at: int) -> bool:

@@ -14,7 +14,7 @@ from backups.desired_plans import asked_of, hops_of, keys_of, plan_of
 from backups.earlier import copied_at, copied_now, is_elsewhere
 from backups.inside_copies import name_of, parent_of, path_of, shown
 from backups.models import Backup, Restore, Verification
-from backups.models.restores import CopyTask, target_folder
+from backups.models.restores import CopyTask, origin_of, target_folder
 from backups.paths import Paths
 from backups.ways import SOURCE_READER, NoWay, way_from
 from hosts.host import Host
@@ -58,7 +58,7 @@ def restore_work(restore: Restore, name: str, *, look: bool) -> dict[str, object
         "target": _base64(target),
         # Folders that are missing on the way to where it was get the modes that they have in the copy.
         "like": "" if restore.folder else "yes",
-        "plain": len([part for part in backup.source_folder.split("/") if part]),
+        "plain": len([part for part in origin_of(restore).split("/") if part]),
         "checksum": "yes" if restore.checksum else "",
         "delete": "yes" if restore.delete_extra else "",
         "protect": _base64(b"".join(b"P " + os.fsencode(one) + b"\n" for one in left_out(restore, parent))),

@@ -187,8 +187,15 @@ def target_folder(restore: Restore) -> bytes:
     if restore.folder:
         return restore.folder.encode()
     parent = path_of(restore.path).rpartition(b"/")[0]
-    whole = restore.backup.source_folder.encode().rstrip(b"/")
+    whole = origin_of(restore).encode().rstrip(b"/")
     return whole + b"/" + parent if parent else whole or b"/"
+
+
+def origin_of(restore: Restore) -> str:
+    """The folder that its copy is of: the backup may have been given another one since, also meanwhile."""
+    state = getattr(restore.backup, "state", None) if restore.at else None
+    then = state.copied_then(restore.at) if state else None
+    return str(then["folder"]) if then else restore.backup.source_folder
 
 
 def facts_of_task(task: CopyTask) -> dict[str, Any]:

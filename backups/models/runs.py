@@ -214,6 +214,10 @@ class BackupState(models.Model):
     def __str__(self) -> str:
         return str(self.backup)
 
+    def copied_then(self, at: int) -> dict[str, Any] | None:
+        """What the copy of this time is of, where the backup was changed since; else nothing."""
+        return next((entry["copied"] for entry in self.earlier if at <= entry["until"]), None)
+
 
 def facts_of(run: BackupRun) -> dict[str, Any]:
     """The run in plain values, for programs and the audit trail."""

@@ -1,5 +1,6 @@
 """A backup that has copies gets another source: it asks first, and the copies stay known for what they are of."""
 
+import base64
 import json
 from datetime import datetime, timedelta
 
@@ -8,7 +9,8 @@ from django.utils import timezone
 
 from accounts.actors import Actor
 from backups.earlier import elsewhere
-from backups.models import Backup, BackupState
+from backups.models import Backup, BackupState, Restore, TaskState
+from backups.restoring import restore_work
 from backups.services import plans
 from pages.second_word import second_word
 from servers.models import HostKey
@@ -109,3 +111,17 @@ def test_the_form_for_such_a_copy_asks_for_a_folder(admin_client, backup, rows):
     assert list(refused.json()["errors"]) == ["where"]
     answer = admin_client.post(url, '{"folder": "/restored"}', "application/json", headers=JSON)
     assert answer.status_code == 200, answer.content
+
+
+def test_a_restore_that_was_begun_goes_to_where_it_was_and_one_that_is_done_says_where_it_went(
+    admin_client, backup, rows
+):
+    row = Restore.objects.create(backup=backup, at=OLD, target=rows.mail1, state=TaskState.RUNNING)
+    assert edit(admin_client, backup, source_folder="/srv/a/b", confirm_lockout=True).status_code == 200
+    row = Restore.objects.get(pk=row.pk)  # by a worker whose turn, or whose backup server, came only now
+    work = restore_work(row, "r1", look=False)
+    assert (base64.b64decode(str(work["target"])), work["plain"]) == (b"/srv/mail", 2)
+    Restore.objects.update(state=TaskState.DONE, ended_at=timezone.now())
+    told = admin_client.get(row.get_absolute_url(), headers=JSON).json()
+    assert told["folder"] == "/srv/mail"
+    assert "/srv/mail" in page(admin_client, f"/backups/{backup.pk}/restores/")
