@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import User
@@ -407,6 +408,38 @@ def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there
         assert "no more already" in task_backup.undo_says(walk.data, facts)
         assert "Delete shop.example.org" in task_server.undo_says(walk.data, walk.results)
         assert "back as it was" in task_server.undo_says(walk.data, {"server": {"made": False}})
+
+
+def test_a_first_backup_that_is_tried_again_by_itself_is_waited_for_and_is_the_wizards_own() -> None:
+    with begun() as (_pve, walk):
+        backup = _backup(walk)
+        first = BackupRun.objects.create(
+            backup=backup, state="failed", error="The source was rebooted.", again_at=timezone.now()
+        )
+        facts = {"backup_run": first.pk, "runs": [first.pk]}
+        walk.results |= {"backup": {"backup": backup.pk}, "first_backup": facts}
+        waits = walk.call("first_backup", task_backup.do_run)
+        assert "The source was rebooted. It is tried again at" in waits.why
+        BackupRun.objects.update(again_at=None)
+        again = BackupRun.objects.create(
+            backup=backup, state="done", why="again", attempt=2, files=1, bytes=1
+        )
+        assert walk.call("first_backup", task_backup.do_run) is None
+        assert walk.results["first_backup"]["runs"] == [first.pk, again.pk]
+        walk.data |= {"backup_server": backup.destination_id, "backup_folder": "/b"}
+        assert "delete its copies in /b" in task_backup.undo_says(walk.data, walk.results)
+
+
+def test_a_run_of_somebody_else_in_the_place_of_a_first_backup_is_not_the_wizards() -> None:
+    with begun() as (_pve, walk):
+        backup = _backup(walk)
+        first = BackupRun.objects.create(backup=backup, state="failed", error="Rebooted.")
+        BackupRun.objects.create(backup=backup, state="failed", why="hand")
+        BackupRun.objects.create(backup=backup, state="done", why="again", attempt=2)
+        walk.results |= {"backup": {"backup": backup.pk}, "first_backup": {"backup_run": first.pk}}
+        with pytest.raises(Refused, match="Rebooted"):
+            walk.call("first_backup", task_backup.do_run)
+        assert "runs" not in walk.results["first_backup"]
 
 
 def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:

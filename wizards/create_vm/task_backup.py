@@ -6,7 +6,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from backups.desired_plans import KIND
-from backups.models import Backup, BackupRun, LeftData, RunState
+from backups.ending import give_up
+from backups.models import Backup, BackupRun, LeftData, RunState, Why
 from backups.models.runs import OPEN
 from backups.services.plans import DELETE_LEFT, create_backup, delete_backup, delete_left
 from backups.services.runs import run_now, stop_run
@@ -62,10 +63,12 @@ def says_run(data: Data) -> str:
 
 
 def do_run(task: TaskRun) -> Later | None:
-    """Run it; one that has failed is run again when the wizard is resumed."""
-    row = BackupRun.objects.select_related("job").filter(pk=task.facts.get("backup_run") or 0).first()
+    """Run it; one that has failed, and is not tried again by itself, is run again when the wizard is resumed."""
+    row = _run_of(task)
     if row is not None and row.state in OPEN:
         return Later(job=row.job, seconds=1, why=_("The backup runs."))
+    if row is not None and row.again_at:
+        return Later(seconds=15, why=f"{row.error} {row.again_words}")
     if row is not None and row.state == RunState.DONE:
         task.log(_("%(files)s files, %(bytes)s bytes.") % {"files": row.files, "bytes": row.bytes})
         return None
@@ -81,9 +84,24 @@ def do_run(task: TaskRun) -> Later | None:
     return Later(seconds=0.5, why=_("The backup runs."))
 
 
-def undo_run(task: TaskRun) -> Later | None:
-    """Stop it, if it still runs."""
+def _run_of(task: TaskRun) -> BackupRun | None:
+    """The wizard's run, or the one by which it was tried again by itself: that is the wizard's own, too."""
     row = BackupRun.objects.select_related("job").filter(pk=task.facts.get("backup_run") or 0).first()
+    while row is not None and row.state in (RunState.FAILED, RunState.LOST):
+        after = BackupRun.objects.filter(backup=row.backup_id, pk__gt=row.pk).select_related("job")
+        again = after.order_by("pk").first()
+        if again is None or (again.why, again.attempt) != (Why.AGAIN, row.attempt + 1):
+            break  # none, or somebody's who did not wait for it
+        task.save(backup_run=again.pk, runs=[*task.facts.get("runs", ()), again.pk], told=False)
+        row = again
+    return row
+
+
+def undo_run(task: TaskRun) -> Later | None:
+    """Stop it, if it still runs; it is not tried again."""
+    row = _run_of(task)
+    if row is not None and row.again_at:
+        give_up(row)
     if row is None or row.state not in OPEN:
         return None
     if row.stop_asked_at is None:
