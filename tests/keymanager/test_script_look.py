@@ -169,6 +169,21 @@ def test_what_was_found_is_told_again_until_the_panel_has_heard_it(fetched, pane
     assert "gestion-keys-found" not in panel.seen[-1]
 
 
+def test_what_does_not_fit_into_one_request_is_told_with_the_next(fetched, panel) -> None:
+    panel.give({"root": [ADA], "anna": [ADA, BOB], "ben": [BOB]})
+    assert fetched.run()[0] == 0
+    lines = {user: [f"ssh-ed25519 {ed25519_blob(f'{user}{n}'.encode())} x" for n in range(9)]
+             for user in ("root", "anna", "ben")}  # fmt: skip
+    for user, own in lines.items():
+        put(fetched, user, *own)
+    asked = len(panel.seen)
+    fetched.run()
+    fetched.run()
+    told = ";".join(seen.get("gestion-keys-found", "") for seen in panel.seen[asked:])
+    assert all(print_of(line) in told for own in lines.values() for line in own)
+    assert not (fetched.folder / "var/lib/gestion/keys/found").exists()
+
+
 def test_keys_that_change_in_the_panel_are_none_that_somebody_put_there(fetched, panel) -> None:
     put(fetched, "anna", EVE)
     panel.give({"root": [BOB], "anna": [BOB]})
