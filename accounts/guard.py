@@ -6,7 +6,9 @@ itself. A browser in which the person has signed in before is not concerned by w
 of its own.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -90,6 +92,12 @@ def before_code(request: HttpRequest, user: User) -> str:
 def axes_lets_in(request: HttpRequest, _credentials: object = None) -> bool:
     """Whether axes is to leave this try alone: a known device has a count of its own."""
     return bool(getattr(request, "known_device", False))
+
+
+def axes_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str | None:
+    """What axes keeps in the place of a user name: people type passwords where the name belongs."""
+    typed = (request.POST if credentials is None else credentials).get("username")
+    return hidden(typed) if typed else None
 
 
 def _known_address(username: str, request: HttpRequest) -> bool:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 
 from accounts.actors import client_address
-from accounts.tries import TryLater
+from accounts.tries import TryLater, hidden
 from pages.answers import wants_json
 
 
@@ -32,7 +32,8 @@ def locked_out(request: HttpRequest, *_from_axes: Any) -> HttpResponse:
     if wants_json(request):
         answer: HttpResponse = JsonResponse({"ok": False, "errors": {"__all__": [words]}}, status=429)
     else:
-        answer = render(request, "accounts/locked_out.html", {"words": words}, status=429)
+        context = {"words": words, "alone": True}  # nobody else, and from nowhere else
+        answer = render(request, "accounts/locked_out.html", context, status=429)
     answer["Retry-After"] = str(minutes * 60)
     return answer
 
@@ -50,7 +51,7 @@ def try_later(request: HttpRequest, error: TryLater) -> HttpResponse:
 def minutes_left(username: str | None, address: str | None) -> int:
     """How long this name stays shut out from this address, in whole minutes, at least one."""
     last = (
-        AccessAttempt.objects.filter(username=username, ip_address=address)
+        AccessAttempt.objects.filter(username=hidden(username), ip_address=address)
         .order_by("-attempt_time")
         .values_list("attempt_time", flat=True)
         .first()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 
+from axes.models import AccessAttempt, AccessLog
 from django.utils import timezone
 from django.utils.translation import ngettext
 
@@ -79,5 +80,8 @@ def network_of(address: str | None) -> str:
 
 
 def delete_old() -> None:
-    """Delete what no limit looks at any more."""
-    Try.objects.filter(at__lt=timezone.now() - KEEP).delete()
+    """Delete what no limit looks at any more; of axes also what earlier versions had it keep for ever."""
+    before = timezone.now() - KEEP
+    Try.objects.filter(at__lt=before).delete()
+    for kept in (AccessAttempt, AccessLog):
+        kept.objects.filter(attempt_time__lt=before).delete()

@@ -236,6 +236,8 @@ AXES_ENABLE_ADMIN = False
 AXES_LOCKOUT_CALLABLE = "accounts.lockout.locked_out"
 AXES_CLIENT_IP_CALLABLE = "accounts.actors.client_address"
 AXES_WHITELIST_CALLABLE = "accounts.guard.axes_lets_in"
+AXES_USERNAME_CALLABLE = "accounts.guard.axes_name"
+AXES_DISABLE_ACCESS_LOG = True  # the audit trail has who signed in, and axes would keep its own for ever
 
 # Who must sign in with a code besides the password: none, admins or all.
 REQUIRE_TWO_FACTOR = env.choice("REQUIRE_TWO_FACTOR", default="none", among=("none", "admins", "all"))

@@ -3,12 +3,13 @@
 import datetime
 
 import pytest
+from axes.models import AccessAttempt, AccessLog
 from django.test import Client
 from django.utils import timezone
 
 from accounts import guard
 from accounts.models import Try, User
-from accounts.tries import network_of
+from accounts.tries import delete_old, network_of
 
 PASSWORD = "correct horse battery"
 
@@ -181,3 +182,34 @@ def test_an_open_session_guesses_the_password_ten_times(member):
     assert stolen.post("/profile/password/", {**form, "current": PASSWORD}).status_code in (422, 429)
     member.refresh_from_db()
     assert member.check_password(PASSWORD)
+
+
+def test_no_counted_try_keeps_the_name_that_was_typed_and_all_go_after_a_day(member):
+    typed = "hunter2-in-the-wrong-box"
+    sign_in("203.0.113.7", typed)
+    assert sign_in("203.0.113.7", "mel", PASSWORD).status_code == 302
+    assert not AccessLog.objects.exists()
+    attempt = AccessAttempt.objects.get()
+    kept = [*AccessAttempt.objects.values(), *Try.objects.values()]
+    assert typed not in repr(kept)
+    delete_old()
+    assert AccessAttempt.objects.exists()
+    attempt.attempt_time -= datetime.timedelta(days=1)
+    attempt.save()
+    AccessLog.objects.create(username="mel")  # of an earlier version
+    AccessLog.objects.update(attempt_time=attempt.attempt_time)
+    delete_old()
+    assert not AccessAttempt.objects.exists()
+    assert not AccessLog.objects.exists()
+
+
+def test_that_others_can_sign_in_is_said_only_where_it_is_so(member):
+    words = "Other people, and you from elsewhere"
+    for _number in range(9):
+        sign_in("203.0.113.7")
+    assert words in sign_in("203.0.113.7").content.decode()
+    for number in range(30):
+        sign_in("203.0.113.8", f"name{number}")
+    answer = sign_in("203.0.113.8", "ada")
+    assert answer.status_code == 429
+    assert words not in answer.content.decode()
