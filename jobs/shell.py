@@ -1,11 +1,9 @@
 """What jobs show in the shell."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -13,8 +11,6 @@ from accounts.permissions import user_of
 from jobs.health import health
 from jobs.models import Job, JobQuerySet, JobState
 from pages.registry import Card, Hit, NavItem, Notice, Section
-
-RECENT_DAYS = 7
 
 
 def _mine(request: HttpRequest) -> JobQuerySet:
@@ -31,13 +27,12 @@ def _card(request: HttpRequest) -> Card | None:
 
 
 def _attention(request: HttpRequest) -> Iterable[Notice]:
-    since = timezone.now() - timedelta(days=RECENT_DAYS)
-    bad = list(_mine(request).unacknowledged().filter(ended_at__gte=since).order_by("-ended_at")[:4])
+    bad = list(_mine(request).unacknowledged().order_by("-ended_at")[:4])
     for job in bad[:3]:
         word = job.get_state_display()
         yield Notice("warning", f"{job.title}: {word}", job.get_absolute_url())
     if len(bad) > 3:
-        count = _mine(request).unacknowledged().filter(ended_at__gte=since).count() - 3
+        count = _mine(request).unacknowledged().count() - 3
         text = ngettext("%d more job went wrong", "%d more jobs went wrong", count) % count
         yield Notice("warning", text, f"{reverse('jobs:list')}?state=trouble")
 

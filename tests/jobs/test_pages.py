@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -143,6 +145,13 @@ def test_what_went_wrong_asks_for_attention_until_it_was_seen(admin_client):
     assert "2 more jobs went wrong" in text
     admin_client.post("/jobs/acknowledge/")
     assert "job 4: failed" not in page(admin_client, "/")
+
+
+def test_what_went_wrong_weeks_ago_stays_until_it_was_seen(admin_client):
+    job = make(title="a job", state="failed", ended_at=timezone.now() - timedelta(days=30))
+    assert "a job: failed" in page(admin_client, "/")
+    admin_client.post(f"/jobs/{job.pk}/acknowledge/")
+    assert "a job: failed" not in page(admin_client, "/")
 
 
 def test_a_search_finds_jobs_by_their_title(admin_client, member_client):
