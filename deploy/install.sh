@@ -2,7 +2,7 @@
 # Installs Gestion on this Debian 12 machine, without Docker; run again, it updates. As root, from a checkout:
 #
 #   deploy/install.sh --url https://gestion.example.org/     the first time
-#   git pull && deploy/install.sh                            to update: backup, migrations, rolling restart
+#   git pull && deploy/install.sh                            to update: migrations, before them a backup; rolling restart
 #   deploy/install.sh --restore FILE                         put a backup of the panel in place of what is there
 #   deploy/install.sh --uninstall                            take the program away and keep all data
 #
