@@ -12,6 +12,7 @@ from accounts.registry import Left
 from keymanager.departures import gone_since, servers_holding
 from keymanager.fetch_states import Fetching, FetchState, fetch_states
 from keymanager.models import Departure, DepartureHost
+from keymanager.protocol import has_failed
 from pages.registry import Panel
 
 MOST_SHOWN = 200  # open ones come first; the download has all
@@ -37,7 +38,7 @@ class HostRow:
             return _(
                 "Its authorized_keys2 was changed by hand since its last fetch: see what was found there."
             )
-        if self.state.report and self.state.report.problem:
+        if self.state.report and has_failed(self.state.report.problem):
             return _("Its last fetch failed: %s") % self.state.report.problem
         return _("No word from it since. It is asked again for a day, and asks by itself every hour.")
 
@@ -58,7 +59,7 @@ def left(request: HttpRequest, user: User) -> Left:
     """Before: the servers that hold the keys. After: which hold them no more."""
     departure = Departure.objects.filter(person=user).select_related("job").first()
     if departure is None:
-        servers = list(servers_holding(user)) if user.is_active else []
+        servers = list(servers_holding(user))  # also of somebody who was only switched off: nobody has looked
         context: dict[str, Any] = {
             "person": user,
             "departure": None,

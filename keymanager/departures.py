@@ -28,6 +28,7 @@ from keymanager.answers import contents
 from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost
 from keymanager.paths import where
+from keymanager.protocol import has_failed
 from keymanager.touched import names_of_people
 from servers.models import Server
 
@@ -136,7 +137,7 @@ def _said(host: DepartureHost, should: dict[str, Any]) -> Any:
         report is None
         or report.fetched_at is None
         or report.fetched_at <= host.departure.at
-        or report.problem
+        or has_failed(report.problem)
     ):
         return None
     content = should.get(host.server.keymanager_name)

@@ -28,6 +28,11 @@ FOUND = b"gestion-keys-found"
 PROOF = b"Gestion-Keys-Proof"
 STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host and panel say so
 _NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")
+# How the words of a fetch that went well begin: what somebody should know besides. All others are of one that failed.
+_NOTE = re.compile(
+    "(clock|no-user|left out|not read|lock): |turn: the run before |sshd does not |cron is not |[^:]+: "
+    "(home is writable|[^:]* (in|taken out of) authorized_keys2|what was in authorized_keys2 could not be read)"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Content:
     parts: tuple[bytes, ...]
     etag: str
     spans: Mapping[str, tuple[int, int]]
+
+
+def has_failed(problem: str) -> bool:
+    """Whether what a server says of its last fetch means that it failed; also for words that are not known here."""
+    return bool(problem) and _NOTE.match(problem) is None
 
 
 def clean_line(line: str, options: str = "") -> bytes | None:

@@ -105,6 +105,41 @@ def test_a_fetch_that_ended_with_a_problem_confirms_nothing(admin, fleet):
     assert "web1" in still_open()
 
 
+@pytest.mark.parametrize(
+    "note",
+    [
+        "no-user: deploy is not a user here",
+        "not read: root: the OpenSSH here reads 2 of 3 lines, not sk-ssh-ed25519@openssh.com me@laptop",
+        "deploy: home is writable for others, so sshd refuses keys; no-user: anna is not a user here",
+    ],
+)
+def test_a_note_of_a_fetch_that_went_well_keeps_no_server_open(admin, admin_client, fleet, note):
+    dora, (web1, web2) = fleet
+    take(admin, dora)
+    for row in (web1, web2):
+        fetched(row)
+    FetchReport.objects.filter(server=web1).update(problem=note)
+    FetchReport.objects.filter(server=web2).update(problem="write: root: took too long")
+    assert still_open() == ["web2"]
+    html = admin_client.get(f"/users/{dora.pk}/offboard/").content.decode()
+    assert "Its last fetch failed: write: root" in html
+    assert "Its last fetch failed: no" not in html
+
+
+def test_of_somebody_who_was_only_switched_off_it_is_not_said_that_no_server_holds_keys(
+    admin, admin_client, fleet
+):
+    dora, _rows = fleet
+    dora.set_password("correct horse battery")
+    dora.save()
+    with second_word():
+        services.change_user(Actor(admin, "ada"), dora, is_active=False)
+    html = admin_client.get(f"/users/{dora.pk}/offboard/").content.decode()
+    assert "2 servers hold, or may hold, keys of this person" in html
+    assert "No server that fetches from here" not in html
+    assert "without a password" not in html
+
+
 def test_the_page_tells_host_by_host_and_the_open_ones_come_as_a_file(admin, admin_client, fleet):
     dora, (web1, web2) = fleet
     page = f"/users/{dora.pk}/offboard/"
