@@ -126,7 +126,7 @@ def test_unix_users_are_added_and_removed(admin_client, make_server):
     assert "name" in post_json(admin_client, url, {"name": "deploy"}, 422)["errors"]
     assert "name" in post_json(admin_client, url, {"name": "-x"}, 422)["errors"]
     remove = reverse("servers:remove_unix_user", args=[server.pk, made["id"]])
-    assert admin_client.get(remove).status_code == 200
+    assert "takes the authorized_keys2 of this unix user away" in admin_client.get(remove).content.decode()
     assert admin_client.post(remove).status_code == 302
     assert [u.name for u in server.unix_users.all()] == ["root"]
 
