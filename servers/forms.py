@@ -154,6 +154,13 @@ class ServerForm(CleanText, forms.ModelForm):
         self._choices("owners", User.objects.filter(people).distinct())
         for name in ("name", "ssh_connection", "backup_ssh_connection", "keymanager_name"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
+        self.fields["backup_ssh_connection"].help_text = _t(
+            "As root@host, or -p 222 root@host. Empty: beside the backup server on one Proxmox host, its internal IP; "
+            "else as from Gestion."
+        )
+        self.fields["external_hostname_for_vms"].help_text = _t(
+            "Where its guests' forwarded ports are reached. Empty: the external IP, or without one the server's name."
+        )
         self.fields["tags"].widget.attrs["list"] = "known-tags"
         self.fields["ssh_connection"].widget.attrs["placeholder"] = self.suggestion
 

@@ -3,6 +3,7 @@
 import pytest
 from django.urls import reverse
 
+from servers.connect import suggested_connection
 from servers.models import Server
 from tests.servers.asking import post_json
 
@@ -135,3 +136,14 @@ def test_a_unix_user_of_another_server_is_not_found_here(admin_client, make_serv
     server, other = make_server("a.example.org"), make_server("b.example.org")
     url = reverse("servers:remove_unix_user", args=[server.pk, other.unix_users.get().pk])
     assert admin_client.post(url).status_code == 404
+
+
+def test_what_an_empty_field_means_is_what_the_code_makes_of_it(admin_client, make_server):
+    host = make_server("pve1.example.org", external_ip="203.0.113.7", is_proxmox=True)
+    html = admin_client.get(reverse("servers:edit", args=[host.pk])).content.decode()
+    assert "Empty: the external IP, or without one the server" in html
+    assert "beside the backup server on one Proxmox host, its internal IP" in html
+    guest = {"host": host, "internal_ip": "10.0.0.7", "external_ip": "", "name": "web1", "panel_host": ""}
+    assert suggested_connection(**guest) == "-p <port> root@203.0.113.7"
+    host.external_ip = None
+    assert suggested_connection(**guest) == "-p <port> root@pve1.example.org"

@@ -55,7 +55,10 @@ class AccessForm(StepForm):
         max_length=300,
         required=False,
         validators=[validate_connection],
-        help_text=_("The same, as the backup server sees it. Empty: as from Gestion."),
+        help_text=_(
+            "The same, as the backup server sees it. Empty: on the same Proxmox host the address inside, else as from "
+            "Gestion."
+        ),
         widget=forms.TextInput(attrs=_PLAIN),
     )
     own = forms.BooleanField(
