@@ -18,7 +18,7 @@ BACKUP_TAG = "backup"
 
 @dataclass(frozen=True)
 class Recommended:
-    """A group to start with: its name, what it is for, and how it is filled."""
+    """A group to start with: its name, what it is for (also later: the group keeps these words), and how it is filled."""
 
     key: str
     name: str
@@ -49,8 +49,8 @@ RECOMMENDED = {
             "Gestion",
             "shield-check",
             _(
-                "The panel's own key and your backup servers (those with the tag “backup”), allowed on every "
-                "server you have now: what Gestion and the backups log in with."
+                "What Gestion and the backups log in with. It begins with the panel's own key and the servers with the "
+                "tag “backup”, allowed on every server; what comes later is added by hand, or by the wizard “New server”."
             ),
             _fill_gestion,
             includes_panel=True,
@@ -59,14 +59,20 @@ RECOMMENDED = {
             "users",
             "Users",
             "users",
-            _("All people of this panel. You then say on which servers they are allowed."),
+            _(
+                "It begins with all people of this panel; who comes later is added by hand. You then say on which "
+                "servers they are allowed."
+            ),
             _fill_users,
         ),
         Recommended(
             "servers",
             "Servers",
             "server-2",
-            _("All your servers, with all their keys. You then say where they may log in."),
+            _(
+                "It begins with all your servers, with all their keys; one that comes later is added by hand, or by the "
+                "wizard “New server”. You then say where they may log in."
+            ),
             _fill_servers,
         ),
     )

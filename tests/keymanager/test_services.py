@@ -180,7 +180,14 @@ class TestGroups:
         assert gestion.includes_panel
         assert [str(server) for server in gestion.member_servers.all()] == ["backup1"]
         assert gestion.allowed_servers.count() == Server.objects.count()
-        assert make_recommended_group(actor, "users").member_users.count() == User.objects.count()
+        users = make_recommended_group(actor, "users")
+        assert users.member_users.count() == User.objects.count()
+        User.objects.create_user("later")
+        assert users.member_users.count() < User.objects.count()
+        assert (
+            "who comes later is added by hand" in users.description
+        )  # whole: what a group keeps of it ends there
+        assert all(len(str(each.what)) <= 255 for each in RECOMMENDED.values())
         assert make_recommended_group(actor, "servers").member_servers.count() == Server.objects.count()
         assert missing_recommended() == []
         with pytest.raises(ValueError, match="Users"):
