@@ -18,7 +18,7 @@ BACKUP_TAG = "backup"
 
 @dataclass(frozen=True)
 class Recommended:
-    """A group to start with: its name, what it is for (also later: the group keeps these words), and how it is filled."""
+    """A group to start with: its name, what it is for, in words that it keeps, and how it is filled."""
 
     key: str
     name: str
@@ -50,7 +50,8 @@ RECOMMENDED = {
             "shield-check",
             _(
                 "What Gestion and the backups log in with. It begins with the panel's own key and the servers with the "
-                "tag “backup”, allowed on every server; what comes later is added by hand, or by the wizard “New server”."
+                "tag “backup”, allowed on every server; what comes later is added by hand, or by the wizard "
+                "“New server”."
             ),
             _fill_gestion,
             includes_panel=True,
@@ -70,8 +71,8 @@ RECOMMENDED = {
             "Servers",
             "server-2",
             _(
-                "It begins with all your servers, with all their keys; one that comes later is added by hand, or by the "
-                "wizard “New server”. You then say where they may log in."
+                "It begins with all your servers, with all their keys; one that comes later is added by hand, or by "
+                "the wizard “New server”. You then say where they may log in."
             ),
             _fill_servers,
         ),
