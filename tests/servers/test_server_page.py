@@ -3,11 +3,13 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import AuditEntry
 from accounts.services import create_user, set_up_panel
 from accounts.tokens import create_token
+from jobs.models import Job
 from servers import registry, rollouts, services
 from servers.models import Contact, HostKey, PanelIdentity, Rollout, Server
 from tests.servers.asking import JSON, post_json
@@ -51,6 +53,21 @@ def test_the_panel_of_another_room_is_on_the_page(admin_client, make_server):
     finally:
         registry.unregister("test-panel")
     assert "from another room" in page
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_asked_for_since_the_last_look_is_not_called_held(admin_client, make_reached, motd, actor):
+    server, _machine = make_reached("a.example.org", notes="hello")
+    url = reverse("servers:rollout", args=[server.pk, "motd"])
+    held = "None at the last look: the server holds what it should."
+    rollouts.ask(actor, server, ["motd"], "on")
+    work_off()
+    assert held in admin_client.get(url).content.decode()
+    rollouts.ask(actor, server, ["motd"], "another greeting")
+    Job.objects.filter(ended_at=None).update(state="failed", ended_at=timezone.now())  # the server is off
+    page = admin_client.get(url).content.decode()
+    assert held not in page
+    assert "Nobody has looked since the last change was asked for." in page
 
 
 @pytest.mark.django_db(transaction=True)
