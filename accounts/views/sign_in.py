@@ -130,7 +130,7 @@ def setup(request: HttpRequest) -> HttpResponse:
         answer = done(request, _("Welcome. Here is what to do first."), resolve_url("dashboard"))
         guard.know_device(request, answer, user)
         return answer
-    return show_form(request, "accounts/setup.html", form)
+    return show_form(request, "accounts/setup.html", form, {"embedded": settings.EMBEDDED})
 
 
 @without_second_factor

@@ -104,3 +104,17 @@ def test_another_panel_has_another_code(settings):
     ours = setup_code()
     settings.SECRET_KEY = "another panel's key, which is long enough"
     assert setup_code() != ours
+
+
+@pytest.mark.django_db
+def test_the_page_names_the_command_of_each_kind_of_installation(client, settings):
+    settings.EMBEDDED = True
+    assert ".venv/bin/python manage.py setup_code" in client.get("/setup/").content.decode()
+    settings.EMBEDDED = (
+        False  # there, that one would ask another panel: one without settings, made on the spot
+    )
+    text = client.get("/setup/").content.decode()
+    assert "gestion setup_code" in text
+    assert "docker-compose exec web1 python3 manage.py setup_code" in text
+    assert ".venv" not in text
+    assert "prints it when it starts" not in text
