@@ -76,6 +76,9 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         for name in DEFAULTS:
             if not self.instance.pk:  # a program that does not name them gets the defaults
                 self.fields[name].required = False
+        self.fields["active"].help_text = _(
+            "Switched off, it runs only by hand or in a set, and keeps its copies."
+        )
         self.fields["exclude_proc_sys"].help_text = _(
             "Of a whole server: what is there only while it runs. Of another folder nothing is left out by this."
         )

@@ -94,7 +94,7 @@ def change_backup(actor: Actor, backup: Backup, *, version: int) -> Backup:
 
 @transaction.atomic
 def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
-    """Switch the backup on or off: off, it runs only by hand. Raises StaleEdit if it is gone."""
+    """Switch the backup on or off: off, it runs only by hand or in a set. Raises StaleEdit if it is gone."""
     _lock(backup)
     now = _fresh(backup)
     if now.active == active:
@@ -106,7 +106,7 @@ def switch_backup(actor: Actor, backup: Backup, *, active: bool) -> None:
 
 
 def _nothing_more(backup: Backup) -> None:
-    """Switched off, it runs only by hand: what was to be tried again is given up."""
+    """Switched off, it does not run by itself: what was to be tried again is given up."""
     for run in backup.runs.filter(again_at__isnull=False):
         give_up(run)
 

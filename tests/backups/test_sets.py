@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import AuditEntry
 from backups.ending import end_run
 from backups.models import BackupRun, BackupSet, BackupSetRun, RunState, SetState, Why
+from backups.services.plans import switch_backup
 from backups.services.runs import RunRefused, here_and_now, run_now
 from backups.services.sets import delete_set, look_after_sets, run_due_sets, run_set, save_set, stop_set
 from servers.services import StaleEdit
@@ -196,3 +197,13 @@ def test_the_schedule_starts_the_active_ones_whose_time_has_come_once(actor, bac
     assert [run.set for run in run_due_sets()] == [due]
     assert run_due_sets() == []
     assert due.runs.get().asked_by == "scheduler"
+
+
+def test_a_backup_that_is_switched_off_runs_in_its_set_and_the_page_says_so(actor, admin_client, backups):
+    switch_backup(actor, backups[0], active=False)
+    run_set(actor, made(actor, backups[:1]))
+    assert sources(RunState.RUNNING) == [backups[0].source.name]
+    end()
+    assert "only by hand or in a set" in admin_client.get(backups[0].get_absolute_url()).content.decode()
+    edit = admin_client.get(f"{backups[0].get_absolute_url()}edit/").content.decode()
+    assert "Switched off, it runs only by hand or in a set" in edit
