@@ -170,7 +170,8 @@ def switch(request: HttpRequest, pk: int) -> HttpResponse:
         services.switch_share(actor_of(request), row, active=active)
     except services.StaleShare as error:
         return refused(request, str(error), reverse("samba:shares"))
-    said = _("The share is switched on.") if active else _("The share is switched off: nobody gets in.")
+    off = _("The share is switched off: nobody gets in once that is rolled out.")
+    said = _("The share is switched on.") if active else off
     return done(request, said, row.get_absolute_url())
 
 

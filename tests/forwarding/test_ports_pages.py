@@ -59,6 +59,22 @@ def test_a_port_is_forwarded_by_the_form(admin_client, rows):
         assert "host unreachable" in admin_client.get(page).content.decode(), page
 
 
+def test_what_is_switched_off_says_whether_the_host_has_it_so(admin_client, rows):
+    admin_client.post(NEW, data(rows))
+    rule = PortForward.objects.get()
+    post(admin_client, f"{rule.get_absolute_url()}switch/", {"active": False})
+    for state, words in (
+        ("in_sync", ""),
+        ("waiting", ">being rolled out<"),
+        ("unreachable", ">host unreachable<"),
+    ):
+        Rollout.objects.filter(kind="nat").update(state=state)
+        for page in ("/forwarding/ports/", rule.get_absolute_url(), rule.destination.get_absolute_url()):
+            shown = admin_client.get(page).content.decode()
+            assert ">switched off<" in shown
+            assert words in shown, (page, state)
+
+
 @pytest.mark.services
 def test_a_program_forwards_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, data(rows)).json()

@@ -35,6 +35,25 @@ def test_a_share_is_made_by_the_form(admin_client, rows):
     assert "mount -t cifs //files1/Photos" in page
 
 
+def test_a_share_is_called_active_or_off_only_as_far_as_the_server_is_known_to_be_so(admin_client, rows):
+    admin_client.post(NEW, {"server": rows.files1.pk, "name": "photos"})
+    share = Share.objects.get()
+    pages = (LIST, share.get_absolute_url(), rows.files1.get_absolute_url())
+    Rollout.objects.filter(kind="samba").update(state="in_sync")
+    for contact, words in (("ok", ">active<"), ("unreachable", ">server unreachable<")):
+        Server.objects.filter(pk=rows.files1.pk).update(contact=contact)
+        for page in pages:
+            assert words in admin_client.get(page).content.decode(), (page, contact)
+    said = post(admin_client, f"{share.get_absolute_url()}switch/", {"active": False}).json()["message"]
+    assert "once that is rolled out" in said
+    for state, words in (("in_sync", ""), ("waiting", ">being rolled out<"), ("failed", ">not rolled out<")):
+        Rollout.objects.filter(kind="samba").update(state=state)
+        for page in (LIST, share.get_absolute_url()):
+            shown = admin_client.get(page).content.decode()
+            assert ">switched off<" in shown
+            assert words in shown, (page, state)
+
+
 @pytest.mark.services
 def test_a_program_makes_changes_switches_and_deletes(admin_client, rows):
     made = post(admin_client, NEW, {"server": rows.files1.pk, "name": "photos"}).json()
