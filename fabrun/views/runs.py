@@ -28,6 +28,8 @@ def runs(request: HttpRequest) -> HttpResponse:
     rows = ScriptRun.objects.visible_to(user_of(request)).annotate(
         servers=Count("parts", distinct=True),
         bad=Count("parts", filter=Q(parts__job__state__in=BAD), distinct=True),
+        stopped=Count("parts", filter=Q(parts__job__state=JobState.STOPPED), distinct=True),
+        good=Count("parts", filter=Q(parts__job__state=JobState.DONE), distinct=True),
         open=Count(
             "parts", filter=Q(parts__job__state__in=[JobState.WAITING, JobState.RUNNING]), distinct=True
         ),
@@ -97,6 +99,7 @@ def _row_json(row: Any) -> dict[str, Any]:
         "asked_by": row.actor_name,
         "servers": row.servers,
         "failed": row.bad,
+        "stopped": row.stopped,
         "running": row.open,
     }
 

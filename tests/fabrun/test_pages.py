@@ -125,6 +125,14 @@ def test_stop_ends_what_waits(admin_client, folder, servers, actor):
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 200
     assert set(ServerRun.objects.values_list("job__state", flat=True)) == {"stopped"}
     assert admin_client.post(f"/fabrun/runs/{run.pk}/stop/", headers=JSON).status_code == 409
+    assert admin_client.get("/fabrun/runs/", headers=JSON).json()["rows"][0]["stopped"] == len(servers)
+    shown = admin_client.get("/fabrun/runs/").content.decode()
+    assert f">stopped on {len(servers)}<" in shown
+    assert ">done<" not in shown
+    Job.objects.update(state="done")
+    assert ">done<" in admin_client.get("/fabrun/runs/").content.decode()
+    ServerRun.objects.update(job=None)  # the jobs are kept no more: nobody knows
+    assert ">done<" not in admin_client.get("/fabrun/runs/").content.decode()
 
 
 def test_a_server_on_which_a_script_is_at_work_is_not_deleted(admin_client, folder, servers, actor):
