@@ -89,9 +89,8 @@ def write(target: Path, *, with_secrets: bool) -> None:
             lines = [f"{name}={value}\n" for name, value in own_secrets().items()]
             (folder / "secrets.env").write_text("".join(lines))
             contents.append("secrets.env")
-            env_file = Path(os.environ.get("GESTION_ENV_FILE", settings.BASE_DIR / ".env"))
-            if env_file.is_file():
-                (folder / "settings.env").write_bytes(env_file.read_bytes())
+            if files := _settings_files():
+                (folder / "settings.env").write_bytes(b"\n".join(path.read_bytes() for path in files))
                 contents.append("settings.env")
         half = folder / "archive"
         _pack(half, folder, contents)
@@ -99,6 +98,12 @@ def write(target: Path, *, with_secrets: bool) -> None:
             pass
         half.rename(target)
     _sync(target.parent)
+
+
+def _settings_files() -> list[Path]:
+    """The files of settings that are there, the first last: of several it counts, and in one file the last line."""
+    named = os.environ.get("GESTION_ENV_FILE", str(settings.BASE_DIR / ".env"))
+    return [path for path in map(Path, reversed(named.split(":"))) if path.is_file()]
 
 
 def _pack(half: Path, folder: Path, contents: list[str]) -> None:

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from gestion import checks
+from gestion.environment import Environment
 from gestion.panel_backup import archive, secrets_file
 from gestion.panel_backup.restoring import refusals
 from tests.databases import give
@@ -170,6 +171,21 @@ def test_without_its_secrets_a_backup_is_only_for_who_has_them(transactional_db,
         settings.GESTION_ENCRYPTION_KEYS = ["another one " * 4]
         (words,) = refusals(found, replace=False, secrets_go_somewhere=False)
     assert "set GESTION_ENCRYPTION_KEYS" in words
+
+
+def test_all_files_of_settings_are_in_it_where_there_are_several(transactional_db, monkeypatch, tmp_path):
+    file, given, made = tmp_path / "panel.tar", tmp_path / "given.env", tmp_path / "made.env"
+    given.write_text("EMAIL_FROM=panel@example.org")
+    made.write_text("EMAIL_FROM=other@example.org\nTIME_ZONE=Europe/Paris\n")
+    monkeypatch.setenv("GESTION_ENV_FILE", f"{given}:{tmp_path / 'missing.env'}:{made}")  # as in Docker
+    archive.write(file, with_secrets=True)
+    with tarfile.open(file) as tar:
+        kept = tar.extractfile("settings.env")
+        assert kept is not None
+        (tmp_path / "kept.env").write_bytes(kept.read())
+    read = type("Own", (Environment,), {"ENVIRON": {"GESTION_ENV_FILE": str(tmp_path / "kept.env")}})()
+    read.read_files("GESTION_ENV_FILE", default="")
+    assert (read.str("EMAIL_FROM"), read.str("TIME_ZONE")) == ("panel@example.org", "Europe/Paris")
 
 
 def test_a_folder_keeps_the_newest_and_nothing_but_backups_goes(transactional_db, tmp_path):
