@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from keymanager.bad_key import BadKey
 from keymanager.key_from import check_from, lets_in_from_everywhere, lets_somebody_in
-from keymanager.lines import is_key
+from keymanager.lines import is_key, is_too_long
 
 _FLAGS = {
     "restrict": "restrict",
@@ -105,7 +105,10 @@ def is_sent(options: str, line: str) -> bool:
 
     What is pasted is held against more than this: what an older version kept is not taken away where it works.
     """
-    return is_key(line.encode(errors="replace")) and _living(options) is not None
+    if not is_key(line.encode(errors="replace")) or _living(options) is None:
+        return False
+    kind, blob = line.removeprefix(options).split(None, 2)[:2]
+    return not is_too_long(kind, blob)
 
 
 def _living(options: str) -> dict[str, str | None] | None:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.fields import EncryptedTextField
 from jobs.models import Job
 from keymanager.key_options import Limits, is_sent, limits_of
+from keymanager.lines import RSA_MOST_BITS
 from keymanager.look_models import FoundLine, KeyLook  # noqa: F401 - so that Django knows them
 from keymanager.openssh import RSA_GOOD_BITS
 from servers.models import Server, UnixUser
@@ -27,7 +28,10 @@ class KeyQuerySet(models.QuerySet["Key"]):
 
     def opening(self) -> "KeyQuerySet":
         """Those with which one gets a shell now, from anywhere."""
-        return self.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()), opens_shell=True)
+        unread = Q(
+            type="ssh-rsa", bits__gt=RSA_MOST_BITS
+        )  # of an older version, whose `opens_shell` says otherwise
+        return self.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()), ~unread, opens_shell=True)
 
 
 class Key(models.Model):

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from keymanager.bad_key import BadKey
 from keymanager.key_files import as_lines
 from keymanager.key_options import begins_with_option, canonical_options, holds_options, options_end
-from keymanager.lines import MOST_BYTES, is_key
+from keymanager.lines import MOST_BYTES, RSA_MOST_BITS, is_key
 from keymanager.whole import whole_key
 
 BITS = {
@@ -33,7 +33,6 @@ BITS = {
     "ssh-rsa": 0,  # says itself
 }
 RSA_GOOD_BITS = 3072
-RSA_MOST_BITS = 16384  # OPENSSL_RSA_MAX_MODULUS_BITS, with which OpenSSH refuses the rest
 MAX_COMMENT = 255
 _LOOKS_LIKE_A_TYPE = re.compile(r"(ssh|ecdsa|sk|rsa|webauthn)-[a-z0-9@.-]+")
 # Also without its first line: what only PuTTY's has, and how all of OpenSSH's begin ("openssh-key-v1" in base64).

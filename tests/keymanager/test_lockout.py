@@ -1,5 +1,7 @@
 """The last way in is never removed without a second word, whichever change would remove it."""
 
+import base64
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -13,11 +15,13 @@ from accounts import services as accounts
 from accounts.actors import Actor
 from accounts.models import User
 from accounts.registry import tell_removing
+from keymanager.answers import contents
 from keymanager.key_options import limits_of
 from keymanager.keysets import key_sets
 from keymanager.lockout import LockedOut, ways_in
 from keymanager.models import Group, Key
 from keymanager.services import groups, keys
+from keymanager.unsent import unsent_keys
 from keymanager.watching import lost_without
 from pages.second_word import second_word
 from servers.facts import facts_of
@@ -105,6 +109,27 @@ def test_a_key_that_opens_no_shell_or_will_end_does_not_let_the_last_one_go(acto
     assert ann.ssh_keys.count() == 2
     make_key(ann, "good", options="no-port-forwarding")
     keys.delete_key(actor, ann.ssh_keys.get(comment="ann"))
+
+
+def rsa_blob(bits: int) -> str:
+    parts = (b"ssh-rsa", (65537).to_bytes(3, "big"), b"\0" + (2**bits - 1).to_bytes(bits // 8, "big"))
+    return base64.b64encode(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).decode()
+
+
+@pytest.mark.parametrize(("bits", "read"), [(16384, True), (16392, False), (32768, False)])
+def test_an_rsa_key_longer_than_openssh_reads_is_in_no_answer_and_no_way_in(actor, ann, group, bits, read):
+    blob = rsa_blob(bits)
+    old = make_key(ann, "old", kind="ssh-rsa")
+    Key.objects.filter(pk=old.pk).update(
+        blob=blob, bits=bits, fingerprint=fingerprint_of(blob)
+    )  # as it was kept
+    old.refresh_from_db()
+    assert old.sent == read
+    assert (blob in b"".join(contents(["s"])["s"].parts).decode()) == read
+    assert list(unsent_keys()) == ([] if read else [old])
+    assert ann.ssh_keys.filter(pk__in=Key.objects.opening()).count() == 1 + read
+    with nullcontext() if read else pytest.raises(LockedOut, match="nobody could log in"):
+        keys.delete_key(actor, ann.ssh_keys.get(comment="ann"))
 
 
 @pytest.mark.parametrize("holder", ["owner", "server"])
