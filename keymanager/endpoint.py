@@ -131,7 +131,8 @@ class KeyEndpoint:
             headers,
             401,
             "This server's own token is needed, as the keymanager's script sends it. An admin finds the script at "
-            f"{settings.GESTION_URL.rstrip('/')}/keymanager/, on this server's page: 'Set it up', or 'Script'.",
+            f"{settings.GESTION_URL.rstrip('/')}/keymanager/, on this server's page: 'Set it up' or 'By hand' "
+            "('Script' once it is set up).",
             ((b"WWW-Authenticate", b'Bearer realm="gestion-keys"'),),
         )
 

@@ -52,7 +52,7 @@ class Front:
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
         self.stack = stack
-        self.https_port = free_port()
+        self.http_port, self.https_port = free_port(), free_port()
         self.url = f"https://{NAME}:{self.https_port}"
         self.env = {
             **os.environ,
@@ -99,7 +99,7 @@ class Front:
             "XDG_CONFIG_HOME": str(home),
             "GESTION_HOST": NAME,
             "GESTION_TLS": "internal",
-            "GESTION_HTTP_PORT": str(free_port()),
+            "GESTION_HTTP_PORT": str(self.http_port if name == "caddy" else free_port()),
             "GESTION_HTTPS_PORT": str(self.https_port),
             "GESTION_STATIC": str(self.folder / "static"),
             "GESTION_UPSTREAMS": " ".join(f"127.0.0.1:{web.port}" for web in self.webs),

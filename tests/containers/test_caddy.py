@@ -63,6 +63,22 @@ def test_caddy_takes_it_and_finds_nothing_to_say(name: str) -> None:
     assert "not formatted" not in done.stderr
 
 
+def check_plain_http(port: int) -> None:
+    """It leads to HTTPS, and tells a script of old, which does not follow, where the new one is."""
+    url, headers = f"http://127.0.0.1:{port}", {"Host": NAME}
+    page = requests.get(f"{url}/sign-in/?next=/", headers=headers, timeout=20, allow_redirects=False)
+    assert (page.status_code, page.headers["Location"]) == (308, f"https://{NAME}/sign-in/?next=/")
+    for path in ("web1/root/", "web1/root", ""):
+        asked = f"{url}/keymanager/servers/getKeys/{path}"
+        keys = requests.get(asked, headers=headers, timeout=20, allow_redirects=False)
+        assert (keys.status_code, keys.text[:2], keys.text.count("\n")) == (401, "# ", 1)
+        assert f"An admin finds the script at https://{NAME}/keymanager/" in keys.text
+
+
+def test_plain_http_leads_to_https_and_tells_scripts_of_old_where_the_new_one_is(panel: Front) -> None:
+    check_plain_http(panel.http_port)
+
+
 def sign_in(url: str, session: requests.Session, **headers: str) -> requests.Response:
     """Sign in as a browser does."""
     session.get(f"{url}/sign-in/", timeout=20)
@@ -257,7 +273,7 @@ def test_when_one_server_dies_the_other_answers(panel: Front) -> None:
 
 
 def test_a_public_caddy_before_two_application_servers(panel: Front) -> None:
-    inside, outside = str(free_port()), str(free_port())
+    inside, outside, plain = str(free_port()), str(free_port()), free_port()
     servers = dict(zip(("127.0.0.5", "127.0.0.6"), panel.webs, strict=True))
     for address, web in servers.items():
         panel.caddy(
@@ -271,6 +287,7 @@ def test_a_public_caddy_before_two_application_servers(panel: Front) -> None:
     panel.caddy(
         "deploy/two-servers/public.Caddyfile",
         "public",
+        GESTION_HTTP_PORT=str(plain),
         GESTION_HTTPS_PORT=outside,
         GESTION_APP_SERVERS=" ".join(f"{address}:{inside}" for address in servers),
     )
@@ -278,6 +295,7 @@ def test_a_public_caddy_before_two_application_servers(panel: Front) -> None:
     session = panel.browser("127.0.0.78", "public")
     wait_for(lambda: is_well(f"{url}/health/", session), name="the public Caddy")
 
+    check_plain_http(plain)
     sign_in(url, session, **FORGED)
     assert "127.0.0.78" in addresses_of_sign_ins(url, session)
     assert "203.0.113.9" not in addresses_of_sign_ins(url, session)

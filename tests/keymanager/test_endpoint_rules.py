@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+import re
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,6 +260,11 @@ def test_a_script_of_old_that_asks_in_the_open_is_told_where_the_new_one_is(room
     (reply,) = room.ask(Asked(scheme="http"))
     assert reply.status == 401
     assert b"An admin finds the script at" in reply.body
+    page = (Path(__file__).parents[2] / "templates/keymanager/_fetching.html").read_text()
+    buttons = re.findall(r"[ (]'([^']+)'", reply.body.decode())
+    assert buttons
+    for button in buttons:
+        assert f'translate "{button}"' in page
 
 
 def test_where_plain_http_is_allowed_it_is_answered(room, web1, settings):
