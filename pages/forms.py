@@ -1,6 +1,6 @@
 """What every form of the panel does."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, ClassVar
 
 from django import forms
@@ -8,17 +8,18 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from pages.hidden import hidden_in, name_of
-from pages.sent import fill_rest, refuse_unknown
+from pages.sent import fill_rest, refuse_idle, refuse_unknown
 
 
 class CleanText(forms.BaseForm):
     """A form whose texts have no character that a reader cannot see; passwords, which nobody reads, may have any.
 
     Of what a program sends it takes the rest from its initial values (see pages/sent.py). `beside`: names that its
-    view reads, and that are no fields.
+    view reads, and that are no fields. `only_with`: fields that count only while a box is ticked, each with that box.
     """
 
     beside: ClassVar[Set[str]] = frozenset()
+    only_with: ClassVar[Mapping[str, str]] = {}
 
     def full_clean(self) -> None:
         """Check all, then refuse hidden characters and unknown names by their fields."""
@@ -26,6 +27,7 @@ class CleanText(forms.BaseForm):
         super().full_clean()
         refuse_hidden(self)
         refuse_unknown(self)
+        refuse_idle(self, self.only_with)
 
 
 class RowsField(forms.ModelMultipleChoiceField):

@@ -107,6 +107,27 @@ def refuse_unknown(form: forms.BaseForm) -> None:
             form.add_error(name, why)
 
 
+def refuse_idle(form: forms.BaseForm, only_with: Mapping[str, str]) -> None:
+    """Refuse, in a form that was checked already, what a program said for a field that its box, being off, leaves out.
+
+    What the form shows may come back, and nothing may be said, empty or false.
+    """
+    if not form.is_bound or not isinstance(form.data, Sent):
+        return
+    for name, box in only_with.items():
+        if (
+            form.has_error(box)
+            or form.cleaned_data.get(box)
+            or name not in form.fields
+            or form.has_error(name)
+        ):
+            continue
+        field = form.fields[name]
+        said = field.widget.value_from_datadict(form.data, form.files, form.add_prefix(name))
+        if said and was_named(form, name) and _is_another(form, name, field, form.data):
+            form.add_error(name, _("It counts only with “%s”.") % form.fields[box].label)
+
+
 def _misread(data: Sent, name: str, field: forms.Field) -> str:
     """Why what was said for this field would not be read as it was meant; empty where it is."""
     if name not in data.names or hasattr(field.widget, "as_sent"):

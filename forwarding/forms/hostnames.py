@@ -145,6 +145,8 @@ class HostnameForm(DangerForm):
         self._refuse_nothing()
         destinations = data.get("destinations")
         if self.fixed_host is not None:
+            if data.get("host") not in {None, self.fixed_host}:
+                self.add_error("host", _("It is on %s here, and stays there.") % self.fixed_host)
             data["host"] = self.fixed_host
         elif destinations and not data.get("host") and "host" not in self.errors:
             data["host"] = destinations[0].server.vm_host

@@ -43,6 +43,17 @@ class PowerForm(GuestNameForm):
 
     force = forms.BooleanField(label=_("Stop it if it does not shut down in time"), required=False)
 
+    def __init__(self, *args: Any, action: str, **kwargs: Any) -> None:
+        self.action = action
+        super().__init__(*args, **kwargs)
+
+    def clean_force(self) -> bool:
+        """It means something where a guest is asked to shut down."""
+        force = bool(self.cleaned_data["force"])
+        if force and self.action != "shutdown" and was_named(self, "force"):
+            raise ValidationError(_t("It counts only where a guest is shut down (“shutdown”)."))
+        return force
+
 
 class SettingsForm(CleanText, forms.Form):
     """A guest's settings that can be changed here; filled with what was last read."""
@@ -172,6 +183,14 @@ class SnapshotForm(GuestNameForm):
             raise ValidationError(
                 _t("It begins with a letter and goes on with letters, digits, - and _; at least two.")
             ) from None
+
+    def clean(self) -> dict[str, Any]:
+        """What it is for is kept where one is made."""
+        data = super().clean() or {}
+        other = data.get("action") not in {"", "make", None}
+        if other and data.get("description") and was_named(self, "description"):
+            self.add_error("description", _t("It counts only where a snapshot is made."))
+        return data
 
 
 class DestroyForm(GuestNameForm):

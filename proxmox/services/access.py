@@ -37,6 +37,10 @@ def save_access(
     moved = bool(row.pk) and (row.address, row.port) != (address, port)
     if secret is None and user and (moved or user != row.user):
         raise ValidationError({"secret": _("Type it again: the address or the user is another one.")})
+    if secret and not user:
+        raise ValidationError(
+            {"user": _("Whose secret or password is it? Without a name it would not count.")}
+        )
     row.address, row.port, row.user = address, port, user
     row.secret = "" if not user else row.secret if secret is None else secret
     row.clean_fields(exclude=[field.name for field in row._meta.fields if field.name not in CHECKED])

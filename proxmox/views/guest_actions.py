@@ -76,7 +76,7 @@ def _last_known(request: HttpRequest, guest: GuestRef) -> GuestReading | None:
 @require_POST
 def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> HttpResponse:
     """Start, shut down, stop or reboot a guest; also for the owners of the server that it is."""
-    form = PowerForm(form_data(request))
+    form = PowerForm(form_data(request), action=action)
     named = form.is_valid()
     guest = _guest(request, pk, kind, vmid, form.cleaned_data["name"] if named else "")
     if not may_operate(user_of(request), guest):

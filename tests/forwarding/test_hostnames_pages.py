@@ -196,6 +196,22 @@ def test_a_programs_nothing_is_no_wish_for_the_usual_value(admin_client, web, na
     assert post(admin_client, NEW, new).json()["ok"]  # there it is as usual
 
 
+def test_a_hostname_stays_on_its_host_and_a_program_that_names_another_hears_so(admin_client, web):
+    row = made(web)
+    proxmox = {"is_proxmox": True, "proxmox_node": "pve9", "external_interface": "eth0"}
+    other = Server.objects.create(name="pve9", keymanager_name="pve9", nginx_server=web.web2, **proxmox)
+    for url, body in (
+        (f"/forwarding/hostnames/{row.pk}/edit/", {"host": other.pk}),
+        (f"{NEW}?host={row.host_id}", data(web, domain="else.example.org", host=other.pk)),
+    ):
+        refused = post(admin_client, url, body)
+        assert (refused.status_code, list(refused.json()["errors"])) == (422, ["host"])
+    assert (
+        post(admin_client, f"/forwarding/hostnames/{row.pk}/edit/", {"host": row.host_id}).status_code == 200
+    )
+    assert HostnameForward.objects.count() == 1
+
+
 def test_a_server_that_is_no_guest_needs_a_host(admin_client, web):
     body = data(web, destinations=[web.backup1.pk])
     assert "host" in post(admin_client, NEW, body).json()["errors"]

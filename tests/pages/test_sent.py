@@ -145,6 +145,30 @@ def test_what_can_only_mean_one_thing_is_taken(sent, read):
     assert {name: form.cleaned_data[name] for name in read} == read
 
 
+@pytest.mark.parametrize(
+    ("sent", "wrong"),
+    [
+        ({"loud": False, "note": "new"}, ["note"]),
+        ({"loud": False, "note": "new", "many": 4, "days": ["mo"]}, ["days", "many", "note"]),
+        ({"loud": True, "note": "new", "many": 4}, []),
+        ({"loud": False}, []),
+        ({"loud": False, "note": "", "many": None, "days": []}, []),
+        ({"loud": False, "note": "kept", "many": 3, "days": ["mo", "tu"]}, []),  # as the form shows it
+        ({"loud": "no", "note": "new"}, ["loud"]),
+        ({"loud": False, "many": "x"}, ["many"]),
+    ],
+)
+def test_what_counts_beside_a_box_alone_is_not_said_where_that_is_off(sent, wrong):
+    class Form(NoteForm):
+        many = forms.IntegerField(initial=3, required=False)
+        only_with = dict.fromkeys(("note", "many", "days"), "loud")
+
+    request = RequestFactory().post("/", json.dumps(sent), content_type="application/json")
+    assert sorted(Form(form_data(request), initial=INITIAL).errors) == wrong
+    browsers = RequestFactory().post("/", {"note": "new", "days": "mo", "many": "4"})
+    assert Form(form_data(browsers), initial=INITIAL).is_valid()
+
+
 @pytest.mark.parametrize("said", [[None], ["root", None], [False, "root"]])
 def test_nothing_in_a_list_is_no_word_of_it(said):
     class Form(NoteForm):

@@ -139,6 +139,17 @@ def test_two_admins_do_not_overwrite_each_other_and_empty_goes_back_to_the_setti
     assert "Somebody else" in answer.content.decode()
 
 
+def test_a_secret_of_nobody_is_refused_and_not_dropped(host, admin_client):
+    before = access_of(host)
+    values = {"address": "", "port": 8006, "user": "", "secret": "c", "version": before.version}
+    page = admin_client.post(url(host, "access/edit/"), values)
+    assert "Whose secret or password is it?" in page.content.decode()
+    json = {"content_type": "application/json", "headers": {"Accept": "application/json"}}
+    answer = admin_client.post(url(host, "access/edit/"), {"user": None, "secret": "c"}, **json)
+    assert (answer.status_code, list(answer.json()["errors"])) == (422, ["user"])
+    assert access_of(host).secret == before.secret
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

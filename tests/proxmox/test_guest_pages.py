@@ -85,6 +85,24 @@ def test_an_owner_starts_and_stops_his_own_guest_and_no_other(host, client):
     assert "called ct102, not ct101" in job.error
 
 
+@pytest.mark.parametrize(
+    ("rest", "said", "wrong"),
+    [
+        ("power/reboot/", {"force": True}, ["force"]),
+        ("power/stop/", {"force": True}, ["force"]),
+        ("power/reboot/", {"force": False}, []),
+        ("power/shutdown/", {"force": True}, []),
+        ("snapshots/", {"snapshot": "old", "action": "delete", "description": "why"}, ["description"]),
+        ("snapshots/", {"snapshot": "old", "description": "why"}, []),
+    ],
+)
+def test_what_counts_for_another_button_alone_is_refused(reading, admin_client, rest, said, wrong):
+    answer = admin_client.post(
+        url(reading.host, rest), {"name": "ct101", **said}, "application/json", headers=JSON
+    ).json()
+    assert (list(answer.get("errors", [])), answer["ok"]) == (wrong, not wrong)
+
+
 def test_the_form_comes_once_the_settings_were_read(host, pve, admin_client):
     page = admin_client.get(url(host, "edit/") + "?name=ct101").content.decode()
     assert "Read its settings" in page

@@ -96,3 +96,16 @@ def test_of_a_user_that_was_on_the_list_before_all_else_stands_in_the_way_too(se
         f"The SSH key {key}",
         f"the backup {backup} copies what lies in its home folder",
     ]
+
+
+def test_a_password_without_the_word_that_one_is_set_is_refused_and_not_dropped(server, admin_client) -> None:
+    def post(url: str, body: dict[str, object]) -> Any:
+        return admin_client.post(url, body, "application/json", headers={"Accept": "application/json"})
+
+    url = post(
+        "/wizards/new/create_user/", {"name": "zoe", "server": server.pk, "shell": "/bin/bash"}
+    ).json()["url"]
+    pair: dict[str, object] = dict.fromkeys(("password", "password_again"), "correct horse battery")
+    refused = post(url, pair)
+    assert (refused.status_code, set(refused.json()["errors"])) == (422, set(pair))
+    assert post(url, {"with_password": True, **pair}).status_code == 200

@@ -1,11 +1,15 @@
 """What the parts of create_vm need of each other, told by the field where it can be mended."""
 
+import json
+
 import pytest
+from django.test import RequestFactory
 
 from accounts.actors import Actor
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname
 from keymanager.models import Group
+from pages.answers import form_data
 from proxmox.models import Offer
 from servers.models import Server
 from tests.wizards.create_vm_ground import (
@@ -17,6 +21,7 @@ from tests.wizards.create_vm_ground import (
     with_backup_server,
     with_nginx,
 )
+from wizards.wizards.create_vm import create_vm
 
 pytestmark = pytest.mark.django_db
 NAME = "shop.example.org"
@@ -37,6 +42,26 @@ def errors(actor, number: int, host: Server, **typed) -> set[str]:
     before = {"name": NAME, "host": host.pk, **typed.pop("before", {})}
     data = computed(actor, number, **before)
     return set(step(actor, number, data, **{**before, **typed}).errors)
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "wrong"),
+    [
+        (1, {"make_container": False, "memory": 4096}, {"memory"}),
+        (1, {"make_container": False, "onboot": False}, set()),
+        (2, {"forward_ssh": False, "ssh_port": 2222, "ssh_connection": "root@shop"}, {"ssh_port"}),
+        (2, {"setup": False, "script_arguments": "a=b"}, {"script_arguments"}),
+        (3, {"forward_domain": False, "domain": "www.example.org"}, {"domain"}),
+        (3, {"backup": False, "backup_folder": "/b/else"}, {"backup_folder"}),
+        (3, {"forward_domain": False, "backup": False, "first_backup": False}, set()),
+    ],
+)
+def test_a_program_hears_that_a_part_which_is_off_takes_no_answers(host, actor, number, said, wrong) -> None:
+    before = computed(actor, number, name=NAME, host=host.pk)
+    request = RequestFactory().post("/", json.dumps(said), content_type="application/json")
+    found = create_vm.steps[number]
+    form = found.make_form(actor, before, form_data(request), found.defaults(actor, dict(before)))
+    assert {name for name, texts in form.errors.items() if "counts only" in str(texts)} == wrong
 
 
 def test_a_name_that_has_a_container_already(host, actor) -> None:

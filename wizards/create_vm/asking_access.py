@@ -38,6 +38,8 @@ def reachable(data: Data) -> bool:
 class AccessForm(StepForm):
     """Who gets in, and how."""
 
+    only_with = {"ssh_port": "forward_ssh", "script": "setup", "script_arguments": "setup"}
+
     forward_ssh = forms.BooleanField(
         label=_("Forward a port of the host to its SSH"), required=False, initial=True
     )

@@ -75,6 +75,13 @@ class NameForm(CleanText, forms.Form):
 class ContainerForm(CreateForm):
     """How the container is made. Switched off, only the server's row of the inventory is."""
 
+    only_with = dict.fromkeys(
+        (
+            *("template", "storage", "disk", "memory", "swap", "cores", "gateway", "bridge", "name_servers"),
+            *("unprivileged", "onboot", "nesting"),
+        ),
+        "make_container",
+    )
     # Django's way to leave out fields of the form that this one extends.
     name = None  # type: ignore[assignment]
     start = None  # type: ignore[assignment]

@@ -37,6 +37,11 @@ class DomainField(forms.CharField):
 class ServicesForm(StepForm):
     """A domain and a backup, or none of them."""
 
+    only_with = {
+        **dict.fromkeys(("domain", "domain_port"), "forward_domain"),
+        **dict.fromkeys(("backup_server", "backup_folder", "first_backup"), "backup"),
+    }
+
     becomes_nginx = forms.BooleanField(
         label=_("It becomes the nginx server of its host"),
         required=False,

@@ -65,6 +65,8 @@ class AccountForm(StepForm):
 class AccessForm(StepForm):
     """How it is logged in as."""
 
+    only_with = dict.fromkeys(("password", "password_again"), "with_password")
+
     with_password = forms.BooleanField(
         label=gettext_lazy("Set a password"),
         required=False,
