@@ -16,10 +16,12 @@ from jobs.models import Job
 from jobs.services import start_job
 from proxmox.addresses import NoAddress, gateway_of, next_free, problem_with, settings_of
 from proxmox.create_options import plain_options
+from proxmox.first_start import into_inventory
 from proxmox.models import OPEN, AddressClaim, Creation, CreationState, GuestSeen
 from proxmox.models.addresses import claim_expiry
 from proxmox.models.creations import new_marker
 from proxmox.passwords import secret_mark
+from servers.foretelling import Effect, foretell
 from servers.models import Server
 from servers.services import create_server
 from servers.validators import machine_name_of
@@ -88,6 +90,22 @@ def plan_of(wanted: Wanted) -> dict[str, Any]:
     server = server or Server(name=wanted.name)
     creation = _filled(wanted.host, server, wanted)
     return {name: value for name, value in plain_options(creation).items() if name != "description"}
+
+
+def rolled_out_by(actor: Actor, wanted: Wanted) -> list[Effect]:
+    """What the inventory's new server, or the address that its server gets, has rolled out. Nothing is done yet.
+
+    Raises as create_container, also where the inventory would refuse the address once the container has it.
+    """
+
+    def change() -> None:
+        creation = create_container(actor, wanted)
+        try:
+            into_inventory(actor, creation)
+        except ValidationError as error:
+            raise ValidationError({"address": error.messages}) from error
+
+    return foretell(change)
 
 
 def _filled(host: Server, server: Server, wanted: Wanted) -> Creation:

@@ -19,6 +19,7 @@ from pages.answers import PREVIEW, done, form_data, refused, show_form, show_pag
 from pages.buttons import button
 from pages.lists import asked_number
 from pages.preview import answers_preview
+from pages.second_word import SecondWordNeeded, ask
 from proxmox.addresses import NoAddress, gateway_of, next_free, settings_of
 from proxmox.create_options import plain_options
 from proxmox.forms.create import CreateForm, data_of
@@ -56,6 +57,8 @@ def new(request: HttpRequest) -> HttpResponse:
         if PREVIEW in (data or {}):
             return _preview(request, form, offer)
         try:
+            effects = services.rolled_out_by(actor_of(request), form.wanted())
+            ask(SecondWordNeeded([one.sentence for one in effects]))
             made = services.create_container(actor_of(request), form.wanted())
         except ValidationError as error:
             form.refuse(error.message_dict)
@@ -122,6 +125,7 @@ def _preview(request: HttpRequest, form: CreateForm, offer: Offer | None) -> Htt
     """What Proxmox would be asked for; nothing is changed, and no address claimed."""
     try:
         planned = services.plan_of(form.wanted())
+        effects = services.rolled_out_by(actor_of(request), form.wanted())
     except ValidationError as error:
         form.refuse(error.message_dict)
         return show_form(request, "proxmox/new_container.html", form, _context(request, form.host, offer))
@@ -129,8 +133,9 @@ def _preview(request: HttpRequest, form: CreateForm, offer: Offer | None) -> Htt
         form.add_error(None, str(error))
         return show_form(request, "proxmox/new_container.html", form, _context(request, form.host, offer))
     if wants_json(request):
-        return JsonResponse({"ok": True, "plan": planned})
-    context = {**_context(request, form.host, offer), "plan": planned}
+        told = [one.as_json() for one in effects]
+        return JsonResponse({"ok": True, "plan": planned, PREVIEW: told})
+    context = {**_context(request, form.host, offer), "plan": planned, "effects": effects}
     return show_form(request, "proxmox/new_container.html", form, context)
 
 

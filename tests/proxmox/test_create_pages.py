@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from forwarding.models import PortForward
+from forwarding.services.ports import create_port_forward
 from jobs.models import Job
 from keymanager.services.keys import add_keys
 from lab.pve import Refuses
@@ -341,3 +343,38 @@ def test_the_page_of_a_created_container_says_so(admin_client):
         made = run(ask(host, start=False))
         page = admin_client.get(made.get_absolute_url()).content.decode()
     assert f"container {made.vmid}" in page
+
+
+def test_what_the_servers_new_address_has_rolled_out_is_said_before(admin_client, host):
+    """Its ports and hostnames follow it."""
+    name = "web1.example.org"
+    web = Server.objects.create(
+        name=name, keymanager_name=name, is_vm=True, vm_host=host, internal_ip="10.0.0.9"
+    )
+    rule = PortForward(
+        host=host, destination=web, first_port=8080, last_port=8080, destination_first=80, destination_last=80
+    )
+    create_port_forward(ACTOR, rule)
+    json = {"content_type": "application/json", "headers": {"accept": "application/json"}}
+
+    def post(**more: object):
+        said = {"name": name, "template": TEMPLATE, "storage": "local-lvm", **more}
+        return admin_client.post(NEW, said, **json)
+
+    (told,) = post(preview=True).json()["preview"]  # the form offers the next free address
+    assert (told["server"], told["begins"]) == ("pve1", ["TCP 8080 to 10.0.0.2:80"])
+    page = admin_client.post(NEW, typed(address="10.0.0.2", preview="1")).content.decode()
+    assert "TCP 8080 to 10.0.0.9:80 ends" in page
+    asked = post()
+    assert (asked.status_code, Creation.objects.count()) == (409, 0)
+    assert "TCP 8080 to 10.0.0.2:80 begins" in asked.json()["errors"]["confirm_lockout"][0]
+    assert post(address="10.0.0.9", preview=True).json()["preview"] == []
+    assert post(confirm_lockout=True).status_code == 200
+    assert Creation.objects.get().address == "10.0.0.2"
+    web.refresh_from_db()
+    assert web.internal_ip == "10.0.0.9"  # until the container has another one
+
+
+def test_a_new_container_that_changes_nothing_elsewhere_asks_nothing(admin_client, host):
+    assert admin_client.post(NEW, typed()).status_code == 302
+    assert Creation.objects.count() == 1

@@ -1,11 +1,14 @@
 """Everything that create_vm computes from a name and a host."""
 
+from typing import Any
+
 import pytest
 
 from accounts.actors import Actor
 from forwarding.models import HostnameForward, PortForward, PortReading
 from forwarding.services.ports import create_port_forward
 from keymanager.services.groups import create_group
+from proxmox.models import InternalNetwork
 from servers.models import Server
 from tests.wizards.create_vm_ground import (
     SYSTEM,
@@ -169,3 +172,33 @@ def test_a_name_without_a_domain_leads_no_domain(host, actor) -> None:
     with_nginx(host)
     assert not computed(actor, name="shop", host=host.pk)["forward_domain"]
     assert not HostnameForward.objects.exists()
+
+
+@pytest.mark.parametrize("container", [True, False])
+def test_the_plan_says_what_the_new_address_has_rolled_out(host, actor, container) -> None:
+    def said(**typed: Any) -> str:
+        data = computed(actor, 2, name=NAME, host=host.pk, make_container=container, **typed)
+        plan = " ".join(
+            str(task.says(data)) for task in create_vm.tasks if task.slug in {"server", "container"}
+        )
+        assert not Server.objects.filter(name=NAME).exists()
+        return plan
+
+    InternalNetwork.objects.create(host=host, prefix_length=16)
+    web = guest_of(host, "web.example.org", "10.0.0.9")
+    ports = {"first_port": 8080, "last_port": 8080, "destination_first": 80, "destination_last": 80}
+    create_port_forward(SYSTEM, PortForward(host=host, destination=web, **ports))
+    begins = "Forwarded ports of pve1.example.org: masquerading of 10.0.7.0/24 behind vmbr0 begins"
+    assert begins in said(address="10.0.7.3")
+    assert "rolled out" not in said()
+
+
+def test_the_plan_says_what_follows_a_known_server_to_its_new_address(host, actor) -> None:
+    web = guest_of(host, NAME, "10.0.0.9")
+    ports = {"first_port": 8080, "last_port": 8080, "destination_first": 80, "destination_last": 80}
+    create_port_forward(SYSTEM, PortForward(host=host, destination=web, **ports))
+    data = computed(actor, 2, name=NAME, host=host.pk, address="10.0.0.44")
+    container = next(task for task in create_vm.tasks if task.slug == "container")
+    assert "TCP 8080 to 10.0.0.9:80 ends; TCP 8080 to 10.0.0.44:80 begins" in str(container.says(data))
+    web.refresh_from_db()
+    assert web.internal_ip == "10.0.0.9"

@@ -19,6 +19,7 @@ from servers.registry import Held, sentence
 from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_of
+from wizards.create_vm.following import and_what_follows
 from wizards.declare import Data, Later, Refused, TaskRun
 
 _AS_THEY_ARE = (
@@ -42,12 +43,9 @@ def says(data: Data) -> str:
     )
     said = words % {**data, "host": host_of(data), "template": data["template"].rpartition("/")[2]}
     own = machine_name_of(data["name"])
-    return (
-        said
-        if own == data["name"]
-        else said
-        + _("; it calls itself %s, as host names have no underscore, and at most 64 characters") % own
-    )
+    if own != data["name"]:
+        said += _("; it calls itself %s, as host names have no underscore, and at most 64 characters") % own
+    return and_what_follows(said, data)
 
 
 def do(task: TaskRun) -> Later | None:

@@ -22,6 +22,7 @@ from servers.services import (
 )
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_if_there, server_of
+from wizards.create_vm.following import and_what_follows
 from wizards.create_vm.hanging import goes_with, key_of, rows_on, with_it
 from wizards.declare import Data, Later, Refused, TaskRun
 
@@ -33,7 +34,8 @@ def says(data: Data) -> str:
     words = {"name": data["name"], "host": host_of(data)}
     if Server.objects.filter(name=data["name"]).exists():
         return _("%(name)s, a guest of %(host)s, is in the inventory already") % words
-    return _("Add %(name)s to the inventory, as a guest of %(host)s") % words
+    added = _("Add %(name)s to the inventory, as a guest of %(host)s") % words
+    return added if data["make_container"] else and_what_follows(added, data)
 
 
 def do(task: TaskRun) -> Later | None:

@@ -1,0 +1,34 @@
+"""What follows on other servers once the new one has its address, said in the plan."""
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.actors import Actor
+from servers.foretelling import foretell
+from servers.models import Server
+from servers.services import change_server, create_server
+from wizards.create_vm.asking_machine import host_of, known_server
+from wizards.declare import Data
+
+ASKING = Actor.system("wizards")  # nothing of what is tried stays
+
+
+def and_what_follows(words: str, data: Data) -> str:
+    """The line of the plan for the task that gives the server its address, with what that has rolled out."""
+
+    def change() -> None:
+        server = known_server(data)
+        if server is None:
+            server = create_server(ASKING, Server(name=data["name"], is_vm=True, vm_host=host_of(data)))
+        server.internal_ip = data["address"]
+        change_server(ASKING, server, version=server.version)
+
+    try:
+        told = [one.sentence for one in foretell(change)] if data.get("address") else []
+    except ValidationError:  # the step says so, by its field
+        return words
+    return (
+        _("%(words)s; this is rolled out: %(told)s") % {"words": words, "told": " ".join(told)}
+        if told
+        else words
+    )
