@@ -12,6 +12,7 @@ from pages.buttons import button, takes_no_fields
 from servers import services
 from servers.models import HostKey
 from servers.views.common import visible_server
+from servers.views.foretelling import foretells
 
 
 @button
@@ -28,6 +29,7 @@ def _host_key(request: HttpRequest, pk: int, key: int) -> HostKey:
 
 
 @admin_required
+@foretells
 @button
 def accept_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
     """Trust this host key from now on."""
@@ -53,6 +55,7 @@ def reject_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
 
 @admin_required
 @require_http_methods(["GET", "HEAD", "POST"])
+@foretells
 @takes_no_fields
 def remove_host_key(request: HttpRequest, pk: int, key: int) -> HttpResponse:
     """Trust this host key no longer."""

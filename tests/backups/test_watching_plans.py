@@ -52,6 +52,26 @@ def test_an_accepted_or_removed_host_key_is_rolled_out(rows, actor):
     assert wanted(rows.backup1) == asked + 2
 
 
+def test_the_page_to_remove_a_host_key_says_where_backups_then_do_not_know_the_server(
+    rows, actor, admin_client
+):
+    create_backup(actor, rows.unsaved())
+    for server in (rows.mail1, rows.backup1):
+        key = f"ssh-ed25519 {server.pk}"
+        HostKey.objects.create(server=server, key=key, fingerprint="SHA256:x", pinned_at=timezone.now())
+    url = f"/servers/{rows.mail1.pk}/host-keys/{rows.mail1.host_keys.get().pk}/remove/"
+    assert 'id="rolls-out"' in admin_client.get(url).content.decode()
+    told = admin_client.post(url, {"preview": "1"}, headers={"hx-request": "true"}).content.decode()
+    assert "Backups of backup1" in told
+    assert f"-mail1 ssh-ed25519 {rows.mail1.pk}" in told
+    json = {"content_type": "application/json", "headers": {"accept": "application/json"}}
+    assert admin_client.post(url, {}, **json).json()["rolls_out"][0]["server"] == "backup1"
+    offered = HostKey.objects.create(server=rows.mail1, key="ssh-ed25519 AAAA", fingerprint="SHA256:y")
+    accept = f"/servers/{rows.mail1.pk}/host-keys/{offered.pk}/accept/"
+    assert admin_client.post(accept, {"preview": True}, **json).json()["preview"][0]["server"] == "backup1"
+    assert admin_client.post(accept, {}, **json).json()["rolls_out"][0]["server"] == "backup1"
+
+
 def test_a_unix_user_as_whom_a_backup_comes_stays_on_the_list(rows, actor):
     reader = rows.mail1.unix_users.create(name="reader")
     other = rows.mail1.unix_users.create(name="other")
