@@ -15,7 +15,27 @@ from servers.forms import DomainNameField
 from servers.models import Server
 
 
-class LinkForm(CleanText, forms.Form):
+class GuestForm(CleanText):
+    """A form about one guest, which is refused where its id belongs to another one since the form was shown."""
+
+    guest: GuestSeen
+
+    def about(self, guest: GuestSeen) -> None:
+        """This guest; programs leave `seen` out."""
+        self.guest = guest
+        self.fields["seen"] = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
+        self.initial["seen"] = guest.first_seen_at.isoformat()
+
+    def clean(self) -> dict[str, Any]:
+        """Not of another guest than the person has seen."""
+        data = super().clean() or {}
+        if data.pop("seen", "") not in {"", self.initial["seen"]}:
+            words = _("The id belongs to another guest by now: %s. Open this page anew.")
+            self.add_error(None, words % self.guest)
+        return data
+
+
+class LinkForm(GuestForm, forms.Form):
     """To which server of its host a guest belongs."""
 
     server = forms.ModelChoiceField(
@@ -29,6 +49,7 @@ class LinkForm(CleanText, forms.Form):
 
     def __init__(self, *args: Any, guest: GuestSeen, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.about(guest)
         by_hand = GuestSeen.objects.present().filter(matched=Matched.HAND).exclude(pk=guest.pk)
         field = self.fields["server"]
         assert isinstance(field, forms.ModelChoiceField)  # noqa: S101 - for the type checker
@@ -37,7 +58,7 @@ class LinkForm(CleanText, forms.Form):
         )
 
 
-class AdoptForm(RefusableForm, CleanText, forms.ModelForm):
+class AdoptForm(RefusableForm, GuestForm, forms.ModelForm):
     """A new server of the inventory for a guest; what the guest tells is filled in."""
 
     name = DomainNameField(
@@ -58,6 +79,7 @@ class AdoptForm(RefusableForm, CleanText, forms.ModelForm):
         kwargs |= {"initial": {"name": guest.name.lower(), **first}}
         kwargs |= {"instance": Server(is_vm=True, vm_host=guest.host)}
         super().__init__(*args, **kwargs)
+        self.about(guest)
         for name in ("name", "ssh_connection"):
             self.fields[name].widget.attrs |= {"autocomplete": "off", "spellcheck": "false"}
         for name, address in first.items():

@@ -1,7 +1,9 @@
 """What is proposed when a guest is adopted: nothing that saving refuses; whence, and why not others."""
 
 import json
+import re
 from collections.abc import Mapping
+from datetime import datetime
 
 import pytest
 from django.urls import reverse
@@ -129,3 +131,21 @@ def test_two_hosts_may_have_the_same_network(admin_client):
     sent = json.dumps({"preview": True})
     assert admin_client.post(url, sent, content_type="application/json", headers=JSON).status_code == 200
     assert not Server.objects.filter(name="shop").exists()
+
+
+@pytest.mark.parametrize("page", ["adopt", "link"])
+def test_a_page_that_was_opened_for_another_guest_of_this_id_counts_for_none(admin_client, page):
+    host = make_host()
+    guest = seen(host, CARD.format("10.0.0.9/24"))
+    server = add_server(host, "store", None)
+    url = reverse(f"proxmox:{page}", args=[guest.pk])
+    (shown,) = re.findall(r'name="seen" value="([^"]+)"', admin_client.get(url).content.decode())
+    sent = {"name": "shop.example.org", "internal_ip": "10.0.0.9", "server": server.pk, "seen": shown}
+    GuestSeen.objects.filter(pk=guest.pk).update(name="db", first_seen_at=timezone.now())
+    answer = admin_client.post(url, sent)
+    assert (answer.status_code, Server.objects.filter(name="shop.example.org").exists()) == (422, False)
+    assert "belongs to another guest by now: 101 db" in answer.content.decode()
+    guest.refresh_from_db()
+    assert guest.server is None
+    GuestSeen.objects.filter(pk=guest.pk).update(first_seen_at=datetime.fromisoformat(shown))
+    assert admin_client.post(url, sent).status_code == 302
