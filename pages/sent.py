@@ -103,6 +103,8 @@ def refuse_unknown(form: forms.BaseForm) -> None:
             form.add_error(
                 name, _("This stands in the address, where it changes nothing: send it in the body.")
             )
+        if isinstance(field, forms.FileField) and form.data.get(form.add_prefix(name)):
+            form.add_error(name, _("Send the file itself, in a form (multipart/form-data)."))
         if not form.has_error(name) and (why := _misread(form.data, form.add_prefix(name), field)):
             form.add_error(name, why)
 

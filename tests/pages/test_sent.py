@@ -197,6 +197,15 @@ def test_the_second_word_is_given_by_yes_alone(said, word):
     assert heard == [word]
 
 
+def test_a_file_is_sent_as_one_and_not_named():
+    class Form(NoteForm):
+        chain_file = forms.FileField(required=False)
+
+    for said, wrong in (("/etc/a.pem", ["chain_file"]), (None, [])):
+        request = RequestFactory().post("/", json.dumps({"chain_file": said}), "application/json")
+        assert list(Form(form_data(request), initial=INITIAL).errors) == wrong
+
+
 def test_it_says_which_fields_there_are():
     assert "note, loud, days" in form_of({"notes": "x"}).errors["notes"][0]
 

@@ -378,3 +378,19 @@ def test_what_the_servers_new_address_has_rolled_out_is_said_before(admin_client
 def test_a_new_container_that_changes_nothing_elsewhere_asks_nothing(admin_client, host):
     assert admin_client.post(NEW, typed()).status_code == 302
     assert Creation.objects.count() == 1
+
+
+def test_a_key_that_openssh_here_does_not_read_gets_into_no_container(
+    admin_client, host, tmp_path, monkeypatch
+):
+    """It reads others of the type: whatever the rules say of this one."""
+    program = tmp_path / "ssh-keygen"
+    program.write_text(
+        f"#!/bin/sh\ngrep -q {KEY.split()[1]} && {{ echo '(stdin) is not a public key file.' >&2; exit 255; }}\n"
+        "echo 256 SHA256:x\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    answer = admin_client.post(NEW, typed(ssh_keys=KEY))
+    assert (answer.status_code, Creation.objects.count()) == (422, 0)
+    assert "OpenSSH does not read this key" in answer.content.decode()
