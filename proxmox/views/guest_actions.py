@@ -77,11 +77,11 @@ def _last_known(request: HttpRequest, guest: GuestRef) -> GuestReading | None:
 def power(request: HttpRequest, pk: int, kind: str, vmid: int, action: str) -> HttpResponse:
     """Start, shut down, stop or reboot a guest; also for the owners of the server that it is."""
     form = PowerForm(form_data(request), action=action)
-    named = form.is_valid()
-    guest = _guest(request, pk, kind, vmid, form.cleaned_data["name"] if named else "")
+    good = form.is_valid()
+    guest = _guest(request, pk, kind, vmid, form.cleaned_data.get("name", ""))
     if not may_operate(user_of(request), guest):
         raise PermissionDenied(_("Only an admin or an owner of this guest may do this."))
-    if not named:
+    if not good:
         return refused_form(request, form, guest.host.get_absolute_url())
     if action not in services.ACTIONS:
         raise Http404

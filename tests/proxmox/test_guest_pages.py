@@ -75,6 +75,9 @@ def test_an_owner_starts_and_stops_his_own_guest_and_no_other(host, client):
     client.force_login(owner)
     assert client.post(url(host, "power/stop/"), {"name": "ct101"}).status_code == 302
     assert client.post(url(host, "power/stop/", 102), {"name": "ct102"}).status_code == 403
+    sent = {"name": "ct101", "force": True}
+    answer = client.post(url(host, "power/stop/"), sent, "application/json", headers=JSON)
+    assert list(answer.json()["errors"]) == ["force"]
     for rest in ("read/", "edit/", "destroy/", "snapshots/"):
         assert client.post(url(host, rest), {"name": "ct101", "typed_name": "ct101"}).status_code == 403
     # With his own guest's name on another's id, the worker finds another name there.
