@@ -13,7 +13,7 @@ from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from jobs.live import live
 from jobs.models import Job
-from pages.answers import done, form_data, refused, show_page
+from pages.answers import done, form_data, refused, refused_form, show_page
 from pages.buttons import button
 from pages.lists import Filter, ListPage, render_list
 from servers import registry, services
@@ -146,6 +146,8 @@ def adopt(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     _check_operate(request, kind)
     form = AdoptForm(form_data(request), foreign=found.foreign)
     if not form.is_valid():
+        if not form.has_error("paths", "invalid_choice"):
+            return refused_form(request, form, found.get_absolute_url())
         message = _("What lies there has changed since you looked. Look again.")
         return refused(request, message, found.get_absolute_url())
     services.adopt(actor_of(request), found, form.cleaned_data["paths"])

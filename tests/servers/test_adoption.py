@@ -50,3 +50,20 @@ def test_an_adoption_does_not_pass_to_who_asks_next(asked, admin):
     rollouts.ask(Actor(admin, "ada"), server, ["motd"], "something else")
     assert Rollout.objects.get().adopt == []
     ends(machine, RolloutState.FAILED, b"debian\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "by"),
+    [
+        ({"path": ["/etc/motd"]}, 422, {"path", "paths"}),
+        ({"paths": []}, 422, {"paths"}),
+        ({"paths": ["/etc/passwd"]}, 409, {"__all__"}),  # not what lay there when somebody looked
+        ({"paths": ["/etc/motd"]}, 200, set()),
+    ],
+)
+def test_what_a_program_says_wrong_is_not_called_a_change_on_the_server(
+    asked, admin_client, said, status, by
+):
+    url = f"{Rollout.objects.get().get_absolute_url()}adopt/"
+    answer = admin_client.post(url, said, "application/json", headers={"accept": "application/json"})
+    assert (answer.status_code, set(answer.json().get("errors", ()))) == (status, by)
