@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from accounts.actors import Actor
+from backups.models import Backup
+from backups.services.plans import create_backup
 from forwarding.models import HostnameForward, PortForward, PortReading
 from forwarding.services.ports import create_port_forward
 from keymanager.services.groups import create_group
@@ -15,6 +17,7 @@ from tests.wizards.create_vm_ground import (
     TEMPLATE,
     computed,
     guest_of,
+    pin,
     proxmox_host,
     with_backup_server,
     with_nginx,
@@ -200,5 +203,11 @@ def test_the_plan_says_what_follows_a_known_server_to_its_new_address(host, acto
     data = computed(actor, 2, name=NAME, host=host.pk, address="10.0.0.44")
     container = next(task for task in create_vm.tasks if task.slug == "container")
     assert "TCP 8080 to 10.0.0.9:80 ends; TCP 8080 to 10.0.0.44:80 begins" in str(container.says(data))
+    there = with_backup_server()
+    pin(web)
+    create_backup(SYSTEM, Backup(source=web, destination=there, destination_folder="/backups/shop"))
+    data = computed(actor, 3, name=NAME, host=host.pk, address="10.0.0.44")
+    connection = next(task for task in create_vm.tasks if task.slug == "connection")
+    assert "Backups of backup1.example.org:" in str(connection.says(data))
     web.refresh_from_db()
     assert web.internal_ip == "10.0.0.9"

@@ -1,4 +1,4 @@
-"""What follows on other servers once the new one has its address, said in the plan."""
+"""What follows on other servers once the new one is as it shall be, said in the plan."""
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
@@ -13,18 +13,19 @@ from wizards.declare import Data
 ASKING = Actor.system("wizards")  # nothing of what is tried stays
 
 
-def and_what_follows(words: str, data: Data) -> str:
-    """The line of the plan for the task that gives the server its address, with what that has rolled out."""
+def and_what_follows(words: str, data: Data, **given: str) -> str:
+    """The line of the plan for the task that gives the server these settings, with what that has rolled out."""
 
     def change() -> None:
         server = known_server(data)
         if server is None:
             server = create_server(ASKING, Server(name=data["name"], is_vm=True, vm_host=host_of(data)))
-        server.internal_ip = data["address"]
+        for name, value in given.items():
+            setattr(server, name, value)
         change_server(ASKING, server, version=server.version)
 
     try:
-        told = [one.sentence for one in foretell(change)] if data.get("address") else []
+        told = [one.sentence for one in foretell(change)]
     except ValidationError:  # the step says so, by its field
         return words
     return (

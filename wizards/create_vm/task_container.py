@@ -45,7 +45,7 @@ def says(data: Data) -> str:
     own = machine_name_of(data["name"])
     if own != data["name"]:
         said += _("; it calls itself %s, as host names have no underscore, and at most 64 characters") % own
-    return and_what_follows(said, data)
+    return and_what_follows(said, data, internal_ip=data["address"])
 
 
 def do(task: TaskRun) -> Later | None:

@@ -17,6 +17,7 @@ from wizards.create_vm import task_container
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import rolled_out, server_of
 from wizards.create_vm.connections import SSH
+from wizards.create_vm.following import and_what_follows
 from wizards.declare import Data, Later, Refused, TaskRun
 
 
@@ -88,7 +89,8 @@ def says_connection(data: Data) -> str:
     """The line of the plan."""
     words = {"gestion": data.get("ssh_connection") or _("through the host")}
     words["backup"] = data.get("backup_connection") or words["gestion"]
-    return _("Gestion reaches it by “%(gestion)s”, the backup server by “%(backup)s”") % words
+    said = _("Gestion reaches it by “%(gestion)s”, the backup server by “%(backup)s”") % words
+    return and_what_follows(said, data, **_connections(data))
 
 
 def do_connection(task: TaskRun) -> Later | None:
@@ -108,15 +110,19 @@ def do_connection(task: TaskRun) -> Later | None:
     return None
 
 
+def _connections(data: Data) -> dict[str, str]:
+    wanted = {"ssh_connection": "ssh_connection", "backup_ssh_connection": "backup_connection"}
+    return {field: normal_connection(data.get(name) or "") for field, name in wanted.items()}
+
+
 def _write(task: TaskRun) -> Server:
-    wanted = [
-        normal_connection(task.data.get(name) or "") for name in ("ssh_connection", "backup_connection")
-    ]
+    wanted = _connections(task.data)
     while True:
         server = server_of(task)
-        if [server.ssh_connection, server.backup_ssh_connection] == wanted:
+        if {field: getattr(server, field) for field in wanted} == wanted:
             return server
-        server.ssh_connection, server.backup_ssh_connection = wanted
+        for field, value in wanted.items():
+            setattr(server, field, value)
         try:
             return _change(task, server)
         except _Again:

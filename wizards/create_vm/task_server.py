@@ -35,7 +35,9 @@ def says(data: Data) -> str:
     if Server.objects.filter(name=data["name"]).exists():
         return _("%(name)s, a guest of %(host)s, is in the inventory already") % words
     added = _("Add %(name)s to the inventory, as a guest of %(host)s") % words
-    return added if data["make_container"] else and_what_follows(added, data)
+    if data["make_container"] or not data.get("address"):
+        return added
+    return and_what_follows(added, data, internal_ip=data["address"])
 
 
 def do(task: TaskRun) -> Later | None:
