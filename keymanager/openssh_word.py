@@ -33,7 +33,8 @@ def check_by_openssh(key: PublicKey) -> None:
         words = _("OpenSSH reads another key from this line: %(said)s, not %(ours)s.")
         raise BadKey(words % {"said": said, "ours": key.fingerprint})
     if _print_of(key.type, _good_blob(key.type)):  # else it is too old for this type, and servers may not be
-        raise BadKey(_("OpenSSH does not read this key. Make a new one: ssh-keygen -t ed25519"))
+        words = _("OpenSSH does not read this key (%s). Make a new one: ssh-keygen -t ed25519")
+        raise BadKey(words % key.fingerprint)
 
 
 def _print_of(kind: str, blob: str) -> str | None:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from keymanager.bad_key import BadKey
-from keymanager.openssh import PublicKey, parse_keys
+from keymanager.openssh import parse_keys
 from keymanager.openssh_word import check_by_openssh
 from pages.answers import PREVIEW
 from pages.forms import CleanText
@@ -70,16 +70,12 @@ class KeysField(forms.CharField):
             )
         if len(keys) > MOST_KEYS:
             raise ValidationError(_("That are more than %d keys.") % MOST_KEYS)
-        for key in keys:
-            _check(key)
+        try:
+            for key in keys:
+                check_by_openssh(key)
+        except BadKey as error:
+            raise ValidationError(str(error)) from error
         return "\n".join(dict.fromkeys(key.line for key in keys))
-
-
-def _check(key: PublicKey) -> None:
-    try:
-        check_by_openssh(key)
-    except BadKey as error:
-        raise ValidationError(f"{key.fingerprint}: {error}") from error
 
 
 def _tick(label: Any, help_text: Any, *, on: bool) -> forms.BooleanField:

@@ -393,4 +393,4 @@ def test_a_key_that_openssh_here_does_not_read_gets_into_no_container(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     answer = admin_client.post(NEW, typed(ssh_keys=KEY))
     assert (answer.status_code, Creation.objects.count()) == (422, 0)
-    assert "OpenSSH does not read this key" in answer.content.decode()
+    assert "OpenSSH does not read this key (SHA256:" in answer.content.decode()
