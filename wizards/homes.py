@@ -22,6 +22,13 @@ def home_of(host: Host, name: str) -> str:
     return next((home for other, _uid, home in _accounts(host, name) if other == name), "")
 
 
+def lies_there(host: Host, name: str) -> bool:
+    """Whether something lies where a new unix user gets its home folder: useradd(8) takes it for that, as it is."""
+    said = host.run(["useradd", "-D"]).check().text
+    base = next((line[5:] for line in said.splitlines() if line.startswith("HOME=")), "/home")
+    return host.run(["test", "-e", f"{base}/{name}"]).code == 0
+
+
 def held_in(server: int, home: str) -> Iterator[Held]:
     """What other rooms have in this folder of a server (copies, shares), and backups of what lies in it."""
     backups = Backup.objects.select_related("source")
@@ -47,11 +54,11 @@ def held_in(server: int, home: str) -> Iterator[Held]:
                 yield Held(words % row, row.get_absolute_url(), row=row)
 
 
-def check_alone(host: Host, name: str, home: str) -> None:
+def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> None:
     """Raise Refused where more than this unix user would go with its home folder, as the host has it now.
 
     That is another folder than `home`, which it was made with, other users in it, or what is mounted in it: userdel(8)
-    asks none of that, and deletes what is mounted, too.
+    asks none of that, and deletes what is mounted, too. Where the folder `stays`, it is another user's processes alone.
     """
     accounts = _accounts(host)
     own = next((one for one in accounts if one[0] == name), None)
@@ -59,30 +66,33 @@ def check_alone(host: Host, name: str, home: str) -> None:
         return
     _name, number, now = own
     words = {"name": name, "home": home, "now": now}
-    if now != home:
+    if now != home and not stays:
         text = _(
             "%(name)s was made with the home folder %(home)s and has %(now)s by now, which would be deleted. "
             "Give it back its own with usermod, or remove %(name)s yourself."
         )
         raise Refused(text % words)
-    others = [one for one, uid, folder in accounts if one != name and (uid == number or inside(folder, home))]
+    alike = [one for one, uid, _folder in accounts if uid == number and one != name]
+    within = [one for one, _uid, folder in accounts if inside(folder, home) and one != name and not stays]
+    others = list(dict.fromkeys([*alike, *within]))
     if others:
         text = _("%(others)s live in %(home)s, too, or have the number of %(name)s. Change that first.")
         raise Refused(text % {**words, "others": ", ".join(others)})
-    mounted = [folder for folder in _mounts(host) if inside(folder, home)]
+    mounted = [folder for folder in _mounts(host) if inside(folder, home) and not stays]
     if mounted:
         text = _("What is mounted at %(mounted)s would be deleted with %(home)s. Unmount it first.")
         raise Refused(text % {**words, "mounted": ", ".join(mounted)})
 
 
-def remove(host: Host, name: str) -> None:
-    """Remove a unix user with its home folder and what runs as it.
+def remove(host: Host, name: str, *, stays: bool = False) -> None:
+    """Remove a unix user and what runs as it, and its home folder unless that `stays`.
 
     Raises CommandFailed with the words of userdel(8): processes that do not end, a home folder of somebody else's.
     """
+    argv = ["userdel", *([] if stays else ["--remove"]), "--", name]
     for _try in range(TRIES):
         host.run(["pkill", "-KILL", "-u", name])
-        done = host.run(["userdel", "--remove", "--", name])
+        done = host.run(argv)
         if done.code != IN_USE:
             break
     done.check()

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.actors import Actor
 from fabrun.services import run_script
+from hosts.host import Host
 from jobs.models import Job
 from keymanager.models import FetchToken, Group
 from keymanager.pushing import fetch_now
@@ -152,30 +153,54 @@ def _groups_said(data: Data) -> str:
 
 def make_account(run: TaskRun) -> None:
     """Make the unix user, unless an earlier call has."""
-    name = run.data["name"]
     server = server_of(run.data)
+    listed = server.unix_users.filter(name=run.data["name"]).exists()
     with connect(server) as host:
+        make_on(host, run, listed=listed)
+
+
+def make_on(host: Host, run: TaskRun, *, listed: bool) -> None:
+    """Make it on its server. What was there before is not ours to take back: an account, a folder in its place."""
+    name = run.data["name"]
+    home = homes.home_of(host, name)
+    if home and not run.facts.get("ours"):
+        raise Refused(_("There is a unix user %s on the server already.") % name)
+    if not home:
+        found = homes.lies_there(host, name)
+        run.save(ours=True, listed=listed, found=found)
+        argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
+        made = host.run([*argv, "--comment", run.data["full_name"], "--", name])
         home = homes.home_of(host, name)
-        if home and not run.facts.get("ours"):
-            raise Refused(_("There is a unix user %s on the server already.") % name)
-        if not home:
-            run.save(ours=True, listed=server.unix_users.filter(name=name).exists())
-            argv = ["useradd", "--create-home", "--shell", run.data["shell"]]
-            host.run([*argv, "--comment", run.data["full_name"], "--", name]).check()
-            home = homes.home_of(host, name)
-        run.save(home=home)
+        run.save(ours=bool(home))  # one that comes after this failed is somebody else's
+        made.check()
+    if run.facts.get("found"):
+        run.log(_("%s was there before: it is the home folder now, and an undo leaves it.") % home)
+    run.save(home=home)
     run.log(_("%s is there now.") % name)
 
 
 def remove_account(run: TaskRun) -> None:
-    """Remove the unix user that we made, with its home, unless more would go with that than this user."""
-    if not run.facts.get("ours"):
-        return
-    name = run.data["name"]
-    with connect(server_of(run.data)) as host:
-        homes.check_alone(host, name, _home(run.data, run.facts))
-        if homes.home_of(host, name):
-            homes.remove(host, name)
+    """Remove the unix user that we made, with the home that it got, unless more would go with that than this user."""
+    if run.facts.get("ours"):
+        with connect(server_of(run.data)) as host:
+            remove_from(host, run)
+
+
+def remove_from(host: Host, run: TaskRun) -> None:
+    """Remove it from its server."""
+    name, stays = run.data["name"], bool(run.facts.get("found"))
+    homes.check_alone(host, name, _home(run.data, run.facts), stays=stays)
+    if homes.home_of(host, name):
+        homes.remove(host, name, stays=stays)
+
+
+def removes(data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo of the account does."""
+    account = results.get("account", {})
+    if account.get("found"):
+        words = _("Remove the unix user %(name)s from %(server)s; %(home)s, which was there before, stays")
+        return words % {**_who(data), "home": _home(data, account)}
+    return _("Remove the unix user %(name)s from %(server)s, with its home folder") % _who(data)
 
 
 def look(data: Data, results: Mapping[str, Data]) -> None:
@@ -183,7 +208,8 @@ def look(data: Data, results: Mapping[str, Data]) -> None:
     account = results.get("account", {})
     if account.get("ours"):
         with connect(server_of(data)) as host:
-            homes.check_alone(host, data["name"], _home(data, account))
+            stays = bool(account.get("found"))
+            homes.check_alone(host, data["name"], _home(data, account), stays=stays)
 
 
 def _home(data: Data, account: Data) -> str:
@@ -244,7 +270,7 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     account = results.get("account", {})
     if not account.get("ours"):
         return []
-    at_home = list(homes.held_in(data["server"], _home(data, account)))
+    at_home = [] if account.get("found") else list(homes.held_in(data["server"], _home(data, account)))
     row = UnixUser.objects.select_related("server").filter(server=data["server"], name=data["name"]).first()
     if row is None:
         return at_home
@@ -306,9 +332,7 @@ wizard = Wizard(
             make_account,
             lambda data: _("Make the unix user %(name)s on %(server)s, with %(shell)s") % _who(data),
             remove_account,
-            lambda data: (
-                _("Remove the unix user %(name)s from %(server)s, with its home folder") % _who(data)
-            ),
+            removes,
         ),
         Task(
             "password",
