@@ -15,7 +15,7 @@ from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs import execute
 from jobs.models import Job, JobState
 from keymanager.models import Group
-from lab.pve import Lacks, PveServer
+from lab.pve import Lacks, PveServer, TaskFails
 from proxmox.models import GuestSeen
 from samba.models import Share
 from servers.models import Server, UnixUser
@@ -277,6 +277,29 @@ def test_what_is_made_while_it_is_under_way_keeps_the_guest(admin_client, leavin
     work()
     run.refresh_from_db()
     assert (run.state, 101 in pve.world.guests) == ("done", False)
+
+
+def test_what_is_made_before_it_is_resumed_keeps_the_guest(admin_client, leaving, host, pve):
+    """Proxmox could not destroy it then; days later somebody goes on with that."""
+    every = dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on")
+    fault = pve.faults.add(TaskFails(type="vzdestroy", message="it is busy", seconds=0))
+    run = begin(admin_client, leaving, **every)
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, "busy" in run.why) == ("failed", True), run.why
+    pve.faults.remove(fault)
+    made = hostname(host, "late.example.org", leaving)
+    for _time in range(2):
+        admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+        work()
+        run.refresh_from_db()
+        assert (run.state, str(made) in run.why, 101 in pve.world.guests) == ("failed", True, True), run.why
+    made.delete()
+    admin_client.post(f"/wizards/runs/{run.pk}/resume/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, 101 in pve.world.guests) == ("done", False), run.why
 
 
 @pytest.mark.parametrize("what", ["share", "panel", "keys"])

@@ -19,6 +19,7 @@ from forwarding.hostname_dangers import Served, dangers
 from forwarding.models import HostnameForward, PortForward
 from forwarding.services.hostnames import change_hostname, delete_hostname, without
 from forwarding.services.ports import delete_port_forward
+from jobs.models import Job
 from keymanager.models import Group
 from keymanager.services.groups import PARTS, remove_from_group
 from keymanager.watching import lost_without, server_holds
@@ -291,7 +292,12 @@ def destroy_guest(run: TaskRun) -> Later | None:
         check_gone(run)
         run.save(guest=guest.args)
     guest = GuestRef.of_args(**run.facts["guest"])
-    return follow_job(run, lambda: guests.destroy_guest(run.actor, guest, guest.name, stop_first=True))
+
+    def start() -> Job:
+        check_gone(run)  # for what is resumed days later, too
+        return guests.destroy_guest(run.actor, guest, guest.name, stop_first=True)
+
+    return follow_job(run, start)
 
 
 def delete_row(run: TaskRun) -> None:
