@@ -144,6 +144,31 @@ def test_a_container_that_somebody_renamed_or_wrote_other_notes_for_is_not_passe
         walk.until_done("container", task_container.undo)
 
 
+@pytest.mark.parametrize("moved", ["restored", "to another host", "with its server"])
+def test_a_machine_that_is_another_guest_by_now_is_not_passed_over(moved: str) -> None:
+    """A restore under another id, or on another host, keeps name, notes and address; the one that was made is gone."""
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        assert row.vmid is not None
+        there = (
+            row.host if moved == "restored" else Server.objects.create(name="pve2", keymanager_name="pve2")
+        )
+        config = dict(pve.world.guests.pop(row.vmid).config)
+        twin = GuestSeen.objects.create(host=there, vmid=777, kind="lxc", name="shop2", config=config)
+        assert hanging.others(walk.data, walk.results) == []  # a clone, with another name
+        if moved == "with its server":
+            GuestSeen.objects.update(server=walk.server)
+        else:
+            GuestSeen.objects.update(name=row.hostname)
+        (held,) = hanging.others(walk.data, walk.results)
+        assert (str(row.vmid) in str(held.text), held.url) == (True, twin.get_absolute_url())
+        own = GuestSeen.objects.create(host=row.host, vmid=row.vmid, kind="lxc", name=NAME, config=config)
+        assert hanging.others(walk.data, walk.results) == []
+        own.delete()
+        GuestSeen.objects.update(gone_at=timezone.now())
+        assert hanging.others(walk.data, walk.results) == []
+
+
 @pytest.mark.parametrize(
     ("option", "words"), [({"protection": 1}, "is protected"), ({"lock": "backup"}, "is locked")]
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -55,7 +55,8 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     found = [held for held in [*rows_on(server), *users] if key_of(held) not in known]
     goes = facts.get("made") or results.get("container", {}).get("creation")
     needed = [*_panel(server), *_keys(server)] if goes else ()
-    return [*found, *_changed(server, results), *needed, *_in_doubt(results)]
+    elsewhere = _elsewhere(server, results) if facts.get("made") else ()
+    return [*found, *_changed(server, results), *needed, *_in_doubt(results), *elsewhere]
 
 
 def with_it(words: str, held: Iterable[Any]) -> str:
@@ -77,7 +78,7 @@ def look(_data: Data, results: Mapping[str, Data]) -> None:
     Raises ProxmoxError where it could not.
     """
     for row in _made(results):
-        look_at([row.host_id], vmid=row.vmid)
+        look_at({row.host_id, row.server.vm_host_id or 0}, vmid=row.vmid)
         check_destroyable(
             GuestRef(row.host, LXC, int(row.vmid or 0), row.hostname),
             known=partial(task_container.is_ours, hostname=row.hostname, marker=row.marker),
@@ -86,7 +87,7 @@ def look(_data: Data, results: Mapping[str, Data]) -> None:
 
 def _made(results: Mapping[str, Data]) -> QuerySet[Creation]:
     pk = results.get("container", {}).get("creation") or 0
-    return Creation.objects.filter(pk=pk, vmid__isnull=False).select_related("host")
+    return Creation.objects.filter(pk=pk, vmid__isnull=False).select_related("host", "server")
 
 
 def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
@@ -95,6 +96,22 @@ def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
         for seen in GuestSeen.objects.present().filter(host=row.host_id, kind=LXC, vmid=row.vmid or 0):
             if seen.config and (why := task_container.in_doubt(row, seen.config)):
                 yield Held(why, seen.get_absolute_url())
+
+
+def _elsewhere(server: Server, results: Mapping[str, Data]) -> Iterator[Held]:
+    """Its machine where that is another guest by now: restored under another id, or moved to another host."""
+    words = _(
+        "container %(vmid)d of %(host)s is not there, and %(guest)s of %(there)s is the machine of %(server)s by now: "
+        "an undo would leave it as it is, with nothing that knows of it. Destroy it yourself, or keep it apart"
+    )
+    for row in _made(results):
+        at = GuestSeen.objects.present().filter(host=row.host_id, vmid=row.vmid or 0)
+        if any(task_container.is_ours(seen.config, row.hostname, row.marker) for seen in at):
+            continue
+        marked = Q(name=row.hostname, config__description__icontains=row.marker)
+        for seen in GuestSeen.objects.present().filter(marked | Q(server=server)).exclude(pk__in=at):
+            told = {"vmid": row.vmid, "host": row.host, "server": server, "guest": seen, "there": seen.host}
+            yield Held(words % told, seen.get_absolute_url())
 
 
 def _of_new_users(server: Server, facts: Data) -> list[Held]:
