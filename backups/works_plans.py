@@ -39,14 +39,19 @@ ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
 DELETE_SECONDS = 24 * 3600.0
 # Arguments: folder, uuid, marker's name, lock file. The marker goes last, so that what was ended in the middle
 # can be done again. Nothing is done through a symbolic link, and no other file system is entered: it goes to the
-# folder, proves that it is there, and works on what it stands in, whatever has its name by then.
-DELETE = """
+# folder, proves that it is there, and works on what it stands in, whatever has its name by then. Of what is mounted
+# inside rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from the same disk.
+DELETE = r"""
 folder=$1 uuid=$2 marker=./$3 lock=$4
 [ -e "$folder" ] || [ -L "$folder" ] || exit 10
 cd -P -- "$folder" 2>/dev/null && [ "$(pwd -P)" = "$folder" ] || exit 11
 if [ -s "$lock" ] && grep -qs rsnapshot "/proc/$(cat "$lock")/cmdline"; then exit 12; fi
 if [ -f "$marker" ] && [ ! -L "$marker" ]; then
   [ "$(head -n 1 -- "$marker")" = "$uuid" ] || exit 13
+  while read -r id parent device root at rest; do
+    at=$(printf %b "$(printf %s "$at" | sed 's/\\\([0-7]\)/\\0\1/g')")
+    case $at in "$folder"/*) exit 14 ;; esac
+  done </proc/self/mountinfo
   find . -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1
   rm -f -- "$marker" || exit 1
 elif [ -n "$(ls -A)" ]; then
@@ -112,6 +117,7 @@ def delete_left(run: Run, *, left: int) -> None:
             "%(folder)s on %(server)s is no plain folder, or lies behind a symbolic link: nothing was deleted."
         ),
         12: _("A run of this backup is still at work on %(server)s: stop it first. Nothing was deleted."),
+        14: _("Something is mounted inside %(folder)s on %(server)s: unmount it first. Nothing was deleted."),
         13: _("%(folder)s on %(server)s does not have the marker of this backup: nothing was deleted."),
     }
     if said.code in refusals:

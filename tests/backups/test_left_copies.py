@@ -48,3 +48,22 @@ def test_only_a_run_at_work_keeps_copies_from_being_deleted_whatever_has_the_num
         done = subprocess.run(argv, check=False, timeout=30, capture_output=True)
         process.kill()
     assert (done.returncode, copies.exists()) == (code, bool(code))
+
+
+@pytest.mark.parametrize("name", ["mounted", "hourly.0/data/a b\\c"])
+def test_what_is_mounted_among_the_copies_is_not_deleted(tmp_path: Path, name: str):
+    """rm --one-file-system emptied it: at one of its own arguments, and what is bound from the same disk anywhere."""
+    needs_root()
+    copies, kept = tmp_path / "the copies", tmp_path / "kept"
+    for folder in (copies / "hourly.0/data", copies / name, kept):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "file").touch()
+    (copies / ".gestion-backup").write_text(f"{UUID}\n")
+    deleting = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere"]
+    mounting = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
+    argv = ["unshare", "-m", "sh", "-c", mounting, "sh", str(kept), str(copies / name), *deleting]
+    assert subprocess.run(argv, check=False, timeout=30).returncode == 14
+    assert (kept / "file").exists()
+    assert (copies / "hourly.0/data/file").exists()
+    assert subprocess.run(deleting, check=False, timeout=30).returncode == 0, "without it, it goes on"
+    assert not copies.exists()
