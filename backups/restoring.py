@@ -59,6 +59,8 @@ def restore_work(restore: Restore, name: str, *, look: bool) -> dict[str, object
         # Folders that are missing on the way to where it was get the modes that they have in the copy.
         "like": "" if restore.folder else "yes",
         "plain": len([part for part in origin_of(restore).split("/") if part]),
+        # Whoever had it begun was told that nothing is written over.
+        "fresh": "" if look or restore.overwrites else "yes",
         "checksum": "yes" if restore.checksum else "",
         "delete": "yes" if restore.delete_extra else "",
         "protect": _base64(b"".join(b"P " + os.fsencode(one) + b"\n" for one in left_out(restore, parent))),
@@ -176,6 +178,10 @@ def refusal(task: CopyTask, facts: str) -> str:
         "nofolder": _("%(folder)s on %(server)s is no folder, or may not be entered."),
         "unwritable": _("%(folder)s could not be made on %(server)s."),
         "unreadable": _("No temporary folder could be made on %(server)s."),
+        "occupied": _(
+            "Something is in %(folder)s on %(server)s by now that was not there when it was looked at. Nothing was "
+            "written over: look again."
+        ),
         "norsync": _("%(server)s has no rsync. Install it there."),
         "noview": _(
             "%(server)s cannot show rsync its folder without symbolic links (the mount option nosymfollow), so "

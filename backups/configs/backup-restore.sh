@@ -1,10 +1,11 @@
 # What backup-run does with a copy that exists: say what a restore would change, restore, or verify the copy.
 # It is read by backup-run, and started by nobody.
 SPEC="$SPEC asked reader at checksum copy delete destination folder item known_hosts like plain protect here ssh_config target
-sample scratch"
+fresh sample scratch"
 
 # At the target, before rsync: goes to the folder step by step, and proves at each that no symbolic link led elsewhere.
-# Arguments: the folder and the item in base64, "mode:uid:gid," for each part ("-,": unknown), go or look, then rsync's own.
+# Arguments: the folder and the item in base64, "mode:uid:gid," for each part ("-,": unknown), go, new or look, then rsync's
+# own; with new nothing may be there, as when somebody was asked.
 # It stands between single quotes in a command for ssh, so it holds none.
 TO='f=$(printf %s "$1" | base64 -d; printf x); f=${f%x}
 item=; [ "$2" = - ] || { item=$(printf %s "$2" | base64 -d; printf x); item=${item%x}; }
@@ -41,6 +42,7 @@ command -v rsync >/dev/null || refuse norsync
 there=
 if [ -n "$item" ]; then [ ! -e "./$item" ] && [ ! -L "./$item" ] || there=yes
 else [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] || there=yes; fi
+[ -z "$there" ] || [ "$how" != new ] || refuse occupied
 [ -z "$there" ] || echo "gestion-restore: there 0" >&2
 exec "$@"'
 
@@ -170,7 +172,9 @@ restore() {
   else
     out=$dir/progress
     note phase restoring
-    push "$w_target" "$w_item" go "$(modes)" --info=progress2 --stats --no-human-readable "$@"
+    how=go
+    [ "$w_fresh" != yes ] || how=new
+    push "$w_target" "$w_item" $how "$(modes)" --info=progress2 --stats --no-human-readable "$@"
     note files "$(figure 'Number of files')"; note bytes "$(figure 'Total file size')"
     note files_transferred "$(figure 'Number of regular files transferred')"
     note bytes_transferred "$(figure 'Total transferred file size')"

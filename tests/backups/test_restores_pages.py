@@ -110,6 +110,15 @@ def test_the_target_is_where_it_was_or_the_folder_that_was_typed(rows, backup):
     work = restore_work(row, "abc", look=False)
     assert not any("\n" in str(value) for value in work.values())
     assert "/srv/x on mail1" in refusal(row, "link 2")
+    assert "/srv/x on mail1 by now" in refusal(row, "occupied 2")
+
+
+def test_only_where_nothing_was_there_nothing_may_be_there_by_now(rows, backup):
+    """Where something was, a second word was given for it."""
+    for facts, fresh in (({}, "yes"), ({"there": True}, ""), ({"counts": {"changed": 1}}, "")):
+        row = Restore(backup=backup, target=rows.web1, at=AT, copy="hourly.0", **facts)
+        assert restore_work(row, "abc", look=False)["fresh"] == fresh, facts
+        assert restore_work(row, "abc", look=True)["fresh"] == ""
 
 
 def test_a_folder_is_read_once_and_then_shown(admin_client, backup):

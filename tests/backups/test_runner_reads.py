@@ -1,5 +1,6 @@
 """backup-run reads what the panel writes: its own parser, run by sh on this machine."""
 
+import base64
 import os
 import re
 import subprocess
@@ -270,3 +271,27 @@ def test_a_file_a_folder_and_nothing_are_told_apart(tmp_path: Path):
             ["sh", "-c", script, "sh", f"{tmp_path}/{name}"], capture_output=True, text=True, check=True
         )
         assert f"state={state}\n" in done.stdout
+
+
+@pytest.mark.parametrize("item", ["", "file"])
+@pytest.mark.parametrize("how", ["go", "new", "look"])
+@pytest.mark.parametrize("there", [True, False])
+def test_where_nothing_was_there_when_it_was_looked_at_nothing_is_written_over(
+    tmp_path: Path, item: str, how: str, there: bool
+):
+    """Somebody may put something there after the preview, which counts for a day."""
+    target = tmp_path / "a b"
+    target.mkdir()
+    if there:
+        (target / (item or "late")).touch()
+    coded = [base64.b64encode(one.encode()).decode() or "-" for one in (str(target), item)]
+    script = (FOLDER / "backup-restore.sh").read_text()
+    at_target = script[script.index("TO='") + 4 : script.index('\nexec "$@"\'')] + '\nexec "$@"'
+    argv = ["sh", "-c", at_target, "gestion-restore", *coded, "-," * 20, how, "echo", "rsync"]
+    done = subprocess.run(argv, capture_output=True, check=False, text=True)
+    if there and how == "new":
+        depth = len(target.parts) - 1
+        assert (done.returncode, done.stdout, done.stderr) == (97, "", f"gestion-restore: occupied {depth}\n")
+    else:
+        assert (done.returncode, done.stdout) == (0, "rsync\n")
+        assert ("there" in done.stderr) == there
