@@ -17,8 +17,8 @@ from servers.registry import Held, each
 
 def server_holds(server: Server) -> Iterable[Held]:
     """The shares that go with a server."""
-    text = _("the share %s of it; Gestion forgets it, and takes nothing of it from the server")
-    yield from each(Share.objects.filter(server=server), text, f"{reverse('samba:shares')}?q={server.name}")
+    rows, url = Share.objects.filter(server=server), f"{reverse('samba:shares')}?q={server.name}"
+    yield from each(rows, _("the share %s is on it"), url, on_disk=True)
 
 
 def server_changed(

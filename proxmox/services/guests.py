@@ -140,9 +140,12 @@ def ask_about_dangers(guest: GuestRef, *, lost: str = "") -> None:
 
 
 def on_disks(guest: GuestRef) -> list[str]:
-    """What others keep on its disks."""
+    """What others keep on its disks; of a machine that is a Proxmox host itself, also what runs on it."""
     server = server_of(guest)
-    return [str(held.text) for held in held_by(server) if held.on_disk] if server else []
+    if server is None:
+        return []
+    runs = [_("%s runs on it") % inner for inner in server.guests.all()]
+    return [*runs, *(str(held.text) for held in held_by(server) if held.on_disk)]
 
 
 def dangers(guest: GuestRef) -> list[str]:
@@ -163,4 +166,7 @@ def dangers(guest: GuestRef) -> list[str]:
             _("%(guest)s is the nginx server of %(hosts)s: no hostname there answers without it.")
             % {"guest": guest, "hosts": hosts}
         )
+    if server and (inner := list(server.guests.values_list("name", flat=True))):
+        words = _("%(guest)s is the host of others, which are off while it is: %(names)s.")
+        found.append(words % {"guest": guest, "names": some(inner)})
     return found

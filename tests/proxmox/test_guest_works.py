@@ -17,6 +17,7 @@ from proxmox.guests import identity_of
 from proxmox.models import AskedTask, GuestReading
 from proxmox.services import access
 from proxmox.services import guests as services
+from samba.models import Share
 from servers.models import Server
 from tests.proxmox.panel_side import (
     ACTOR,
@@ -394,6 +395,24 @@ def test_copies_of_others_on_its_disks_are_destroyed_only_after_a_second_word(ho
     assert operate(host, "stop").state == JobState.DONE  # which loses nothing
     with second_word():
         assert destroy(host).state == JobState.DONE
+
+
+def test_shares_and_guests_of_its_own_are_lost_only_after_a_second_word(host, pve):
+    """A file server, or a machine that is a Proxmox host itself, went, or went back, without a word of them."""
+    inner = Server.objects.create(
+        name="ct101.example.org", keymanager_name="s", is_vm=True, vm_host=host,
+        is_proxmox=True, proxmox_node="inner", external_interface="vmbr0",
+    )  # fmt: skip
+    Server.objects.create(name="deep", keymanager_name="deep", is_vm=True, vm_host=inner)
+    Share.objects.create(server=inner, name="photos", folder="photos", user="smb-photos")
+    lost = "deep runs on it; the share photos on ct101.example.org is on it"
+    with pytest.raises(SecondWordNeeded, match=f"With its disks is lost what others keep there: {lost}"):
+        services.destroy_guest(ACTOR, guest(host), "ct101", stop_first=True)
+    with pytest.raises(SecondWordNeeded, match=f"since then is lost: {lost}"):
+        services.snapshot_guest(ACTOR, guest(host), "roll_back", "before")
+    with pytest.raises(SecondWordNeeded, match="is the host of others, which are off while it is: deep"):
+        services.operate_guest(ACTOR, guest(host), "shutdown")
+    services.snapshot_guest(ACTOR, guest(host), "make", "before")
 
 
 def test_missing_compares_as_proxmox_writes():

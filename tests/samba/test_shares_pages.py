@@ -258,7 +258,7 @@ def test_the_server_page_shows_its_shares_and_its_deletion_names_them(admin_clie
     assert "smb-photos" in admin_client.get(rows.files1.get_absolute_url()).content.decode()
     assert "New share" not in admin_client.get(rows.web1.get_absolute_url()).content.decode()
     page = admin_client.get(reverse("servers:delete", args=[rows.files1.pk])).content.decode()
-    assert "the share photos on files1 of it; Gestion forgets it" in page
+    assert "the share photos on files1 is on it" in page
 
 
 def test_the_dashboard_tells_of_shares_that_are_not_right(admin_client, rows):
