@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.actors import Actor
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from jobs.models import Job
 from jobs.run import Run
 from jobs.services import start_job
@@ -43,13 +43,30 @@ class NotGoneYet(Exception):  # noqa: N818 - the job's outcome, told to a person
 
 
 def servers_holding(user: User) -> QuerySet[Server]:
-    """Those that may hold keys of this person: allowed there, and fetching from here, now or once."""
-    if not user.ssh_keys.exists():
+    """Those that may hold keys of this person, and fetch from here now or did once: allowed there, or behind.
+
+    One that is behind may hold a key that was taken away since, or of a group that the person was taken out of.
+    """
+    has = user.ssh_keys.exists()
+    if not (has or _had_keys(user)):
         return Server.objects.none()
-    rows = Server.objects.filter(keymanager_name__in=names_of_people([user]))
+    names = names_of_people([user]) if has else set()
+    rows = Server.objects.filter(Q(keymanager_name__in=names) | Q(pk__in=behind()))
     return rows.filter(Q(fetch_token__isnull=False) | Q(fetch_report__fetched_at__isnull=False)).order_by(
         "name"
     )
+
+
+def _had_keys(user: User) -> bool:
+    return AuditEntry.objects.filter(verb="key.delete", before__owner=str(user)).exists()
+
+
+def behind() -> list[int]:
+    """The servers that hold another key set than they should, as far as they said."""
+    rows = Server.objects.filter(fetch_report__fetched_at__isnull=False).select_related("fetch_report")
+    found = list(rows.exclude(fetch_report__holds__in=["", "none"]))
+    should = contents({server.keymanager_name for server in found})
+    return [row.pk for row in found if row.fetch_report.holds != should[row.keymanager_name].etag]
 
 
 def leaving(actor: Actor, user: User) -> Callable[[], Any]:

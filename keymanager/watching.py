@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -11,7 +12,7 @@ from accounts.registry import PersonFacts
 from keymanager import departures
 from keymanager.changes import check_change_coming, check_change_made, check_server_changed
 from keymanager.lockout import LockedOut, Ways, check_ways, ways_in
-from keymanager.models import Key
+from keymanager.models import DepartureHost, Key
 from keymanager.revisions import touch
 from keymanager.touched import names_of_people, names_of_unix_users
 from keymanager.words import concerned
@@ -67,6 +68,15 @@ def person_holds(user: User) -> Iterable[Held]:
         yield Held(f"{words % count} ({on})")
     for group in user.key_groups.all():
         yield Held(_("Membership of the group %s") % group, group.get_absolute_url())
+    hosts = DepartureHost.objects.filter(departure__person=user)
+    rows = hosts.select_related("departure", "server__fetch_report")
+    if waiting := departures.gone_since(rows).count(None):
+        text = ngettext(
+            "The list of %d server that has not confirmed that the keys are gone",
+            "The list of %d servers that have not confirmed that the keys are gone",
+            waiting,
+        )
+        yield Held(text % waiting, reverse("accounts:offboard", args=[user.pk]))
 
 
 def server_changed(

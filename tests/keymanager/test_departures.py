@@ -14,6 +14,8 @@ from keymanager import departures
 from keymanager.answers import contents
 from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost, FetchReport
+from keymanager.services.groups import remove_from_group
+from keymanager.services.keys import delete_key
 from pages.second_word import SecondWordNeeded, second_word
 from servers.models import Server
 from tests.keymanager.fetchers import fetching_server, let_in
@@ -222,10 +224,18 @@ def test_nobody_takes_the_own_access_away(admin):
         leaving.take_access(Actor(admin, "ada"), admin)
 
 
-def test_somebody_switched_off_before_can_still_be_followed(admin, fleet):
-    dora, (web1, _web2) = fleet
+def test_somebody_switched_off_before_can_still_be_followed(admin, admin_client, fleet):
+    dora, (web1, web2) = fleet
     with second_word():
         services.change_user(Actor(admin, "ada"), dora, is_active=False)
+    page = f"/users/{dora.pk}/offboard/"
+    assert admin_client.get(page, headers=JSON).json()["servers"] == ["web1", "web2"], (
+        "none has fetched since"
+    )
+    fetched(web1)
+    assert admin_client.get(page, headers=JSON).json()["servers"] == ["web2"]
+    fetched(web2)
+    assert admin_client.get(page, headers=JSON).json()["servers"] == []
     take(admin, dora)
     assert still_open() == ["web1", "web2"]
     fetched(web1)
@@ -243,3 +253,39 @@ def test_a_key_of_theirs_that_somebody_put_there_by_hand_keeps_a_server_open(fle
     found.gone_at = timezone.now()
     found.save()
     assert still_open() == []
+
+
+@pytest.mark.parametrize("taken", ["out of the group", "the key"])
+def test_a_server_that_was_away_when_the_rest_was_taken_before_is_open_too(
+    admin, admin_client, fleet, taken
+) -> None:
+    """People take somebody out of groups first, and offboard then: a server that was off holds the key still."""
+    dora, (web1, web2) = fleet
+    with second_word():
+        if taken == "the key":
+            delete_key(Actor(admin, "ada"), dora.ssh_keys.get())
+        else:
+            remove_from_group(Actor(admin, "ada"), dora.key_groups.get(), "member_users", dora)
+    fetched(web1)  # web2 is off
+    page = f"/users/{dora.pk}/offboard/"
+    assert admin_client.get(page, headers=JSON).json()["servers"] == ["web2"]
+    take(admin, dora)
+    assert still_open() == ["web2"]
+    assert "Gone from" in admin_client.get(page).content.decode()
+    fetched(web2)
+    assert still_open() == []
+
+
+def test_who_never_had_a_key_is_awaited_nowhere(admin, fleet) -> None:
+    _dora, (web1, _web2) = fleet
+    fetched(web1, holds="0" * 40)
+    take(admin, User.objects.create_user("eve"))
+    assert still_open() == []
+
+
+def test_deleting_the_account_says_that_servers_are_then_awaited_no_more(admin, admin_client, fleet) -> None:
+    dora, (web1, _web2) = fleet
+    take(admin, dora)
+    fetched(web1)
+    holds = admin_client.get(f"/users/{dora.pk}/delete/", headers=JSON).json()["holds"]
+    assert "The list of 1 server that has not confirmed that the keys are gone" in holds
