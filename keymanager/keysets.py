@@ -157,10 +157,10 @@ def panel_line(public_key: str) -> KeyLine:
 
 def _narrowest(lines: list[KeyLine]) -> KeyLine:
     """Of one key the most restricted line. Nearly every key has one line, whose options need not be read."""
-    return min(lines, key=_order) if len(lines) > 1 else lines[0]
+    return min(lines, key=order) if len(lines) > 1 else lines[0]
 
 
-def _order(line: KeyLine) -> tuple[bool, float, int, str, str]:
+def order(line: KeyLine | Key) -> tuple[bool, float, int, str, str]:
     """Of the same key, the most restricted line first."""
     limits = limits_of(line.options) if line.options else Limits()
     ends = limits.ends_at.timestamp() if limits.ends_at else float("inf")

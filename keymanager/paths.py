@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db.models import Prefetch, QuerySet
 
 from accounts.models import User
-from keymanager.keysets import KeyLine, panel_line
+from keymanager.keysets import KeyLine, order, panel_line
 from keymanager.models import Group, Key
 from keymanager.touched import names_of_people
 from servers.models import PanelIdentity, Server, UnixUser
@@ -81,7 +81,24 @@ def why(server: Server, unix_user: str | None = None) -> list[Path]:
                 for owner in by.owners.all():
                     if owner.is_active and owner.ssh_keys.all():
                         found.append(Path(server, user, owner, tuple(owner.ssh_keys.all()), None, by))
-    return found
+    return _as_sent(found)
+
+
+def _as_sent(paths: list[Path]) -> list[Path]:
+    """With each key as the server gets it: unix users may share one with different options (see keysets.key_sets)."""
+    rows: dict[tuple[str, str], list[Key | KeyLine]] = defaultdict(list)
+    for path in paths:
+        for key in path.keys:
+            rows[path.unix_user, key.fingerprint].append(key)
+    # The panel's own key has no options where a group has the panel as a member.
+    sent = {
+        at: min(keys, key=lambda key: (isinstance(key, Key), order(key))) if len(keys) > 1 else keys[0]
+        for at, keys in rows.items()
+    }
+    return [
+        replace(path, keys=tuple(sent[path.unix_user, key.fingerprint] for key in path.keys))
+        for path in paths
+    ]
 
 
 def servers_open_to(user: User) -> QuerySet[Server]:

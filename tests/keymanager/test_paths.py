@@ -9,7 +9,7 @@ from hypothesis.extra.django import TestCase
 
 from accounts.models import User
 from keymanager.keysets import key_sets
-from keymanager.models import Group
+from keymanager.models import Group, Key
 from keymanager.paths import servers_open_to, where, why
 from servers.models import Server
 from tests.keymanager.fleets import make_key, make_server, random_fleet, unit
@@ -30,6 +30,9 @@ class RandomFleets(TestCase):
             for user in server.unix_users.values_list("name", flat=True):
                 shown = {key.fingerprint for path in paths if path.unix_user == user for key in path.keys}
                 assert shown == {line.fingerprint for line in sets[user]}
+                options = {line.fingerprint: line.options for line in sets[user]}
+                for key in (key for path in paths if path.unix_user == user for key in path.keys):
+                    assert key.options == options[key.fingerprint]
                 assert [path for path in paths if path.unix_user == user] == why(server, user)
         for person in User.objects.all():
             mine = {
@@ -61,6 +64,24 @@ def test_the_path_names_the_group_the_place_and_the_shared_name():
     assert not path.whole_server
     assert not why(web1)[0].shared
     assert [found.server for found in where(carol)] == [web1, web2]
+
+
+@pytest.mark.django_db
+def test_of_a_key_that_unix_users_share_the_limits_are_those_that_are_sent():
+    """A container is cloned with its keys, and one of the two is limited then: the other was shown without a limit."""
+    web1, web2, store = make_server("web1"), make_server("web2"), make_server("store")
+    group = Group.objects.create(name="push")
+    group.member_servers.add(web1, web2)
+    group.allowed_servers.add(store)
+    key = make_key(unit(web1), "web")
+    twin = Key.objects.create(
+        unix_user=unit(web2), options='command="push"', type=key.type, blob=key.blob, bits=key.bits,
+        fingerprint=key.fingerprint,
+    )  # fmt: skip
+    assert [(path.holder, path.keys) for path in why(store)] == [
+        (unit(web1), (twin,)),
+        (unit(web2), (twin,)),
+    ]
 
 
 @pytest.mark.django_db
