@@ -9,6 +9,7 @@ from backups.configs import NotWritable, sudoer
 from backups.folders import overlap
 from backups.models import Backup, LeftData
 from backups.ways import NoWay, way_from
+from servers.registry import in_folder
 
 Problem = tuple[str, Any]
 
@@ -62,6 +63,8 @@ def _keep_rules(backup: Backup) -> Iterator[Problem]:
 def _destination_rules(backup: Backup) -> Iterator[Problem]:
     folder = backup.destination_folder
     words = {"folder": folder, "server": backup.destination}
+    for held in in_folder(backup.destination, folder, but="backups") if backup.pk is None else ():
+        yield "destination_folder", _("This folder is not free: %s.") % held.text
     if backup.source_id == backup.destination_id and overlap(folder, backup.source_folder):
         yield (
             "destination_folder",

@@ -17,7 +17,13 @@ from backups.models import Backup
 from backups.results import Summary, summaries
 from backups.services.plans import suggested
 from backups.standing import Standing
-from backups.watching_plans import host_keys_changed, server_changed, server_holds, unix_user_holds
+from backups.watching_plans import (
+    host_keys_changed,
+    server_changed,
+    server_folders,
+    server_holds,
+    unix_user_holds,
+)
 from pages.registry import Card, Hit, NavItem, Notice, Section, Step
 from servers.models import Server
 from servers.registry import Panel, RolloutKind, ServerPart
@@ -166,6 +172,7 @@ server_part = ServerPart(
     ),
     panel=server_panel,
     holds=server_holds,
+    folders=server_folders,
     unix_user_holds=unix_user_holds,
     changed=server_changed,
     host_keys_changed=host_keys_changed,

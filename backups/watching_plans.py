@@ -35,6 +35,16 @@ def server_holds(server: Server) -> Iterable[Held]:
     yield from each(left, words, f"{reverse('backups:left_list')}?q={server.name}", on_disk=True)
 
 
+def server_folders(server: Server) -> Iterable[tuple[str, Held]]:
+    """The folders on a backup server in which copies lie: see servers.registry.ServerPart."""
+    for backup in server.backups_to.select_related("source"):
+        text = _("the copies of the backup %s are there") % backup
+        yield backup.destination_folder, Held(text, backup.get_absolute_url(), row=backup)
+    for left in server.left_backups.select_related("destination"):
+        text = _("copies of a deleted backup are left in %s") % left
+        yield left.folder, Held(text, left.get_absolute_url(), row=left)
+
+
 def backup_holds(backups: Iterable[Backup]) -> list[Held]:
     """What goes with these backups: their places in sets."""
     sets = BackupSet.objects.filter(members__backup__in=backups).distinct()

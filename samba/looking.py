@@ -17,6 +17,7 @@ from samba.desired_shares import list_command
 from samba.models import FolderLook, FolderReturn, Share
 from samba.names import LONGEST_NAME, NOT_IN_NAMES, is_share_name, overlap, same_name, validate_share_folder
 from servers.models import Server
+from servers.registry import in_folder, sentence
 
 WORK = "samba.look_into_base_folder"
 MOST = 5000  # entries that are kept
@@ -94,6 +95,8 @@ def offers(look: FolderLook) -> Iterator[Offer]:
         why_not = _share_trouble(entry, share) or _trouble(entry)
         if any(overlap(row.folder, entry.name) for row in going):
             why_not = _("It is being given back to whom it belonged.")
+        if not why_not and (held := in_folder(look.server, f"{look.base}/{entry.name}", but="samba")):
+            why_not = sentence(held)
         if not look.safe and not why_not:
             why_not = _("Others than root may write in %s.") % look.base
         yield Offer(entry, why_not, share)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from samba.models import FolderReturn, Share
 from samba.names import free_user, is_user, overlap, same_name
 from servers.models import Server
+from servers.registry import in_folder
 from servers.validators import is_smb_value
 
 Problem = tuple[str, str]
@@ -23,7 +24,7 @@ def user_name(server: Server, name: str) -> str:
 def problems(share: Share) -> dict[str, list[Any]]:
     """Every broken rule, by field; call it in the transaction that saves, with the server locked."""
     found: dict[str, list[Any]] = {}
-    for check in (_server_rules, _user_rules, _neighbour_rules):
+    for check in (_server_rules, _user_rules, _neighbour_rules, _folder_rules):
         for field, text in check(share):
             found.setdefault(field, []).append(text)
     return found
@@ -74,3 +75,9 @@ def _neighbour_rules(share: Share) -> Iterator[Problem]:
                 _("The folder of the share %(other)s is %(folder)s: one would lie inside the other.")
                 % {"other": other.name, "folder": other.folder},
             )
+
+
+def _folder_rules(share: Share) -> Iterator[Problem]:
+    """A folder that another room has is not given to a share's user: copies of a backup keep whose their files were."""
+    for held in in_folder(share.server, share.path, but="samba") if share.pk is None else ():
+        yield "folder", _("This folder is not free: %s.") % held.text

@@ -14,7 +14,7 @@ from samba.desired_shares import KIND, desired, does
 from samba.models import Share
 from samba.passwords import has_secret, secret_mark
 from samba.records import read_records
-from samba.watching_shares import server_changed, server_holds
+from samba.watching_shares import server_changed, server_folders, server_holds
 from servers.models import Rollout, RolloutState, Server
 from servers.registry import Panel, RolloutKind, ServerPart
 
@@ -107,5 +107,6 @@ server_part = ServerPart(
     kinds=(RolloutKind(KIND, gettext_lazy("Shares"), desired, order=60, afterwards=read_records, does=does),),
     panel=server_panel,
     holds=server_holds,
+    folders=server_folders,
     changed=server_changed,
 )

@@ -21,6 +21,13 @@ def server_holds(server: Server) -> Iterable[Held]:
     yield from each(rows, _("the share %s is on it"), url, on_disk=True)
 
 
+def server_folders(server: Server) -> Iterable[tuple[str, Held]]:
+    """The folders of shares: see servers.registry.ServerPart."""
+    for share in Share.objects.filter(server=server).select_related("server"):
+        text = _("the folder of the share %(share)s is %(path)s") % {"share": share.name, "path": share.path}
+        yield share.path, Held(text, share.get_absolute_url(), row=share)
+
+
 def server_changed(
     actor: Actor, server: Server, before: ServerFacts | None, after: ServerFacts | None
 ) -> None:

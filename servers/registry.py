@@ -104,7 +104,7 @@ class ServerPart:
     when the server was created; `after` is None when it is about to be deleted (its rows are still there).
     Changed unix users, owners and tags count as changes. `host_keys_changed(actor, server)` likewise: an admin
     accepted one of its host keys, or trusts one no longer. `unix_user_going(unix_user)` likewise, before one is taken
-    off the list.
+    off the list. `folders(server)`: the folders on it that this room has to itself, so that no other room takes them.
     """
 
     name: str
@@ -113,6 +113,7 @@ class ServerPart:
     holds: "Callable[[Server], Iterable[Held]] | None" = None
     unix_user_holds: "Callable[[UnixUser], Iterable[Held]] | None" = None
     unix_user_going: "Callable[[UnixUser], None] | None" = None
+    folders: "Callable[[Server], Iterable[tuple[str, Held]]] | None" = None
     changed: "Callable[[Actor, Server, ServerFacts | None, ServerFacts | None], None] | None" = None
     host_keys_changed: "Callable[[Actor, Server], None] | None" = None
 
@@ -169,6 +170,16 @@ def panels(request: HttpRequest, server: "Server") -> list[Panel]:
 def held_by(server: "Server") -> list[Held]:
     """What of other rooms hangs on this server."""
     return [held for part in parts() if part.holds for held in part.holds(server)]
+
+
+def in_folder(server: "Server", folder: str, *, but: str) -> list[Held]:
+    """What of other rooms than `but` has a folder of this server that is this one, lies in it, or has it in itself."""
+    found = [one for part in parts() if part.folders and part.name != but for one in part.folders(server)]
+    return [
+        held
+        for theirs, held in found
+        if f"{folder}/".startswith(f"{theirs}/") or f"{theirs}/".startswith(f"{folder}/")
+    ]
 
 
 def held_by_unix_user(unix_user: "UnixUser") -> list[Held]:

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from django.urls import reverse
 
+from backups.models import Backup
 from hosts.host import Host, Result
 from samba.configs import FOLDER
 from samba.desired_shares import list_command
@@ -90,6 +91,15 @@ def test_every_name_is_listed_with_the_reason_why_not(rows, base: Path):
         assert words in found[name].why_not, name
     for name in good:  # what is offered is taken
         assert rows.share(f"share {good.index(name)}", folder=name, adopt=True).folder == name
+
+
+def test_copies_of_a_backup_are_not_offered(rows, base: Path):
+    (base / "backups/web1").mkdir(parents=True)
+    backup = Backup.objects.create(
+        source=rows.web1, destination=rows.files1, destination_folder=f"{base}/backups/web1"
+    )
+    (offer,) = offers(look(rows))
+    assert f"the copies of the backup {backup} are there" in offer.why_not
 
 
 def test_how_much_lies_in_it_and_whose_it_is(rows, base: Path):

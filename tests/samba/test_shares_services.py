@@ -1,12 +1,15 @@
 """What the services let through, write down and have rolled out."""
 
 import threading
+from uuid import uuid4
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection
 
 from accounts.models import AuditEntry
+from backups.models import Backup, LeftData
+from backups.rules import problems
 from hosts.state import File
 from jobs.models import Job
 from samba.desired_shares import KEEP, desired, shares_on
@@ -91,6 +94,23 @@ def test_only_where_samba_is_managed_and_the_base_can_be_written(rows):
     Server.objects.filter(pk=rows.files1.pk).update(samba_base_folder="/srv/%u")
     rows.files1.refresh_from_db()
     assert errors(rows.unsaved()) == {"server"}
+
+
+@pytest.mark.parametrize("where", ["/srv/shares/copies", "/srv/shares/copies/web1", "/srv/shares"])
+def test_a_folder_with_copies_of_a_backup_is_not_taken_over(rows, where):
+    """Its files were given to the share's user: none could be restored as it was, and clients could read them."""
+    source = rows.web1
+    backup = Backup.objects.create(source=source, destination=rows.files1, destination_folder=where)
+    folder = "copies"
+    assert errors(rows.unsaved("copies", folder=folder, adopt=True)) == {"folder"}
+    backup.delete()
+    LeftData.objects.create(uuid=uuid4(), destination=rows.files1, folder=where, of="web1:/")
+    assert errors(rows.unsaved("copies", folder=folder, adopt=True)) == {"folder"}
+    LeftData.objects.update(folder="/srv/shares2/copies")
+    rows.share("copies", folder=folder, adopt=True)
+    assert set(problems(Backup(source=source, destination=rows.files1, destination_folder=where))) == {
+        "destination_folder"
+    }
 
 
 def test_a_unix_user_of_the_keymanager_is_not_taken(rows):
