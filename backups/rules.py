@@ -63,7 +63,8 @@ def _keep_rules(backup: Backup) -> Iterator[Problem]:
 def _destination_rules(backup: Backup) -> Iterator[Problem]:
     folder = backup.destination_folder
     words = {"folder": folder, "server": backup.destination}
-    for held in in_folder(backup.destination, folder, but="backups") if backup.pk is None else ():
+    taken = in_folder(backup.destination, folder, but="backups") if not backup.pk else []
+    for held in taken:
         yield "destination_folder", _("This folder is not free: %s.") % held.text
     if backup.source_id == backup.destination_id and overlap(folder, backup.source_folder):
         yield (

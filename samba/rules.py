@@ -79,5 +79,6 @@ def _neighbour_rules(share: Share) -> Iterator[Problem]:
 
 def _folder_rules(share: Share) -> Iterator[Problem]:
     """A folder that another room has is not given to a share's user: copies of a backup keep whose their files were."""
-    for held in in_folder(share.server, share.path, but="samba") if share.pk is None else ():
+    taken = in_folder(share.server, share.path, but="samba") if not share.pk else []
+    for held in taken:
         yield "folder", _("This folder is not free: %s.") % held.text

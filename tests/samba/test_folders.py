@@ -159,6 +159,21 @@ def test_a_folder_that_others_could_have_laid_there_is_not_taken_over(place: Pat
     assert owners(place / "base/photos") == {MALLORY}
 
 
+@pytest.mark.parametrize("home", ["base/photos", "base/photos/album", "link/photos"])
+def test_the_home_folder_of_a_unix_user_is_not_taken_over(place: Path, home: str):
+    """Given to the share's user and open to its group, it had sshd refuse that user's keys."""
+    (place / "link").symlink_to("base")
+    passwd = place / "passwd"
+    binding = f"mount --bind {passwd} /etc/passwd || exit 1"
+    for shell, refused in (("/bin/bash", True), ("/usr/sbin/nologin", False)):
+        passwd.write_text(f"{Path('/etc/passwd').read_text()}carol:x:4242:4242::{place}/{home}:{shell}\n")
+        base = "link" if home.startswith("link") else "base"
+        said = script(place, f"base={place}/{base} path=$base/$folder\n(check_folder)", first=binding)
+        assert ("home folder of the unix user carol" in said) == refused, said
+    passwd.write_text(f"{Path('/etc/passwd').read_text()}carol:x:4242:4242::{place}/base/photos2:/bin/sh\n")
+    assert script(place, "(check_folder)", first=binding) == ""
+
+
 def _facts(top: Path) -> dict[str, tuple[int, int, int]]:
     """Owner, group and mode of a folder and all in it."""
     paths = (top, *sorted(top.rglob("*")))

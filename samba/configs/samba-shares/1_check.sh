@@ -55,7 +55,15 @@ check_folder() {
       die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
     [ "$(stat -c %U .)" = "$user" ] || (cd -P .. && roots_alone) ||
       die "Others than root may write in ${path%/*}, and could lay another folder in the place of $path: it is not taken over."
+    [ "$(stat -c %U .)" = "$user" ] || check_homes
   elif grep -sqxF "$user${TAB}made$TAB$path" "$MADE" || grep -sqxF "$user${TAB}adopted$TAB$path" "$MADE"; then
     die "The folder $path of the share $share has gone. Is its disk mounted? If it shall begin empty, make the folder by hand and let the share have it."
   fi
+}
+
+# A unix user whose home folder is given away is let in no more: sshd(8) reads no keys in one that others may write in
+check_homes() {
+  lives=$(getent passwd | awk -F: -v path="$path/" -v here="$(pwd -P)/" '
+    $7 !~ /\/(nologin|false)$/ && (index($6 "/", path) == 1 || index($6 "/", here) == 1) { print $1; exit }')
+  [ -z "$lives" ] || die "The home folder of the unix user $lives is in $path, and its SSH would let nobody in any more: it is not taken over."
 }
