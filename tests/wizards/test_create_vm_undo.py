@@ -165,6 +165,10 @@ def test_a_machine_that_is_another_guest_by_now_is_not_passed_over(moved: str) -
         own = GuestSeen.objects.create(host=row.host, vmid=row.vmid, kind="lxc", name=NAME, config=config)
         assert hanging.others(walk.data, walk.results) == []
         own.delete()
+        destroyed = {**walk.results, "container": {**walk.results["container"], "destroy": None}}
+        assert hanging.others(walk.data, destroyed) == [], (
+            "a clone of the same name, which is the server only now"
+        )
         GuestSeen.objects.update(gone_at=timezone.now())
         assert hanging.others(walk.data, walk.results) == []
 

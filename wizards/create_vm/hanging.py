@@ -104,6 +104,8 @@ def _elsewhere(server: Server, results: Mapping[str, Data]) -> Iterator[Held]:
         "container %(vmid)d of %(host)s is not there, and %(guest)s of %(there)s is the machine of %(server)s by now: "
         "an undo would leave it as it is, with nothing that knows of it. Destroy it yourself, or keep it apart"
     )
+    if "destroy" in results.get("container", {}):
+        return  # it was there when this undo began, and has been destroyed since
     for row in _made(results):
         at = GuestSeen.objects.present().filter(host=row.host_id, vmid=row.vmid or 0)
         if any(task_container.is_ours(seen.config, row.hostname, row.marker) for seen in at):
