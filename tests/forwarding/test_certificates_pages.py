@@ -78,6 +78,17 @@ def test_an_uploaded_pair_is_kept_served_and_told(admin_client, hostname):
     assert stored.fingerprint in page
 
 
+def test_that_a_kept_certificate_goes_with_its_hostname_is_said_whatever_it_is_served_with(
+    admin_client, hostname
+):
+    page = f"{hostname.get_absolute_url()}delete/"
+    assert "Its certificate goes with it" not in admin_client.get(page).content.decode()
+    upload(admin_client, hostname, *pair(NAME))
+    for kind in ("uploaded", "none"):  # it is kept, and served again once that is chosen
+        type(hostname).objects.update(certificate_kind=kind)
+        assert "Its certificate goes with it" in admin_client.get(page).content.decode(), kind
+
+
 def test_a_program_uploads_as_well(admin_client, hostname):
     chain, key = pair(NAME)
     answer = admin_client.post(
