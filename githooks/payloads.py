@@ -42,7 +42,7 @@ class Told:
 def read(headers: Mapping[str, str], body: bytes) -> Told:
     """Read it. Raises Unreadable."""
     payload = _object_in(headers, body)
-    given = next((headers[f"X-{name}"] for name in EVENTS if headers.get(f"X-{name}")), "push")
+    given = _event(headers)
     if given == "System Hook":
         return Told("other", why_not=OF_ALL)
     if given not in PUSHES:
@@ -51,6 +51,15 @@ def read(headers: Mapping[str, str], body: bytes) -> Told:
     refs = tuple(ref for ref, there in moved if there and ref.isprintable())
     gone = bool(moved) and not any(there for _ref, there in moved)
     return Told("push", refs, GONE if gone else NOTHING)
+
+
+def is_ping(headers: Mapping[str, str]) -> bool:
+    """Whether a call says of itself that it is only a test of the connection."""
+    return _event(headers) in PINGS
+
+
+def _event(headers: Mapping[str, str]) -> str:
+    return next((headers[f"X-{name}"] for name in EVENTS if headers.get(f"X-{name}")), "push")
 
 
 def _object_in(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

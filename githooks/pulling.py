@@ -109,9 +109,13 @@ def checked_out(folder: Path) -> str:
 
 def checked_out_or_why(folder: Path) -> tuple[str, str]:
     """The branch that is checked out; where git cannot say one, why. Both are empty where there is none."""
-    done = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    try:
+        # Not --short, which calls a branch “heads/v1” beside a tag “v1”.
+        done = run_git(folder, "symbolic-ref", "--quiet", "HEAD")
+    except PullFailed as error:
+        return "", str(error)
     if done.returncode == 0:
-        return done.stdout.decode(errors="replace").strip(), ""
+        return done.stdout.decode(errors="replace").strip().removeprefix("refs/heads/"), ""
     return "", reason_in(done.stderr)
 
 

@@ -19,11 +19,12 @@ MOST_BODY = 25 * MIB  # GitHub's own bound; Caddy has it, too: deploy/caddy/comm
 
 
 class NotTaken(Exception):  # noqa: N818  # a refusal; its text goes into our log, not to the caller
-    """The call changes nothing."""
+    """The call changes nothing. `told` goes to the caller."""
 
-    def __init__(self, why: str, status: int) -> None:
+    def __init__(self, why: str, status: int, told: str = "") -> None:
         super().__init__(why)
         self.status = status
+        self.answer = {"ok": False, **({"errors": {"__all__": [told]}} if told else {})}
 
 
 @login_not_required
@@ -36,7 +37,7 @@ def hook(request: HttpRequest, key: str) -> JsonResponse:
         return _take(request, key)
     except NotTaken as error:
         log.warning("A call of %s from %s was refused: %s", request.path, client_address(request), error)
-        return JsonResponse({"ok": False}, status=error.status)
+        return JsonResponse(error.answer, status=error.status)
 
 
 def _take(request: HttpRequest, key: str) -> JsonResponse:
@@ -62,11 +63,16 @@ def _take(request: HttpRequest, key: str) -> JsonResponse:
 
 def _body_of(request: HttpRequest) -> bytes:
     if not is_signed(request.headers):  # whoever it is: it need not be read
-        raise NotTaken("it is not signed", 403)
+        raise NotTaken("it is not signed", 403, _of_ping() if payloads.is_ping(request.headers) else "")
     body: bytes = request.read(MOST_BODY + 1)  # not `body`: the bound of forms is a tenth of this
     if len(body) > MOST_BODY:
         raise NotTaken(f"the body has more than {MOST_BODY} bytes", 413)
     return body
+
+
+def _of_ping() -> str:
+    """Bitbucket Data Center signs what it sends, but not its “Test connection”."""
+    return _("This test is not signed, so it proves nothing: push, to see whether the secret is right.")
 
 
 def _how_to() -> JsonResponse:

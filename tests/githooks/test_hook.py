@@ -200,6 +200,34 @@ def test_a_call_of_which_nothing_came_pulls_when_it_is_delivered_again(origin, r
     assert call(body, headers).status_code == 409
 
 
+def test_a_test_of_the_connection_that_bitbucket_does_not_sign_is_told_that(origin, repository):
+    answer = call(b'{"test": true}', {"X-Event-Key": "diagnostics:ping"})
+    assert answer.status_code == 403
+    assert "not signed" in answer.json()["errors"]["__all__"][0]
+    assert call(body_of(), {"X-Event-Key": "repo:refs_changed"}).json() == {"ok": False}
+    nothing_happened(origin, origin.pulled)
+
+
+def test_a_branch_is_the_one_that_it_is_beside_a_tag_of_its_name(origin, repository, admin_client):
+    git(origin.clone, "tag", "main")
+    pushed = origin.push("new.py", "x = 1\n")
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 200
+    assert [job.error for job in work_off()] == [""]
+    assert origin.pulled == pushed
+    assert ">heads/main<" not in admin_client.get("/githooks/scripts/").content.decode()
+
+
+def test_where_git_cannot_be_run_the_pull_fails_with_that_reason(
+    origin, repository, admin_client, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    body = body_of()
+    assert call(body, github(repository.secret, body)).status_code == 200
+    assert ["cannot be run" in job.error for job in work_off()] == [True]
+    assert "cannot be run" in admin_client.get("/githooks/scripts/").content.decode()
+
+
 def test_who_looks_at_the_address_reads_what_to_set_up(repository):
     answer = Client().get(URL)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
