@@ -14,6 +14,7 @@ from typing import Any
 
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut, Exit, UnexpectedExit
+from invoke.runners import Result
 
 from fabrun import loading
 from fabrun.talking import UnaskedLocal, UnaskedRemote
@@ -57,12 +58,21 @@ def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:
     except SystemExit as end:
         return _told(end.code, FAILED) if isinstance(end.code, str) else _code(end.code)
     except UnexpectedExit as error:
+        _show_hidden(error.result)
         return _told(f"The command ended with {error.result.exited}: {error.result.command}", FAILED)
     except CommandTimedOut as error:
+        _show_hidden(error.result)
         return _told(f"The command took longer than {error.timeout} seconds: {error.result.command}", FAILED)
     except Exception as error:  # noqa: BLE001  # as above
         return _told(f"{traceback.format_exc()}{_first_line(error)}", FAILED)
     return 0
+
+
+def _show_hidden(result: Result) -> None:
+    """The end of what a failed command printed while the script kept it from the log: it says why, or what it asked."""
+    for name, stream in (("stdout", sys.stdout), ("stderr", sys.stderr)):
+        if name in result.hide and (words := result.tail(name).strip("\n")):
+            stream.write(f"{words}\n")
 
 
 def _code(wanted: int | None) -> int:

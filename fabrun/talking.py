@@ -10,6 +10,7 @@ from typing import Any
 
 from fabric.runners import Remote
 from invoke.runners import Local, Runner
+from invoke.watchers import FailingResponder
 
 END_OF_INPUT = b"\x04"  # what a terminal takes for it (VEOF in termios(3))
 MOST_ENDS = 2000  # sent to one terminal: it holds 4095 that nobody reads
@@ -26,7 +27,8 @@ class Unasked(Runner):
     """Beside a runner: the standard input of the command is at its end, so that a prompt ends it and does not hang it.
 
     A command with watchers keeps its input open, because they write into it (`c.sudo` with a password), until it has
-    asked what none of them knows. One with an `in_stream` of its own reads that.
+    asked what none of them knows; where that of `c.sudo` is the only one, until it has been silent for as long. One
+    with an `in_stream` of its own reads that.
     """
 
     read_chunk_size = 65536  # Invoke's is 1000: a thread's turn for each
@@ -75,7 +77,9 @@ class Unasked(Runner):
         if self._ends >= MOST_ENDS or self.streams["in"]:
             return
         if self.watchers:
-            if self._asks and now - max(self._heard, self._told) > WATCHED_SECONDS:
+            # That of `c.sudo` knows one question, which comes first: whatever reads later waits for nobody.
+            waits = self._asks or all(isinstance(one, FailingResponder) for one in self.watchers)
+            if waits and now - max(self._heard, self._told) > WATCHED_SECONDS:
                 self.end_input()
         elif self.using_pty:
             if self._heard > self._told:

@@ -7,7 +7,9 @@ from dataclasses import asdict
 
 import pytest
 from django.conf import settings
+from invoke import Config, Context, FailingResponder
 
+from fabrun import talking
 from fabrun.catalogue import clean_environment
 from tests.hosts.hostile import hostile
 
@@ -109,3 +111,36 @@ def test_a_character_that_comes_in_two_pieces_is_one(tmp_path, how) -> None:
         done = run_script("end", target, tmp_path, how=f"c.local({how!r})")
     assert (done.returncode, done.stderr) == (0, b"")
     assert set(done.stdout.decode().splitlines()) == {"grün"}
+
+
+@pytest.mark.parametrize(
+    ("hide", "shown"),
+    [
+        ("True", ["asked: sure? ", "no such table"]),
+        ("'err'", ["asked: sure? ", "no such table"]),
+        ("'out'", ["asked: sure? ", "no such table"]),
+    ],
+)
+@pytest.mark.parametrize("end", ["exit 3", "sleep 9"])
+def test_what_a_failed_command_said_is_shown_once_also_where_the_script_hides_it(
+    tmp_path, hide, shown, end
+) -> None:
+    command = f"printf 'asked: sure? '; echo no such table >&2; {end}"
+    with hostile(lambda _channel: None) as target:
+        how = f"c.local({command!r}, hide={hide}, timeout=2, shell='/bin/sh')"
+        done = run_script("end", target, tmp_path, how=how)
+    assert done.returncode == 1
+    *said, last = (done.stdout + done.stderr.replace(command.encode(), b"")).decode().splitlines()
+    assert last.startswith("The command ")
+    assert [sum(words in line for line in said) for words in shown] == [1, 1]
+
+
+def test_what_reads_by_sudo_without_having_asked_on_a_line_of_its_own_does_not_wait_for_ever(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(talking, "WATCHED_SECONDS", 0.5)
+    of_sudo = FailingResponder(r"\[sudo\] password: ", "None\n", "Sorry, try again.\n")
+    config = Config(overrides={"run": {"in_stream": False, "shell": "/bin/sh"}})
+    config.runners.local = talking.UnaskedLocal
+    done = Context(config).run("echo sure?; cat; echo went on", watchers=[of_sudo], hide=True, timeout=20)
+    assert done.stdout == "sure?\nwent on\n"
