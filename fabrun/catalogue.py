@@ -3,7 +3,8 @@
 import os
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from fabrun.loading import FABFILE, Parameter, Script, files
 from hosts import apart
 
 SECONDS = 10.0  # that reading a file may take
+AGAIN_SECONDS = 300.0  # after which what could not be read is tried again: what it lacked may be there now
 Stamp = tuple[tuple[str, int, int], ...]
 _lock = threading.Lock()
 
@@ -26,6 +28,7 @@ class Catalogue:
 
     scripts: dict[str, Script] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    read_at: float = field(default_factory=time.monotonic)
 
 
 def folder() -> Path:
@@ -37,9 +40,19 @@ def catalogue() -> Catalogue:
     """What the folder holds now."""
     place = folder()
     found = _read(place, _stamp(place))
-    nameless = [path.name for path in sorted(place.glob("[A-Za-z]*.py")) if not path.stem.isidentifier()]
+    return Catalogue(found.scripts, {**found.broken, **_out_of_place(place)})
+
+
+def _out_of_place(place: Path) -> dict[str, str]:
+    """Files whose name or place keeps them from being read as scripts."""
     words = _("a file of this name cannot be imported: use letters, digits and “_”.")
-    return Catalogue(found.scripts, {**found.broken, **{name: f"{name}: {words}" for name in nameless}})
+    nameless = [path.name for path in sorted(place.glob("[A-Za-z]*.py")) if not path.stem.isidentifier()]
+    told = {name: f"{name}: {words}" for name in nameless}
+    if (place / "fabfile" / "__init__.py").is_file():  # as Fabric 1 had it
+        told["fabfile/"] = _(
+            "fabfile/: the files of a package are not read: put them into the folder itself."
+        )
+    return told
 
 
 def of_script(name: str) -> Catalogue:
@@ -66,19 +79,30 @@ def why_unread(path: Path, ended: dict[str, str], seconds: float) -> str:
 def _stamp(place: Path) -> Stamp:
     """When each file was written and how long it is. One may import another, so that all are read anew together."""
     found = []
-    for path in sorted(place.glob("*.py")) if place.is_dir() else ():
+    for path in sorted(_importable(place)):
         try:
             about = path.stat()
         except OSError:  # gone meanwhile, or a link that leads nowhere
-            found.append((path.name, 0, 0))
+            found.append((str(path), 0, 0))
         else:
-            found.append((path.name, about.st_mtime_ns, about.st_size))
+            found.append((str(path), about.st_mtime_ns, about.st_size))
     return tuple(found)
+
+
+def _importable(place: Path) -> Iterator[Path]:
+    """The files of a folder and of the packages in it; folders such as .git have no name that could be imported."""
+    for here, folders, names in os.walk(place):
+        folders[:] = [name for name in folders if name.isidentifier() and name != "__pycache__"]
+        yield from (Path(here, name) for name in names if name.endswith(".py"))
 
 
 def _read(place: Path, stamp: Stamp, stem: str = "") -> Catalogue:
     with _lock:  # whoever asks meanwhile has the same answer
-        return _read_once(place, stamp, stem)
+        found = _read_once(place, stamp, stem)
+        if found.broken and time.monotonic() - found.read_at > AGAIN_SECONDS:
+            _read_once.cache_clear()
+            found = _read_once(place, stamp, stem)
+        return found
 
 
 @lru_cache(maxsize=64)

@@ -6,6 +6,7 @@ A file that cannot be read breaks itself alone: the page says which one, where, 
 import importlib.util
 import sys
 import threading
+import time
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -23,6 +24,9 @@ from wizards.trying import try_files
 Stamp = tuple[int, int]
 
 SECONDS = 10.0  # that reading a file may take
+AGAIN_SECONDS = (
+    300.0  # after which one that could not be read is tried again: what it lacked may be there now
+)
 OURS = {"create_user", "create_vm", "retire_server"}
 OWN_PREFIX = "own_wizards_"  # of the module names of files in WIZARDS_FOLDER
 _lock = threading.RLock()
@@ -41,6 +45,7 @@ class _File:
     stamp: Stamp
     found: tuple[AnyWizard, ...] = ()
     broken: str = ""
+    read_at: float = field(default_factory=time.monotonic)
 
 
 _files: dict[Path, _File] = {}
@@ -64,10 +69,9 @@ def catalogue() -> Catalogue:
     """What the folders hold now."""
     result = Catalogue()
     with _lock:
-        paths = _paths()
-        _try_new(paths)
-        for path in filter(Path.is_file, paths):
-            read = _read(path)
+        tried = _try_new(_paths())
+        for path in filter(Path.is_file, tried):
+            read = _read(path, tried[path])
             if read.broken:
                 result.broken[path.name] = read.broken
             for wizard in read.found:
@@ -105,17 +109,20 @@ def _paths() -> list[Path]:
     return [path for folder in folders for path in sorted(folder.glob("[A-Za-z]*.py")) if path.is_file()]
 
 
-def _try_new(paths: list[Path]) -> None:
+def _try_new(paths: list[Path]) -> dict[Path, Stamp]:
     """Read those that are new or have changed in another process first; what is no good there is not read here.
 
-    As long as they are as they came, those of the panel itself are known to be good.
+    As long as they are as they came, those of the panel itself are known to be good. Returns when each was written that
+    may be read here.
     """
     own = Path(package.__path__[0])
-    new = {path: stamp for path in paths if (stamp := _stamp(path)) != _known(path)}
+    stamps = {path: _stamp(path) for path in paths}
+    new = {path: stamp for path, stamp in stamps.items() if stamp != _known(path)}
     doubtful = [path for path in new if not (path.parent == own and path.stem in OURS and path not in _files)]
     for path, why in try_files(doubtful, SECONDS).items() if doubtful else ():
         if why:
             _files[path] = _File(new[path], broken=why)
+    return stamps
 
 
 def _stamp(path: Path) -> Stamp:
@@ -128,14 +135,18 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _known(path: Path) -> Stamp | None:
-    return _files[path].stamp if path in _files else None
+    """When it was written, of one that need not be read now."""
+    file = _files.get(path)
+    if file is None or (file.broken and time.monotonic() - file.read_at > AGAIN_SECONDS):
+        return None
+    return file.stamp
 
 
-def _read(path: Path) -> _File:
-    stamp = _stamp(path)
-    if _known(path) != stamp:
+def _read(path: Path, stamp: Stamp) -> _File:
+    """What is in a file that was tried as it was then; of one that was written since, what is known of it."""
+    if _known(path) != stamp and _stamp(path) == stamp:
         _files[path] = _load(path, stamp)
-    return _files[path]
+    return _files.get(path, _File(stamp))
 
 
 def why_not(path: Path) -> str:

@@ -167,6 +167,35 @@ def test_new_and_changed_scripts_appear_by_themselves(folder):
     assert "more.again" not in catalogue().scripts
 
 
+def test_a_change_of_what_a_script_imports_from_a_package_is_followed(folder):
+    (folder / "common").mkdir()
+    (folder / "common" / "names.py").write_text("name = (\n")
+    (folder / "more.py").write_text(
+        "from fabric import task\nfrom common.names import name\n@task\ndef go(c): pass\n"
+    )
+    assert "SyntaxError" in catalogue().broken["more.py"]
+    (folder / "common" / "names.py").write_text("name = 1\n")
+    assert "more.go" in catalogue().scripts
+
+
+def test_what_could_not_be_read_for_a_while_is_tried_again(folder, monkeypatch):
+    wanted = folder / "not_there_yet"
+    (folder / "more.py").write_text(
+        f"from fabric import task\nopen({str(wanted)!r})\n@task\ndef go(c): pass\n"
+    )
+    assert "No such file" in catalogue().broken["more.py"]
+    wanted.touch()
+    assert "more.py" in catalogue().broken
+    monkeypatch.setattr(fabrun.catalogue, "AGAIN_SECONDS", 0.0)
+    assert "more.go" in catalogue().scripts
+
+
+def test_a_package_of_tasks_as_fabric_1_had_it_is_told(folder):
+    (folder / "fabfile").mkdir()
+    (folder / "fabfile" / "__init__.py").write_text("from fabric.api import run\n")
+    assert "put them into the folder itself" in catalogue().broken["fabfile/"]
+
+
 def test_a_script_sees_none_of_the_panels_secrets(folder, monkeypatch):
     monkeypatch.setenv("SECRET_KEY", "do-not-tell")
     (folder / "nosy.py").write_text("import os\nraise RuntimeError(dict(os.environ))\n")

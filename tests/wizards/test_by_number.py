@@ -1,11 +1,13 @@
 """Wizards that are classes with methods by number, in a folder of one's own; broken ones break only themselves."""
 
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.jobs.working import work_off
+from tests.waiting import wait_for
 from tests.wizards.walking import states
 from wizards import catalogue
 from wizards import wizards as package
@@ -158,6 +160,39 @@ def test_files_that_go_on_for_ever_are_ended_and_named(admin_client, settings, t
         assert why.startswith(f"{name}, line ")
         assert "not read to its end" in why
     assert "last" in {one["slug"] for one in answer["wizards"]}
+
+
+def test_a_file_that_is_written_anew_while_it_is_tried_is_not_read_untried(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(catalogue, "SECONDS", 2.0)
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    began, enough = tmp_path / "began", tmp_path / "enough"
+    endless = f"import pathlib, time\npathlib.Path({str(began)!r}).touch()\n"
+    endless += f"while not pathlib.Path({str(enough)!r}).exists():\n    time.sleep(0.05)\n"
+    (tmp_path / "edited.py").write_text(endless)
+    found: list[dict[str, str]] = []
+    reader = threading.Thread(target=lambda: found.append(catalogue.catalogue().broken), daemon=True)
+    reader.start()
+    try:
+        wait_for(began.exists, 60)
+        (tmp_path / "edited.py").write_text(f"{endless}# saved once more\n")
+        reader.join(60)
+        assert "not read to its end" in found[0]["edited.py"]
+        (tmp_path / "edited.py").write_text(SAMPLE.read_text().replace("class Greeting", "class Edited"))
+        assert "edited" in catalogue.catalogue().wizards
+    finally:
+        enough.touch()
+        reader.join(60)
+
+
+def test_what_could_not_be_read_for_a_while_is_tried_again(settings, tmp_path, monkeypatch):
+    settings.WIZARDS_FOLDER = str(tmp_path)
+    text = SAMPLE.read_text().replace("class Greeting", "class Later")
+    (tmp_path / "later.py").write_text(f"open({str(tmp_path / 'not_there_yet')!r})\n{text}")
+    assert "No such file" in catalogue.catalogue().broken["later.py"]
+    (tmp_path / "not_there_yet").touch()
+    assert "later.py" in catalogue.catalogue().broken
+    monkeypatch.setattr(catalogue, "AGAIN_SECONDS", 0.0)
+    assert "later" in catalogue.catalogue().wizards
 
 
 ENDS = {
