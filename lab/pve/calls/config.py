@@ -68,35 +68,43 @@ def change(request: Request) -> None:
 
 @answers("PUT /nodes/{node}/lxc/{vmid}/resize")
 def resize(request: Request) -> str:
-    """Make a disk larger."""
-    params, guest = request.params, container(request)
-    disk = params["disk"]
-    request.require(f"/vms/{guest.vmid}", "VM.Config.Options")
-    with request.cluster.hold(guest.vmid):
-        check_lock(guest)
-        _check_digest(request, guest)
-        value = str(guest.config.get(disk) or "")
-        if not value:
-            raise BadFormat(dict.fromkeys(("mp", "volume"), MISSING))
-        volid = volume_in(value)
-        request.require(f"/storage/{storage_of(volid)}", "Datastore.AllocateSpace")
-        if guest.lost_disk:
-            raise died(f"Could not determine current size of volume '{volid}'")
-        match = re.search(r"size=([^,]+)", value)
-        old = size_in_bytes(match[1]) if match else 0
-        new = size_in_bytes(params["size"].lstrip("+")) + (old if params["size"].startswith("+") else 0)
-        if new < old:
-            raise died("unable to shrink disk size")
-        if new == old:
-            raise died("disk is already at specified size")
+    """Make a disk larger. Whether it may be is seen at once, and again in the task."""
+    vmid = container(request).vmid
+    with request.cluster.hold(vmid):
+        _larger(request)
 
     def work(task: Task) -> None:
-        with request.cluster.hold(guest.vmid):
+        with request.cluster.hold(vmid):
+            guest, disk = container(request), request.params["disk"]
+            volid, new = _larger(request)
             words = size_in_words(new)
             guest.config[disk] = re.sub(r"size=[^,]+", f"size={words}", str(guest.config[disk]))
             task.log(f"resized {volid} to {words}")
 
-    return request.task("resize", guest.vmid, work)
+    return request.task("resize", vmid, work)
+
+
+def _larger(request: Request) -> tuple[str, int]:
+    """The volume that is to be larger, and its new size in bytes."""
+    params, guest = request.params, container(request)
+    check_lock(guest)
+    request.require(f"/vms/{guest.vmid}", "VM.Config.Options")
+    _check_digest(request, guest)
+    value = str(guest.config.get(params["disk"]) or "")
+    if not value:
+        raise BadFormat(dict.fromkeys(("mp", "volume"), MISSING))
+    volid = volume_in(value)
+    request.require(f"/storage/{storage_of(volid)}", "Datastore.AllocateSpace")
+    if guest.lost_disk:
+        raise died(f"Could not determine current size of volume '{volid}'")
+    match = re.search(r"size=([^,]+)", value)
+    old = size_in_bytes(match[1]) if match else 0
+    new = size_in_bytes(params["size"].lstrip("+")) + (old if params["size"].startswith("+") else 0)
+    if new < old:
+        raise died("unable to shrink disk size")
+    if new == old:
+        raise died("disk is already at specified size")
+    return volid, new
 
 
 def _check_digest(request: Request, guest: Guest) -> None:

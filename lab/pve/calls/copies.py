@@ -45,20 +45,27 @@ def clone(request: Request) -> str:
     target = Guest(new, params["node"], config={"lock": "create"})
     with request.world.lock:
         require_unused(request, new)
+        check_lock(source)
         request.world.guests[new] = target
+        source.config["lock"] = "disk"
         if pool := params.get("pool"):
             request.world.pools[pool].append(new)
     request.cluster.save()
 
     def undo() -> None:
         request.world.guests.pop(new, None)
+        source.config.pop("lock", None)
 
     def work(task: Task) -> None:
-        with request.cluster.hold(source.vmid), request.cluster.hold(new):
-            _check_content(request, config, undo)
-            made = replace(target, config=config)
-            request.cluster.hypervisor.clone(source, made, snapname, task)
-            target.config, target.host = config, made.host
+        try:
+            with request.cluster.hold(new):
+                _check_content(request, config, undo)
+                made = replace(target, config=config)
+                request.cluster.hypervisor.clone(source, made, snapname, task)
+                target.config, target.host = config, made.host
+        finally:
+            source.config.pop("lock", None)
+            request.cluster.save()
 
     return request.task("vzclone", source.vmid, work, undo)
 
@@ -75,7 +82,12 @@ def template(request: Request) -> None:
             raise died("you can't convert a template to a template")
         if request.cluster.hypervisor.running(guest):
             raise died("you can't convert a CT to template if the CT is running")
-        guest.config["template"] = 1
+
+    def work(task: Task) -> None:
+        with request.cluster.hold(guest.vmid):
+            guest.config["template"] = 1
+
+    request.task("vztemplate", guest.vmid, work)
 
 
 @answers("POST /nodes/{node}/lxc/{vmid}/migrate")
@@ -142,7 +154,11 @@ def _check_content(request: Request, config: Json, undo: Callable[[], None]) -> 
 def _copied(request: Request, kept: Json) -> Json:
     params = request.params
     dropped = ("lock", "parent", "snaptime", "template", "digest")
-    config = {name: value for name, value in kept.items() if name not in dropped}
+    config = {
+        name: value
+        for name, value in kept.items()
+        if name not in dropped and not re.fullmatch(r"unused\d+", name)
+    }
     disks: Json = {}
     for name, value in config.items():
         if re.fullmatch(r"net\d+", name):

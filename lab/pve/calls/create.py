@@ -45,11 +45,11 @@ KEY = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=
 def create(request: Request) -> str:
     """Make a container from a template."""
     params, vmid = request.params, request.params["vmid"]
-    _let_id_be_taken(request)
-    require_unused(request, vmid)
     unprivileged = bool(params.get("unprivileged", int(request.world.major() >= 9)))
     if not unprivileged and request.world.major() >= 9:
         request.require("/", "Sys.Modify")
+    _let_id_be_taken(request)
+    require_unused(request, vmid)
     _check_keys(params.get("ssh-public-keys"))
     pool = params.get("pool")
     if pool and pool not in request.world.pools:
@@ -98,9 +98,7 @@ def create(request: Request) -> str:
 def destroy(request: Request) -> str:
     """Remove a container and its disk."""
     guest, force = container(request), request.params.get("force")
-    check_protection(guest, f"can't remove CT {guest.vmid}")
-    if not force:
-        check_lock(guest)
+    _check_destroyable(guest)
     hypervisor = request.cluster.hypervisor
     if not force and hypervisor.running(guest):
         raise died(f"unable to destroy CT {guest.vmid} - container is running")
@@ -108,6 +106,7 @@ def destroy(request: Request) -> str:
     def work(task: Task) -> None:
         with request.cluster.hold(guest.vmid):
             container(request)
+            _check_destroyable(guest)
             if hypervisor.running(guest):
                 if not force:
                     raise died(f"unable to destroy CT {guest.vmid} - container is running")
@@ -123,6 +122,12 @@ def destroy(request: Request) -> str:
                     members[:] = [member for member in members if member != guest.vmid]
 
     return request.task("vzdestroy", guest.vmid, work)
+
+
+def _check_destroyable(guest: Guest) -> None:
+    """Raise ApiError for one that is protected or locked; `force` is for one that runs."""
+    check_protection(guest, f"can't remove CT {guest.vmid}")
+    check_lock(guest)
 
 
 def _let_id_be_taken(request: Request) -> None:

@@ -82,7 +82,21 @@ def interfaces(request: Request) -> list[Json] | None:
     """List a running container's network interfaces; nothing at all for one that does not run."""
     guest = container(request)
     hypervisor = request.cluster.hypervisor
-    return hypervisor.interfaces(guest) if hypervisor.running(guest) else None
+    if not hypervisor.running(guest):
+        return None
+    return [
+        {"hardware-address": card.get("hwaddr", ""), "ip-addresses": _addresses(card), **card}
+        for card in hypervisor.interfaces(guest)
+    ]
+
+
+def _addresses(card: Json) -> list[Json]:
+    """A card's addresses as the list has them that came beside `inet` and `inet6`."""
+    given = {family: str(card[family]).partition("/") for family in ("inet", "inet6") if card.get(family)}
+    return [
+        {"ip-address": address, "ip-address-type": family, "prefix": int(length)}
+        for family, (address, _slash, length) in given.items()
+    ]
 
 
 @answers("GET /nodes/{node}/lxc/{vmid}/feature")

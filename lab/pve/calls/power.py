@@ -47,6 +47,8 @@ def stop(request: Request) -> str:
     guest = _running_guest(request, "CT")
 
     def work(task: Task) -> None:
+        if request.params.get("overrule-shutdown"):
+            _end_shutdowns(request, task)
         with request.cluster.hold(guest.vmid):
             _check_lock(request, guest)
             request.cluster.hypervisor.stop(guest, task)
@@ -108,6 +110,17 @@ def resume(request: Request) -> str:
         raise TaskError(CHECKPOINT.format(options=f"-n {vmid} -r --foreground -D /var/lib/vz/dump"))
 
     return request.task("vzresume", vmid, work)
+
+
+def _end_shutdowns(request: Request, task: Task) -> None:
+    """Have the tasks give up that wait for this container to shut down."""
+    vmid = str(request.params["vmid"])
+    found = [one for one in request.cluster.tasks.all() if (one.type, one.id) == ("vzshutdown", vmid)]
+    waiting = [one for one in found if one.status is None]
+    for one in waiting:
+        one.stopping.set()
+    if waiting:
+        task.log(f"overruled vzshutdown tasks: {', '.join(one.upid for one in waiting)}")
 
 
 def _check_skiplock(request: Request) -> None:

@@ -155,9 +155,11 @@ class Real:
         said = run(["nsenter", "-t", str(pid), "-n", "ip", "-json", "addr"], check=False).stdout
         found = []
         for link in json.loads(said or "[]"):
-            item: Json = {"name": link["ifname"], "hwaddr": link.get("address", "")}
+            item: Json = {"name": link["ifname"], "hwaddr": link.get("address", ""), "ip-addresses": []}
             for info in link.get("addr_info", []):
                 item.setdefault(info["family"], f"{info['local']}/{info['prefixlen']}")
+                one = {"ip-address": info["local"], "ip-address-type": info["family"]}
+                item["ip-addresses"].append({**one, "prefix": info["prefixlen"]})
             found.append(item)
         return found
 

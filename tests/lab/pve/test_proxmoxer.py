@@ -324,7 +324,9 @@ def test_a_template_neither_starts_nor_has_snapshots_and_becomes_none_twice(serv
     with pytest.raises(ResourceException, match="you can't convert a CT to template if the CT is running"):
         container.template.post()
     assert done(api, container.status.stop.post()) == "OK"
-    container.template.post()
+    assert container.template.post() is None
+    server.cluster.tasks.wait_all()
+    assert server.cluster.tasks.all()[0].type == "vztemplate"
     with pytest.raises(ResourceException, match="you can't convert a template to a template"):
         container.template.post()
     assert done(api, container.status.start.post()) == "you can't start a CT if it's a template"

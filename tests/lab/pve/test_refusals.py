@@ -1,12 +1,13 @@
 """What cannot be is refused in the words, at the moment and in the order in which Proxmox VE 9 refuses it."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
 
-from lab.pve import Node, PveServer, World
+from lab.pve import Lacks, Node, PveServer, World
 from tests.lab.pve.recordings import ANSWER_SECONDS
 
 TEMPLATE = "local:vztmpl/debian-12-standard_12.7-1_amd64.tar.zst"
@@ -124,6 +125,8 @@ def ask(
         (f"POST {LXC}/103/clone", {"newid": 102}, 500, "CT is locked (backup)"),
         (f"POST {LXC}/102/clone", {"newid": 150}, 500,
          "Cannot do full clones on a running container without snapshots"),
+        # destroying: force is for one that runs
+        (f"DELETE {LXC}/103?force=1", None, 500, "CT is locked (backup)"),
         # moving
         (f"POST {MIGRATE}", {"target": "pve1"}, 400, {"target": "target is local node."}),
         (f"POST {MIGRATE}", {"target": "none"}, 500, "no such cluster node 'none'"),
@@ -175,6 +178,68 @@ def test_a_container_with_a_folder_of_the_node_is_not_copied_nor_that_folder_enl
     assert answer.reason == "unable to clone mountpoint 'mp0' (type bind)"
     answer = ask(server, "PUT", f"{LXC}/103/resize", {"disk": "mp0", "size": "+1G"}, who="root")
     assert answer.reason == "unable to parse volume ID '/srv/data'"
+
+
+def test_what_one_may_not_make_privileged_is_refused_before_its_id_is_looked_at(server: PveServer):
+    server.faults.add(Lacks(privileges=("Sys.Modify",)))
+    answer = ask(server, "POST", LXC, NEW | {"vmid": 102, "unprivileged": 0})
+    assert (answer.status_code, answer.reason) == (403, "Permission check failed (/, Sys.Modify)")
+    assert ask(server, "POST", LXC, NEW | {"vmid": 102}).reason == "CT 102 already exists on node 'pve1'"
+
+
+def test_what_is_copied_is_locked_meanwhile_and_what_it_does_not_use_stays_behind(server: PveServer):
+    server.world.durations["vzclone"] = 2.0
+    server.world.guests[101].config["unused0"] = "local-lvm:vm-101-disk-7"
+    assert ask(server, "POST", CLONE, {"newid": 150}).ok
+    assert ask(server, "GET", CONFIG).json()["data"]["lock"] == "disk"
+    assert ask(server, "POST", CLONE, {"newid": 151}).reason == "CT is locked (disk)"
+    server.cluster.tasks.wait_all()
+    assert not {"lock"} & ask(server, "GET", CONFIG).json()["data"].keys()
+    assert not {"lock", "unused0"} & ask(server, "GET", f"{LXC}/150/config").json()["data"].keys()
+
+
+def test_a_disk_that_was_locked_before_the_task_began_stays_as_it_is(
+    server: PveServer, monkeypatch: pytest.MonkeyPatch
+):
+    guest, held, going_on = server.world.guests[101], threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with server.cluster.hold(101):
+            held.set()
+            going_on.wait(ANSWER_SECONDS)
+            guest.config["lock"] = "backup"
+
+    begin = server.cluster.tasks.start
+
+    def begin_late(*words: Any) -> str:
+        threading.Thread(target=hold).start()
+        held.wait(ANSWER_SECONDS)
+        upid = begin(*words)
+        going_on.set()
+        return upid
+
+    monkeypatch.setattr(server.cluster.tasks, "start", begin_late)
+    upid = ask(server, "PUT", RESIZE, {"disk": "rootfs", "size": "+1G"}).json()["data"]
+    server.cluster.tasks.wait_all()
+    told = ask(server, "GET", f"/nodes/pve1/tasks/{upid}/status").json()["data"]["exitstatus"]
+    assert (told, "size=8G" in guest.config["rootfs"]) == ("CT is locked (backup)", True)
+
+
+def test_a_stop_may_end_a_shutdown_that_waits(server: PveServer):
+    server.world.durations["vzshutdown"] = 600.0
+    waiting = ask(server, "POST", f"{LXC}/102/status/shutdown", {"timeout": 900}).json()["data"]
+    ask(server, "POST", f"{LXC}/102/status/stop", {"overrule-shutdown": 1})
+    server.cluster.tasks.wait_all()
+    tasks = {task.type: task.status for task in server.cluster.tasks.all()}
+    assert (tasks["vzstop"], tasks["vzshutdown"]) == ("OK", "received interrupt")
+    assert waiting in server.cluster.tasks.all()[0].lines[0]
+
+
+def test_interfaces_have_their_addresses_as_a_list_too(server: PveServer):
+    card = ask(server, "GET", f"{LXC}/102/interfaces").json()["data"][1]
+    assert card["hardware-address"] == card["hwaddr"]
+    assert card["inet"] == "10.0.0.101/24"
+    assert card["ip-addresses"] == [{"ip-address": "10.0.0.101", "ip-address-type": "inet", "prefix": 24}]
 
 
 def test_a_hook_script_must_be_there(server: PveServer):
