@@ -16,7 +16,8 @@ from .world import Guest
 Json = dict[str, Any]
 CREATE = "POST /nodes/{node}/lxc"
 LIVE = re.compile(
-    r"description|onboot|startup|protection|hostname|hookscript|cores|cpulimit|cpuunits|tags|lock|memory|swap|net\d+|mp\d+"
+    r"description|onboot|startup|protection|hostname|hookscript|cores|cpulimit|cpuunits|tags|lock|memory|swap|net\d+"
+    r"|mp\d+|unused\d+"
 )
 """What a running container takes at once; the rest is pending until its next start."""
 RIGHTS = (
@@ -72,7 +73,23 @@ def with_pending(guest: Guest) -> Json:
 
 def settle(guest: Guest) -> None:
     """Make pending changes the present ones, as a start does."""
+    for name in [name for name, value in guest.pending.items() if value is None]:
+        let_go(guest, name)
     guest.config, guest.pending = with_pending(guest), {}
+
+
+def is_live(guest: Guest, name: str, value: Any) -> bool:
+    """Return whether it takes this at once while it runs; of mount points only one more, not another or none."""
+    mounted = name.startswith("mp") and (value is None or name in guest.config)
+    return bool(LIVE.fullmatch(name)) and not mounted
+
+
+def let_go(guest: Guest, name: str) -> None:
+    """Keep the volume of a mount point that is taken away, as one that is not used."""
+    volume = volume_in(str(guest.config.get(name, "")))
+    if re.fullmatch(r"mp\d+", name) and volume and type_of(volume) == "volume":
+        number = next(number for number in range(256) if f"unused{number}" not in guest.config)
+        guest.config[f"unused{number}"] = volume
 
 
 def pending_list(guest: Guest) -> list[Json]:

@@ -7,10 +7,11 @@ from lab.pve.cluster import Request
 from lab.pve.errors import BadFormat, BadParameters, TaskError, died
 from lab.pve.formats import split_list
 from lab.pve.guestconfig import (
-    LIVE,
     check_lock,
     check_protection,
     digest,
+    is_live,
+    let_go,
     require_config_rights,
     with_pending,
     written,
@@ -194,12 +195,14 @@ def _apply(request: Request, guest: Guest, changes: Json) -> None:
     hypervisor = request.cluster.hypervisor
     live = changes
     if hypervisor.running(guest):
-        live = {name: value for name, value in changes.items() if LIVE.fullmatch(name)}
+        live = {name: value for name, value in changes.items() if is_live(guest, name, value)}
         try:
             hypervisor.change(guest, live)
         except TaskError as error:
-            raise BadParameters(dict.fromkeys(live, f"hotplug problem - {error}\n")) from error
+            raise BadParameters({name: f"unable to hotplug {name}: {error}\n" for name in live}) from error
         guest.pending |= {name: value for name, value in changes.items() if name not in live}
+    for name in [name for name, value in live.items() if value is None]:
+        let_go(guest, name)
     pending = guest.pending
     guest.pending = {}
     guest.config |= live

@@ -1,5 +1,6 @@
 """Snapshots of containers."""
 
+import re
 import time
 from typing import Any
 
@@ -74,8 +75,9 @@ def snapshot(request: Request) -> str:
                 raise died(f"snapshot name '{name}' already used")
             if not can_snapshot(request, guest):
                 raise died("snapshot feature is not available")
-            kept = {key: value for key, value in guest.config.items() if key not in NOT_KEPT}
-            kept.pop("description", None)
+            kept = {
+                key: value for key, value in guest.config.items() if not _is_own(key) and key not in NOT_KEPT
+            }
             kept |= {key: guest.config[key] for key in ("parent",) if key in guest.config}
             with locked(guest, "snapshot"):
                 request.cluster.hypervisor.snapshot(guest, name, task)
@@ -125,7 +127,9 @@ def rollback(request: Request) -> str:
                 hypervisor.stop(guest, task)
             with locked(guest, "rollback"):
                 hypervisor.rollback(guest, name, task)
-            guest.config = {key: value for key, value in kept.items() if key != "snaptime"} | {"parent": name}
+            own = {key: value for key, value in guest.config.items() if _is_own(key)}
+            then = {key: value for key, value in kept.items() if not _is_own(key) and key != "snaptime"}
+            guest.config = {**then, **own, "parent": name}
             guest.pending = {}
             if request.params.get("start"):
                 hypervisor.start(guest, task)
@@ -145,6 +149,11 @@ class locked:  # noqa: N801 (reads as a verb where it is used)
 
     def __exit__(self, *failure: object) -> None:
         self.guest.config.pop("lock", None)
+
+
+def _is_own(option: str) -> bool:
+    """Whether an option is the container's alone: a snapshot has its own or none, and a rollback leaves it as it is."""
+    return option == "description" or re.fullmatch(r"unused\d+", option) is not None
 
 
 def _kept(guest: Guest, name: str) -> Json:

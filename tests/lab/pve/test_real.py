@@ -154,7 +154,7 @@ def test_memory_that_is_in_use_is_not_taken(fleet: Fleet, lab_key: LabKey, conta
     try:
         with pytest.raises(ResourceException) as refused:
             container.config.put(memory=16)
-        assert "hotplug problem" in str(refused.value.errors)
+        assert "unable to hotplug" in str(refused.value.errors)
         assert container.config.get()["memory"] == 256
     finally:
         ssh(fleet, lab_key, "umount /mnt")

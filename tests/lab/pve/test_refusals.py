@@ -242,6 +242,34 @@ def test_interfaces_have_their_addresses_as_a_list_too(server: PveServer):
     assert card["ip-addresses"] == [{"ip-address": "10.0.0.101", "ip-address-type": "inet", "prefix": 24}]
 
 
+def test_a_mount_point_is_taken_away_with_the_next_start_and_its_volume_is_kept(server: PveServer):
+    volume = "local-lvm:vm-102-disk-1"
+    for vmid in (101, 102):
+        server.world.guests[vmid].config["mp0"] = f"{volume},mp=/d,size=2G"
+        assert ask(server, "PUT", f"{LXC}/{vmid}/config", {"delete": "mp0"}).ok
+    stopped, running = server.world.guests[101], server.world.guests[102]
+    assert ("mp0" in stopped.config, stopped.config["unused0"]) == (False, volume)
+    assert (running.config["mp0"].split(",")[0], running.pending) == (volume, {"mp0": None})
+    assert ask(server, "POST", f"{LXC}/102/status/reboot").ok
+    server.cluster.tasks.wait_all()
+    assert ("mp0" in running.config, running.config["unused0"]) == (False, volume)
+    assert ask(server, "PUT", f"{LXC}/102/config", {"delete": "unused0"}).ok
+    assert "unused0" not in running.config
+
+
+def test_a_rollback_leaves_the_description_and_unused_volumes_as_they_are(server: PveServer):
+    guest = server.world.guests[101]
+    guest.config |= {"description": "web\n", "unused0": "local-lvm:vm-101-disk-1"}
+    ask(server, "POST", f"{LXC}/101/snapshot", {"snapname": "one", "description": "of the snapshot"})
+    server.cluster.tasks.wait_all()
+    ask(server, "PUT", CONFIG, {"memory": 99, "description": "shop"})
+    assert "unused0" not in ask(server, "GET", f"{LXC}/101/snapshot/one/config").json()["data"]
+    ask(server, "POST", f"{LXC}/101/snapshot/one/rollback")
+    server.cluster.tasks.wait_all()
+    assert (guest.config["memory"], guest.config["description"]) == (1024, "shop\n")
+    assert guest.config["unused0"] == "local-lvm:vm-101-disk-1"
+
+
 def test_a_hook_script_must_be_there(server: PveServer):
     for volume, words in (
         ("local:snippets/x.sh", "script 'local:snippets/x.sh' does not exist"),
