@@ -42,12 +42,13 @@ class Access:
 
     def identify(self, method: str, headers: dict[str, str]) -> Identity:
         """Return who asks. Raises Unauthenticated. Header names are lower-case."""
-        cookie = re.search(r"(?:^|;\s*)PVEAuthCookie=([^;]+)", headers.get("cookie", ""))
-        if not cookie:
-            if headers.get("authorization", "").startswith("PVEAPIToken"):
-                return self._by_token(headers["authorization"])
+        said = headers.get("authorization", "")
+        ticket = _said(headers.get("cookie", ""), "PVEAuthCookie") or _said(said, "PVEAuthCookie")
+        if not ticket:
+            if token := _said(said, "PVEAPIToken"):
+                return self._by_token(token)
             raise Unauthenticated("No ticket")
-        user = self.ticket_user(unquote(cookie[1]))
+        user = self.ticket_user(ticket)
         if not user:
             raise Unauthenticated(REFUSED)
         if method != "GET" and not self._csrf_valid(user, headers.get("csrfpreventiontoken", "")):
@@ -78,8 +79,8 @@ class Access:
             return True
         return self.ticket_user(password) == user.id
 
-    def _by_token(self, header: str) -> Identity:
-        match = re.fullmatch(r"PVEAPIToken=([^!]+)!([^=]+)=(\S+)", header)
+    def _by_token(self, token_and_secret: str) -> Identity:
+        match = re.fullmatch(r"([^!]+)!([^=]+)=(\S+)", token_and_secret)
         user = self.world.users.get(match[1]) if match else None
         token = user.tokens.get(match[2]) if user and match else None
         if not match or not user or not token or not _active(user):
@@ -105,6 +106,12 @@ class Access:
     def _sign(self, text: str) -> str:
         digest = hmac.digest(self._key, text.encode(), hashlib.sha512)
         return base64.b64encode(digest).decode()
+
+
+def _said(header: str, name: str) -> str:
+    """What a header has under this name, parted from it by an equals sign or a space, as Proxmox takes both."""
+    match = re.search(rf"(?:^|\s){name}[= ]([^;]*)", header)
+    return unquote(match[1]) if match else ""
 
 
 def _active(user: User) -> bool:

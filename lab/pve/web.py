@@ -50,11 +50,15 @@ class Handler(BaseHTTPRequestHandler):
         try:
             body = self._read()
             url = urlsplit(self.path)
-            path, style = _split(unquote(url.path))
+            place = unquote(url.path)
+            path, style = _split(place)
             if self.command not in METHODS:
                 self._send(501, f"method '{self.command}' not available")
+            elif words := self._unreadable():
+                self._send(501, words, words.encode(), "")
             elif path is None:
-                self._send(501, "no such uri", b"no such uri", "")
+                words = "no such uri" if place.startswith("/api2") else f"no such file '{place}'"
+                self._send(501, words, words.encode(), "")
             else:
                 self._call(path, style, url.query, body)
         except ConnectionAbortedError:
@@ -162,6 +166,13 @@ class Handler(BaseHTTPRequestHandler):
             headers.append(f"Content-Type: {kind}")
         head = "\r\n".join([f"HTTP/1.1 {status} {printable}", *headers, "", ""])
         self.wfile.write(head.encode() + body)
+
+    def _unreadable(self) -> str:
+        """What is wrong with how the body comes."""
+        encoding = self.headers.get("Transfer-Encoding")
+        if encoding and encoding.lower() != "chunked":
+            return f"Unknown transfer encoding '{encoding}'"
+        return "chunked transfer encoding not supported" if encoding else ""
 
     def _read(self) -> str:
         length = int(self.headers.get("Content-Length") or 0)

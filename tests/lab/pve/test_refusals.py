@@ -1,8 +1,12 @@
 """What cannot be is refused in the words, at the moment and in the order in which Proxmox VE 9 refuses it."""
 
+import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPSConnection
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -350,3 +354,44 @@ def test_who_asks_is_seen_in_the_cookie_first(server: PveServer, headers: dict[s
     url = f"{server.url}/api2/json/version"
     answer = requests.get(url, headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file)
     assert (answer.status_code, answer.reason) == (401, words)
+
+
+@pytest.mark.parametrize("by", ["=", " "])
+def test_token_and_ticket_may_both_be_in_the_header_authorization(server: PveServer, by: str):
+    url = f"{server.url}/api2/json"
+    given = requests.post(
+        f"{url}/access/ticket",
+        {"username": "root@pam", "password": "secret"},
+        timeout=ANSWER_SECONDS,
+        verify=server.certificate_file,
+    ).json()["data"]
+    for said in (f"PVEAPIToken{by}root@pam!panel=secret", f"PVEAuthCookie{by}{quote(given['ticket'])}"):
+        headers = {"Authorization": said}
+        answer = requests.get(
+            f"{url}/version", headers=headers, timeout=ANSWER_SECONDS, verify=server.certificate_file
+        )
+        assert answer.ok, answer.reason
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "words"),
+    [
+        ("PUT", f"/api2/json{CONFIG}", {"Transfer-Encoding": "chunked"}, "chunked transfer encoding not supported"),
+        ("PUT", f"/api2/json{CONFIG}", {"Transfer-Encoding": "gzip"}, "Unknown transfer encoding 'gzip'"),
+        ("GET", "/elsewhere", {}, "no such file '/elsewhere'"),
+        ("GET", "/api2", {}, "no such uri"),
+    ],
+)  # fmt: skip
+def test_what_comes_in_pieces_or_lies_elsewhere_is_refused(
+    server: PveServer, method: str, path: str, headers: Json, words: str
+):
+    context = ssl.create_default_context(cafile=server.certificate_file)
+    connection = HTTPSConnection(*server.address, timeout=ANSWER_SECONDS, context=context)
+    with closing(connection):
+        connection.putrequest(method, path)
+        connection.putheader("Authorization", "PVEAPIToken=root@pam!panel=secret")
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, answer.reason, answer.read().decode()) == (501, words, words)
