@@ -19,6 +19,7 @@ from invoke.tasks import Task
 from fabrun.older import advice
 
 FABFILE = "fabfile.py"
+FROM_FABRIC_1 = "“from fabric."  # as advice begins that tells of a module of Fabric 1
 MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
 _ASKED = (str, int, float, PurePath)
 _KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
@@ -53,6 +54,8 @@ def describe(path: Path) -> dict[str, Any]:
         found = list(tasks(path.stem, load(path)))
         good = [asdict(_script(name, task)) for name, task in found if not _why_not(task)]
         refused = [f"{path.name}: {words}" for _name, task in found if (words := _why_not(task))]
+        if not found and FROM_FABRIC_1 in (words := to_change(path)):
+            refused = [words]  # its imports stand within its functions, so that it could be read
         return {"scripts": good, **({"broken": "\n".join(refused)} if refused else {})}
     except BaseException as error:  # noqa: BLE001  # whatever somebody's file raises breaks that file alone
         why = where(error, path)

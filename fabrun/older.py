@@ -186,11 +186,11 @@ def _code(text: str) -> tuple[Code, set[int]]:
 
 def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[Change]:
     words = [word for word, _line in code]
-    padded = ["", "", *words, "", "", ""]
+    padded = ["", "", "", *words, "", "", ""]
     for at, (word, line) in enumerate(code):
-        before, earlier, after, later = padded[at + 1], padded[at], padded[at + 3], padded[at + 4]
+        before, earlier, after, later = padded[at + 2], padded[at + 1], padded[at + 4], padded[at + 5]
         if before == "." and earlier in modules:
-            name, shown = word, f"{earlier}.{word}"
+            name, shown, before = word, f"{earlier}.{word}", padded[at]
         elif word in names and before not in {".", "import", "as", "def"} and after != "=":
             name, shown = names[word], word
         else:
@@ -201,6 +201,8 @@ def _fabric_1(code: Code, names: dict[str, str], modules: set[str]) -> Iterator[
             yield line, f"{shown}[…]", "“c.config.NAME”"
         elif before == "@" and name in LEFT_OUT:
             yield line, f"@{shown}", "nothing: the servers are chosen when it is run"
+        elif before == "@" and name == "task" and shown != word:
+            yield line, f"@{shown}", "“@task”"
         elif after == "(" and name in {*SAME, *INSTEAD, "task"}:
             yield from _of_call(code, at, name, shown)
         elif after in {"(", "[", "."} and name in BY_NAME:

@@ -349,3 +349,17 @@ def test_the_catalogue_says_it_instead_of_an_import_that_failed(folder):
     assert "fabfile.py, line 2: “env.hosts” becomes nothing" in found.broken["fabfile.py"]
     assert "two.py, line 1: “print …” becomes “print(…)”" in found.broken["two.py"]
     assert "greet.hello" in found.scripts
+
+
+def test_decorators_of_a_module_of_fabric_1_are_told():
+    text = "import fabric.api as fab\n\n\n@fab.task\n@fab.hosts('a')\ndef go(c):\n    c.run('x')\n"
+    found = advice(text, "x.py")
+    assert "x.py, line 4: “@fab.task” becomes “@task”" in found
+    assert any("line 5: “@fab.hosts” becomes nothing" in line for line in found)
+
+
+def test_a_file_that_can_be_read_since_it_imports_fabric_1_within_its_functions_is_told(folder):
+    (folder / "lazy.py").write_text("def deploy():\n    from fabric.api import run\n    run('x')\n")
+    (folder / "helper.py").write_text("def words(text):\n    return text.split()\n")
+    assert "lazy.py, line 2" in catalogue().broken["lazy.py"]
+    assert list(catalogue().broken) == ["lazy.py"]
