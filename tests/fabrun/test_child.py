@@ -143,4 +143,5 @@ def test_what_reads_by_sudo_without_having_asked_on_a_line_of_its_own_does_not_w
     config = Config(overrides={"run": {"in_stream": False, "shell": "/bin/sh"}})
     config.runners.local = talking.UnaskedLocal
     done = Context(config).run("echo sure?; cat; echo went on", watchers=[of_sudo], hide=True, timeout=20)
+    assert done is not None
     assert done.stdout == "sure?\nwent on\n"
