@@ -27,5 +27,10 @@ def test_what_takes_longer_is_late_on_a_machine_that_waits_for_nothing() -> None
 
 
 def test_the_time_in_which_the_machine_could_not_go_on_does_not_count() -> None:
-    assert Machine(waits=0.5).in_time(WITHIN + 0.5)
-    assert not Machine(waits=0.5).in_time(2 * WITHIN + 0.5)
+    assert Machine(waits=0.2).in_time(WITHIN + 0.3)
+    assert not Machine(waits=0.2).in_time(1.25 * WITHIN + 0.5)
+
+
+def test_on_a_busy_machine_it_is_enough_that_it_comes_about() -> None:
+    assert Machine(waits=0.5).in_time(10 * WITHIN)
+    assert not Machine(waits=0.5).in_time(1000 * WITHIN)
