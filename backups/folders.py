@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from servers.folders import inside
 from servers.validators import normal_folder
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -21,16 +22,6 @@ SYSTEM_FOLDERS = tuple(f"/{folder}" for folder in _FOLDERS.split(" "))
 # What is there only while a system runs: nothing of it can be copied, or put back.
 LONGEST = 2000  # bytes of an entry: rsync leaves out a line of twice as many, and says so to nobody
 RUNNING_SYSTEM = ("/proc", "/sys", "/dev", "/run")
-
-
-def inside(folder: str, other: str) -> bool:
-    """Whether `folder` is `other` or lies below it; both in their shortest form."""
-    return other in {"/", folder} or folder.startswith(other + "/")
-
-
-def overlap(folder: str, other: str) -> bool:
-    """Whether one of two folders is the other or lies below it; both in their shortest form."""
-    return inside(folder, other) or inside(other, folder)
 
 
 def validate_source(value: str) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from backups.configs import NotWritable, sudoer
-from backups.folders import overlap
 from backups.models import Backup, LeftData
 from backups.ways import NoWay, way_from
+from servers.folders import overlap
 from servers.registry import in_folder
 
 Problem = tuple[str, Any]

@@ -15,7 +15,8 @@ from jobs.models import Job
 from jobs.services import start_job
 from samba.desired_shares import list_command
 from samba.models import FolderLook, FolderReturn, Share
-from samba.names import LONGEST_NAME, NOT_IN_NAMES, is_share_name, overlap, same_name, validate_share_folder
+from samba.names import LONGEST_NAME, NOT_IN_NAMES, is_share_name, same_name, validate_share_folder
+from servers.folders import overlap
 from servers.models import Server
 from servers.registry import in_folder, sentence
 

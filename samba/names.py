@@ -147,8 +147,3 @@ def _passes(validate: Any, value: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def overlap(folder: str, other: str) -> bool:
-    """Whether one of two folders is the other or lies inside it."""
-    return folder == other or folder.startswith(f"{other}/") or other.startswith(f"{folder}/")

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from samba.models import FolderReturn, Share
-from samba.names import free_user, is_user, overlap, same_name
+from samba.names import free_user, is_user, same_name
+from servers.folders import overlap
 from servers.models import Server
 from servers.registry import in_folder
 from servers.validators import is_smb_value

@@ -15,6 +15,7 @@ from hosts.address import BadConnection, parse_connection
 from hosts.host import Host
 from hosts.state import State
 from pages.registry import Panel
+from servers.folders import overlap
 
 __all__ = ["Held", "Panel", "RolloutKind", "ServerPart", "register", "unregister"]
 
@@ -175,11 +176,7 @@ def held_by(server: "Server") -> list[Held]:
 def in_folder(server: "Server", folder: str, *, but: str) -> list[Held]:
     """What of other rooms than `but` has a folder of this server that is this one, lies in it, or has it in itself."""
     found = [one for part in parts() if part.folders and part.name != but for one in part.folders(server)]
-    return [
-        held
-        for theirs, held in found
-        if f"{folder}/".startswith(f"{theirs}/") or f"{theirs}/".startswith(f"{folder}/")
-    ]
+    return [held for theirs, held in found if overlap(folder, theirs)]
 
 
 def held_by_unix_user(unix_user: "UnixUser") -> list[Held]:

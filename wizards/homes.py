@@ -6,10 +6,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from backups.folders import inside
 from backups.models import Backup, LeftData
 from hosts.host import Host
 from samba.models import Share
+from servers.folders import inside
 from servers.registry import Held
 from wizards.declare import Refused
 

@@ -6,11 +6,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from backups.folders import RUNNING_SYSTEM, inside, validate_target
+from backups.folders import RUNNING_SYSTEM, validate_target
 from backups.forms.plans import FolderField
 from backups.models import Backup
 from pages.forms import CleanText
 from pages.sent import was_named
+from servers.folders import inside
 from servers.models import Server
 
 ORIGIN, ELSEWHERE = "origin", "elsewhere"

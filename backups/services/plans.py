@@ -14,13 +14,13 @@ from backups import desired_sources
 from backups.desired_plans import KIND
 from backups.earlier import note_change
 from backups.ending import give_up, need_no_look
-from backups.folders import overlap
 from backups.models import Backup, BackupState, LeftData, RunState
 from backups.models.restores import AT_WORK
 from backups.rules import problems
 from jobs.models import ENDED, Job
 from jobs.services import start_job
 from servers import rollouts
+from servers.folders import overlap
 from servers.models import Server
 from servers.services import StaleEdit
 

@@ -12,7 +12,6 @@ from accounts.actors import Actor
 from accounts.audit import record
 from backups import rights
 from backups.earlier import copied_at, is_elsewhere, is_incomplete
-from backups.folders import inside, overlap
 from backups.following_restores import end_task
 from backups.inside_copies import path_of, shown
 from backups.models import Backup, CopyFolder, LeftData, Restore, TaskState, Verification
@@ -24,6 +23,7 @@ from jobs.models import ENDED, Job, JobState
 from jobs.services import JobRefusedError, start_job, stop_job
 from jobs.works import Retry
 from pages import second_word
+from servers.folders import inside, overlap
 from servers.models import Server
 
 READ, RESTORE, VERIFY = "backups.read_folder", "backups.restore", "backups.verify"
