@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.registry import Left
-from keymanager.departures import behind, gone_since, servers_holding
+from keymanager.departures import gone_since, servers_holding
 from keymanager.fetch_states import Fetching, FetchState, fetch_states
 from keymanager.models import Departure, DepartureHost
 from keymanager.protocol import has_failed
@@ -59,10 +59,8 @@ def left(request: HttpRequest, user: User) -> Left:
     """Before: the servers that hold the keys. After: which hold them no more."""
     departure = Departure.objects.filter(person=user).select_related("job").first()
     if departure is None:
-        servers = list(servers_holding(user))
-        if not user.is_active:  # the keys count nowhere, so only who has not heard of that holds them
-            late = set(behind())
-            servers = [server for server in servers if server.pk in late]
+        # Where the keys count nowhere, only who has not heard of that holds them.
+        servers = list(servers_holding(user, behind_only=not user.is_active))
         context: dict[str, Any] = {
             "person": user,
             "departure": None,

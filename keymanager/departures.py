@@ -42,16 +42,17 @@ class NotGoneYet(Exception):  # noqa: N818 - the job's outcome, told to a person
     """Some servers have not said yet that they hold the keys no more; they are asked again."""
 
 
-def servers_holding(user: User) -> QuerySet[Server]:
+def servers_holding(user: User, *, behind_only: bool = False) -> QuerySet[Server]:
     """Those that may hold keys of this person, and fetch from here now or did once: allowed there, or behind.
 
     One that is behind may hold a key that was taken away since, or of a group that the person was taken out of.
+    With `behind_only` those alone, as where the keys count nowhere any more.
     """
     has = user.ssh_keys.exists()
     if not (has or _had_keys(user)):
         return Server.objects.none()
-    names = names_of_people([user]) if has else set()
-    rows = Server.objects.filter(Q(keymanager_name__in=names) | Q(pk__in=behind()))
+    names = names_of_people([user]) if has and not behind_only else set()
+    rows = Server.objects.filter(Q(keymanager_name__in=names) | Q(pk__in=_behind()))
     return rows.filter(Q(fetch_token__isnull=False) | Q(fetch_report__fetched_at__isnull=False)).order_by(
         "name"
     )
@@ -61,7 +62,7 @@ def _had_keys(user: User) -> bool:
     return AuditEntry.objects.filter(verb="key.delete", before__owner=str(user)).exists()
 
 
-def behind() -> list[int]:
+def _behind() -> list[int]:
     """The servers that hold another key set than they should, as far as they said."""
     rows = Server.objects.filter(fetch_report__fetched_at__isnull=False).select_related("fetch_report")
     found = list(rows.exclude(fetch_report__holds__in=["", "none"]))
