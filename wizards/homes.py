@@ -15,6 +15,8 @@ from wizards.declare import Refused
 
 TRIES = 5  # to end what runs as a unix user: new processes come while old ones go
 IN_USE = 8  # userdel(8): processes run as the user
+# What userdel(8) means by that. A container's users may have the same number, but its processes have another root.
+KILL = 'for each in $(pgrep -u "$1"); do [ ! "/proc/$each/root" -ef / ] || kill -KILL "$each"; done'
 
 
 def home_of(host: Host, name: str) -> str:
@@ -78,7 +80,7 @@ def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> Non
     if others:
         text = _("%(others)s live in %(home)s, too, or have the number of %(name)s. Change that first.")
         raise Refused(text % {**words, "others": ", ".join(others)})
-    mounted = [folder for folder in _mounts(host) if inside(folder, home) and not stays]
+    mounted = [] if stays else _mounted_in(host, home)
     if mounted:
         text = _("What is mounted at %(mounted)s would be deleted with %(home)s. Unmount it first.")
         raise Refused(text % {**words, "mounted": ", ".join(mounted)})
@@ -91,7 +93,7 @@ def remove(host: Host, name: str, *, stays: bool = False) -> None:
     """
     argv = ["userdel", *([] if stays else ["--remove"]), "--", name]
     for _try in range(TRIES):
-        host.run(["pkill", "-KILL", "-u", name])
+        host.run(["sh", "-c", KILL, "sh", name])
         done = host.run(argv)
         if done.code != IN_USE:
             break
@@ -105,10 +107,11 @@ def _accounts(host: Host, *names: str) -> list[tuple[str, str, str]]:
     return [(one[0], one[2], one[5].rstrip("/") or "/") for one in fields if len(one) == 7]
 
 
-def _mounts(host: Host) -> list[str]:
-    """The folders at which something is mounted on a host. See proc_pid_mounts(5)."""
+def _mounted_in(host: Host, home: str) -> list[str]:
+    """The folders in this one at which something is mounted. See proc_pid_mounts(5)."""
+    real = host.run(["realpath", "-zm", "--", home]).check().text.rstrip("\0")  # /home may be a link
     said = host.run(["cat", "/proc/self/mounts"]).check().text
-    return [_plain(line.split()[1]) for line in said.splitlines()]
+    return [at for line in said.splitlines() if inside(at := _plain(line.split()[1]), real)]
 
 
 def _plain(field: str) -> str:

@@ -129,3 +129,30 @@ def test_another_with_its_number_stands_in_the_way_also_where_the_folder_stays(h
     host.sh("useradd -M -o -u $(id -u nina) -d /nowhere nina2")
     with pytest.raises(Refused, match="nina2 live in /home/nina, too, or have the number of nina"):
         remove_from(host, run)
+
+
+def test_what_is_mounted_in_a_home_folder_behind_a_link_stands_in_the_way_too(host, run) -> None:
+    """/home that is a link to another disk: mounts are told where that is."""
+    host.sh("mkdir /home/disk; ln -s disk /home/link; useradd -D -b /home/link")
+    make_on(host, run, listed=False)
+    host.sh(
+        "mkdir /home/disk/nina/more; mount -t tmpfs none /home/disk/nina/more; touch /home/disk/nina/more/kept"
+    )
+    with pytest.raises(Refused, match="What is mounted at /home/disk/nina/more would be deleted"):
+        remove_from(host, run)
+    host.sh("umount /home/disk/nina/more")
+    remove_from(host, run)
+    assert host.sh("ls /home/disk") == ""
+
+
+def test_what_runs_in_containers_by_the_same_number_goes_on(host, run) -> None:
+    """The first user of a host with Docker has the number of most images' users; a Proxmox host sees its guests'."""
+    make_on(host, run, listed=False)
+    host.sh(
+        "mkdir -p /home/ct/usr; mount --bind /usr /home/ct/usr; cd /home/ct; ln -s usr/bin usr/lib usr/lib64 ."
+    )
+    number = host.sh("id -u nina").strip()
+    host.sh(f"chroot --userspec={number} /home/ct /bin/sleep 4711 >/dev/null 2>&1 & sleep 0.2")
+    host.sh("setpriv --reuid=nina --clear-groups sleep 4712 >/dev/null 2>&1 & sleep 0.2")
+    remove_from(host, run)
+    assert host.sh(f"pgrep -a -U {number} -f 'sleep 471'").split()[1:] == ["/bin/sleep", "4711"]
