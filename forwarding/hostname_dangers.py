@@ -52,6 +52,13 @@ def dangers(host: Server, before: Served | None, after: Served | None) -> list[s
     return list(_panel(host, before, after))
 
 
+def led_to(server: Server) -> Iterator[tuple[HostnameForward, str]]:
+    """The hostnames that lead to a server and that nobody may lose with it, and why."""
+    for one in server.hostname_destinations.select_related("hostname__host"):
+        served = Served.of(one.hostname, list(one.hostname.destinations.all()))
+        yield from ((one.hostname, said) for said in dangers(one.hostname.host, served, None))
+
+
 def _panel(host: Server, before: Served | None, after: Served | None) -> Iterator[str]:
     """Ways to the panel itself, by its name or to its server."""
     name = (urlsplit(settings.GESTION_URL).hostname or "").lower()

@@ -326,6 +326,37 @@ def test_the_panel_stands_in_the_way_where_it_was_moved_there(settings: Any, tol
         assert (held.text, held.url) == (f"The panel itself runs on {NAME}", walk.server.get_absolute_url())
 
 
+def test_the_panel_stands_in_the_way_where_the_wizards_own_hostname_leads_to_it(settings: Any) -> None:
+    """As before “Retire a server”: the domain need not be the server's own name."""
+    settings.GESTION_URL = "https://panel.example.org/"
+    with begun() as (_pve, walk):
+        row = hostname(walk.host, "panel.example.org", walk.server)
+        walk.results["domain"] = {"hostname": row.pk}
+        (held,) = hanging.others(walk.data, walk.results)
+        assert ("Gestion itself is reached by panel.example.org" in held.text, held.url) == (
+            True,
+            row.get_absolute_url(),
+        )
+
+
+@pytest.mark.parametrize("how", ["linked to another", "made anew", "deleted"])
+def test_a_container_that_is_another_servers_machine_by_now_stands_in_the_way(how: str) -> None:
+    """It was destroyed without a word of the server that it had become, and of all that hung on that."""
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        walk.until_done("container", task_container.do)
+        config = dict(pve.world.guests[row.vmid].config)
+        if how != "linked to another":
+            walk.server.delete()
+        other = None if how == "deleted" else make_server("www")
+        seen = GuestSeen.objects.create(
+            host=walk.host, vmid=row.vmid, kind="lxc", name=NAME, config=config, server=other
+        )
+        said = [(held.text, held.url) for held in hanging.others(walk.data, walk.results)]
+        words = f"container {seen} is the machine of www by now"
+        assert said == ([(words, seen.get_absolute_url())] if other else [])
+
+
 def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_there(settings: Any) -> None:
     with simulated() as (pve, host):
         Offer.objects.create(

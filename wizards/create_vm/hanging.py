@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from backups.models import Backup
+from forwarding.hostname_dangers import led_to
 from forwarding.models import HostnameForward, PortForward
 from keymanager.models import Group
 from keymanager.watching import lost_without, server_holds
@@ -43,12 +44,13 @@ def key_of(held: Held) -> list[Any]:
     return [held.label, held.row.pk if held.row else None]
 
 
-def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
+def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     """What others have made since, and what they have made of the wizard's own rows."""
     facts = results.get("server", {})
     server = Server.objects.filter(pk=facts.get("server") or 0).first()
+    theirs = list(_theirs(data, results, server))
     if server is None:
-        return []
+        return theirs
     own = [[label, results.get(task, {}).get(name)] for task, name, label in OWN]
     known = [*own, *facts.get("hung", [])]
     users = [] if facts.get("made") else _of_new_users(server, facts)
@@ -56,7 +58,7 @@ def others(_data: Data, results: Mapping[str, Data]) -> list[Held]:
     goes = facts.get("made") or results.get("container", {}).get("creation")
     needed = [*_panel(server), *_keys(server)] if goes else ()
     elsewhere = _elsewhere(server, results) if facts.get("made") else ()
-    return [*found, *_changed(server, results), *needed, *_in_doubt(results), *elsewhere]
+    return [*found, *_changed(server, results), *needed, *_in_doubt(results), *elsewhere, *theirs]
 
 
 def with_it(words: str, held: Iterable[Any]) -> str:
@@ -98,6 +100,21 @@ def _in_doubt(results: Mapping[str, Data]) -> Iterator[Held]:
                 yield Held(why, seen.get_absolute_url())
 
 
+def _theirs(data: Data, results: Mapping[str, Data], server: Server | None) -> Iterator[Held]:
+    """Its container where that is another server's machine by now: linked to it, or the row was made anew."""
+    facts = results.get("container", {})
+    row = _made(results).first() or Creation(
+        **{name: facts.get(name) for name in ("vmid", "marker", "hostname")}
+    )
+    at = GuestSeen.objects.present().filter(
+        host=data["host"], kind=LXC, vmid=row.vmid or 0, server__isnull=False
+    )
+    for seen in at.exclude(server=server).select_related("server"):
+        if task_container.is_ours(seen.config, row.hostname, str(row.marker)):
+            words = _("container %(guest)s is the machine of %(server)s by now")
+            yield Held(words % {"guest": seen, "server": seen.server}, seen.get_absolute_url())
+
+
 def _elsewhere(server: Server, results: Mapping[str, Data]) -> Iterator[Held]:
     """Its machine where that is another guest by now: restored under another id, or moved to another host."""
     words = _(
@@ -122,10 +139,12 @@ def _of_new_users(server: Server, facts: Data) -> list[Held]:
     return [held for row in rows for held in held_by_unix_user(row) if held.blocks]
 
 
-def _panel(server: Server) -> list[Held]:
+def _panel(server: Server) -> Iterator[Held]:
     """The panel, where it was moved there: who undoes would end it, and nothing from here brings it back."""
-    said = panel_on(server)
-    return [Held(said.rstrip("."), server.get_absolute_url())] if said else []
+    if said := panel_on(server):
+        yield Held(said.rstrip("."), server.get_absolute_url())
+    for hostname, said in led_to(server):
+        yield Held(said.rstrip("."), hostname.get_absolute_url())
 
 
 def _keys(server: Server) -> list[Held]:

@@ -15,7 +15,7 @@ from backups.models.runs import OPEN, RunState
 from backups.services.plans import check_at_rest, delete_backup
 from backups.services.runs import run_now
 from backups.watching_plans import backup_holds
-from forwarding.hostname_dangers import Served, dangers
+from forwarding.hostname_dangers import led_to
 from forwarding.models import HostnameForward, PortForward
 from forwarding.services.hostnames import change_hostname, delete_hostname, without
 from forwarding.services.ports import delete_port_forward
@@ -101,10 +101,7 @@ class PartsForm(StepForm):
 def obstacles(server: Server) -> list[str]:
     """Why this server must not go: the panel, or others, stand on it."""
     panel = panel_on(server)
-    found = [panel] if panel else []
-    for destination in server.hostname_destinations.select_related("hostname__host"):
-        hostname = destination.hostname
-        found += dangers(hostname.host, Served.of(hostname, list(hostname.destinations.all())), None)
+    found = [*([panel] if panel else []), *(said for _hostname, said in led_to(server))]
     alone = [held for held in holds_of(server) if held.label and (held.on_disk or held.label not in PART_OF)]
     return [*found, *([sentence(alone)] if alone else [])]
 
