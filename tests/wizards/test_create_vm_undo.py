@@ -106,6 +106,17 @@ def test_a_create_that_fails_is_told_tried_again_when_resumed_and_never_made_twi
         assert Creation.objects.count() == 1
 
 
+def test_once_it_is_undone_nobody_is_told_any_more_that_a_create_failed() -> None:
+    """The row of a server that was there before stays, and with it the create and its notice on the dashboard."""
+    with begun() as (pve, walk):
+        pve.faults.add(TaskFails(type="vzcreate", message="no space left", seconds=0))
+        with pytest.raises(Refused, match="no space left"):
+            walk.until_done("container", task_container.do)
+        assert Creation.objects.get().state == "failed"
+        walk.until_done("container", task_container.undo)
+        assert Creation.objects.get().state == "stopped"
+
+
 def test_undo_destroys_its_own_container_and_no_other_that_has_the_id_by_now() -> None:
     with begun() as (pve, walk):
         row = container_there(pve, walk)

@@ -142,6 +142,7 @@ def undo(task: TaskRun) -> Later | None:
     guest = _guest(task, row)
     identity = _identity(guest, task, row) if guest else ""
     if guest is None or not identity:
+        _nobody_wants(row)
         return None
     if said := task.facts.get("destroy_said"):
         task.save(destroy_said="")  # a resumed undo tries again
@@ -150,6 +151,12 @@ def undo(task: TaskRun) -> Later | None:
         job = destroy_guest(task.actor, guest, guest.name, stop_first=True, identity=identity)
         task.save(destroy=job.pk)
     return Later(job=job, why=_("It is being destroyed."))
+
+
+def _nobody_wants(row: Creation | None) -> None:
+    """That it failed is no trouble any more: the row of a server that was there before stays."""
+    if row is not None:
+        Creation.objects.filter(pk=row.pk, state=CreationState.FAILED).update(state=CreationState.STOPPED)
 
 
 def _stop(task: TaskRun, job: Job) -> None:
