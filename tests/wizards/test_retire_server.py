@@ -302,6 +302,24 @@ def test_what_is_made_before_it_is_resumed_keeps_the_guest(admin_client, leaving
     assert (run.state, 101 in pve.world.guests) == ("done", False), run.why
 
 
+def test_a_rollout_that_still_runs_on_it_is_waited_for(admin_client, leaving, pve):
+    """With its backups ends what let them read as root; that may still try to reach what is destroyed by then."""
+    run = begin(
+        admin_client, leaving, **dict.fromkeys(("hostnames", "ports", "keys", "backups", "row"), "on")
+    )
+    job = Job.objects.create(work="servers.roll_out", title="x", args={}, state=JobState.RUNNING)
+    Server.objects.filter(pk=leaving.pk).update(rollout_job=job)
+    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    work()
+    run.refresh_from_db()
+    assert (run.state, Server.objects.filter(pk=leaving.pk).exists()) == ("waiting", True), run.why
+    Job.objects.filter(pk=job.pk).update(state=JobState.FAILED)
+    Job.objects.filter(pk=run.job_id or 0).update(not_before=timezone.now())
+    work()
+    run.refresh_from_db()
+    assert (run.state, Server.objects.filter(pk=leaving.pk).exists()) == ("done", False), run.why
+
+
 @pytest.mark.parametrize("what", ["share", "panel", "keys"])
 def test_what_stands_on_it_by_then_is_found_out_before_anything_else_goes(
     admin_client, leaving, pve, settings, what

@@ -27,6 +27,7 @@ from pages.second_word import SecondWordNeeded, second_word
 from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
 from proxmox.services import guests
+from servers.claims import claimed
 from servers.models import Server
 from servers.panel import panel_on
 from servers.registry import Held, sentence
@@ -297,17 +298,20 @@ def destroy_guest(run: TaskRun) -> Later | None:
     return follow_job(run, start)
 
 
-def delete_row(run: TaskRun) -> None:
+def delete_row(run: TaskRun) -> Later | None:
     """Delete the server from the inventory."""
     server = server_of(run)
     if server is None:
-        return
+        return None
+    if claimed(server):  # as by what let its folders be read as root, which ends with its backups
+        return Later(seconds=1, why=_("A rollout is still running on it."))
     check_gone(run)
     try:
         with second_word():  # its own last key goes with it, which is what was asked for
             delete_server(run.actor, server, server.name)
     except DeleteRefused as error:
         raise Refused(str(error)) from error
+    return None
 
 
 def said(text: Any) -> Any:
