@@ -156,6 +156,18 @@ def server_holds(server: Server) -> Iterable[ServerHeld]:
         yield ServerHeld(_("Membership of the group %s") % group, group.get_absolute_url())
     for group in server.allowed_groups.all():
         yield ServerHeld(_("The group %s is allowed on it") % group, group.get_absolute_url())
+    yield from _departures(server)
+
+
+def _departures(server: Server) -> Iterable[ServerHeld]:
+    """Who has left, and may get in there still: without the server, all looks gone."""
+    rows = DepartureHost.objects.filter(server=server)
+    hosts = list(rows.select_related("departure__person", "server__fetch_report"))
+    for host, gone_at in zip(hosts, departures.gone_since(hosts), strict=True):
+        if gone_at is None:
+            person = host.departure.person
+            words = _("It has not confirmed that the keys of %s are gone: who left is followed there no more")
+            yield ServerHeld(words % person, reverse("accounts:offboard", args=[person.pk]))
 
 
 def unix_user_holds(unix_user: UnixUser) -> Iterable[ServerHeld]:

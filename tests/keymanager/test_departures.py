@@ -289,3 +289,16 @@ def test_deleting_the_account_says_that_servers_are_then_awaited_no_more(admin, 
     fetched(web1)
     holds = admin_client.get(f"/users/{dora.pk}/delete/", headers=JSON).json()["holds"]
     assert "The list of 1 server that has not confirmed that the keys are gone" in holds
+
+
+def test_deleting_a_server_that_has_not_confirmed_says_that_it_is_followed_no_more(
+    admin, admin_client, fleet
+) -> None:
+    """The list went with it, and the page about who left said that the keys are gone everywhere."""
+    person, servers = fleet
+    take(admin, person)
+    fetched(servers[0])
+    told = {server: admin_client.get(f"/servers/{server.pk}/delete/").content.decode() for server in servers}
+    words = f"the keys of {person} are gone"
+    assert [words in told[server] for server in servers] == [False, *(True for _ in servers[1:])]
+    assert f"/users/{person.pk}/offboard/" in told[servers[1]]
