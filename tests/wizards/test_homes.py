@@ -19,7 +19,7 @@ from jobs.models import Job
 from jobs.run import Run
 from tests.attackers import needs_root
 from wizards.declare import Refused, TaskRun
-from wizards.wizards.create_user import make_on, remove_from, removes
+from wizards.wizards.create_user import make_on, remove_from, removes, wizard
 
 ACCOUNTS = ("passwd", "shadow", "group", "gshadow", "login.defs", "default", "skel", "nsswitch.conf", "pam.d")
 ENTER = 'mount --bind "$1" /etc && mount -t tmpfs none /home && echo ready && exec sleep 600'
@@ -105,7 +105,12 @@ def test_a_folder_that_lay_in_its_homes_place_stays(host, run) -> None:
     make_on(host, run, listed=False)
     host.sh("chown -R nina: /home/nina")  # as people do who want it back
     host.sh("mkdir /home/nina/more; mount -t tmpfs none /home/nina/more; touch /home/nina/more/kept")
-    assert "/home/nina, which was there before, stays" in removes(run.data, {"account": run.facts})
+    results = {"account": run.facts}
+    assert "/home/nina, which was there before, stays" in removes(run.data, results)
+    said = {task.slug: task.undo_says for task in wizard.tasks if task.undo_says}
+    assert [str(said[slug](run.data, results)) for slug in ("config", "keys")] == [
+        *("Its settings stay in /home/nina", "Its keys stay in /home/nina")
+    ]
     remove_from(host, run)
     assert host.sh("! getent passwd nina; ls /home/nina /home/nina/more").split() == [
         *("/home/nina:", "more", "of-an-earlier-nina"),

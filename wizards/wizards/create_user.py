@@ -203,6 +203,12 @@ def removes(data: Data, results: Mapping[str, Data]) -> str:
     return _("Remove the unix user %(name)s from %(server)s, with its home folder") % _who(data)
 
 
+def in_home(data: Data, results: Mapping[str, Data], goes: str, stays: str) -> str:
+    """What becomes of what lies in the home folder, which stays where it was there before."""
+    account = results.get("account", {})
+    return stays % _home(data, account) if account.get("found") else goes
+
+
 def look(data: Data, results: Mapping[str, Data]) -> None:
     """Have the server say what else would go with the home folder, before anything is taken back. Raises Refused."""
     account = results.get("account", {})
@@ -349,7 +355,9 @@ wizard = Wizard(
             copy_config,
             lambda _data: _("Copy our settings for shell and editor into its home folder"),
             nothing,
-            lambda _data: _("Its settings go with it"),
+            lambda data, results: in_home(
+                data, results, _("Its settings go with it"), _("Its settings stay in %s")
+            ),
             has("with_config"),
         ),
         Task(
@@ -367,7 +375,7 @@ wizard = Wizard(
             fetch_keys,
             lambda data: _("Have %(server)s fetch its keys now") % _who(data),
             nothing,
-            lambda _data: _("Its keys go with it"),
+            lambda data, results: in_home(data, results, _("Its keys go with it"), _("Its keys stay in %s")),
             has("with_keys"),
         ),
     ),
