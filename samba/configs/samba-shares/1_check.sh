@@ -63,7 +63,10 @@ check_folder() {
 
 # A unix user whose home folder is given away is let in no more: sshd(8) reads no keys in one that others may write in
 check_homes() {
-  lives=$(getent passwd | awk -F: -v path="$path/" -v here="$(pwd -P)/" '
-    $7 !~ /\/(nologin|false)$/ && (index($6 "/", path) == 1 || index($6 "/", here) == 1) { print $1; exit }')
+  here=$(pwd -P)
+  lives=$(getent passwd | while IFS=: read -r name _ _ _ _ home shell; do
+    case $shell in */nologin | */false) continue ;; esac
+    case $(realpath -m -- "$home")/ in "$here"/*) echo "$name" && break ;; esac # /home may be a link
+  done)
   [ -z "$lives" ] || die "The home folder of the unix user $lives is in $path, and its SSH would let nobody in any more: it is not taken over."
 }
