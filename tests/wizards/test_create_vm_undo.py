@@ -356,6 +356,7 @@ def test_a_container_that_is_another_servers_machine_by_now_stands_in_the_way(ho
     with begun() as (pve, walk):
         row = container_there(pve, walk)
         walk.until_done("container", task_container.do)
+        assert row.vmid is not None
         config = dict(pve.world.guests[row.vmid].config)
         if how != "linked to another":
             walk.server.delete()
@@ -410,6 +411,18 @@ def test_an_undo_does_not_take_the_last_way_in_to_a_machine_that_stays() -> None
         walk.data["make_container"] = True  # which goes before, and its logins with it
         walk.until_done("groups_allowed", task_server.undo_allowed)
         assert not known.allowed_groups.exists()
+
+
+def test_the_undo_names_what_others_keep_on_the_disks_of_a_server_that_was_there_before() -> None:
+    """A container that was lost is made anew by the wizard; its shares stand in no way, and are filled since."""
+    with simulated() as (_pve, host):
+        known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        share = Share.objects.create(server=known, name="photos", folder="photos", user="samba-photos")
+        walk = Walk(host)
+        walk.until_done("server", task_server.do)
+        assert hanging.others(walk.data, walk.results) == []
+        said = task_container.undo_says(walk.data, walk.results)
+        assert said.endswith(f"with everything in it; with it go: the share {share} is on it")
 
 
 def test_what_hung_on_a_server_that_was_there_before_does_not() -> None:

@@ -109,7 +109,8 @@ def test_a_folder_that_lay_in_its_homes_place_stays(host, run) -> None:
     assert "/home/nina, which was there before, stays" in removes(run.data, results)
     said = {task.slug: task.undo_says for task in wizard.tasks if task.undo_says}
     assert [str(said[slug](run.data, results)) for slug in ("config", "keys")] == [
-        *("Its settings stay in /home/nina", "Its keys stay in /home/nina")
+        "Its settings stay in /home/nina",
+        "Its keys stay in /home/nina",
     ]
     remove_from(host, run)
     assert host.sh("! getent passwd nina; ls /home/nina /home/nina/more").split() == [

@@ -1,4 +1,7 @@
-"""What the tasks share: their server, waiting for rollouts."""
+"""What the tasks share: their server, waiting for rollouts, words of an undo."""
+
+from collections.abc import Iterable
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -6,6 +9,7 @@ from jobs.models import ENDED, Job
 from jobs.services import hurry
 from servers import rollouts
 from servers.models import Rollout, RolloutState, Server
+from servers.registry import some
 from servers.services import roll_out
 from wizards.declare import Later, Refused, TaskRun
 
@@ -47,3 +51,9 @@ def rolled_out(task: TaskRun, server: Server, kind: str) -> Later | None:
         hurry(job.pk)  # nothing else comes together with it that would be worth the wait
     why = row.why or _("%(kind)s is being rolled out on %(server)s.") % {"kind": row.title, "server": server}
     return Later(job=job, seconds=1, why=why)
+
+
+def with_it(words: str, held: Iterable[Any]) -> str:
+    """These words of an undo, and what else goes by it."""
+    texts = [str(one.text) for one in held]
+    return _("%(words)s; with it go: %(what)s") % {"words": words, "what": some(texts)} if texts else words

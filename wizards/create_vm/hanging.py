@@ -1,6 +1,6 @@
 """What stands in the way of an undo: all that hangs on the new server, and that this wizard did not put there."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from proxmox.models import Creation, GuestSeen
 from proxmox.services.guests import check_destroyable
 from servers.models import Server
 from servers.panel import panel_on
-from servers.registry import Held, held_by_unix_user, some
+from servers.registry import Held, held_by_unix_user
 from servers.services import holds_of
 from wizards.create_vm import task_container
 from wizards.declare import Data
@@ -59,12 +59,6 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     needed = [*_panel(server), *_keys(server)] if goes else ()
     elsewhere = _elsewhere(server, results) if facts.get("made") else ()
     return [*found, *_changed(server, results), *needed, *_in_doubt(results), *elsewhere, *theirs]
-
-
-def with_it(words: str, held: Iterable[Any]) -> str:
-    """These words of an undo, and what else goes by it."""
-    texts = [str(one.text) for one in held]
-    return _("%(words)s; with it go: %(what)s") % {"words": words, "what": some(texts)} if texts else words
 
 
 def goes_with(server: Server, results: Mapping[str, Data]) -> list[Held]:

@@ -14,8 +14,7 @@ from backups.services.runs import run_now, stop_run
 from backups.watching_plans import backup_holds
 from jobs.models import ENDED, Job
 from servers.models import Server
-from wizards.create_vm.common import rolled_out, server_of
-from wizards.create_vm.hanging import with_it
+from wizards.create_vm.common import rolled_out, server_of, with_it
 from wizards.declare import Data, Later, Refused, TaskRun
 
 

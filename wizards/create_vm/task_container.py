@@ -1,5 +1,7 @@
 """The container: made once by the room of Proxmox, destroyed again by an undo if it is still the same one."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -15,10 +17,10 @@ from proxmox.reading import addresses
 from proxmox.services.create import Wanted, create_container, try_again
 from proxmox.services.guests import destroy_guest
 from servers.models import Server
-from servers.registry import Held, sentence
+from servers.registry import Held, held_by, sentence
 from servers.validators import machine_name_of
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import server_of
+from wizards.create_vm.common import server_of, with_it
 from wizards.create_vm.following import and_what_follows
 from wizards.declare import Data, Later, Refused, TaskRun
 
@@ -120,10 +122,12 @@ def first_keys(server: Server, data: Data) -> str:
     return "\n".join(line.text for line in lines if not line.options)
 
 
-def undo_says(data: Data) -> str:
-    """What an undo does."""
+def undo_says(data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo does, with what others keep on its disks: what hung on the server before stands in no way."""
     words = _("Stop and destroy the container of %(name)s on %(host)s, with everything in it")
-    return words % {"name": data["name"], "host": host_of(data)}
+    said = words % {"name": data["name"], "host": host_of(data)}
+    server = Server.objects.filter(pk=results.get("server", {}).get("server") or 0).first()
+    return with_it(said, [held for held in held_by(server) if held.on_disk]) if server else said
 
 
 def undo(task: TaskRun) -> Later | None:

@@ -21,9 +21,9 @@ from servers.services import (
     remove_unix_user,
 )
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import server_if_there, server_of
+from wizards.create_vm.common import server_if_there, server_of, with_it
 from wizards.create_vm.following import and_what_follows
-from wizards.create_vm.hanging import goes_with, key_of, rows_on, with_it
+from wizards.create_vm.hanging import goes_with, key_of, rows_on
 from wizards.declare import Data, Later, Refused, TaskRun
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
