@@ -20,7 +20,7 @@ from lab.pve import Refuses, TaskFails
 from proxmox.client import errors
 from proxmox.models import Creation, GuestSeen, Offer
 from samba.models import Share
-from servers.models import Server
+from servers.models import Rollout, Server
 from tests.forwarding.hostname_rows import hostname
 from tests.jobs.working import work_off
 from tests.keymanager.fleets import make_key, make_server
@@ -475,6 +475,26 @@ def test_as_the_nginx_server_it_made_only_hostnames_that_it_leads_to_others_stan
         walk.until_done("nginx", task_nginx.undo)
         walk.host.refresh_from_db()
         assert walk.host.nginx_server is None
+
+
+def test_no_rollout_in_the_container_that_goes_is_waited_for() -> None:
+    """It may be why all is undone: out of reach, or with an nginx that does not start; the undo never ended."""
+    with begun() as (_pve, walk):
+        _nginx(walk)
+        row = _hostname(walk)
+        walk.results |= {"nginx": {"host": walk.host.pk}, "domain": {"hostname": row.pk}}
+        Rollout.objects.create(
+            server=walk.server, kind="nginx", state="unreachable", why="it does not answer"
+        )
+        assert walk.call("domain", task_domain.undo) is None
+        assert walk.call("nginx", task_nginx.undo) is None
+        walk.host.refresh_from_db()
+        assert (HostnameForward.objects.count(), walk.host.nginx_server) == (0, None)
+        elsewhere = _guest_of(walk.host)
+        Server.objects.filter(pk=walk.host.pk).update(nginx_server=elsewhere)
+        walk.results["domain"] = {"hostname": _hostname(walk).pk}
+        Rollout.objects.create(server=elsewhere, kind="nginx", state="unreachable", why="it does not answer")
+        assert walk.call("domain", task_domain.undo) is not None
 
 
 def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there() -> None:

@@ -53,6 +53,13 @@ def rolled_out(task: TaskRun, server: Server, kind: str) -> Later | None:
     return Later(job=job, seconds=1, why=why)
 
 
+def taken_off(task: TaskRun, server: Server, kind: str) -> Later | None:
+    """The same of an undo: for a container that goes with it, and may be why it is undone, nothing is waited."""
+    if task.data.get("make_container") and server == server_if_there(task):
+        return None
+    return rolled_out(task, server, kind)
+
+
 def with_it(words: str, held: Iterable[Any]) -> str:
     """These words of an undo, and what else goes by it."""
     texts = [str(one.text) for one in held]

@@ -10,7 +10,7 @@ from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname, delete_hostname
 from wizards.create_vm import choices
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import rolled_out, server_of
+from wizards.create_vm.common import rolled_out, server_of, taken_off
 from wizards.declare import Data, Later, Refused, TaskRun
 
 
@@ -64,4 +64,4 @@ def undo(task: TaskRun) -> Later | None:
     for row in HostnameForward.objects.filter(pk=task.facts.get("hostname") or 0):
         delete_hostname(task.actor, row, confirmed=True)
     host = host_of(task.data)
-    return rolled_out(task, host.nginx_server, KIND) if host.nginx_server else None
+    return taken_off(task, host.nginx_server, KIND) if host.nginx_server else None

@@ -9,7 +9,7 @@ from servers.connect import connect
 from servers.models import Server
 from servers.services import become_nginx_server, change_server
 from wizards.create_vm.asking_machine import host_of
-from wizards.create_vm.common import rolled_out, server_if_there, server_of
+from wizards.create_vm.common import server_if_there, server_of, taken_off
 from wizards.declare import Data, Later, Refused, TaskRun
 
 THERE = 'PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"; command -v nginx'
@@ -53,7 +53,7 @@ def undo(task: TaskRun) -> Later | None:
     server = server_if_there(task)
     if server is None:
         return None
-    if later := rolled_out(task, server, KIND):
+    if later := taken_off(task, server, KIND):
         return later
     for host in Server.objects.filter(pk=task.facts.get("host") or 0, nginx_server=server):
         host.nginx_server = None
