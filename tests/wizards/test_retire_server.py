@@ -365,6 +365,7 @@ def test_all_that_goes_is_named_with_links_and_what_is_made_since_is_looked_at_a
         *PortForward.objects.all(),
         *Backup.objects.all(),
         nightly,
+        GuestSeen.objects.get(),  # which one it is, is told by an address, and that may have been typed wrong
     ]
     for row in [*rows, Group.objects.get()]:
         assert f'<a href="{row.get_absolute_url()}">' in said, row

@@ -86,7 +86,7 @@ class PartsForm(StepForm):
         if data.get("row") and missing:
             self.add_error("row", _("This needs as well: %s.") % ", ".join(missing))
         server = Server.objects.get(pk=self.data_so_far["retired"])
-        if data.get("guest") and not GuestSeen.objects.filter(server=server, gone_at=None).exists():
+        if data.get("guest") and not seen_of(server.pk):
             self.add_error("guest", _("No guest of a Proxmox host is known to be this server."))
         if data.get("keys") and (needed := lost_without(server)):
             words = _("Other servers need its keys, so give them another way in first: %s")
@@ -113,6 +113,9 @@ def goes(data: Data) -> list[Held]:
     if server is None:
         return []
     found = [held for held in holds_of(server) if data.get(PART_OF.get(held.label, "row"))]
+    if data.get("guest") and (seen := seen_of(server.pk)):
+        words = _("The guest %(guest)s of %(host)s, with its disks") % {"guest": seen, "host": seen.host}
+        found.insert(0, Held(words, seen.get_absolute_url()))
     if data.get("keys") and not data.get("row"):
         found += server_holds(server)
     if data.get("backups"):
@@ -137,7 +140,7 @@ def parts_defaults(_actor: Actor, data: Data) -> Data:
     """Everything that there is."""
     server = data["retired"]
     has_backup = Backup.objects.filter(source=server).exists()
-    has_guest = GuestSeen.objects.filter(server=server, gone_at=None).exists()
+    has_guest = seen_of(server) is not None
     every = dict.fromkeys((*ROW_NEEDS, "row"), True)
     return {**every, "last_backup": has_backup, "guest": has_guest}
 
@@ -244,10 +247,14 @@ def end_backups(run: TaskRun) -> None:
         delete_backup(run.actor, backup)
 
 
-def guest_of(run: TaskRun) -> GuestRef | None:
+def seen_of(server: int) -> GuestSeen | None:
     """The guest that this server is, as far as is known."""
-    rows = GuestSeen.objects.filter(server=run.data["retired"], gone_at=None).select_related("host")
-    seen = rows.first()
+    return GuestSeen.objects.present().filter(server=server).select_related("host").first()
+
+
+def guest_of(run: TaskRun) -> GuestRef | None:
+    """The same, as it is meant when it is destroyed."""
+    seen = seen_of(run.data["retired"])
     return GuestRef(seen.host, seen.kind, seen.vmid, seen.name) if seen else None
 
 
