@@ -384,6 +384,22 @@ def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_th
         assert held.text == f"The panel itself runs on {NAME}"
 
 
+def test_a_container_that_never_came_about_takes_nothing_with_it(settings: Any) -> None:
+    """The create failed, and an undo was refused because others need what a server that stays has."""
+    with simulated() as (pve, host):
+        Offer.objects.create(
+            host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
+        )
+        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
+        settings.GESTION_NAME = NAME
+        walk = Walk(host, storage="nowhere")
+        walk.until_done("server", task_server.do)
+        with pytest.raises(Refused):
+            walk.until_done("container", task_container.do)
+        assert Creation.objects.get().vmid is None
+        assert hanging.others(walk.data, walk.results) == []
+
+
 def test_the_undo_names_groups_and_keys_that_others_gave_it() -> None:
     with begun(groups_allowed=[Group.objects.create(name="own").pk]) as (_pve, walk):
         walk.until_done("groups_allowed", task_server.do_allowed)

@@ -55,7 +55,7 @@ def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
     known = [*own, *facts.get("hung", [])]
     users = [] if facts.get("made") else _of_new_users(server, facts)
     found = [held for held in [*rows_on(server), *users] if key_of(held) not in known]
-    goes = facts.get("made") or results.get("container", {}).get("creation")
+    goes = facts.get("made") or _made(results).exists()
     needed = [*_panel(server), *_keys(server)] if goes else ()
     elsewhere = _elsewhere(server, results) if facts.get("made") else ()
     return [*found, *_changed(server, results), *needed, *_in_doubt(results), *elsewhere, *theirs]
