@@ -44,13 +44,17 @@ def files(readers: list[Reader]) -> tuple[File, ...]:
     """The files of these rights; raises NotWritable for what no file can say."""
     folders, sudoers = _texts(readers)
     script = (HERE / "backup-source.sh").read_bytes()
-    place = _PLACE.findall((HERE / "backup-run.sh").read_text())[0]
     return (
         File(SOURCE_READER, script, mode=0o755),
-        File(f"{SOURCE_READER}.place", place.encode(), mode=0o644),
+        File(f"{SOURCE_READER}.place", place_script().encode(), mode=0o644),
         File(FOLDERS, folders.encode(), mode=0o600),
         File(SUDOERS, sudoers.encode(), mode=0o440),
     )
+
+
+def place_script() -> str:
+    """What says where a folder lies: see backup-run."""
+    return str(_PLACE.findall((HERE / "backup-run.sh").read_text())[0])
 
 
 def _texts(readers: list[Reader]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from accounts.actors import Actor
 from accounts.audit import record
 from backups import rights, trying
+from backups.desired_sources import place_script
 from backups.models import Backup, LeftData
 from backups.paths import MARKER, Paths
 from backups.services.plans import DELETE_LEFT, MAKE_KEY, TRY
@@ -37,13 +38,19 @@ for key in .ssh/id_*.pub; do [ ! -f "$key" ] || exit 0; done
 ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
 """
 DELETE_SECONDS = 24 * 3600.0
-# Arguments: folder, uuid, marker's name, lock file. The marker goes last, so that what was ended in the middle
-# can be done again. Nothing is done through a symbolic link, and no other file system is entered: it goes to the
-# folder, proves that it is there, and works on what it stands in, whatever has its name by then. Of what is mounted
-# inside rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from the same disk.
+# Arguments: folder, uuid, marker's name, lock file, what says where a folder lies. The marker goes last, so that what
+# was ended in the middle can be done again. Nothing is done through a symbolic link, and no other file system is
+# entered: it goes to the folder, proves that it is there, works on what it stands in, whatever has its name by then.
+# Of what is mounted inside rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from
+# the same disk.
 DELETE = r"""
-folder=$1 uuid=$2 marker=./$3 lock=$4
-[ -e "$folder" ] || [ -L "$folder" ] || exit 10
+folder=$1 uuid=$2 marker=./$3 lock=$4 place=$5
+nothing() { # is there: any more, or as long as its disk is away
+  [ -z "$(printf '%s\n' "$folder" | sh -c "$place" | sed -n 's/^unmounted=//p')" ] || exit 15
+  [ ! -d "$folder" ] || { cd / && rmdir -- "$folder"; } || exit 1
+  exit 10
+}
+[ -e "$folder" ] || [ -L "$folder" ] || nothing
 cd -P -- "$folder" 2>/dev/null && [ "$(pwd -P)" = "$folder" ] || exit 11
 if [ -s "$lock" ] && grep -qs rsnapshot "/proc/$(cat "$lock")/cmdline"; then exit 12; fi
 if [ -f "$marker" ] && [ ! -L "$marker" ]; then
@@ -56,6 +63,8 @@ if [ -f "$marker" ] && [ ! -L "$marker" ]; then
   rm -f -- "$marker" || exit 1
 elif [ -n "$(ls -A)" ]; then
   exit 13
+elif ! mountpoint -q .; then
+  nothing
 fi
 if mountpoint -q .; then exit 0; fi
 cd / && rmdir -- "$folder"
@@ -108,7 +117,7 @@ def delete_left(run: Run, *, left: int) -> None:
     """Delete the copies on the backup server, only in a folder that has this backup's marker."""
     row = LeftData.objects.select_related("destination").get(pk=left)
     paths = Paths(row.uuid, row.folder)
-    argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock]
+    argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock, place_script()]
     with connect(row.destination) as host, run.on_stop(host.close):
         said = host.run(argv, timeout=DELETE_SECONDS, on_output=run.output)
     words = {"folder": row.folder, "server": row.destination}
@@ -118,13 +127,17 @@ def delete_left(run: Run, *, left: int) -> None:
         ),
         12: _("A run of this backup is still at work on %(server)s: stop it first. Nothing was deleted."),
         14: _("Something is mounted inside %(folder)s on %(server)s: unmount it first. Nothing was deleted."),
+        15: _("The disk of %(folder)s is not mounted on %(server)s: nothing was deleted."),
         13: _("%(folder)s on %(server)s does not have the marker of this backup: nothing was deleted."),
     }
     if said.code in refusals:
         raise NotOurs(refusals[said.code] % words)
-    if said.code != 10:  # 10: it is gone already
+    done = _("%(folder)s on %(server)s is deleted.")
+    if said.code == 10:
+        done = _("There was nothing in %(folder)s on %(server)s any more.")
+    else:
         said.check()
-    run.log(_("%(folder)s on %(server)s is deleted.") % words)
+    run.log(done % words)
     with transaction.atomic():
         record(
             Actor.system("backups"), "backup.copies_deleted", row.destination, before={"folder": row.folder}

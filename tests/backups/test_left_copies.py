@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backups.desired_sources import place_script
 from backups.works_plans import DELETE
 from tests.attackers import MALLORY, needs_root, swapping
 
@@ -67,3 +68,20 @@ def test_what_is_mounted_among_the_copies_is_not_deleted(tmp_path: Path, name: s
     assert (copies / "hourly.0/data/file").exists()
     assert subprocess.run(deleting, check=False, timeout=30).returncode == 0, "without it, it goes on"
     assert not copies.exists()
+
+
+@pytest.mark.parametrize("mounted_at", ["disk", "disk/copies", "elsewhere"])
+@pytest.mark.parametrize("there", [True, False])
+def test_copies_whose_disk_is_not_mounted_are_not_called_deleted(
+    tmp_path: Path, mounted_at: str, there: bool
+):
+    """The row went, with “is deleted”, and the folder at which the disk is mounted: the copies are on it still."""
+    needs_root()
+    copies, fstab = tmp_path / "disk/copies", tmp_path / "fstab"
+    (copies if there else copies.parent).mkdir(parents=True)
+    fstab.write_text(f"UUID=1 {tmp_path}/{mounted_at} ext4 defaults 0 2\n")
+    deleting = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
+    binding = 'mount --bind "$1" /etc/fstab && shift && exec "$@"'
+    argv = ["unshare", "-m", "sh", "-c", binding, "sh", str(fstab), *deleting]
+    code = subprocess.run(argv, check=False, timeout=30, capture_output=True).returncode
+    assert (code, copies.exists()) == ((10, False) if mounted_at == "elsewhere" else (15, there))
