@@ -88,6 +88,13 @@ def delete_set(actor: Actor, set_: BackupSet) -> None:
         set_.delete()
 
 
+def run_by_it_alone(set_: BackupSet) -> list[Backup]:
+    """The backups that run by themselves in no other way: they are switched off, and in no other set with a time."""
+    others = BackupSet.objects.filter(active=True).exclude(pk=set_.pk)
+    own = Backup.objects.filter(set_members__set=set_, active=False) if set_.active else Backup.objects.none()
+    return list(own.exclude(set_members__set__in=others).select_related("source"))
+
+
 def run_set(actor: Actor, set_: BackupSet) -> BackupSetRun:
     """Start a set. While it runs already, that is written down as “not started”, and that row is returned."""
     members = list(set_.members.select_related("backup"))

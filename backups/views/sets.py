@@ -17,6 +17,7 @@ from backups.services.runs import RunRefused
 from pages.answers import done, form_data, refused, show_form, show_page
 from pages.buttons import button, takes_no_fields
 from pages.lists import ListPage, render_list
+from pages.registry import Held
 from servers.services import StaleEdit
 
 READ = ["GET", "HEAD"]
@@ -134,4 +135,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         except RunRefused as error:
             return refused(request, str(error), set_.get_absolute_url())
         return done(request, _("%s is deleted.") % set_, reverse("backups:sets"))
-    return show_page(request, "backups/delete_set.html", {"set": set_})
+    words = _("%s is switched off, and runs in no other set: it is copied no more")
+    keeps = [Held(words % one, one.get_absolute_url()) for one in services.run_by_it_alone(set_)]
+    data = {"keeps": [held.text for held in keeps]}
+    return show_page(request, "backups/delete_set.html", {"set": set_, "keeps": keeps}, data)

@@ -207,3 +207,14 @@ def test_a_backup_that_is_switched_off_runs_in_its_set_and_the_page_says_so(acto
     assert "only by hand or in a set" in admin_client.get(backups[0].get_absolute_url()).content.decode()
     edit = admin_client.get(f"{backups[0].get_absolute_url()}edit/").content.decode()
     assert "Switched off, it runs only by hand or in a set" in edit
+
+
+def test_what_only_a_set_runs_is_named_before_that_is_deleted(actor, admin_client, backups):
+    """“Its backups stay” was all that was said: one that is switched off was copied no more, and nobody told."""
+    switch_backup(actor, backups[0], active=False)
+    set_ = made(actor, backups[:2], active=True)
+    page = admin_client.get(f"{set_.get_absolute_url()}delete/").content.decode()
+    words = "is switched off, and runs in no other set"
+    assert [f"{backup} {words}" in page for backup in backups[:2]] == [True, False]
+    made(actor, backups[:1], name="other", active=True)
+    assert words not in admin_client.get(f"{set_.get_absolute_url()}delete/").content.decode()
