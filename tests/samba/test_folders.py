@@ -259,6 +259,20 @@ def test_another_folder_in_the_place_of_the_one_on_record_stays_roots(place: Pat
     assert (photos.stat().st_uid, photos.stat().st_mode & 0o777) == (0, 0o700)
 
 
+@pytest.mark.parametrize("other_disk", [False, True])
+def test_a_disk_whose_device_has_another_number_after_a_boot_is_the_same(place: Path, other_disk: bool):
+    """Of ZFS, btrfs and loop devices the number is given anew; nothing was given back, and the record was forgotten."""
+    photos, record = place / "base/photos", place / "owners" / USER
+    before = _facts(photos)
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    top, _end, things = record.read_bytes().partition(b"\n")
+    device, *facts, file_system = top.split()
+    facts = [str(int(device) + 1).encode(), *facts, b"5eed" if other_disk else file_system]
+    record.write_bytes(b" ".join(facts) + b"\n" + things)
+    assert ("not back" in script(place, GIVE_BACK)) == other_disk
+    assert (_facts(photos) == before) != other_disk
+
+
 def test_a_takeover_that_was_cut_off_is_given_back_by_the_way_back(place: Path):
     photos = place / "base/photos"
     before = _facts(photos)

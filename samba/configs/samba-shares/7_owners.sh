@@ -5,7 +5,8 @@
 # else's.
 #
 # A record is one file a share, root's alone: a line about the folder itself and the user, then 18 bytes a thing, as its number
-# on the disk (inode), owner, group and mode. Numbers, no paths: what was renamed since goes back, too.
+# on the disk (inode), owner, group and mode. Numbers, no paths: what was renamed since goes back, too. Which disk it is, is
+# told by the number of its device, or of its file system: the first need not be the same after the next boot.
 WALK='
   use strict;
   use Fcntl qw(:mode O_NOFOLLOW);
@@ -45,12 +46,18 @@ WALK='
     walk($top, mount_of($top), $work, $said);
   }
 
+  # A number of its own, as far as it has one: ZFS, btrfs and ext4 do
+  sub file_system {
+    my ($number) = qx(stat -f -c %i .) =~ /^(.*)$/m;
+    return $number // 0;
+  }
+
   # The first line of a record, and a reader of the rest; nothing where there is none, or it is of another folder
   sub record {
     open my $file, "<:raw", $_[0] or return;
     my @top = split " ", scalar <$file>;
     my ($device, $inode) = stat ".";
-    return if @top != 6 || $top[0] != $device || $top[1] != $inode;
+    return if @top < 6 || $top[1] != $inode || $top[0] != $device && !($top[6] && $top[6] eq file_system());
     my $bytes;
     return (\@top, sub { read($file, $bytes, $size) == $size ? unpack $entry, $bytes : () });
   }
@@ -71,7 +78,7 @@ keep_record() {
     my ($top, $next) = record($old);
     my %known;
     my ($device, $inode, $mode, $uid, $gid) = (stat ".")[0, 1, 2, 4, 5];
-    print join(" ", $top ? @$top : ($device, $inode, $uid, $gid, $mode & 07777, $user)), "\n";
+    print join(" ", $top ? @$top : ($device, $inode, $uid, $gid, $mode & 07777, $user, file_system())), "\n";
     while ($top and my @one = $next->()) { $known{$one[0]} = 1; print pack $entry, @one }
     work_here(sub {
       my ($thing, $name, $inode, $mode, $links, $uid, $gid) = @_;
