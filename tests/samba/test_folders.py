@@ -259,6 +259,17 @@ def test_another_folder_in_the_place_of_the_one_on_record_stays_roots(place: Pat
     assert (photos.stat().st_uid, photos.stat().st_mode & 0o777) == (0, 0o700)
 
 
+def test_what_is_not_there_is_not_taken_for_given_back(place: Path):
+    """As where its disk is not mounted: the record was forgotten, and “what could not is root's alone” was not so."""
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    (place / "base/photos").rename(place / "away")
+    asked = f"BACK=' {USER} '\ncheck_returns"
+    assert "is not there, so it cannot be given back" in script(place, asked)
+    assert script(place, "BACK=' apply '\ncheck_returns") == ""
+    (place / "away").rename(place / "base/photos")
+    assert script(place, asked) == ""
+
+
 @pytest.mark.parametrize("other_disk", [False, True])
 def test_a_disk_whose_device_has_another_number_after_a_boot_is_the_same(place: Path, other_disk: bool):
     """Of ZFS, btrfs and loop devices the number is given anew; nothing was given back, and the record was forgotten."""

@@ -1,6 +1,7 @@
 apply() {
   need
   work_folder
+  check_returns
   : >"$WORK/table"
   while next_share; do
     # on the way back, what somebody else has done to one share must not keep the others from coming back
@@ -18,6 +19,15 @@ apply() {
   reload
   forget
   kick
+}
+
+# Whose it was is on record for what is there: with the share all would stay its removed user's
+check_returns() {
+  [ -f "$MADE" ] || return 0
+  while IFS=$TAB read -r user how path; do
+    ! asked_back || (cd / && walk "$path" links) ||
+      die "The folder $path is not there, so it cannot be given back. Is its disk mounted? If it has gone for good, make the folder by hand."
+  done <"$MADE"
 }
 
 have_user() {
