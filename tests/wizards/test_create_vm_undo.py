@@ -386,7 +386,7 @@ def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_th
 
 def test_a_container_that_never_came_about_takes_nothing_with_it(settings: Any) -> None:
     """The create failed, and an undo was refused because others need what a server that stays has."""
-    with simulated() as (pve, host):
+    with simulated() as (_pve, host):
         Offer.objects.create(
             host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
         )
@@ -511,6 +511,18 @@ def test_no_rollout_in_the_container_that_goes_is_waited_for() -> None:
         walk.results["domain"] = {"hostname": _hostname(walk).pk}
         Rollout.objects.create(server=elsewhere, kind="nginx", state="unreachable", why="it does not answer")
         assert walk.call("domain", task_domain.undo) is not None
+
+
+def test_an_undo_does_without_a_backup_server_that_has_left_the_inventory() -> None:
+    """Its backup was deleted by hand before that; the undo stood still there for ever."""
+    with begun(backup=True) as (_pve, walk):
+        row = _backup(walk)
+        walk.data |= {"backup_server": row.destination_id, "backup_folder": row.destination_folder}
+        walk.results["backup"] = {"backup": row.pk, "uuid": str(row.uuid)}
+        store = row.destination
+        row.delete()
+        store.delete()
+        assert walk.call("backup", task_backup.undo) is None
 
 
 def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there() -> None:

@@ -142,7 +142,8 @@ def undo(task: TaskRun) -> Later | None:
     left = LeftData.objects.filter(uuid=str(task.facts["uuid"])).first() if "uuid" in task.facts else None
     if left is not None and task.facts.get("delete_copies"):
         return _delete_copies(task, left)
-    return rolled_out(task, _there(task.data), KIND)
+    there = Server.objects.filter(pk=task.data.get("backup_server") or 0).first()
+    return rolled_out(task, there, KIND) if there else None
 
 
 def _others(backup: Backup, first: Data) -> bool:
