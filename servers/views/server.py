@@ -186,7 +186,11 @@ def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpRe
         except services.DeleteRefused as error:
             return refused(request, str(error), row.get_absolute_url())
         return done(request, _("%s is off the list.") % unix_user, row.get_absolute_url())
-    holds = registry.held_by_unix_user(unix_user)
-    context = {"server": row, "unix_user": unix_user, "holds": holds}
-    data = {"holds": [str(held.text) for held in holds]}
+    held = registry.held_by_unix_user(unix_user)
+    parts = {
+        "holds": [one for one in held if not one.blocks],
+        "blocked": [one for one in held if one.blocks],
+    }
+    context = {"server": row, "unix_user": unix_user, **parts}
+    data = {name: [str(one.text) for one in of_it] for name, of_it in parts.items()}
     return show_page(request, "servers/remove_unix_user.html", context, data)

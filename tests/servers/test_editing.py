@@ -132,6 +132,17 @@ def test_unix_users_are_added_and_removed(admin_client, make_server):
     assert [u.name for u in server.unix_users.all()] == ["root"]
 
 
+def test_what_must_go_before_a_unix_user_is_not_said_to_go_with_it(admin_client, make_server):
+    """The button was there, and its answer “First change this”."""
+    server = make_server("web.example.org", ssh_connection="deploy@198.51.100.7")
+    url = reverse("servers:remove_unix_user", args=[server.pk, server.unix_users.create(name="deploy").pk])
+    page = admin_client.get(url).content.decode()
+    assert ("cannot be deleted while these need it" in page, "Gestion logs in as it" in page) == (True, True)
+    assert "goes with it" not in page
+    told = admin_client.get(url, headers={"Accept": "application/json"}).json()
+    assert (told["blocked"], told["holds"]) == (["Gestion logs in as it"], [])
+
+
 def test_a_unix_user_of_another_server_is_not_found_here(admin_client, make_server):
     server, other = make_server("a.example.org"), make_server("b.example.org")
     url = reverse("servers:remove_unix_user", args=[server.pk, other.unix_users.get().pk])
