@@ -41,8 +41,8 @@ DELETE_SECONDS = 24 * 3600.0
 # Arguments: folder, uuid, marker's name, lock file, what says where a folder lies. The marker goes last, so that what
 # was ended in the middle can be done again. Nothing is done through a symbolic link, and no other file system is
 # entered: it goes to the folder, proves that it is there, works on what it stands in, whatever has its name by then.
-# Of what is mounted inside rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from
-# the same disk.
+# What is no copy stays: the folder may have had it before, and have been adopted with it. Of what is mounted inside
+# rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from the same disk.
 DELETE = r"""
 folder=$1 uuid=$2 marker=./$3 lock=$4 place=$5
 nothing() { # is there: any more, or as long as its disk is away
@@ -59,8 +59,11 @@ if [ -f "$marker" ] && [ ! -L "$marker" ]; then
     at=$(printf %b "$(printf %s "$at" | sed 's/\\\([0-7]\)/\\0\1/g')")
     case $at in "$folder"/*) exit 14 ;; esac
   done </proc/self/mountinfo
-  find . -xdev -mindepth 1 -maxdepth 1 ! -name "$3" -exec rm -rf --one-file-system -- {} + || exit 1
+  find . -xdev -mindepth 1 -maxdepth 1 \( -name '[hdwm]*ly.[0-9]*' -o -name '_delete.*' -o -name .sync \
+    -o -name .before -o -name .verify -o -name '.gestion-*' ! -name "$3" \) \
+    -exec rm -rf --one-file-system -- {} + || exit 1
   rm -f -- "$marker" || exit 1
+  [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] || exit 16
 elif [ -n "$(ls -A)" ]; then
   exit 13
 elif ! mountpoint -q .; then
@@ -133,7 +136,9 @@ def delete_left(run: Run, *, left: int) -> None:
     if said.code in refusals:
         raise NotOurs(refusals[said.code] % words)
     done = _("%(folder)s on %(server)s is deleted.")
-    if said.code == 10:
+    if said.code == 16:
+        done = _("The copies in %(folder)s on %(server)s are deleted; what else is in it stays.")
+    elif said.code == 10:
         done = _("There was nothing in %(folder)s on %(server)s any more.")
     else:
         said.check()

@@ -51,7 +51,7 @@ def test_only_a_run_at_work_keeps_copies_from_being_deleted_whatever_has_the_num
     assert (done.returncode, copies.exists()) == (code, bool(code))
 
 
-@pytest.mark.parametrize("name", ["mounted", "hourly.0/data/a b\\c"])
+@pytest.mark.parametrize("name", ["daily.0", "hourly.0/data/a b\\c"])
 def test_what_is_mounted_among_the_copies_is_not_deleted(tmp_path: Path, name: str):
     """rm --one-file-system emptied it: at one of its own arguments, and what is bound from the same disk anywhere."""
     needs_root()
@@ -68,6 +68,19 @@ def test_what_is_mounted_among_the_copies_is_not_deleted(tmp_path: Path, name: s
     assert (copies / "hourly.0/data/file").exists()
     assert subprocess.run(deleting, check=False, timeout=30).returncode == 0, "without it, it goes on"
     assert not copies.exists()
+
+
+def test_what_a_folder_had_before_it_was_adopted_is_no_copy_and_stays(tmp_path: Path):
+    """“Nothing in it is deleted” was said when it was adopted."""
+    copies = tmp_path / "copies"
+    ours = ["hourly.0", "monthly.11", ".sync", ".before", "_delete.77", ".verify", ".gestion-try-1"]
+    theirs = ["dumps", ".gestion", "hourly", "daily.old", "lost+found"]
+    for name in (*ours, *theirs):
+        (copies / name).mkdir(parents=True)
+    (copies / ".gestion-backup").write_text(f"{UUID}\n")
+    argv = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
+    assert subprocess.run(argv, check=False, timeout=30).returncode == 16
+    assert sorted(path.name for path in copies.iterdir()) == sorted(theirs)
 
 
 @pytest.mark.parametrize("mounted_at", ["disk", "disk/copies", "elsewhere"])
