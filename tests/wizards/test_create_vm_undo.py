@@ -16,7 +16,7 @@ from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
 from keymanager.models import Group
-from lab.pve import Refuses, TaskFails
+from lab.pve import Guest, Refuses, TaskFails
 from proxmox.client import errors
 from proxmox.models import Creation, GuestSeen, Offer
 from samba.models import Share
@@ -113,6 +113,11 @@ def test_once_it_is_undone_nobody_is_told_any_more_that_a_create_failed() -> Non
         with pytest.raises(Refused, match="no space left"):
             walk.until_done("container", task_container.do)
         assert Creation.objects.get().state == "failed"
+        pve.world.guests[190] = Guest(190, "pve1", "lxc", {"lock": "create"})  # half made: that is still told
+        Creation.objects.update(vmid=190)
+        walk.until_done("container", task_container.undo)
+        assert Creation.objects.get().state == "failed"
+        Creation.objects.update(vmid=None)
         walk.until_done("container", task_container.undo)
         assert Creation.objects.get().state == "stopped"
 

@@ -144,9 +144,10 @@ def undo(task: TaskRun) -> Later | None:
             return Later(job=job, why=_("It is being destroyed."))
         task.save(destroy=None, destroy_said=job.error)
     guest = _guest(task, row)
-    identity = _identity(guest, task, row) if guest else ""
-    if guest is None or not identity:
+    identity = _identity(guest, task, row) if guest else None
+    if identity is None:
         _nobody_wants(row)
+    if guest is None or not identity:
         return None
     if said := task.facts.get("destroy_said"):
         task.save(destroy_said="")  # a resumed undo tries again
@@ -178,13 +179,13 @@ def _guest(task: TaskRun, row: Creation | None) -> GuestRef | None:
     return GuestRef(host_of(task.data), LXC, int(vmid), str(hostname))
 
 
-def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str:
-    """What makes it this one container; empty if it is gone, or its id is another's by now."""
+def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str | None:
+    """What makes it this one container; None if nothing has its id, empty if that is another's by now."""
     try:
         with task.run.step(_("Look what %s has") % guest.host), open_api(guest.host) as api:
             config = api.config(guest.kind, guest.vmid)
     except errors.Gone:
-        return ""
+        return None
     marker = (row.marker if row else "") or task.facts.get("marker", "")
     if not is_ours(config, guest.name, marker):
         if row is not None and (why := in_doubt(row, config)):
