@@ -103,12 +103,17 @@ def foretell(change: Callable[[], object]) -> list[Effect]:
 
 
 def look(asked: Asked) -> dict[tuple[int, str], _Now]:
-    """What each of these servers should hold and do of each of these kinds now."""
+    """What each of these servers should hold and do of each of these kinds now.
+
+    Nothing of a kind that was never asked for on it: its first rollout begins all that the kind does.
+    """
     servers = Server.objects.in_bulk({pk for pk, _kind in asked})
     rows = Rollout.objects.filter(server__in=servers).select_related("server")
     urls = {(row.server_id, row.kind): row.get_absolute_url() for row in rows}
     return {
-        (pk, kind): _look(servers[pk], kind, urls.get((pk, kind), "")) for pk, kind in asked if pk in servers
+        (pk, kind): _look(servers[pk], kind, urls[pk, kind])
+        for pk, kind in asked
+        if pk in servers and (pk, kind) in urls
     }
 
 

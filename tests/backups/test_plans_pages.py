@@ -364,6 +364,7 @@ def test_the_form_foretells_what_is_read_as_root_and_that_it_ends(rows, keeper, 
     url = reverse("backups:new_backup")
     assert told(url, {**new, "as_root": True}) == [(words, [])]
     assert told(url, new) == []
-    backup = rows.backup(source_folder="/srv", as_root=True)
+    client.post(url, {**new, "as_root": True}, "application/json", headers=as_json)
+    backup = Backup.objects.get()
     edit = reverse("backups:edit_backup", args=[backup.pk])
     assert told(edit, {"as_root": False, "version": backup.version}) == [([], words)]

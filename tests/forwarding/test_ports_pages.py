@@ -122,6 +122,18 @@ def test_the_diff_is_shown_before_and_nothing_is_saved(admin_client, rows):
     assert not Rollout.objects.exists()
 
 
+def test_of_a_hosts_first_port_it_is_said_that_its_guests_addresses_are_translated_too(admin_client, rows):
+    (told,) = post(admin_client, NEW, data(rows, preview=True)).json()["preview"]
+    assert told["begins"] == ["masquerading of 10.0.0.0/24 behind eth0", "TCP 8080 to 10.0.0.102:80"]
+    assert told["files"]["/etc/init.d/nat-vz"] == "new"
+    assert post(admin_client, NEW, data(rows)).status_code == 200
+    (told,) = post(admin_client, NEW, data(rows, ports="8081", preview=True)).json()["preview"]
+    assert (told["begins"], told["files"]) == (
+        ["TCP 8081 to 10.0.0.102:80"],
+        {"/etc/init.d/nat-vz": "changed"},
+    )
+
+
 def test_a_dangerous_port_asks_for_a_second_word(admin_client, rows):
     answer = admin_client.post(NEW, data(rows, ports="22"))
     assert answer.status_code == 422

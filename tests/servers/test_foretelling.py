@@ -96,6 +96,15 @@ def test_what_is_asked_for_and_changes_nothing_is_not_told(server, actor):
     assert foretell(rename) == []
 
 
+def test_the_first_rollout_of_a_kind_begins_all_that_it_does(kind, actor):
+    """Not the row that was just made alone: the host holds nothing of it yet."""
+    row = Server.objects.create(name="web1", keymanager_name="web1", notes="one")
+    row.name = "web2"
+    (told,) = foretell(lambda: change_server(actor, row, version=row.version))
+    assert (told.begins, told.files) == (("greets with one",), (("/etc/motd", "new"),))
+    assert "+one" in told.difference
+
+
 def test_a_new_server_and_one_that_goes(make_server, kind, actor):
     (told,) = foretell(lambda: create_server(actor, Server(name="new1", notes="hello")))
     assert (told.server, told.begins, told.ends) == ("new1", ("greets with hello",), ())

@@ -11,7 +11,7 @@ from forwarding.models import HostnameForward, PortForward, PortReading
 from forwarding.services.ports import create_port_forward
 from keymanager.services.groups import create_group
 from proxmox.models import InternalNetwork
-from servers.models import Server
+from servers.models import Rollout, Server
 from tests.wizards.create_vm_ground import (
     SYSTEM,
     TEMPLATE,
@@ -194,6 +194,21 @@ def test_the_plan_says_what_the_new_address_has_rolled_out(host, actor, containe
     begins = "Forwarded ports of pve1.example.org: masquerading of 10.0.7.0/24 behind vmbr0 begins"
     assert begins in said(address="10.0.7.3")
     assert "rolled out" not in said()
+
+
+def test_the_plan_says_what_the_hosts_first_port_begins_besides(host, actor) -> None:
+    port = next(task for task in create_vm.tasks if task.slug == "port")
+
+    def said() -> str:
+        return str(port.says(computed(actor, 3, name=NAME, host=host.pk)))
+
+    assert "masquerading of 10.0.0.0/24 behind vmbr0 begins; TCP 102 to 10.0.0.2:22 begins" in said()
+    assert not Server.objects.filter(name=NAME).exists()
+    assert not Rollout.objects.exists()
+    web = guest_of(host, "web.example.org", "10.0.0.9")
+    ports = {"first_port": 8080, "last_port": 8080, "destination_first": 80, "destination_last": 80}
+    create_port_forward(SYSTEM, PortForward(host=host, destination=web, **ports))
+    assert said().endswith("leads to its SSH")
 
 
 def test_the_plan_says_what_follows_a_known_server_to_its_new_address(host, actor) -> None:

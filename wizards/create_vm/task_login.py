@@ -10,14 +10,14 @@ from forwarding.models import PortForward
 from forwarding.services.ports import create_port_forward, delete_port_forward
 from proxmox import first_start
 from servers.contact import check
-from servers.models import Contact, Server
+from servers.models import Contact, Rollout, Server
 from servers.services import StaleEdit, change_server
 from servers.validators import normal_connection
 from wizards.create_vm import task_container
 from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import rolled_out, server_of
 from wizards.create_vm.connections import SSH
-from wizards.create_vm.following import and_what_follows
+from wizards.create_vm.following import ASKING, and_what_begins, and_what_follows, planned
 from wizards.declare import Data, Later, Refused, TaskRun
 
 
@@ -47,26 +47,38 @@ def says_port(data: Data) -> str:
     """The line of the plan."""
     if not wanted_port(data):
         return _("Forward a port to its SSH")
-    return _("Port %(ssh_port)s of %(host)s leads to its SSH") % {**data, "host": host_of(data)}
+    host = host_of(data)
+    said = _("Port %(ssh_port)s of %(host)s leads to its SSH") % {**data, "host": host}
+    if Rollout.objects.filter(server=host, kind=KIND).exists():
+        return said  # that is all that begins
+    return and_what_begins(
+        said,
+        lambda: create_port_forward(ASKING, _rule(data, planned(data, internal_ip=data["address"]))),
+    )
 
 
 def do_port(task: TaskRun) -> Later | None:
     """Add the rule, and wait until the host has it."""
     host = host_of(task.data)
     if "rule" not in task.facts:
-        rule = PortForward(
-            host=host,
-            destination=server_of(task),
-            first_port=task.data["ssh_port"],
-            last_port=task.data["ssh_port"],
-            destination_first=SSH,
-            destination_last=SSH,
-            note="SSH",
-        )
+        rule = _rule(task.data, server_of(task))
         with transaction.atomic():
             create_port_forward(task.actor, rule)
             task.save(rule=rule.pk)
     return rolled_out(task, host, KIND)
+
+
+def _rule(data: Data, server: Server) -> PortForward:
+    port = data["ssh_port"]
+    return PortForward(
+        host=host_of(data),
+        destination=server,
+        first_port=port,
+        last_port=port,
+        destination_first=SSH,
+        destination_last=SSH,
+        note="SSH",
+    )
 
 
 def undo_says_port(data: Data, results: Mapping[str, Data]) -> str:
