@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
 from pages.limits import check_text, json_object
-from pages.sent import Sent
+from pages.sent import Sent, initial_of, names_of
 
 View = TypeVar("View", bound=Callable[..., Any])
 FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
@@ -118,14 +118,14 @@ def show_form(
         if status == 422:
             return JsonResponse({"ok": False, "errors": form.errors}, status=422)
         fields = {
-            name: {"label": str(field.label or name), "required": field.required}
+            part: {"label": str(field.label or name), "required": field.required and part == name}
             for name, field in form.fields.items()
+            for part in sorted(names_of(form, name))
         }
-        initial = {name: value for name, value in form.initial.items() if name in form.fields}
         known = {"errors": form.errors} if form.errors else {}  # of what is kept, and holds no more
         hangs = {name: [str(held.text) for held in (context or {}).get(name, ())] for name in HANGS}
         said = {name: texts for name, texts in hangs.items() if texts}
-        return JsonResponse({"ok": True, "fields": fields, "initial": jsonable(initial), **known, **said})
+        return JsonResponse({"ok": True, "fields": fields, "initial": initial_of(form), **known, **said})
     answer = render(request, template, {"form": form, **(context or {})}, status=status)
     answer.form = form  # type: ignore[attr-defined]  # for who asks for a piece of this page alone
     return answer

@@ -63,6 +63,22 @@ def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
     return data
 
 
+def initial_of(form: forms.BaseForm) -> dict[str, Any]:
+    """The form's initial values for programs, named and written so that they may come back as they are."""
+    found: dict[str, Any] = {}
+    for name, value in form.initial.items():
+        if (field := form.fields.get(name)) is None:
+            continue
+        shown = jsonable(value)
+        if hasattr(field.widget, "as_sent"):
+            found |= field.widget.as_sent(form.add_prefix(name), value)
+        elif isinstance(shown, list) and any(isinstance(one, list) for one in shown):
+            found[name] = field.prepare_value(shown)  # lists of lists are no values of a form
+        else:
+            found[name] = shown
+    return found
+
+
 def fill_rest(form: forms.BaseForm) -> None:
     """Put into what a program sent the initial values of the fields that it did not name.
 

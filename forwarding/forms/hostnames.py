@@ -158,8 +158,9 @@ class HostnameForm(DangerForm):
         if data.get("certificate_kind") == CertificateKind.NONE:
             why = _("There is no HTTPS without a certificate.")
             self._leave_out("force_https", False, why)
-            if was_named(self, "https_port") and self.data.get("https_port"):
-                self.add_error("https_port", why)
+            usual = self.get_initial_for_field(self.fields["https_port"], "https_port")
+            if was_named(self, "https_port") and data.get("https_port") not in {None, usual}:
+                self.add_error("https_port", why)  # what the form shows may come back
         if self.hostname is not None and data.get("version") is None:
             data["version"] = self.hostname.version
         return data

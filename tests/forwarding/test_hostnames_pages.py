@@ -180,6 +180,21 @@ def test_a_program_changes_what_it_names_and_nothing_else(admin_client, web):
     assert not HostnameForward.objects.get().force_https
 
 
+def test_what_the_form_shows_a_program_may_send_back_with_one_value_changed(admin_client, web):
+    rows = {"destinations_weight": [3, 7], "destinations_spare": [False, True]}
+    body = data(web, destinations=[web.web1.pk, web.web2.pk], **rows)
+    url = post(admin_client, NEW, body).json()["url"] + "edit/"
+    shown = admin_client.get(url, headers=JSON).json()
+    assert shown["initial"]["destinations_weight"] == ["3", "7"]
+    assert shown["fields"]["destinations_spare"]["required"] is False
+    answer = post(admin_client, url, {**shown["initial"], "note": "x"})
+    assert answer.status_code == 200, answer.json()
+    row = HostnameForward.objects.get()
+    assert (row.note, row.certificate_kind, row.https_port) == ("x", "none", 443)
+    kept = [(one.server, one.weight, one.backup) for one in row.destinations.all()]
+    assert kept == [(web.web1, 3, False), (web.web2, 7, True)]
+
+
 @pytest.mark.parametrize("said", [None, ""])
 @pytest.mark.parametrize("name", ["certificate_kind", "port", "https_port", "body_size", "balancing"])
 def test_a_programs_nothing_is_no_wish_for_the_usual_value(admin_client, web, name, said):
