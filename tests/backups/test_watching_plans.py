@@ -68,6 +68,11 @@ def test_the_page_to_remove_a_host_key_says_where_backups_then_do_not_know_the_s
     assert admin_client.post(url, {}, **json).json()["rolls_out"][0]["server"] == "backup1"
     offered = HostKey.objects.create(server=rows.mail1, key="ssh-ed25519 AAAA", fingerprint="SHA256:y")
     accept = f"/servers/{rows.mail1.pk}/host-keys/{offered.pk}/accept/"
+    page = admin_client.get(rows.mail1.get_absolute_url()).content.decode()
+    assert f'hx-post="{accept}" hx-trigger="load" hx-vals=\'{{"preview": "1"}}\'' in page
+    told = admin_client.post(accept, {"preview": "1"}, headers={"hx-request": "true"}).content.decode()
+    assert 'class="notice notice-info"' in told
+    assert "+mail1 ssh-ed25519 AAAA" in told
     assert admin_client.post(accept, {"preview": True}, **json).json()["preview"][0]["server"] == "backup1"
     assert admin_client.post(accept, {}, **json).json()["rolls_out"][0]["server"] == "backup1"
 
