@@ -45,8 +45,9 @@ KEY = re.compile(r"(ssh-(rsa|dss|ed25519)|ecdsa-sha2-\S+|sk-\S+) [A-Za-z0-9+/]+=
 def create(request: Request) -> str:
     """Make a container from a template."""
     params, vmid = request.params, request.params["vmid"]
-    unprivileged = bool(params.get("unprivileged", int(request.world.major() >= 9)))
-    if not unprivileged and request.world.major() >= 9:
+    new = request.world.major() >= 9 and not params.get("restore")  # what is restored is as its backup says
+    unprivileged = bool(params.get("unprivileged", int(new)))
+    if not unprivileged and new:
         request.require("/", "Sys.Modify")
     _let_id_be_taken(request)
     require_unused(request, vmid)

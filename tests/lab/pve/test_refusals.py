@@ -189,6 +189,10 @@ def test_what_one_may_not_make_privileged_is_refused_before_its_id_is_looked_at(
     answer = ask(server, "POST", LXC, NEW | {"vmid": 102, "unprivileged": 0})
     assert (answer.status_code, answer.reason) == (403, "Permission check failed (/, Sys.Modify)")
     assert ask(server, "POST", LXC, NEW | {"vmid": 102}).reason == "CT 102 already exists on node 'pve1'"
+    backup = {"restore": 1, "ostemplate": "local:backup/vzdump-lxc-99-2024_01_01-00_00_00.tar.zst"}
+    answer = ask(server, "POST", LXC, NEW | backup | {"unprivileged": 0})
+    assert answer.ok  # the task sees what is in the backup
+    server.cluster.tasks.wait_all()
 
 
 def test_what_is_copied_is_locked_meanwhile_and_what_it_does_not_use_stays_behind(server: PveServer):
