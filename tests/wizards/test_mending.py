@@ -86,8 +86,26 @@ def test_a_program_hears_what_may_not_be_changed_any_more(admin_client, tmp_path
     for field in ("number", "never"):
         answer = admin_client.post(url, {field: 4}, content_type="application/json", headers=JSON)
         assert answer.json()["errors"].keys() == {field}
+    for said in ("off", "no", 0, None):
+        answer = admin_client.post(url, {"with_two": said}, content_type="application/json", headers=JSON)
+        assert answer.json()["errors"].keys() == {"with_two"}, (
+            said
+        )  # it was taken for a yes, and the part was done
     run.refresh_from_db()
     assert (run.state, run.step_values(1)["number"]) == ("failed", 3)
+
+
+def test_a_program_hears_where_what_it_answers_anew_counts_for_nothing(admin_client) -> None:
+    with simulated() as (_pve, row):
+        host = host_with_offer(row)
+        off = {"make_container": "", "setup": "", "fetch_keys": "", "backup": "", "forward_domain": ""}
+        run = begun(admin_client, host, **off, ssh_connection="", backup_connection="")
+        WizardRun.objects.filter(pk=run.pk).update(state="failed")
+        run.tasks.filter(slug="setup").update(state="failed")
+        url = f"/wizards/runs/{run.pk}/mend/"
+        said = {"setup": False, "script_arguments": "a=b"}
+        answer = admin_client.post(url, said, content_type="application/json", headers=JSON)
+        assert (answer.status_code, list(answer.json()["errors"])) == (422, ["script_arguments"])
 
 
 def test_only_a_failed_task_that_still_can_is_mended(admin_client, tmp_path) -> None:

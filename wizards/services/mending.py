@@ -48,15 +48,17 @@ def ask_anew(run: WizardRun, mend: Mend, actor: Actor, data: QueryDict | None) -
     asked = asking.kept_step(step, run, mend.number, actor)
     if data is None:
         return asked
-    before = flat(all_steps(run, mend.number))
-    blank = step.make_form(actor, before, None, run.step_values(mend.number))
-    merged = as_sent(blank, run.step_values(mend.number))
+    before, told = flat(all_steps(run, mend.number)), run.step_values(mend.number)
+    blank = step.make_form(actor, before, None, told)
+    merged = as_sent(blank, told)
     for name in mend.names:
         if isinstance(data, Sent) and not names_of(blank, name) & data.names:
             continue
         for part in names_of(blank, name):
             merged.setlist(part, data.getlist(part))
-    form = step.make_form(actor, before, merged)
+    if isinstance(data, Sent):  # so that it is as strict as every form
+        merged = Sent.of(merged, data.names, data.boxes, data.address)
+    form = step.make_form(actor, before, merged, told)
     for name in set(form.errors) & set(form.fields) - set(mend.names):
         form.add_error(None, f"{form.fields[name].label}: {' '.join(map(str, form.errors.pop(name)))}")
     if isinstance(data, Sent):
