@@ -95,7 +95,7 @@ def _row(look: Look, guest: dict[str, Any], known: GuestSeen | None, now: dateti
             row.config_at = None  # it has changed: read again, by the next look if this had no time for it
     if config is not None:
         row.config, row.config_at = config, now
-        row.mac = reading.mac(config)
+        row.mac = reading.mac(config) or row.mac  # one that is being made has none yet
         row.onboot = bool(reading.whole(config.get("onboot")))
     _note_addresses(row, look.live.get(row.vmid), now)
     return row
@@ -112,10 +112,13 @@ def _note_addresses(row: GuestSeen, live: list[str] | None, now: datetime) -> No
 
 
 def _another(known: GuestSeen, now: GuestSeen, config: dict[str, Any] | None) -> bool:
-    """Whether the id belongs to another guest than before: an id is free again once its guest is destroyed."""
+    """Whether the id belongs to another guest than before: an id is free again once its guest is destroyed.
+
+    Compared with what was read of both last: the looks since may have brought the new one's name alone.
+    """
     if known.kind != now.kind:
         return True
-    if known.name == now.name:
+    if str(known.config.get("hostname") or known.config.get("name") or known.name) == now.name:
         return False
     mac = reading.mac(config) if config is not None else ""
     return known.gone_at is not None or bool(mac and known.mac and mac != known.mac)

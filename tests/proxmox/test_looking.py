@@ -83,13 +83,38 @@ def test_an_id_that_is_used_again_is_another_guest_and_inherits_nothing(pve, hos
     assert guest.first_seen_at > timezone.now() - timedelta(days=1)
 
 
+@pytest.mark.parametrize("first", ["being made", "not read"])
+def test_an_id_that_is_used_again_within_a_minute_inherits_nothing_either(pve, host, first):
+    """As by a script that destroys a guest and makes another; a look meanwhile does not tell whose id it is."""
+    server = add_server(host, "special")
+    see(host)
+    GuestSeen.objects.filter(vmid=102).update(server=server, matched=Matched.HAND)
+    config = dict(pve.world.guests[102].config)
+    config |= {"hostname": "newcomer", "net0": config["net0"].replace("00:00:01", "99:99:99")}
+    fault = pve.faults.add(Refuses(path="*/lxc/102/config", status=500, reason="got timeout"))
+    if first == "being made":
+        pve.faults.remove(fault)
+        pve.world.guests[102] = Guest(102, pve.node, config={"lock": "create"})
+        see(host)
+    pve.world.guests[102] = Guest(102, pve.node, config=config, running=True)
+    see(host)
+    if first == "not read":
+        pve.faults.remove(fault)
+        see(host)
+    guest = guest_of(host, 102)
+    assert (guest.name, guest.server, guest.matched) == ("newcomer", None, Matched.NOT)
+
+
 def test_a_renamed_guest_stays_the_server_it_was_linked_to(pve, host):
     server = add_server(host, "special")
     see(host)
     GuestSeen.objects.filter(vmid=102).update(server=server, matched=Matched.HAND)
     pve.world.guests[102].config["hostname"] = "renamed"
+    fault = pve.faults.add(Refuses(path="*/lxc/102/config", status=500, reason="got timeout"))
     see(host)
-    assert guest_of(host, 102).server == server
+    pve.faults.remove(fault)
+    see(host)
+    assert (guest_of(host, 102).server, guest_of(host, 102).config["hostname"]) == (server, "renamed")
 
 
 @pytest.mark.parametrize(
