@@ -13,13 +13,17 @@ from servers.validators import host_name_of
 
 @dataclass(frozen=True)
 class GuestFacts:
-    """What of a guest tells who it is. `by_hand`: the server an admin said; `apart`: he said that it is none."""
+    """What of a guest tells who it is. `by_hand`: the server an admin said; `apart`: he said that it is none.
+
+    `was`: the server that it was by an address that is not known now: by DHCP, and it is off or does not say.
+    """
 
     vmid: int
     name: str
     addresses: tuple[str, ...] = ()
     by_hand: int | None = None
     apart: bool = False
+    was: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ def match(guests: Iterable[GuestFacts], servers: Iterable[ServerNames]) -> dict[
             del free[guest.by_hand]
     by_address = {server.pk: {server.internal_ip} for server in free.values() if server.internal_ip}
     _settle(found, free, by_address, _of(all_guests, found, addresses=True), Matched.ADDRESS)
+    for guest in all_guests:
+        if guest.vmid not in found and guest.was in free and free[guest.was].internal_ip:
+            found[guest.vmid] = Match(guest.was, Matched.ADDRESS)
+            del free[guest.was]
     by_name = {server.pk: names_of(server.name) for server in free.values()}
     _settle(found, free, by_name, _of(all_guests, found, addresses=False), Matched.NAME)
     return {guest.vmid: found.get(guest.vmid, Match()) for guest in all_guests}

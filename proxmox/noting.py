@@ -148,7 +148,8 @@ def _match(host_id: int, rows: list[GuestSeen]) -> None:
 
 def _who(row: GuestSeen) -> GuestFacts:
     by_hand = row.server_id if row.matched == Matched.HAND else None
-    return GuestFacts(row.vmid, row.name, tuple(row.addresses), by_hand, row.matched == Matched.APART)
+    was = row.server_id if row.matched == Matched.ADDRESS and not row.addresses else None
+    return GuestFacts(row.vmid, row.name, tuple(row.addresses), by_hand, row.matched == Matched.APART, was)
 
 
 def _note_numbers(look: Look) -> None:

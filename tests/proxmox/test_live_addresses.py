@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.pve.world import Guest
-from proxmox import live_addresses
+from proxmox import live_addresses, noting
 from proxmox.addresses import uses_of
 from proxmox.looking import look_at
 from proxmox.models import GuestSeen
@@ -175,6 +175,30 @@ def test_a_live_address_is_taken_and_says_which_server_it_is(pve, host):
     see(host)
     assert guest_of(host, 101).server == web
     assert "10.0.0.57" in {str(use.first) for use in uses_of(host) if use.kind == "guest"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_guest_by_dhcp_stays_its_server_while_it_is_off_or_says_nothing(pve, host, api):
+    """Its owner starts it again. Where another has the address by then, that one is the server."""
+    web = Server.objects.create(
+        name="shop", keymanager_name="shop", is_vm=True, vm_host=host, internal_ip="10.0.0.57"
+    )
+    container = dhcp(pve)
+    see(host)
+    assert guest_of(host, 101).server == web
+    container.interfaces = []
+    look_at([host.pk], vmid=101)
+    assert (guest_of(host, 101).addresses, guest_of(host, 101).server) == ([], web)
+    power(pve, api, "lxc", 101, "stop")
+    for _look in range(2):
+        see(host)
+        assert (guest_of(host, 101).status, guest_of(host, 101).server) == ("stopped", web)
+    noting.rematch(host.pk)
+    assert guest_of(host, 101).server == web
+    dhcp(pve, 102)
+    look_at([host.pk], vmid=102)
+    see(host)
+    assert (guest_of(host, 101).server, guest_of(host, 102).server) == (None, web)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -53,6 +53,14 @@ def test_a_name_that_two_servers_have_is_told_and_not_guessed():
     assert match([GuestFacts(101, "web1")], servers) == {101: Match(None, Matched.AMBIGUOUS, (1, 2))}
 
 
+def test_who_was_a_server_by_an_address_that_is_not_known_now_stays_it_unless_another_has_the_address():
+    assert outcome([GuestFacts(101, "nextcloud", was=1)], WEB) == {101: (1, Matched.ADDRESS)}
+    both = [GuestFacts(101, "nextcloud", was=1), GuestFacts(102, "web1", ("10.0.0.5",))]
+    assert outcome(both, WEB) == {101: (None, Matched.NOT), 102: (1, Matched.ADDRESS)}
+    assert outcome([GuestFacts(101, "nextcloud", was=2)], WEB, DB) == {101: (None, Matched.NOT)}
+    assert outcome([GuestFacts(101, "nextcloud", was=9)], WEB) == {101: (None, Matched.NOT)}
+
+
 def test_a_link_by_hand_to_a_server_that_is_not_on_the_host_any_more_does_not_count():
     assert outcome([GuestFacts(101, "web1", by_hand=99)], WEB) == {101: (1, Matched.NAME)}
 
@@ -66,6 +74,7 @@ GUESTS = st.builds(
     st.lists(ADDRESSES, max_size=2).map(tuple),
     st.none() | st.integers(1, 4),
     st.booleans(),
+    st.none() | st.integers(1, 4),
 )
 SERVERS = st.builds(ServerNames, st.integers(1, 4), WORDS.filter(bool), st.none() | ADDRESSES)
 
