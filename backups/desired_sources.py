@@ -22,9 +22,28 @@ SUDOERS = (
     "/etc/sudoers.d/zz-gestion-backup"  # the last rule counts, and files are read in the order of their names
 )
 FOLDERS = "/etc/gestion/backup-source"
+# What sudo may ask of all does not count for this program. sudo-rs, which Ubuntu has had since 25.10, knows none of it
+# and complains of it to everybody who uses sudo: so it is a file of its own, where the host's visudo takes it.
+SUDOERS_MORE = f"{SUDOERS}-more"
+MORE_SETTINGS = f"Defaults!{SOURCE_READER} !requiretty, !log_input, !log_output"
+# Arguments: put or look, the file of the rule, the other one, and what it says. sudo reads no name with a dot in it.
+MORE = r"""
+how=$1 rule=$2 file=$3
+new=$(mktemp) || exit 1
+trap 'rm -f "$new"' EXIT
+printf '%s\n' "$4" >"$new" && chmod 0440 "$new" || exit 1
+if [ -e "$rule" ] && visudo -c -f "$new" >/dev/null 2>&1; then
+  if cmp -s "$new" "$file" && [ "$(stat -c %a "$file")" = 440 ]; then exit; fi
+  [ "$how" = put ] || { echo "$file does not say what it should."; exit 1; }
+  cp -p "$new" "$file.new" && mv -f "$file.new" "$file"
+elif [ -e "$file" ]; then
+  [ "$how" = put ] || { echo "$file is there, and should not be."; exit 1; }
+  rm -f "$file"
+fi
+"""
 # Of a run, which hands it to sources where no sudo is needed.
 _PLACE = re.compile(r"^PLACE='([^']*)'$", re.MULTILINE)
-_CHECK = """
+CHECK = """
 command -v visudo >/dev/null || { echo "sudo is not installed here: install it, or let root in." >&2; exit 1; }
 exec visudo -c -f "$1"
 """
@@ -66,18 +85,17 @@ def _texts(readers: list[Reader]) -> tuple[str, str]:
     )
 
 
-def desired(server: Server) -> State | None:
-    """What the server should hold of kind "backup-source"; nothing where no backup of it needs sudo."""
+def desired(server: Server) -> State:
+    """What the server should hold of kind "backup-source"; no file where no backup of it needs sudo."""
     readers, left_out = _readers(server)
-    if not readers and not left_out:
-        return None
-    if not readers:
-        return State(kind=KIND, items=(), left_out=tuple(left_out))
+    users = sorted({reader.user for reader in readers})
     return State(
         kind=KIND,
-        items=files(readers),
-        checks=(Command(("sh", "-c", _CHECK, "sh", STAGED(SUDOERS))),),
-        proofs=tuple(_ready(user) for user in sorted({reader.user for reader in readers})),
+        items=files(readers) if readers else (),
+        checks=(Command(("sh", "-c", CHECK, "sh", STAGED(SUDOERS))),) if readers else (),
+        activate=(_more("put"),),
+        looks=(_more("look"),),
+        proofs=tuple(_ready(user) for user in users),
         left_out=tuple(left_out),
     )
 
@@ -107,6 +125,10 @@ def _readers(server: Server) -> tuple[list[Reader], list[str]]:
             words = {"backup": backup, "why": error}
             left_out.append(_("The backup of %(backup)s is not read as root: %(why)s") % words)
     return readers, left_out
+
+
+def _more(how: str) -> Command:
+    return Command(("sh", "-c", MORE, "sh", how, SUDOERS, SUDOERS_MORE, MORE_SETTINGS))
 
 
 def _ready(user: str) -> Command:

@@ -1,5 +1,6 @@
 """What lets a source be read as root: golden files, and only where it is wanted and needed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from backups import desired_sources
 from backups.configs import NotWritable
 from backups.desired_plans import files as plan_files
 from backups.desired_plans import plan_of
-from backups.desired_sources import FOLDERS, SUDOERS, Reader, desired, files
+from backups.desired_sources import FOLDERS, MORE_SETTINGS, SUDOERS, Reader, desired, files
 from backups.models import Backup
 from backups.services.plans import create_backup, delete_backup
 from hosts import engine
@@ -55,6 +56,53 @@ def test_visudo_reads_them(tmp_path):
     subprocess.run(["visudo", "-c", "-f", tmp_path / "sudoers"], check=True)
 
 
+# As sudo-rs answers, which Ubuntu has had in the place of sudo since 25.10: it refuses settings that it does not know.
+SUDO_RS = """#!/bin/sh
+! grep -E 'requiretty|log_input|log_output' "$3" >&2
+"""
+visudos = pytest.mark.parametrize("rust", [False, True], ids=["sudo", "sudo-rs"])
+
+
+@pytest.fixture
+def sudoers(tmp_path, monkeypatch, rust) -> Path:
+    """The rule as it lies in a folder of sudo's, on a host with one of the two sudos."""
+    if rust:
+        (tmp_path / "visudo").write_text(SUDO_RS)
+        (tmp_path / "visudo").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    elif shutil.which("visudo") is None:
+        pytest.skip("sudo is not installed")
+    (tmp_path / "sudoers.d").mkdir()
+    rule = tmp_path / "sudoers.d/zz"
+    rule.write_text(made(READERS)[SUDOERS])
+    return rule
+
+
+@visudos
+def test_each_sudo_takes_the_rule_and_what_it_knows_of_the_rest(sudoers, rust):
+    """What the other one does not know would be told to everybody there, each time that sudo is used."""
+    subprocess.run(["sh", "-c", desired_sources.CHECK, "sh", sudoers], check=True)
+    more = sudoers.with_name("zz-more")
+
+    def said(how: str) -> str:
+        argv = ["sh", "-c", desired_sources.MORE, "sh", how, sudoers, more, MORE_SETTINGS]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == (done.stdout == "")
+        return done.stdout
+
+    assert bool(said("look")) == (not rust)
+    assert said("put") == said("look") == ""
+    assert more.exists() == (not rust)
+    assert rust or (more.read_text(), more.stat().st_mode & 0o777) == (f"{MORE_SETTINGS}\n", 0o440)
+    more.write_text("Defaults !requiretty\n")  # by hand, or by the sudo that was there before
+    assert said("look")
+    assert said("put") == said("look") == ""
+    sudoers.unlink()
+    assert bool(said("look")) == (not rust)
+    assert said("put") == said("look") == ""
+    assert [path.name for path in sudoers.parent.iterdir()] == []
+
+
 @given(st.text(max_size=20), st.text(max_size=30).map(lambda text: f"/{text}"))
 def test_whatever_user_and_folder_are_called_the_files_have_the_same_lines(user, folder):
     try:
@@ -75,11 +123,10 @@ def test_a_user_that_sudoers_reads_as_something_else_is_not_written(user):
 
 
 def test_only_backups_that_want_it_and_need_it_have_it(rows, source):
-    assert desired(source) is None
+    assert desired(source).items == ()
     backup = rows.backup(source_folder="/srv", as_root=True)
     rows.backup(source_folder="/opt/x", destination_folder="/backups/y")
     state = desired(source)
-    assert state
     found = {item.path: item for item in state.items if isinstance(item, File)}
     assert found[SUDOERS].mode == 0o440
     assert found[FOLDERS].content.decode() == f"keeper\t{backup.uuid}\t/srv\n"
@@ -88,7 +135,7 @@ def test_only_backups_that_want_it_and_need_it_have_it(rows, source):
     assert "--no-protect-args --rsync-path=/usr/local/lib/gestion/backup-source" in config
     Server.objects.filter(pk=source.pk).update(backup_ssh_connection="root@198.51.100.20")
     backup.refresh_from_db()
-    assert desired(source) is None
+    assert desired(source).items == ()
     assert "source:/srv/" in plan_files(plan_of(backup))[0].content.decode()
 
 
@@ -96,7 +143,6 @@ def test_a_user_that_sudoers_cannot_say_is_told(rows, source):
     Server.objects.filter(pk=source.pk).update(backup_ssh_connection="Keeper@198.51.100.20")
     rows.backup(source_folder="/srv", as_root=True)
     state = desired(source)
-    assert state
     assert state.items == ()
     assert "cannot stand in sudoers" in state.left_out[0]
 
@@ -104,10 +150,11 @@ def test_a_user_that_sudoers_cannot_say_is_told(rows, source):
 def test_visudo_reads_it_before_it_counts_and_sudo_is_tried_as_that_user(rows, source):
     rows.backup(as_root=True)
     state = desired(source)
-    assert state
     host = MemoryHost()
     engine.apply(host, engine.plan(host, state))
-    assert [argv[:2] for argv in host.ran] == [("sh", "-c"), ("runuser", "-u")]
+    commands = [argv[0] if argv[0] != "sh" else argv[4] for argv in host.ran]
+    assert (commands[0], commands[2:]) == ("look", ["put", "runuser"])
+    assert host.ran[1][2] == desired_sources.CHECK
     assert engine.plan(host, state).empty
 
 
