@@ -22,7 +22,7 @@ from servers.registry import in_folder, sentence
 
 WORK = "samba.look_into_base_folder"
 MOST = 5000  # entries that are kept
-FIELDS = 9
+FIELDS = 10
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class Entry:
     stays: int
     part: bool
     whose: str
+    lives: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,14 @@ def look_into(server: Server, host: Host) -> FolderLook:
 
 
 def _entry(fields: list[bytes]) -> Entry:
-    name, (kind, owner, mode, mounted, things, stays, part, whose) = (
+    name, (kind, owner, mode, mounted, things, stays, part, whose, lives) = (
         fields[0],
         [field.decode(errors="replace") for field in fields[1:]],
     )
     shown = name.decode(errors="backslashreplace")
     return Entry(
         name=shown, readable=shown.encode() == name, kind=kind, owner=owner, mode=mode, mounted=bool(mounted),
-        things=int(things), stays=int(stays), part=bool(part), whose=whose,
+        things=int(things), stays=int(stays), part=bool(part), whose=whose, lives=lives,
     )  # fmt: skip
 
 
@@ -118,6 +119,8 @@ def _trouble(entry: Entry) -> str:
         return _("It is no folder.")
     if not entry.readable:
         return _("Its name is not UTF-8. Rename it on the server.")
+    if entry.lives:
+        return _("The unix user %s lives in it, and SSH would let that user in no more.") % entry.lives
     try:
         validate_share_folder(entry.name)
     except ValidationError as error:

@@ -102,6 +102,35 @@ def test_copies_of_a_backup_are_not_offered(rows, base: Path):
     assert f"the copies of the backup {backup} are there" in offer.why_not
 
 
+def test_a_folder_in_which_a_unix_user_lives_is_not_offered(rows, base: Path):
+    """The server would not take it over, and roll out no other share until somebody has deleted this one."""
+    passwd = base.parent / "passwd"
+    users = [
+        ("carol", "carol", "/bin/bash"),
+        ("dave", "pics/dave", "/bin/sh"),
+        ("ftp2", "ftp", "/usr/sbin/nologin"),
+    ]
+    lines = [f"{name}:x:4242:4242::{base}/{home}:{shell}\n" for name, home, shell in users]
+    passwd.write_text(Path("/etc/passwd").read_text() + "".join(lines))
+    for folder in ("carol", "carol2", "ftp", "pics"):
+        (base / folder).mkdir()
+
+    class There(Here):
+        """This machine with these unix users."""
+
+        def run(self, argv: tuple[str, ...], **_more: object) -> Result:
+            script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+            return super().run(
+                ("unshare", "-m", "--propagation", "private", "sh", "-c", script, str(passwd), *argv)
+            )
+
+    found = look_into(rows.files1, cast("Host", There()))
+    why = {offer.entry.name: offer.why_not for offer in offers(found)}
+    assert [name for name, words in why.items() if not words] == ["carol2", "ftp"]
+    assert "carol lives in it" in why["carol"]
+    assert "dave lives in it" in why["pics"]
+
+
 def test_how_much_lies_in_it_and_whose_it_is(rows, base: Path):
     pics = base / "pics"
     (pics / "in").mkdir(parents=True)
