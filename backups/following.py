@@ -4,11 +4,13 @@ import time
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from backups import runner
 from backups.desired_plans import KIND, sum_of
+from backups.desired_sources import KIND as BY_SUDO
 from backups.ending import end_run
 from backups.models import Backup, BackupRun, RunState
 from backups.models.runs import BackupState
@@ -84,6 +86,18 @@ def _foreseen(backup: Backup) -> dict[str, int]:
     }
 
 
+def wait_for_rollouts(job: Run, backup: Backup) -> None:
+    """A backup that was just made or changed has what it needs on both servers in a moment; raises Stopped."""
+    needed = Q(server=backup.destination, kind=KIND) | Q(server=backup.source, kind=BY_SUDO)
+    coming = Rollout.objects.filter(needed, state__in=(RolloutState.WAITING, RolloutState.APPLYING))
+    for second in range(ROLLOUT_SECONDS):
+        if not coming.exists():
+            return
+        if second == 0:
+            job.log(_("It waits until what it needs is rolled out."))
+        job.wait(1)
+
+
 class Follower:
     """One job's way with one run."""
 
@@ -110,7 +124,7 @@ class Follower:
 
     def _begin(self) -> None:
         if not self.run.begun:
-            self._wait_for_rollout()
+            wait_for_rollouts(self.job, self.run.backup)
         if self.run.begun or runner.look(self.host, self.run.name).known:
             self.job.log(_("Found it on %s.") % self.host.name)
         else:
@@ -118,17 +132,6 @@ class Follower:
             levels = ", ".join(self.run.levels)
             self.job.log(_("Begun on %(host)s: %(levels)s.") % {"host": self.host.name, "levels": levels})
         self._save(begun=True, away_since=None)
-
-    def _wait_for_rollout(self) -> None:
-        """A backup that was just made has its configuration in a moment."""
-        server = self.run.backup.destination
-        coming = Rollout.objects.filter(
-            server=server, kind="rsnapshot", state__in=(RolloutState.WAITING, RolloutState.APPLYING)
-        )
-        for _second in range(ROLLOUT_SECONDS):
-            if not coming.exists():
-                return
-            self.job.wait(1)
 
     def _watch(self) -> None:
         if self.run.stop_asked_at:

@@ -11,6 +11,7 @@ from accounts.actors import Actor
 from accounts.audit import record
 from backups import rights, trying
 from backups.desired_sources import place_script
+from backups.following import wait_for_rollouts
 from backups.models import Backup, LeftData
 from backups.paths import MARKER, Paths
 from backups.services.plans import DELETE_LEFT, MAKE_KEY, TRY
@@ -77,7 +78,9 @@ cd / && rmdir -- "$folder"
 @works.register(TRY, safe_to_repeat=True, again=True, touches=rights.of_backup)
 def try_way(run: Run, *, backup: int) -> None:
     """Try each step of the way until one breaks, and keep what was found."""
-    row = Backup.objects.select_related("source", "destination").get(pk=backup)
+    rows = Backup.objects.select_related("source", "destination")
+    wait_for_rollouts(run, rows.get(pk=backup))
+    row = rows.get(pk=backup)  # it may have been changed meanwhile
     found: list[trying.Answer] = []
     try:
         with connect(row.destination) as host:  # a stop is heard between looks, so that it ends there, too
