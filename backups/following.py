@@ -88,7 +88,9 @@ def _foreseen(backup: Backup) -> dict[str, int]:
 
 def wait_for_rollouts(job: Run, backup: Backup) -> None:
     """A backup that was just made or changed has what it needs on both servers in a moment; raises Stopped."""
-    needed = Q(server=backup.destination, kind=KIND) | Q(server=backup.source, kind=BY_SUDO)
+    needed = Q(server=backup.destination, kind=KIND)
+    if backup.as_root:
+        needed |= Q(server=backup.source, kind=BY_SUDO)
     coming = Rollout.objects.filter(needed, state__in=(RolloutState.WAITING, RolloutState.APPLYING))
     for second in range(ROLLOUT_SECONDS):
         if not coming.exists():
