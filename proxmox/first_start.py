@@ -16,10 +16,11 @@ from proxmox.client.names import LXC
 from proxmox.making import GRACE, Making
 from proxmox.models import AddressClaim, Creation
 from proxmox.passwords import NoPasswordSecret, secret_mark, vm_password
+from servers import rollouts
 from servers.connect import suggested_connection
 from servers.contact import check
 from servers.first_login import log_in_first
-from servers.models import Contact, HostKey, Server
+from servers.models import Contact, HostKey, Rollout, Server
 from servers.services import StaleEdit, accept_host_key, change_server
 
 START_SECONDS = 300.0
@@ -61,6 +62,7 @@ def _let_it_begin(api: NodeApi, run: Run, vmid: int, error: ProxmoxError) -> Non
 def into_inventory(actor: Actor, creation: Creation) -> Server:
     """Give the server its internal IP and its way in; the claim of the address ends here.
 
+    What it held by a container before this one is rolled out again: nothing of that is in the new one.
     Raises ValidationError when the inventory does not allow it any more.
     """
     while True:
@@ -74,6 +76,8 @@ def into_inventory(actor: Actor, creation: Creation) -> Server:
         except StaleEdit:
             continue  # somebody saved the server in this moment; his words stay, ours are added
         AddressClaim.objects.filter(creation=creation).delete()
+        if kinds := list(Rollout.objects.filter(server=server).values_list("kind", flat=True)):
+            rollouts.ask(actor, server, kinds, _("Its container is a new one."))
         return server
 
 

@@ -15,7 +15,7 @@ from proxmox.create_answers import fingerprints_in
 from proxmox.models import AddressClaim, Creation
 from proxmox.passwords import NoPasswordSecret, vm_password
 from proxmox.services.create import CreateRefused, try_again
-from servers.models import Server
+from servers.models import Rollout, RolloutState, Server
 from servers.services import DeleteRefused, delete_server
 from tests.jobs.test_execute import in_thread
 from tests.proxmox.creating import ACTOR, ask, guests_named, job_of, log_of, made_by, run, simulated
@@ -89,6 +89,20 @@ def test_a_server_of_the_inventory_keeps_its_address(pve, host):
     made = run(ask(host, "db1", start=False))
     assert made.address == "10.0.0.77"
     assert "ip=10.0.0.77/24" in made_by(pve, made).config["net0"]
+
+
+def test_what_the_server_held_is_rolled_out_again_into_its_new_container(pve, host):
+    """It was “in sync” by what the container before had: one that takes passwords was said to take none."""
+    server = Server.objects.create(
+        name="web1.example.org", keymanager_name="web1.example.org", is_vm=True, vm_host=host
+    )
+    kinds = {"keys", "ssh-passwords"}
+    for kind in kinds:
+        Rollout.objects.create(server=server, kind=kind, state=RolloutState.IN_SYNC)
+    made = run(ask(host, start=False))
+    assert made.server == server
+    waiting = Rollout.objects.filter(server=server, state=RolloutState.WAITING)
+    assert set(waiting.values_list("kind", flat=True)) == kinds
 
 
 def test_it_is_started_when_asked_for(pve, host):
