@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from accounts.actors import Actor
 from forwarding.models import HostnameDestination, HostnameForward
 from forwarding.services.hostnames import create_hostname
-from keymanager.models import Group
+from keymanager.models import Group, Key
 from pages.answers import form_data
 from proxmox.models import Offer
 from servers.models import Server
@@ -206,3 +206,17 @@ def test_a_backup_folder_of_its_own(host, actor) -> None:
     Backup.objects.create(source=host, destination=there, destination_folder="/backups/all")
     assert errors(actor, 3, host, backup_folder="/backups/all/shop") == {"backup_folder"}
     assert errors(actor, 3, host, backup_folder="") == {"backup_folder"}
+
+
+def test_a_backup_folder_of_its_own_on_the_proxmox_host_itself(host, actor) -> None:
+    """Small fleets back up there; what is taken was told by the run alone, once all else was made."""
+    from backups.models import Backup
+
+    there = with_backup_server()
+    host.unix_users.create(name="root")
+    Key.objects.filter(unix_user__server=there).update(unix_user=host.unix_users.get(name="root"))
+    Group.objects.get().member_servers.set([host])
+    Backup.objects.create(source=there, destination=host, destination_folder="/backups/all")
+    taken = {"backup": True, "backup_server": host.pk}
+    assert errors(actor, 3, host, **taken, backup_folder="/backups/new") == set()
+    assert errors(actor, 3, host, **taken, backup_folder="/backups/all/shop") == {"backup_folder"}

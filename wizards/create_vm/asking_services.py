@@ -136,10 +136,10 @@ class ServicesForm(StepForm):
             self.add_error("backup_folder", " ".join(found))
 
     def _folder_problems(self, there: Server, folder: str) -> list[str]:
-        """What is wrong with it. The new server has no row yet; its host stands in for it, for these rules alone."""
-        if there.pk == self.host.pk:
-            return []
-        found = problems(Backup(source=self.host, destination=there, destination_folder=folder))
+        """What is wrong with it. The new server has no row yet; only these rules are asked about it."""
+        name = self.data_so_far["name"]
+        source = known_server(self.data_so_far) or Server(name=normal_name(name))
+        found = problems(Backup(source=source, destination=there, destination_folder=folder))
         return [str(text) for text in found.get("destination_folder", ())]
 
 
