@@ -1,9 +1,12 @@
 """SSH takes no passwords any more, once keys are in place."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from keymanager.desired_passwords import KIND
+from keymanager.models import KeysOnly
 from keymanager.services.passwords import accept_passwords, refuse_passwords
 from pages.second_word import second_word
 from servers.contact import check
@@ -35,18 +38,21 @@ def do(task: TaskRun) -> Later | None:
             server.refresh_from_db()
             raise Refused(server.contact_why)
         with second_word(), transaction.atomic():  # what follows, the plan has said
+            task.save(refused=True, had=KeysOnly.objects.filter(server=server).exists())
             refuse_passwords(task.actor, server)
-            task.save(refused=True)
     return rolled_out(task, server, KIND)
 
 
-def undo_says(data: Data) -> str:
+def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
+    if results.get("passwords", {}).get("had"):
+        return _("Its SSH is to take keys alone, as it was before; the container goes as it is")
     return _("Its SSH is not told any more to take keys alone; the container goes as it is")
 
 
 def undo(task: TaskRun) -> Later | None:
     """Forget it: the container goes, so nothing is done in it."""
-    if server := server_if_there(task):
+    server = server_if_there(task)
+    if server and not task.facts.get("had"):  # one that refused them before goes on doing so
         accept_passwords(task.actor, server, roll_out=False)
     return None
