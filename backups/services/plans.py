@@ -1,6 +1,7 @@
 """Plan backups: add, change, switch, delete, try the way to the source, delete the copies that are left."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from backups.ending import give_up, need_no_look
 from backups.models import Backup, BackupState, LeftData, RunState
 from backups.models.restores import AT_WORK
 from backups.rules import problems
+from backups.ways import NoWay, reader_of
 from jobs.models import ENDED, Job
 from jobs.services import start_job
 from servers import rollouts
@@ -171,6 +173,8 @@ def take_up(actor: Actor, left: LeftData) -> Backup:
         destination_folder=left.folder,
         **{**fields, "source": source, "active": False},
     )
+    with suppress(NoWay):  # its rules say so
+        backup.as_root = bool(reader_of(backup))  # nobody can untick it here, where root is let in by now
     _lock(backup)
     if not LeftData.objects.filter(pk=left.pk).exists() or _is_deleting(left):
         raise NotNow(_("These copies are being deleted, or have been."))

@@ -16,8 +16,8 @@ from backups.configs import NotWritable
 from backups.desired_plans import files as plan_files
 from backups.desired_plans import plan_of
 from backups.desired_sources import FOLDERS, MORE_SETTINGS, SUDOERS, Reader, desired, files
-from backups.models import Backup
-from backups.services.plans import create_backup, delete_backup
+from backups.models import Backup, BackupState
+from backups.services.plans import create_backup, delete_backup, take_up
 from hosts import engine
 from hosts.memory import MemoryHost
 from hosts.state import File
@@ -172,6 +172,23 @@ def test_the_source_is_rolled_out_when_a_backup_comes_goes_or_its_way_changes(ro
     assert asked()
     delete_backup(actor, Backup.objects.get(pk=planned.pk))
     assert asked()
+
+
+def test_copies_are_taken_up_again_where_root_is_let_in_by_now(rows, source, actor):
+    """Nothing can be unticked there, so it was refused for good: “logs in as root already”."""
+    backup = create_backup(actor, rows.unsaved(source=source, source_folder="/srv", as_root=True))
+    BackupState.objects.create(backup=backup)
+    left = delete_backup(actor, backup)
+    assert left is not None
+    source.backup_ssh_connection = "root@198.51.100.20"
+    change_server(actor, source, version=source.version)
+    assert not take_up(actor, left).as_root
+    left = delete_backup(actor, Backup.objects.get())
+    assert left is not None
+    left.settings["as_root"] = True
+    left.save()
+    Server.objects.filter(pk=source.pk).update(backup_ssh_connection="keeper@198.51.100.20")
+    assert take_up(actor, left).as_root
 
 
 def test_what_it_does_is_said_for_what_is_really_read_and_for_nothing_else(rows, source):
