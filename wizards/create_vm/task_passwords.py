@@ -37,9 +37,10 @@ def do(task: TaskRun) -> Later | None:
         if contact != Contact.OK:
             server.refresh_from_db()
             raise Refused(server.contact_why)
+        had = KeysOnly.objects.filter(server=server).exists()
         with second_word(), transaction.atomic():  # what follows, the plan has said
-            task.save(refused=True, had=KeysOnly.objects.filter(server=server).exists())
             refuse_passwords(task.actor, server)
+            task.save(refused=True, had=had)
     return rolled_out(task, server, KIND)
 
 
