@@ -52,7 +52,7 @@ def main() -> int:
 
 def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:
     try:
-        task.body(connection, **arguments)
+        task.body(connection, **loading.as_defaults(task, arguments))
     except Exit as end:
         return _told(str(end.message or ""), _code(end.code))
     except SystemExit as end:

@@ -22,7 +22,8 @@ FABFILE = "fabfile.py"
 FROM_FABRIC_1 = "“from fabric."  # as advice begins that tells of a module of Fabric 1
 MARKER = re.compile(r"\[\$AG:([A-Za-z]+)\]")
 _ASKED = (str, int, float, PurePath)
-_KINDS = {bool: "bool", int: "int", float: "float", str: "str"}
+_KINDS = ("bool", "int", "float", "str")
+_OR_NONE = {"None", "Optional", "Union"}
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,29 @@ def _is_asked(item: inspect.Parameter) -> bool:
 def _parameter(item: inspect.Parameter) -> Parameter:
     required = item.default is item.empty
     default = None if required else item.default
-    kind = _KINDS.get(item.annotation if item.annotation in _KINDS else type(default), "str")
+    kind = _annotated(item) or type(default).__name__
+    if kind not in _KINDS:
+        kind = "str"
     if kind == "str" and default is not None:
         default = str(default)
     return Parameter(item.name, kind, default, required)
+
+
+def _annotated(item: inspect.Parameter) -> str:
+    """The kind that its annotation says, alone or beside None; read as a text, which it may be, of names not there."""
+    said = item.annotation
+    text = said if isinstance(said, str) else inspect.formatannotation(said)
+    kinds = set(re.findall(r"\w+", re.sub(r"\w+\.", "", text))) - _OR_NONE
+    return kinds.pop() if len(kinds) == 1 and kinds <= set(_KINDS) else ""
+
+
+def as_defaults(task: Task, given: dict[str, Any]) -> dict[str, Any]:
+    """What a form gave for a task's arguments: a place as a Path, as its default is."""
+    found = dict(given)
+    for name, item in inspect.signature(task.body).parameters.items():
+        if name in given and isinstance(item.default, PurePath):
+            found[name] = type(item.default)(given[name]) if given[name] else item.default
+    return found
 
 
 def to_change(path: Path, error: str = "") -> str:

@@ -83,6 +83,30 @@ def test_what_no_form_can_ask_for_keeps_its_default(folder):
     ]
 
 
+@pytest.mark.parametrize("head", ["", "from __future__ import annotations\n"])
+def test_an_annotation_says_the_kind_also_beside_none_and_as_a_text(folder, head):
+    words = (
+        "c: Here, a: int, b: bool, d: int | None = None, e: t.Optional[float] = None, f: 'bool | None' = None"
+    )
+    here = "import typing as t\nfrom fabric import Connection as Here, task\n"
+    if head:  # as type checkers have it: the name is not there when it runs
+        here = "import typing as t\nfrom fabric import task\nif t.TYPE_CHECKING:\n    from x import Here\n"
+    rest = "g: float = 1, h: list[int] | None = None, i: t.Union[int, str] = 1"
+    (folder / "kinds.py").write_text(f"{head}{here}@task\ndef go({words}, {rest}): pass\n")
+    asked = catalogue().scripts["kinds.go"].parameters
+    kinds = {
+        "a": "int",
+        "b": "bool",
+        "d": "int",
+        "e": "float",
+        "f": "bool",
+        "g": "float",
+        "h": "str",
+        "i": "int",
+    }
+    assert {item.name: item.kind for item in asked} == kinds
+
+
 TAKES_ALL = {
     "ends the process": ("import os\nos._exit(0)\n", "bad.py ends the process that reads it."),
     "ends it by a signal": (

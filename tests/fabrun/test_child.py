@@ -14,6 +14,7 @@ from fabrun.catalogue import clean_environment
 from tests.hosts.hostile import hostile
 
 SCRIPT = '''
+from pathlib import Path
 from fabric import task
 
 @task
@@ -25,6 +26,11 @@ def fill(c):
 def ask(c):
     """Asks its host."""
     print(c.run("true", hide=True).stdout.strip()[-9:])
+
+@task
+def lie(c, here=Path("/srv"), there=Path("/var")):
+    """Says where."""
+    print(here / "a", there / "b")
 
 @task
 def end(c, how):
@@ -52,6 +58,12 @@ def run_script(name: str, target, tmp_path, **arguments: object) -> "subprocess.
         timeout=60,
         check=False,
     )
+
+
+def test_a_place_is_given_as_its_default_is(tmp_path) -> None:
+    with hostile(lambda _channel: None) as target:
+        done = run_script("lie", target, tmp_path, here="/mnt", there="")
+    assert done.stdout == b"/mnt/a /var/b\n", done.stderr
 
 
 def test_a_script_that_takes_too_much_memory_fails_alone(tmp_path) -> None:

@@ -48,6 +48,19 @@ def test_it_runs_on_the_chosen_servers_and_those_of_a_tag_once_each(admin_client
     ]
 
 
+def test_a_box_whose_default_is_none_stays_none_where_it_is_not_ticked(admin_client, folder, servers):
+    words = "c, must: bool, may: bool | None = None, n: int | None = None"
+    (folder / "box.py").write_text(f"from fabric import task\n@task\ndef go({words}): pass\n")
+    chosen = {"servers": [servers[0].pk], "seconds": "60"}
+    for given, expected in (
+        ({"arg_n": "0"}, {"must": False, "n": 0}),
+        ({"arg_must": "on", "arg_may": "on"}, {"must": True, "may": True}),
+    ):
+        answer = admin_client.post("/fabrun/scripts/box.go/", {**chosen, **given})
+        assert answer.status_code == 302, answer.content
+        assert ScriptRun.objects.first().arguments == expected
+
+
 @pytest.mark.parametrize("given", [{}, {"arg_target": ""}, {"arg_target": "x", "arg_word": ""}])
 def test_an_argument_that_is_left_empty_is_the_scripts_none_and_no_empty_text(
     admin_client, folder, servers, given
