@@ -76,10 +76,10 @@ class RunForm(CleanText, forms.Form):
     def arguments(self) -> dict[str, Any]:
         """The script's own arguments by their names, in their types; without those that are left at None."""
         values = {item: self.cleaned_data.get(PREFIX + item.name) for item in self.script.parameters}
-        return {item.name: value for item, value in values.items() if not _is_left(item, value)}
+        return {item.name: value for item, value in values.items() if not is_left(item, value)}
 
 
-def _is_left(item: Parameter, value: Any) -> bool:
+def is_left(item: Parameter, value: Any) -> bool:
     """Whether it stays at its default, because nothing was given: also a box of one whose default is None."""
     return value is None or (item.default is None and not item.required and (value == "" or value is False))
 

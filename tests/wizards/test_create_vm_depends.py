@@ -139,6 +139,15 @@ def test_arguments_in_their_types(host, actor) -> None:
     assert found == {"tools": "curl rsync", "keys": False, "configuration": True}
 
 
+def test_an_argument_that_is_left_empty_is_as_the_script_has_it(settings, tmp_path) -> None:
+    from wizards.create_vm.choices import script_arguments
+
+    settings.FABRIC_FOLDER = str(tmp_path)
+    words = "c, who=None, times: int = 1, rate: float | None = None, may: bool | None = None, word='w'"
+    (tmp_path / "some.py").write_text(f"from fabric import task\n@task\ndef go({words}): pass\n")
+    assert script_arguments("some.go", "who=\ntimes=\nrate=\nmay=no\nword=") == {"may": False, "word": ""}
+
+
 def test_a_script_must_be_chosen(host, actor) -> None:
     assert errors(actor, 2, host, script="") == {"script"}
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from backups.services.plans import backup_server
 from fabrun.catalogue import catalogue
-from fabrun.forms import field_for
+from fabrun.forms import field_for, is_left
 from fabrun.loading import Parameter
 from forwarding.models import PortForward
 from keymanager.models import Group, Key
@@ -54,7 +54,9 @@ def script_arguments(script: str, typed: str) -> dict[str, Any]:
             known = ", ".join(parameters) or _("none")
             words = _("“%(line)s” is no argument of %(script)s. It has: %(known)s.")
             raise ValueError(words % {"line": line[:80], "script": script, "known": known})
-        found[name] = _value(parameters[name], value)
+        said = _value(parameters[name], value)
+        if said is False or not is_left(parameters[name], said):  # a “no” was typed here
+            found[name] = said
     for item in parameters.values():
         if item.required and item.name not in found:
             words = _("%(script)s needs the argument %(name)s.")
