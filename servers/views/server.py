@@ -191,6 +191,9 @@ def remove_unix_user(request: HttpRequest, pk: int, unix_user_pk: int) -> HttpRe
         "holds": [one for one in held if not one.blocks],
         "blocked": [one for one in held if one.blocks],
     }
-    context = {"server": row, "unix_user": unix_user, **parts}
-    data = {name: [str(one.text) for one in of_it] for name, of_it in parts.items()}
+    others = Server.objects.filter(keymanager_name=row.keymanager_name, unix_users__name=unix_user.name)
+    sharing = [other.name for other in others.exclude(pk=row.pk).order_by("name")]  # they share one key set
+    context = {"server": row, "unix_user": unix_user, "sharing": sharing, **parts}
+    told = {name: [str(one.text) for one in of_it] for name, of_it in parts.items()}
+    data = {"sharing": sharing, **told}
     return show_page(request, "servers/remove_unix_user.html", context, data)

@@ -5,12 +5,13 @@ import re
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.actors import Actor
 from accounts.models import AuditEntry, User
 from jobs.models import Job
 from keymanager.fetching import install_script
-from keymanager.models import FetchToken, Group, Key, KeySetRevision, OfferedKey
+from keymanager.models import FetchReport, FetchToken, Group, Key, KeySetRevision, OfferedKey
 from keymanager.signing import current_key
 from keymanager.tokens import give_token
 from servers.identity import panel_identity
@@ -371,7 +372,12 @@ class TestFetching:
         assert FetchToken.objects.get().previous_digest == ""
         admin_client.post(url("send_again", server.pk))
         assert "authorized_keys2" in admin_client.get(url("uninstall", server.pk)).content.decode()
+        assert "is not on it yet" not in page
+        FetchReport.objects.create(server=server, fetched_at=timezone.now(), holds="0" * 40)
         admin_client.post(url("uninstall", server.pk))
+        page = admin_client.get(url("server", server.pk)).content.decode()
+        assert "may still be there and let people in" in page  # the keys stay as they were
+        assert "is not on it yet" not in page
         assert not FetchToken.objects.exists()
         assert admin_client.get(url("uninstall", server.pk)).status_code == 404
 

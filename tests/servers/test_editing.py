@@ -143,6 +143,16 @@ def test_what_must_go_before_a_unix_user_is_not_said_to_go_with_it(admin_client,
     assert (told["blocked"], told["holds"]) == (["Gestion logs in as it"], [])
 
 
+def test_keys_that_stay_because_another_server_shares_them_are_told(admin_client, make_server):
+    server = make_server("web1.example.org", keymanager_name="web")
+    twin = make_server("web2.example.org", keymanager_name="web")
+    mine, _theirs = (one.unix_users.create(name="deploy") for one in (server, twin))
+    remove = reverse("servers:remove_unix_user", args=[server.pk, mine.pk])
+    html = admin_client.get(remove).content.decode()
+    assert "with web2.example.org" in html
+    assert "takes the authorized_keys2" not in html
+
+
 def test_a_unix_user_of_another_server_is_not_found_here(admin_client, make_server):
     server, other = make_server("a.example.org"), make_server("b.example.org")
     url = reverse("servers:remove_unix_user", args=[server.pk, other.unix_users.get().pk])
