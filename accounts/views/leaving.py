@@ -39,7 +39,8 @@ def offboard(request: HttpRequest, pk: int) -> HttpResponse:
             leaving.take_access(actor_of(request), person)
         except NotAllowed as error:
             return refused(request, str(error), person.get_absolute_url())
-        return done(request, _("%s has no access any more.") % person, here)
+        said = _("%s has no access to this panel any more; servers lose the SSH keys as they fetch.")
+        return done(request, said % person, here)
     parts = registry.left_of(request, person)
     facts = {
         "is_active": person.is_active,

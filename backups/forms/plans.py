@@ -82,6 +82,10 @@ class BackupForm(RefusableForm, CleanText, forms.ModelForm):
         self.fields["exclude_proc_sys"].help_text = _(
             "Of a whole server: what is there only while it runs. Of another folder nothing is left out by this."
         )
+        self.fields["shrink_limit"].help_text = _(
+            "When the folder has lost more of its files or bytes than this, the run is held before any copy is given "
+            "up. 100: only where nothing comes from it any more."
+        )
 
     def _goes_as_root(self) -> bool:
         """Whether it is known already which way it goes, and that this leads to root."""

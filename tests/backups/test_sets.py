@@ -207,6 +207,7 @@ def test_a_backup_that_is_switched_off_runs_in_its_set_and_the_page_says_so(acto
     assert "only by hand or in a set" in admin_client.get(backups[0].get_absolute_url()).content.decode()
     edit = admin_client.get(f"{backups[0].get_absolute_url()}edit/").content.decode()
     assert "Switched off, it runs only by hand or in a set" in edit
+    assert "100: only where nothing comes from it any more" in edit
 
 
 def test_what_only_a_set_runs_is_named_before_that_is_deleted(actor, admin_client, backups):

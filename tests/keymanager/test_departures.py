@@ -148,6 +148,9 @@ def test_the_page_tells_host_by_host_and_the_open_ones_come_as_a_file(admin, adm
     assert "Take all access away" in admin_client.get(page).content.decode()
     assert admin_client.post(page).status_code == 409  # nobody else would be root there: the second word
     assert admin_client.post(page, {"confirm_lockout": "on"}).headers["Location"] == page
+    html = admin_client.get(page).content.decode()  # with the message of what was done
+    assert "no access to this panel any more" in html
+    assert "not gone everywhere yet" in html
     fetched(web1)
     found = admin_client.get(page, headers=JSON).json()
     assert found["open"] == 1
