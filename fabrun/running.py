@@ -54,7 +54,7 @@ def _order(row: ServerRun, server: Server, run: Run) -> dict[str, Any]:
         why = found.broken.get(f"{row.run.script.partition('.')[0]}.py", "")
         raise ScriptFailed(f"{_('There is no script “%s” any more.') % row.run.script} {why}".strip())
     actor = Actor(row.run.owner, row.run.actor_name)
-    values = values_for(actor, server, script.markers, row.run.unix_user)
+    values = values_for(actor, server, script.markers, row.run.unix_user, row.run.arguments)
     if "keymanager_script" in values:
         for line in values["keymanager_script"].splitlines():
             if len(line) > 20:

@@ -21,6 +21,7 @@ from tests.wizards.create_vm_ground import (
     with_backup_server,
     with_nginx,
 )
+from wizards.create_vm import choices, task_setup
 from wizards.wizards.create_vm import create_vm
 
 pytestmark = pytest.mark.django_db
@@ -146,6 +147,21 @@ def test_an_argument_that_is_left_empty_is_as_the_script_has_it(settings, tmp_pa
     words = "c, who=None, times: int = 1, rate: float | None = None, may: bool | None = None, word='w'"
     (tmp_path / "some.py").write_text(f"from fabric import task\n@task\ndef go({words}): pass\n")
     assert script_arguments("some.go", "who=\ntimes=\nrate=\nmay=no\nword=") == {"may": False, "word": ""}
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"fetch_keys": False}, True),
+        ({"fetch_keys": False, "script_arguments": "keys = yes"}, False),
+        ({"fetch_keys": False, "script": "server.copy_user_config"}, False),
+        ({}, False),
+    ],
+)
+def test_the_script_does_not_set_up_the_fetching_that_is_switched_off(host, actor, typed, told) -> None:
+    data = {**computed(actor, 3, name=NAME, host=host.pk), **typed}
+    assert choices.leaves_keys(data) is told
+    assert ("keys=no" in task_setup.says(data)) is told
 
 
 def test_a_script_must_be_chosen(host, actor) -> None:

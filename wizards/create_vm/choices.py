@@ -11,9 +11,11 @@ from backups.services.plans import backup_server
 from fabrun.catalogue import catalogue
 from fabrun.forms import field_for, is_left
 from fabrun.loading import Parameter
+from fabrun.values import NEED_KM
 from forwarding.models import PortForward
 from keymanager.models import Group, Key
 from servers.models import Server
+from wizards.declare import Data
 
 
 def groups_named(names: Iterable[str]) -> list[Group]:
@@ -62,6 +64,17 @@ def script_arguments(script: str, typed: str) -> dict[str, Any]:
             words = _("%(script)s needs the argument %(name)s.")
             raise ValueError(words % {"script": script, "name": item.name})
     return found
+
+
+def leaves_keys(data: Data) -> bool:
+    """Whether the script is to be told that it leaves the fetching of keys alone, which it would set up by itself."""
+    script = catalogue().scripts.get(data.get("script") or "")
+    if script is None or data.get("fetch_keys") or NEED_KM not in script.markers:
+        return False
+    lines = (data.get("script_arguments") or "").splitlines()
+    said = {line.partition("=")[0].strip() for line in lines}
+    asks = any((item.name, item.kind) == ("keys", "bool") for item in script.parameters)
+    return asks and "keys" not in said
 
 
 _YES, _NO = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}

@@ -28,7 +28,8 @@ def says(data: Data) -> str:
     """The line of the plan."""
     if not wanted(data):
         return _("Run a script on it")
-    words = " ".join((data.get("script_arguments") or "").split())
+    given = (data.get("script_arguments") or "").split()
+    words = " ".join([*given, "keys=no"] if choices.leaves_keys(data) else given)
     return _("Run the script %(script)s on it") % data + (f" ({words})" if words else "")
 
 
@@ -46,6 +47,8 @@ def do(task: TaskRun) -> Later | None:
         task.save(told=True)
         raise Refused(part.job.error if part.job and part.job.error else _("The script did not end well."))
     arguments = choices.script_arguments(task.data["script"], task.data.get("script_arguments") or "")
+    if choices.leaves_keys(task.data):
+        arguments["keys"] = False
     with transaction.atomic():
         run = run_script(
             task.actor, task.data["script"], [server_of(task)], arguments=arguments, seconds=SCRIPT_SECONDS
