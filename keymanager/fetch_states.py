@@ -74,7 +74,9 @@ def fetch_states(servers: Iterable[Server]) -> dict[int, FetchState]:
         content = should[server.keymanager_name]
         counts = {user: end - start for user, (start, end) in content.spans.items()}
         report = getattr(server, "fetch_report", None)
-        mine = {unit.name: counts.get(unit.name, 0) for unit in server.unix_users.all()}
+        # Also unix users that only another server of this keymanager name has on its list: it gets their keys, too.
+        users = {*counts, *(unit.name for unit in server.unix_users.all())}
+        mine = {user: counts.get(user, 0) for user in sorted(users)}
         look = looks.get(server.pk)
         found[server.pk] = FetchState(_state(server, report, content.etag, look), report, mine, look)
     return found

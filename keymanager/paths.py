@@ -65,8 +65,8 @@ def why(server: Server, unix_user: str | None = None) -> list[Path]:
     Holders without a key are left out. The number of queries does not grow with the fleet.
     """
     reasons = _reasons(Server.objects.filter(keymanager_name=server.keymanager_name))
-    users = sorted(server.unix_users.values_list("name", flat=True))
-    wanted = [user for user in users if unix_user in (None, user)]
+    # Also those that only others of this name have on their lists: the server gets their keys, too.
+    wanted = sorted(user for _name, user in reasons if unix_user in (None, user))
     asked = {group.pk for user in wanted for group, _by in reasons[server.keymanager_name, user] if group}
     members = _members(asked)
     found: list[Path] = []
@@ -121,11 +121,11 @@ def where(user: User, servers: QuerySet[Server] | Iterable[Server] | None = None
         Server.objects.filter(keymanager_name__in={server.keymanager_name for server in asked})
     )
     units = defaultdict(list)
-    for unit in UnixUser.objects.filter(server__in=[server.pk for server in asked]).order_by("name"):
-        units[unit.server_id].append(unit.name)
+    for keymanager_name, unix_user in sorted(reasons):
+        units[keymanager_name].append(unix_user)
     found: list[Path] = []
     for server in asked:
-        for name in units[server.pk]:
+        for name in units[server.keymanager_name]:
             for group, by in reasons[server.keymanager_name, name]:
                 if group.pk in mine if group else user in _owners(by):
                     found.append(Path(server, name, user, keys, group, by))

@@ -27,7 +27,7 @@ class RandomFleets(TestCase):
             sets = key_sets([server.keymanager_name])[server.keymanager_name]
             paths = why(server)
             everywhere += paths
-            for user in server.unix_users.values_list("name", flat=True):
+            for user in sets:  # which is what the server gets
                 shown = {key.fingerprint for path in paths if path.unix_user == user for key in path.keys}
                 assert shown == {line.fingerprint for line in sets[user]}
                 options = {line.fingerprint: line.options for line in sets[user]}
@@ -64,6 +64,26 @@ def test_the_path_names_the_group_the_place_and_the_shared_name():
     assert not path.whole_server
     assert not why(web1)[0].shared
     assert [found.server for found in where(carol)] == [web1, web2]
+
+
+@pytest.mark.django_db
+def test_a_unix_user_on_the_list_of_a_server_of_the_same_name_alone_is_shown_since_keys_come_there_too(
+    admin_client,
+):
+    web1, web2 = make_server("web1", km="web"), make_server("web2", km="web")
+    carol = User.objects.create(username="carol")
+    make_key(carol, "carol")
+    group = Group.objects.create(name="deployers")
+    group.member_users.add(carol)
+    group.allowed_unix_users.add(web2.unix_users.create(name="deploy"))
+    assert [(path.server, path.unix_user) for path in why(web1)] == [(web1, "deploy")]
+    assert [(path.server, path.unix_user) for path in where(carol)] == [(web1, "deploy"), (web2, "deploy")]
+    page = f"/keymanager/servers/{web1.pk}/"
+    assert admin_client.get(page, headers={"Accept": "application/json"}).json()["keys"] == {
+        "deploy": 1,
+        "root": 0,
+    }
+    assert 'id="unit-deploy"' in admin_client.get(page).content.decode()
 
 
 @pytest.mark.django_db
