@@ -22,8 +22,12 @@ def concerned(names: Iterable[str], user: User) -> str:
 
 
 def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
-    """The same for a program: how many servers, and the names of those that the reader may see."""
-    return {"concerned": servers.count(), "servers": [server.name for server in visible[:MOST_READ]]}
+    """The same for a program: how many servers, how many of them fetch nothing, the names that the reader may see."""
+    return {
+        "concerned": servers.count(),
+        "not_fetching": servers.filter(fetch_token=None).count(),
+        "servers": [server.name for server in visible[:MOST_READ]],
+    }
 
 
 def _concerned(servers: ServerQuerySet, count: int, user: User) -> str:

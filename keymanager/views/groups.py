@@ -152,7 +152,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         for part in PARTS.values()
     ]
     data = concerned_json(servers, servers)
-    context = {"group": row, "parts": parts, "servers": servers[:20], "concerned": data["concerned"]}
+    told = {name: data[name] for name in ("concerned", "not_fetching")}
+    context = {"group": row, "parts": parts, "servers": servers[:20], **told}
     return show_page(request, "keymanager/delete_group.html", context, {**group_json(row), **data})
 
 

@@ -127,6 +127,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "key": key,
         "owner": key.owner,
         "concerned": data["concerned"],
+        "not_fetching": data["not_fetching"],
         "named": held[:20],
         "back": url,
     }

@@ -15,6 +15,7 @@ from keymanager.models import FetchReport, FetchToken, Group, Key, KeySetRevisio
 from keymanager.signing import current_key
 from keymanager.tokens import give_token
 from servers.identity import panel_identity
+from servers.models import Server
 from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key, make_server, unit
 
 pytestmark = pytest.mark.django_db
@@ -440,6 +441,20 @@ def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, flee
     ):
         told = admin_client.get(url(name, pk), **JSON).json()
         assert (told["concerned"], told["servers"]) == (len(servers), servers)
+        assert told["not_fetching"] == len(servers)
+        assert "keys that it holds stay there" in _stays(admin_client, name, pk, "web")
+        give_token(Actor.system("test"), Server.objects.get(name="web"))
+        assert admin_client.get(url(name, pk), **JSON).json()["not_fetching"] == len(servers) - 1
+        FetchToken.objects.all().delete()
+
+
+def _stays(client: Client, name: str, pk: int, server: str) -> str:
+    """A page that deletes keys, where this server alone does not fetch."""
+    for other in Server.objects.exclude(name=server):
+        give_token(Actor.system("test"), other)
+    page = client.get(url(name, pk)).content.decode()
+    FetchToken.objects.all().delete()
+    return page
 
 
 def test_setting_fetching_up_and_taking_it_away_say_before_what_they_roll_out(admin_client):
