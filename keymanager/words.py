@@ -18,7 +18,8 @@ MOST_READ = 200  # servers that a program reads
 def concerned(names: Iterable[str], user: User) -> str:
     """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
-    return _concerned(servers, servers.count(), user)
+    count, not_fetching = servers.count(), servers.filter(fetch_token=None).count()
+    return f"{_concerned(servers, count, user)} {_not_fetching(not_fetching, count)}".strip()
 
 
 def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
@@ -50,15 +51,19 @@ def after_change(sentence: str, names: Iterable[str], user: User) -> str:
 
 def _next(not_fetching: int, count: int) -> str:
     if not_fetching == count:
-        return ngettext("It does not fetch from here.", "They do not fetch from here.", count)
+        return _not_fetching(not_fetching, count)
     then = (
         _("They fetch now, at the latest within the hour.")
         if settings.KEYS_PUSH
         else _("They fetch within the hour.")
     )
-    if not_fetching:
-        then += " " + (
-            ngettext("%d does not fetch from here.", "%d do not fetch from here.", not_fetching)
-            % not_fetching
-        )
-    return then
+    return f"{then} {_not_fetching(not_fetching, count)}".strip()
+
+
+def _not_fetching(number: int, count: int) -> str:
+    """How many of the servers hear of no change; nothing where all do."""
+    if not number:
+        return ""
+    if number == count:
+        return ngettext("It does not fetch from here.", "They do not fetch from here.", count)
+    return ngettext("%d does not fetch from here.", "%d do not fetch from here.", number) % number

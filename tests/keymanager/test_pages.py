@@ -428,13 +428,13 @@ def test_where_somebody_can_log_in_says_what_is_left_of_the_keys(admin_client, c
 
 def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, fleet):
     _hers, _web, _other, group = fleet
-    both = "2 servers are concerned (hers, web)."
+    both = "2 servers are concerned (hers, web). They do not fetch from here."
     page = admin_client.get(reverse("accounts:edit_user", args=[carol.pk])).content.decode()
     assert f"no key of this person counts. It has 1 SSH key: {both}" in page
     page = admin_client.get(reverse("accounts:delete_user", args=[carol.pk])).content.decode()
     assert "1 SSH key, and the logins it allows (on 2 servers)" in page
     page = admin_client.get(url("edit_group", group.pk)).content.decode()
-    assert "is a member. 1 server is concerned (web)." in page
+    assert "is a member. 1 server is concerned (web). It does not fetch from here." in page
     for name, pk, servers in (
         ("delete_key", carol.ssh_keys.get().pk, ["hers", "web"]),
         ("delete_group", group.pk, ["web"]),
