@@ -24,6 +24,14 @@ def read(path):
 print(json.dumps(read_apart([Path(one) for one in sys.argv[1:]], read, 5.0)))
 """
 SECONDS = 5.0  # a file that only counts to one may wait so long for its turn on a busy machine
+WRITES = """
+import os
+for number in range(3, 99):
+    try:
+        os.write(number, b"%s")
+    except OSError:
+        pass
+"""
 TEXTS = {
     "good.py": "1",
     "loop.py": "\nwhile True: pass\n",
@@ -32,14 +40,8 @@ TEXTS = {
     "long.py": "1",
     "prints.py": "print('x' * 10**6)",
     # As one that doubles itself does, where both are quicker than who reads.
-    "twice.py": """
-import os
-for number in range(3, 99):
-    try:
-        os.write(number, b"7\\n7\\n")
-    except OSError:
-        pass
-""",
+    "twice.py": WRITES % r"7\n7\n",
+    "mixed.py": WRITES % r"[7, [7\n",
 }
 
 
@@ -60,6 +62,7 @@ def test_each_file_is_answered_for(paths: list[Path]) -> None:
         "raises.py": {"why": "ends", "line": "?"},
         "long.py": {"why": "ends", "line": "?"},
         "twice.py": 7,
+        "mixed.py": {"why": "ends", "line": "?"},
     }
 
 
