@@ -209,6 +209,20 @@ def test_a_key_beside_ours_is_told_also_when_its_unix_user_gets_none_any_more(fe
     assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
 
 
+@pytest.mark.parametrize("how", ["printf '%s\\n' '{1}' >>{0}", "sed -i '1i {1}' {0}"])
+@pytest.mark.parametrize("taken", ["off the list", "by --forget"])
+def test_a_key_put_beside_our_marks_keeps_nobody_elses_there(fetched, panel, how, taken) -> None:
+    subprocess.run(["sh", "-c", how.format(authorized(fetched, "anna"), EVE)], check=True)
+    panel.give({"root": [ADA]})
+    code, words = fetched.run(*(["--forget"] if taken == "by --forget" else []))
+    assert code == 0, words
+    assert fetched.keys("anna") is None
+    aside = authorized(fetched, "anna").with_name("authorized_keys2.before-gestion")
+    assert EVE in aside.read_text()
+    if taken == "off the list":
+        assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
+
+
 def test_the_first_fetch_counts_and_tells_what_lay_there(host, panel) -> None:
     file = authorized(host, "anna")
     file.parent.mkdir(mode=0o700)
