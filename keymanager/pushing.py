@@ -6,7 +6,6 @@ The hourly fetch stays the safety net: a server that cannot be reached now is no
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import datetime
 
 from django.conf import settings
 from django.db import connections
@@ -29,7 +28,7 @@ from servers.words import sentence
 PUSH = "keymanager.push"
 FETCH = "keymanager.fetch"
 COALESCE = 0.5  # seconds
-SETTLED = 0.7  # seconds after a change in which an endpoint may answer by what was before: live.MAX_AGE, and a moment
+SETTLED = 0.7  # seconds in which an endpoint may answer by what was before: live.MAX_AGE, and a moment
 SIDE_BY_SIDE = 16
 LONGEST = 180.0  # seconds that one server's fetch may take
 SYSTEM = Actor.system("keymanager")
@@ -68,18 +67,14 @@ def push(run: Run) -> None:
     while wanted := dict(
         FetchToken.objects.filter(push_wanted_at__isnull=False).values_list("server_id", "push_wanted_at")
     ):
-        _settle(at for at in wanted.values() if at)
+        # Until every endpoint answers by what is committed now: a host that hears that nothing is new comes back in an
+        # hour. When it was marked says little: it may have taken long to commit, and be by another machine's clock.
+        time.sleep(SETTLED)
         failed += run_on(run, Server.objects.filter(pk__in=wanted))
         for server, at in wanted.items():  # one that was marked again meanwhile stays marked
             FetchToken.objects.filter(server=server, push_wanted_at=at).update(push_wanted_at=None)
     if failed:
         run.log(_("They fetch at their own hour in any case."))
-
-
-def _settle(changed: Iterable[datetime]) -> None:
-    """Wait until every endpoint answers by this change: a host that hears that nothing is new comes back in an hour."""
-    over = (timezone.now() - max(changed)).total_seconds()
-    time.sleep(min(max(SETTLED - over, 0.0), SETTLED))
 
 
 def fetch(run: Run, servers: list[int]) -> None:
