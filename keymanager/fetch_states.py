@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from keymanager.answers import contents
 from keymanager.look_models import KeyLook
 from keymanager.models import FetchReport
-from keymanager.protocol import STALE_HOURS
+from keymanager.protocol import STALE_HOURS, has_failed
 from servers.models import Server
 
 STALE_AFTER = timedelta(hours=STALE_HOURS)
@@ -39,6 +39,9 @@ class FetchState:
     report: FetchReport | None
     keys: dict[str, int] = field(default_factory=dict)
     look: KeyLook | None = None
+    up_to_date: bool = (
+        False  # its last fetch went well, and left it with what it should; it may have said more
+    )
 
     @property
     def colour(self) -> str:
@@ -78,7 +81,9 @@ def fetch_states(servers: Iterable[Server]) -> dict[int, FetchState]:
         users = {*counts, *(unit.name for unit in server.unix_users.all())}
         mine = {user: counts.get(user, 0) for user in sorted(users)}
         look = looks.get(server.pk)
-        found[server.pk] = FetchState(_state(server, report, content.etag, look), report, mine, look)
+        well = report is not None and report.holds == content.etag and not has_failed(report.problem)
+        state = _state(server, report, content.etag, look)
+        found[server.pk] = FetchState(state, report, mine, look, up_to_date=well)
     return found
 
 
@@ -90,7 +95,7 @@ def _state(server: Server, report: FetchReport | None, etag: str, look: KeyLook 
     if look is not None and look.differs and look.looked_at > report.fetched_at:
         return Fetching.DRIFTED
     unproved = report.proved_at is not None and report.proved_at < report.fetched_at - STALE_AFTER
-    if unproved or (not report.problem and report.fetched_at < timezone.now() - STALE_AFTER):
+    if unproved or report.fetched_at < timezone.now() - STALE_AFTER:  # whatever it said last
         return Fetching.STALE
     if report.problem:
         return Fetching.PROBLEM

@@ -207,6 +207,8 @@ def test_how_a_server_stands() -> None:
     assert state() == Fetching.STALE
     FetchReport.objects.update(problem="older: …", fetched_at=timezone.now())
     assert state() == Fetching.PROBLEM
+    FetchReport.objects.update(problem="no-user: x …", fetched_at=timezone.now() - timedelta(hours=3))
+    assert state() == Fetching.STALE, "it has been silent since, whatever it said"
 
 
 @pytest.mark.django_db(transaction=True)

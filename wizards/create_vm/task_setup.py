@@ -9,7 +9,7 @@ from fabrun.services import run_script
 from jobs.models import Job, JobState
 from keymanager import tokens
 from keymanager.desired import KIND
-from keymanager.fetch_states import Fetching, fetch_states
+from keymanager.fetch_states import fetch_states
 from keymanager.fetching import fetch_now, install, uninstall
 from keymanager.models import FetchToken
 from wizards.create_vm import choices
@@ -77,7 +77,9 @@ def do_keys(task: TaskRun) -> Later | None:
     if later := rolled_out(task, server, KIND):
         return later
     state = fetch_states([server])[server.pk]
-    if state.state == Fetching.CURRENT:
+    if state.up_to_date:
+        if state.report and state.report.problem:  # a note, as of a unix user that is not there yet
+            task.log(state.report.problem)
         return None
     job = Job.objects.filter(pk=task.facts.get("fetch") or 0).first()
     if job is not None and not job.ended:

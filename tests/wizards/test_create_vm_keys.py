@@ -1,0 +1,55 @@
+"""When create_vm's new server counts as one that has its keys."""
+
+import pytest
+from django.utils import timezone
+
+from accounts.actors import Actor
+from jobs.masking import Masker
+from jobs.models import Job, JobState
+from jobs.run import Run
+from keymanager.answers import contents
+from keymanager.desired import KIND
+from keymanager.models import FetchReport
+from servers.models import Rollout, RolloutState
+from tests.keymanager.fetchers import fetching_server
+from wizards.create_vm import task_setup
+from wizards.declare import Later, Refused, TaskRun
+
+pytestmark = pytest.mark.django_db
+NOTES = ("no-user: deploy is not a user here", "clock: it is 700 seconds off the panel's")
+
+
+def keys_of_new_server(problem: str, **facts: object) -> Later | None:
+    """Call the task of a server whose fetch ended with these words."""
+    server, _token = fetching_server("shop.example.org", "root", "deploy")
+    Rollout.objects.create(server=server, kind=KIND, state=RolloutState.IN_SYNC)
+    FetchReport.objects.create(
+        server=server, fetched_at=timezone.now(), status=200, problem=problem,
+        holds=contents({server.keymanager_name})[server.keymanager_name].etag,
+    )  # fmt: skip
+    job = Job.objects.create(work="wizards.carry_on", title="x", actor_name="test")
+    task = TaskRun(
+        actor=Actor.system("test"),
+        steps=[{"name": server.name}],
+        facts={"server": server.pk, "had_token": True, **facts},
+        results={},
+        run=Run(job, Masker()),
+        keep=lambda _facts: None,
+    )
+    return task_setup.do_keys(task)
+
+
+@pytest.mark.parametrize("note", ["", *NOTES])
+def test_a_note_of_a_fetch_that_went_well_does_not_fail_the_run(note) -> None:
+    """Of the unix users that were asked for, one is not in the container: the run failed, however often resumed."""
+    assert keys_of_new_server(note) is None
+
+
+def test_a_fetch_that_failed_is_tried_once_more_and_told() -> None:
+    assert isinstance(keys_of_new_server("write: deploy: home cannot be entered"), Later)
+
+
+def test_a_fetch_that_failed_again_is_told() -> None:
+    fetched = Job.objects.create(work="keymanager.fetch", title="x", actor_name="test", state=JobState.DONE)
+    with pytest.raises(Refused):
+        keys_of_new_server("write: deploy: home cannot be entered", fetch=fetched.pk)
