@@ -45,14 +45,17 @@ class NotGoneYet(Exception):  # noqa: N818 - the job's outcome, told to a person
 def servers_holding(user: User, *, behind_only: bool = False) -> QuerySet[Server]:
     """Those that may hold keys of this person, and fetch from here now or did once: allowed there, or behind.
 
-    One that is behind may hold a key that was taken away since, or of a group that the person was taken out of.
+    One that is behind may hold a key that was taken away since, or of a group that the person was taken out of; not one
+    that was heard last before the person came. Where somebody put such a key by hand, it is known to be held.
     With `behind_only` those alone, as where the keys count nowhere any more.
     """
     has = user.ssh_keys.exists()
     if not (has or _had_keys(user)):
         return Server.objects.none()
     names = names_of_people([user]) if has and not behind_only else set()
-    rows = Server.objects.filter(Q(keymanager_name__in=names) | Q(pk__in=_behind()))
+    behind = Q(pk__in=_behind(), fetch_report__fetched_at__gte=user.date_joined)
+    found = FoundLine.objects.filter(gone_at=None, fingerprint__in=user.ssh_keys.values("fingerprint"))
+    rows = Server.objects.filter(Q(keymanager_name__in=names) | behind | Q(pk__in=found.values("server")))
     return rows.filter(Q(fetch_token__isnull=False) | Q(fetch_report__fetched_at__isnull=False)).order_by(
         "name"
     )

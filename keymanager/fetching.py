@@ -14,8 +14,9 @@ from jobs.run import Run
 from jobs.services import start_job
 from keymanager import pushing, signing, tokens
 from keymanager.desired import KIND, Fetch, install_text, keys_state, minute_of
+from keymanager.found_lines import note_none_left
 from keymanager.lockout import Ways, check_ways, ways_in
-from keymanager.models import FetchToken, KeySetRevision
+from keymanager.models import FetchReport, FetchToken, KeySetRevision
 from keymanager.pushing import fetch_now, fetch_soon
 from keymanager.revisions import touch
 from servers.models import Server
@@ -58,7 +59,10 @@ def forget(run: Run, server: int, actor: str) -> None:
     failed = pushing.run_on(run, [row], "--forget")
     if failed:
         raise pushing.FetchFailed(failed[0])
-    uninstall(Actor(run.job.owner, actor), row)
+    with transaction.atomic():
+        uninstall(Actor(run.job.owner, actor), row)
+        FetchReport.objects.filter(server=row).delete()  # it holds nothing of what it said
+        note_none_left(row)
 
 
 def rotate_token(actor: Actor, server: Server, *, at_once: bool = False) -> FetchToken:

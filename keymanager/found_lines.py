@@ -55,6 +55,14 @@ def note_fetches(told: Mapping[int, Iterable[bytes]]) -> None:
             look_again([server])
 
 
+@transaction.atomic
+def note_none_left(server: Server) -> None:
+    """What came from here was taken away from it, and with it what somebody had put beside."""
+    KeyLook.objects.filter(server=server).delete()
+    for row in FoundLine.objects.filter(server=server, gone_at=None):
+        _gone(row, timezone.now())
+
+
 def look_again(servers: Iterable[Server]) -> None:
     """Have those looked at anew that are known as changed by hand, because a fetch may have put them right."""
     drifted = Rollout.objects.filter(kind=KIND, state=RolloutState.DRIFTED)

@@ -10,8 +10,13 @@ from accounts import leaving, services
 from accounts.actors import Actor
 from accounts.models import ApiToken, AuditEntry, User
 from accounts.tokens import create_token
-from keymanager import departures
+from hosts.host import Result
+from hosts.memory import MemoryHost
+from jobs.masking import Masker
+from jobs.run import Run
+from keymanager import departures, fetching
 from keymanager.answers import contents
+from keymanager.desired import SCRIPT
 from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost, FetchReport
 from keymanager.services.groups import remove_from_group
@@ -19,6 +24,7 @@ from keymanager.services.keys import delete_key
 from pages.second_word import SecondWordNeeded, second_word
 from servers.models import Server
 from tests.keymanager.fetchers import fetching_server, let_in
+from tests.keymanager.fleets import make_key
 from tests.keymanager.test_fetching import HOSTS, run_of
 
 pytestmark = [pytest.mark.django_db]
@@ -277,6 +283,54 @@ def test_a_server_that_was_away_when_the_rest_was_taken_before_is_open_too(
     assert "Gone from" in admin_client.get(page).content.decode()
     fetched(web2)
     assert still_open() == []
+
+
+def test_a_key_of_theirs_put_by_hand_where_they_are_not_allowed_is_awaited_too(
+    admin, admin_client, fleet
+) -> None:
+    dora, (web1, web2) = fleet
+    other, _token = fetching_server("store1", "root")
+    fetched(other)
+    print_ = dora.ssh_keys.get().fingerprint
+    found = FoundLine.objects.create(server=other, unix_user="root", fingerprint=print_, type="ssh-ed25519")
+    page = f"/users/{dora.pk}/offboard/"
+    assert admin_client.get(page, headers=JSON).json()["servers"] == ["store1", "web1", "web2"]
+    take(admin, dora)
+    for row in (web1, web2, other):
+        fetched(row, ago=-1)
+    assert still_open() == ["store1"]
+    found.gone_at = timezone.now()
+    found.save()
+    assert still_open() == []
+
+
+def test_a_server_that_was_off_before_somebody_came_does_not_hold_their_keys(
+    admin, admin_client, fleet
+) -> None:
+    _dora, (web1, _web2) = fleet
+    fetched(web1, ago=3600, holds="0" * 40)
+    eve = User.objects.create_user("eve")
+    make_key(eve, "eve")
+    page = f"/users/{eve.pk}/offboard/"
+    assert admin_client.get(page, headers=JSON).json()["servers"] == []
+    take(admin, eve)
+    assert still_open() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_server_whose_keys_were_taken_away_holds_none(admin, admin_client, fleet) -> None:
+    """It went on being listed for everybody who left, and what was found on it stayed red for good."""
+    dora, (web1, _web2) = fleet
+    FoundLine.objects.create(server=web1, unix_user="root", fingerprint="SHA256:x", type="ssh-ed25519")
+    Server.objects.filter(pk=web1.pk).update(ssh_connection="root@web1")
+    HOSTS["web1"] = MemoryHost(answers={(SCRIPT, "--forget"): Result(0, b"none is left\n", b"")}, name="web1")
+    with second_word():
+        job = fetching.uninstall(Actor(admin, "ada"), web1, take_keys=True)
+    assert job is not None
+    fetching.forget(Run(job, Masker()), **job.args)
+    assert admin_client.get(f"/users/{dora.pk}/offboard/", headers=JSON).json()["servers"] == ["web2"]
+    assert "by hand" not in admin_client.get("/").content.decode()
+    assert FoundLine.objects.get().gone_at
 
 
 def test_who_never_had_a_key_is_awaited_nowhere(admin, fleet) -> None:

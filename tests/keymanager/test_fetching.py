@@ -98,6 +98,16 @@ def test_taken_away_the_token_ends_and_nothing_is_to_be_held() -> None:
     assert Rollout.objects.get(server=server).wanted == 2
 
 
+def test_what_a_server_that_fetches_no_more_holds_is_told(admin_client) -> None:
+    server, _token = fetching_server("web1")
+    page = reverse("keymanager:server", args=[server.pk])
+    reported(server)
+    fetching.uninstall(ACTOR, server)
+    assert "it has those of its last fetch" in admin_client.get(page).content.decode()
+    FetchReport.objects.all().delete()
+    assert "is not on it yet" in admin_client.get(page).content.decode()
+
+
 def test_taking_the_keys_away_comes_first_and_needs_the_server() -> None:
     server = make_server("web1")
     fetching.install(ACTOR, server)
