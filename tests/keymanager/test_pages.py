@@ -362,7 +362,9 @@ class TestFetching:
 
     def test_an_admin_sets_fetching_up_and_takes_it_away(self, admin_client):
         server = make_server("web")
-        assert "Set it up" in admin_client.get(url("server", server.pk)).content.decode()
+        page = admin_client.get(url("server", server.pk)).content.decode()
+        assert "Set it up" in page
+        assert "No key from here opens root yet" in page, "what lets in by authorized_keys2 now goes"
         admin_client.post(url("install", server.pk))
         assert FetchToken.objects.filter(server=server).exists()
         page = admin_client.get(url("server", server.pk)).content.decode()
