@@ -9,6 +9,7 @@ from jobs import schedule
 from jobs.models import ENDED, Job
 from jobs.services import start_job
 from servers import contact
+from servers.looking import LOOKED_AT
 from servers.models import Rollout, RolloutState, Server
 from servers.rollouts import due, start
 
@@ -29,8 +30,8 @@ def start_checks() -> None:
 
 
 def start_looks() -> None:
-    """One job that looks for drift, where anything has been rolled out."""
-    if Rollout.objects.filter(applied__gt=0).exists():
+    """One job that looks for drift, where a server holds anything of ours, rolled out or set up by hand."""
+    if Rollout.objects.filter(state__in=LOOKED_AT).exists():
         start_job(SCHEDULER, "servers.look_all", _("Look for drift"), once=True)
 
 

@@ -17,6 +17,7 @@ from keymanager.look_models import FoundLine, KeyLook
 from keymanager.models import FetchReport
 from notifications.models import Message, Subscription
 from servers.models import Rollout, RolloutState, Server
+from servers.upkeep import start_looks
 from tests.keymanager.fetchers import fetching_server
 from tests.keymanager.fleets import ed25519_blob, fingerprint_of, make_key
 
@@ -209,6 +210,8 @@ def test_a_server_that_was_set_up_by_hand_is_looked_at_from_its_first_fetch_on(s
     row = Rollout.objects.get(server=server)
     assert (row.kind, row.state, row.wanted) == ("keys", RolloutState.IN_SYNC, 0)
     assert "Look now" in admin_client.get(page).content.decode()
+    start_looks()
+    assert Job.objects.filter(work="servers.look_all").exists(), "also where nothing was ever rolled out"
     url = f"/servers/{server.pk}/rollouts/keys/look/"
     assert admin_client.post(url, headers={"Accept": "application/json"}).status_code == 200
     assert Job.objects.get(work="servers.look").args["kinds"] == ["keys"]
