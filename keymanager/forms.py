@@ -15,6 +15,19 @@ from pages.sent import Sent, was_named
 from pages.shown import ShownForm
 
 
+class KeysInput(forms.Textarea):
+    """Where keys are pasted: read without editors' marks. A private key, which is refused, is not shown again."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """The text."""
+        text = super().value_from_datadict(data, files, name)
+        return without_marks(text) if isinstance(text, str) else text
+
+    def format_value(self, value: Any) -> str | None:
+        """What the page shows."""
+        return "# private key" if value and holds_private_key(str(value)) else super().format_value(value)
+
+
 class KeysForm(CleanText, forms.Form):
     """One or many pasted public keys, or the address where somebody's are."""
 
@@ -22,7 +35,7 @@ class KeysForm(CleanText, forms.Form):
         label=_("Public keys"),
         max_length=200_000,
         strip=False,
-        widget=forms.Textarea(
+        widget=KeysInput(
             attrs={
                 "rows": 4,
                 "class": "mono",
@@ -41,22 +54,10 @@ class KeysForm(CleanText, forms.Form):
     def __init__(self, data: Any = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.text = self.url = ""
-        if self.is_bound:
-            self._take()
-
-    def _take(self) -> None:
-        """Read the text without editors' marks.
-
-        A private key is refused by the service, and must not come back in the page.
-        """
-        name = self.add_prefix("keys")
-        self.text = without_marks(self.data.get(name, ""))
-        data: Any = self.data
-        self.data = data = data.copy()
-        data[name] = "# private key" if holds_private_key(self.text) else self.text
 
     def clean_keys(self) -> str:
         """What was pasted; `url` is the address that it is, if it is one."""
+        self.text = self.cleaned_data["keys"]
         try:
             self.url = url_in(self.text)
         except BadKey as error:

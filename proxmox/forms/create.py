@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from keymanager.bad_key import BadKey
+from keymanager.forms import KeysInput
 from keymanager.openssh import parse_keys
 from keymanager.openssh_word import check_by_openssh
 from pages.answers import PREVIEW
@@ -53,7 +54,7 @@ class IPsField(WordsField):
 class KeysField(forms.CharField):
     """Public SSH keys, one a line; gives them as lines, each once."""
 
-    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "class": "mono", "wrap": "off"})
+    widget = KeysInput(attrs={"rows": 3, "spellcheck": "false", "class": "mono", "wrap": "off"})
 
     def to_python(self, value: Any) -> str:
         """The lines."""

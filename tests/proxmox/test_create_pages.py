@@ -394,3 +394,14 @@ def test_a_key_that_openssh_here_does_not_read_gets_into_no_container(
     answer = admin_client.post(NEW, typed(ssh_keys=KEY))
     assert (answer.status_code, Creation.objects.count()) == (422, 0)
     assert "OpenSSH does not read this key (SHA256:" in answer.content.decode()
+
+
+def test_a_key_with_an_editors_mark_is_taken_and_a_private_one_is_not_shown_again(admin_client, host):
+    assert admin_client.post(NEW, typed(ssh_keys=f"\ufeff{KEY}\r\n")).status_code == 302
+    assert Creation.objects.get().ssh_keys == KEY
+    secret = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n-----END OPENSSH PRIVATE KEY-----"
+    answer = admin_client.post(NEW, typed(name="web2.example.org", ssh_keys=secret))
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "This is a private key" in page
+    assert "b3BlbnNz" not in page
