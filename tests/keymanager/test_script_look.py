@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from keymanager.protocol import FIRST, LAST
+from keymanager.protocol import FIRST, LAST, has_failed
 from tests.keymanager.fleets import ed25519_blob
 from tests.keymanager.script_host import ADA, ANNA, BEN, BOB, ScriptHost, needs_root
 
@@ -245,6 +245,32 @@ def test_a_key_that_the_openssh_of_the_host_does_not_read_is_told_and_costs_nobo
     assert host.keys() == f"{ADA}\n{cut}\n{BOB}\n"
     assert panel.problem == "not read: root: the OpenSSH here reads 2 of 3 lines, not ssh-ed25519 carl@cut"
     assert host.run("--look")[0] == 0
+
+
+WITH_OPTIONS = (f'command="a b",expiry-time="20990101Z" {ADA}', f"no-pty,verify-required {BOB}", EVE)
+OTHER_SSH = "mount --bind /etc/gestion/ssh /usr/bin/ssh && exec sh /etc/gestion/gestion-keys"
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [("8.2p1 Ubuntu-4", 2), ("8.9p1 Ubuntu-3", 1), ("9.0p1", 1), ("9.1p1", 0), ("10.0p1 Debian-7", 0)],
+)
+def test_options_that_the_openssh_of_the_host_does_not_know_yet_are_told(
+    host, panel, version, refused
+) -> None:
+    """Its sshd refuses the whole line, of which ssh-keygen says nothing."""
+    program = host.folder / "etc/gestion/ssh"
+    program.write_text(f"#!/bin/sh\necho 'OpenSSH_{version}, OpenSSL 3' >&2\n")
+    program.chmod(0o755)
+    panel.give({"root": list(WITH_OPTIONS)})
+    said, _none = host.start("sh", "-c", OTHER_SSH).communicate(timeout=60)
+    assert b"holds what it should" in said, said
+    lines = {1: "1 line", 2: "2 lines"}.get(refused)
+    words = (
+        f"not read: root: the OpenSSH here refuses {lines} for options that came later (an end with Z: 9.1)"
+    )
+    assert panel.problem == (words if refused else "none")
+    assert not has_failed(words)
 
 
 IN_THE_WAY = {
