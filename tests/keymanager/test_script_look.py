@@ -273,6 +273,28 @@ def test_options_that_the_openssh_of_the_host_does_not_know_yet_are_told(
     assert not has_failed(words)
 
 
+SBIN = "mount -t overlay sbin -o lowerdir=/etc/gestion/sbin:/usr/sbin /usr/sbin"
+
+
+@pytest.mark.parametrize(
+    ("files", "told"), [(".ssh/authorized_keys", True), (".ssh/authorized_keys .ssh/authorized_keys2", False)]
+)
+def test_a_server_whose_sshd_does_not_read_the_file_says_so(host, panel, files, told) -> None:
+    """As that of Fedora, Rocky and their like: what is fetched lets nobody in."""
+    program = host.folder / "etc/gestion/sbin/sshd"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\n[ "$1" = -T ] && echo port 22 && echo authorizedkeysfile {files}\n')
+    program.chmod(0o755)
+    panel.give({"root": [ADA]})
+    said, _none = host.start("sh", "-c", f"{SBIN} && exec sh /etc/gestion/gestion-keys").communicate(
+        timeout=60
+    )
+    assert b"holds what it should" in said, said
+    words = "sshd does not read authorized_keys2: see AuthorizedKeysFile in sshd_config"
+    assert panel.problem == (words if told else "none")
+    assert not has_failed(words)
+
+
 IN_THE_WAY = {
     "a link to what has no end": "rm {0}; ln -s /dev/zero {0}",
     "a pipe": "rm {0}; mkfifo {0}",
