@@ -67,9 +67,6 @@ def push(run: Run) -> None:
     while wanted := dict(
         FetchToken.objects.filter(push_wanted_at__isnull=False).values_list("server_id", "push_wanted_at")
     ):
-        # Until every endpoint answers by what is committed now: a host that hears that nothing is new comes back in an
-        # hour. When it was marked says little: it may have taken long to commit, and be by another machine's clock.
-        time.sleep(SETTLED)
         failed += run_on(run, Server.objects.filter(pk__in=wanted))
         for server, at in wanted.items():  # one that was marked again meanwhile stays marked
             FetchToken.objects.filter(server=server, push_wanted_at=at).update(push_wanted_at=None)
@@ -87,8 +84,13 @@ def fetch(run: Run, servers: list[int]) -> None:
 
 
 def run_on(run: Run, servers: Iterable[Server], *arguments: str) -> list[str]:
-    """Run the script on these servers side by side; returns a sentence for each that failed."""
+    """Run the script on these servers side by side; returns a sentence for each that failed.
+
+    First it waits until every endpoint answers by what is committed now: a host that hears that nothing is new comes
+    back in an hour. When a change was noted says little: it may have taken long to commit, and be by another's clock.
+    """
     rows = list(servers)
+    time.sleep(SETTLED)
     failed: list[str] = []
     for done, (server, trouble) in enumerate(_each(rows, arguments), 1):
         run.progress(done, len(rows))

@@ -179,6 +179,19 @@ def test_a_push_reaches_who_it_can_and_leaves_the_others_to_their_hour(marked) -
     assert "web2" in said
 
 
+@pytest.mark.django_db(transaction=True)
+def test_fetch_now_hears_of_what_was_changed_right_before(settings) -> None:
+    """As the last step of a wizard does, also where nothing is pushed."""
+    settings.KEYS_PUSH = False
+    server, _token = fetching_server("web1")
+    HOSTS["web1"] = MemoryHost(answers={(SCRIPT,): Result(0, b"fine\n", b"")}, name="web1")
+    Server.objects.filter(pk=server.pk).update(ssh_connection="root@web1")
+    began = monotonic()
+    pushing.fetch(run_of(pushing.FETCH), [server.pk])
+    assert monotonic() - began > live.MAX_AGE
+    assert HOSTS["web1"].ran == [(SCRIPT,)]
+
+
 def test_a_renamed_or_deleted_server_is_known_to_every_endpoint() -> None:
     server, _token = fetching_server("web1")
     before, was = facts_of(server), revision(KeySetRevision.TOKENS)
