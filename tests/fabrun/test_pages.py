@@ -58,7 +58,7 @@ def test_a_box_whose_default_is_none_stays_none_where_it_is_not_ticked(admin_cli
     ):
         answer = admin_client.post("/fabrun/scripts/box.go/", {**chosen, **given})
         assert answer.status_code == 302, answer.content
-        assert ScriptRun.objects.first().arguments == expected
+        assert ScriptRun.objects.latest("pk").arguments == expected
 
 
 @pytest.mark.parametrize("given", [{}, {"arg_target": ""}, {"arg_target": "x", "arg_word": ""}])
