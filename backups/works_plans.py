@@ -60,8 +60,9 @@ if [ -f "$marker" ] && [ ! -L "$marker" ]; then
     at=$(printf %b "$(printf %s "$at" | sed 's/\\\([0-7]\)/\\0\1/g')")
     case $at in "$folder"/*) exit 14 ;; esac
   done </proc/self/mountinfo
-  find . -xdev -mindepth 1 -maxdepth 1 \( -name '[hdwm]*ly.[0-9]*' -o -name '_delete.*' -o -name .sync \
-    -o -name .before -o -name .verify -o -name '.gestion-*' ! -name "$3" \) \
+  find . -xdev -mindepth 1 -maxdepth 1 \( -name .sync -o -name .before -o -name .verify \
+    -o -name '.gestion-*' ! -name "$3" -o \( -name 'hourly.*' -o -name 'daily.*' -o -name 'weekly.*' \
+    -o -name 'monthly.*' -o -name '_delete.*' \) ! -name '*.*[!0-9]*' ! -name '*.' \) \
     -exec rm -rf --one-file-system -- {} + || exit 1
   rm -f -- "$marker" || exit 1
   [ -z "$(find . -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)" ] || exit 16
