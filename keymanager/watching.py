@@ -152,11 +152,16 @@ def server_holds(server: Server) -> Iterable[ServerHeld]:
         yield ServerHeld(
             ngettext("%d SSH key of its unix users", "%d SSH keys of its unix users", count) % count
         )
+    yield from groups_of(server)
+    yield from _departures(server)
+
+
+def groups_of(server: Server) -> Iterable[ServerHeld]:
+    """The groups that a server is in, and those that are allowed on it."""
     for group in server.key_groups.all():
         yield ServerHeld(_("Membership of the group %s") % group, group.get_absolute_url())
     for group in server.allowed_groups.all():
         yield ServerHeld(_("The group %s is allowed on it") % group, group.get_absolute_url())
-    yield from _departures(server)
 
 
 def _departures(server: Server) -> Iterable[ServerHeld]:

@@ -14,7 +14,7 @@ from backups.models import Backup, BackupRun, BackupSet, LeftData, Restore, Veri
 from forwarding.models import HostnameDestination, HostnameForward, PortForward
 from jobs import execute
 from jobs.models import Job, JobState
-from keymanager.models import Group
+from keymanager.models import Departure, DepartureHost, Group
 from lab.pve import Lacks, PveServer, TaskFails
 from proxmox.models import GuestSeen
 from samba.models import Share
@@ -379,7 +379,10 @@ def test_all_that_goes_is_named_with_links_and_what_is_made_since_is_looked_at_a
     assert run.state == "asking"
 
 
-def test_of_what_stays_nothing_is_said_to_go(admin_client, leaving, pve):
+def test_of_what_stays_nothing_is_said_to_go(admin, admin_client, leaving, pve):
+    """Its keys and its place in the list of who has left go with its row alone."""
+    make_key(leaving.unix_users.get(), "its own")
+    DepartureHost.objects.create(departure=Departure.objects.create(person=admin), server=leaving)
     run = begin(admin_client, leaving, keys="on", ports="on")
     goes = admin_client.get(f"/wizards/runs/{run.pk}/review/", headers={"Accept": "application/json"}).json()[
         "goes"

@@ -22,7 +22,7 @@ from forwarding.services.ports import delete_port_forward
 from jobs.models import Job
 from keymanager.models import Group
 from keymanager.services.groups import PARTS, remove_from_group
-from keymanager.watching import lost_without, server_holds
+from keymanager.watching import groups_of, lost_without
 from pages.second_word import SecondWordNeeded, second_word
 from proxmox.guests import GuestRef
 from proxmox.models import GuestSeen
@@ -117,7 +117,7 @@ def goes(data: Data) -> list[Held]:
         words = _("The guest %(guest)s of %(host)s, with its disks") % {"guest": seen, "host": seen.host}
         found.insert(0, Held(words, seen.get_absolute_url()))
     if data.get("keys") and not data.get("row"):
-        found += server_holds(server)
+        found += groups_of(server)
     if data.get("backups"):
         found += backup_holds(Backup.objects.filter(source=server))
     return found
