@@ -74,7 +74,16 @@ def test_what_a_folder_had_before_it_was_adopted_is_no_copy_and_stays(tmp_path: 
     """“Nothing in it is deleted” was said when it was adopted."""
     copies = tmp_path / "copies"
     ours = ["hourly.0", "monthly.11", ".sync", ".before", "_delete.77", ".verify", ".gestion-try-1"]
-    theirs = ["dumps", ".gestion", "hourly", "daily.old", "lost+found", "my-family.2019", "weekly.2024-01", "_delete.me"]
+    theirs = [
+        "dumps",
+        ".gestion",
+        "hourly",
+        "daily.old",
+        "lost+found",
+        "my-family.2019",
+        "weekly.2024-01",
+        "_delete.me",
+    ]
     for name in (*ours, *theirs):
         (copies / name).mkdir(parents=True)
     (copies / ".gestion-backup").write_text(f"{UUID}\n")

@@ -270,6 +270,36 @@ def test_what_is_not_there_is_not_taken_for_given_back(place: Path):
     assert script(place, asked) == ""
 
 
+def test_the_place_of_a_disk_that_is_away_is_neither_taken_over_nor_taken_for_given_back(place: Path):
+    """Where a disk is mounted an empty folder is there without it, and its record replaced that of the disk's."""
+    photos, record = place / "base/photos", place / "owners" / USER
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    kept = record.read_bytes()
+    photos.rename(place / "away")
+    photos.mkdir()
+    (place / "fstab").write_text(f"# disks\nUUID=5eed {photos} ext4 nofail 0 2\n")
+    first = f"mount --bind {place}/fstab /etc/fstab"
+    asked = f"BACK=' {USER} '\ncheck_returns"
+    assert "is not there, so it cannot be given back" in script(place, asked, first=first)
+    checked = "(check_folder)"
+    assert "The disk of the folder" in script(place, checked, first=first)
+    mounted = f"{first}; mount --bind {place}/away {photos}"
+    assert (script(place, asked, first=mounted), script(place, checked, first=mounted)) == ("", "")
+    assert (script(place, asked), record.read_bytes()) == ("", kept), "a folder that somebody has made anew"
+
+
+def test_what_is_there_and_cannot_be_given_back_keeps_nothing_else_from_going_on(place: Path):
+    """Which is told at the end, as ever."""
+    photos = place / "base/photos"
+    script(place, f"{HAVE_FOLDER}; settle_records")
+    photos.rename(place / "away")
+    photos.symlink_to(place / "away")
+    assert script(place, f"BACK=' {USER} '\ncheck_returns") == ""
+    photos.unlink()
+    (place / "owners" / USER).unlink()
+    assert script(place, f"BACK=' {USER} '\ncheck_returns") == "", "without a record nothing is given back"
+
+
 @pytest.mark.parametrize("other_disk", [False, True])
 def test_a_disk_whose_device_has_another_number_after_a_boot_is_the_same(place: Path, other_disk: bool):
     """Of ZFS, btrfs and loop devices the number is given anew; nothing was given back, and the record was forgotten."""

@@ -51,6 +51,7 @@ check_user() {
 
 check_folder() {
   if enter; then
+    [ "$(stat -c %U .)" = "$user" ] || has_disk || die "The disk of the folder $path is not mounted."
     [ "$adopt" = adopt ] || [ "$(stat -c %U .)" = "$user" ] ||
       die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
     [ "$(stat -c %U .)" = "$user" ] || (cd -P .. && roots_alone) ||
@@ -59,6 +60,12 @@ check_folder() {
   elif grep -sqxF "$user${TAB}made$TAB$path" "$MADE" || grep -sqxF "$user${TAB}adopted$TAB$path" "$MADE"; then
     die "The folder $path of the share $share has gone. Is its disk mounted? If it shall begin empty, make the folder by hand and let the share have it."
   fi
+}
+
+# Whether what is there is not just the place of a disk that is away, by /etc/fstab; it writes a space as \040
+has_disk() {
+  mountpoint -q -- "$path" ||
+    ! awk '$1 !~ /^#/ { print $2 }' /etc/fstab 2>/dev/null | grep -qxF -- "$(printf %s "$path" | sed 's/ /\\040/g')"
 }
 
 # A unix user whose home folder is given away is let in no more: sshd(8) reads no keys in one that others may write in
