@@ -109,7 +109,7 @@ def _accounts(host: Host, *names: str) -> list[tuple[str, str, str]]:
 
 def _mounted_in(host: Host, home: str) -> list[str]:
     """The folders in this one at which something is mounted. See proc_pid_mounts(5)."""
-    real = host.run(["realpath", "-zm", "--", home]).check().text.rstrip("\0")  # /home may be a link
+    real = host.run(["readlink", "-f", "--", home]).text.rstrip("\n") or home  # /home may be a link
     said = host.run(["cat", "/proc/self/mounts"]).check().text
     return [at for line in said.splitlines() if inside(at := _plain(line.split()[1]), real)]
 
