@@ -51,7 +51,7 @@ check_user() {
 
 check_folder() {
   if enter; then
-    [ "$(stat -c %U .)" = "$user" ] || has_disk || die "The disk of the folder $path is not mounted."
+    [ "$(stat -c %U .)" = "$user" ] || has_disk || die "The disk of the folder $path is not mounted. If it has gone for good, take it out of /etc/fstab."
     [ "$adopt" = adopt ] || [ "$(stat -c %U .)" = "$user" ] ||
       die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
     [ "$(stat -c %U .)" = "$user" ] || (cd -P .. && roots_alone) ||
