@@ -1,6 +1,5 @@
 """Fixtures of wizards."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,11 +8,10 @@ from accounts.actors import Actor
 from backups.models import Backup
 from forwarding.models import PortForward
 from keymanager.models import Group
-from lab.pve import PveServer
 from proxmox.models import GuestSeen
 from servers.models import Server, UnixUser
 from tests.forwarding.hostname_rows import hostname
-from tests.proxmox.panel_side import host_row, simulated
+from tests.proxmox.conftest import host, pve  # noqa: F401 - fixtures
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -32,20 +30,7 @@ def actor(admin) -> Actor:
 
 
 @pytest.fixture
-def pve() -> Iterator[PveServer]:
-    """A simulated Proxmox."""
-    with simulated() as running:
-        yield running
-
-
-@pytest.fixture
-def host(db, pve) -> Server:
-    """Its host, in the inventory."""
-    return host_row(pve)
-
-
-@pytest.fixture
-def leaving(host) -> Server:
+def leaving(host) -> Server:  # noqa: F811 - the fixture
     """ct101 with all that can hang on a server."""
     server, other, nginx = (
         Server.objects.create(name=name, keymanager_name=name, is_vm=True, vm_host=host, internal_ip=ip)
