@@ -39,15 +39,17 @@ for key in .ssh/id_*.pub; do [ ! -f "$key" ] || exit 0; done
 ssh-keygen -q -t ed25519 -N '' -C "root@$(hostname)" -f .ssh/id_ed25519
 """
 DELETE_SECONDS = 24 * 3600.0
-# Arguments: folder, uuid, marker's name, lock file, what says where a folder lies. The marker goes last, so that what
-# was ended in the middle can be done again. Nothing is done through a symbolic link, and no other file system is
-# entered: it goes to the folder, proves that it is there, works on what it stands in, whatever has its name by then.
+# Arguments: folder, uuid, marker's name, lock file, what says where a folder lies, where its disk was mounted when they
+# were made: /etc/fstab has no pools of ZFS. The marker goes last, so that what was ended halfway can be done again.
+# Nothing is done through a symbolic link, and no other file system is entered: it goes to the folder, proves that it is
+# there, works on what it stands in, whatever has its name by then.
 # What is no copy stays: the folder may have had it before, and have been adopted with it. Of what is mounted inside
 # rm(1) knows only some: it empties what is mounted at one of its own arguments, or bound from the same disk.
 DELETE = r"""
-folder=$1 uuid=$2 marker=./$3 lock=$4 place=$5
+folder=$1 uuid=$2 marker=./$3 lock=$4 place=$5 known=$6
 nothing() { # is there: any more, or as long as its disk is away
   [ -z "$(printf '%s\n' "$folder" | sh -c "$place" | sed -n 's/^unmounted=//p')" ] || exit 15
+  [ -d "$folder" ] || [ -z "$known" ] || mountpoint -q -- "$known" || exit 15
   [ ! -d "$folder" ] || { cd / && rmdir -- "$folder"; } || exit 1
   exit 10
 }
@@ -124,7 +126,8 @@ def delete_left(run: Run, *, left: int) -> None:
     """Delete the copies on the backup server, only in a folder that has this backup's marker."""
     row = LeftData.objects.select_related("destination").get(pk=left)
     paths = Paths(row.uuid, row.folder)
-    argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock, place_script()]
+    known = str(row.remembered.get("destination_place", "")).split(" ")[0]
+    argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock, place_script(), known]
     with connect(row.destination) as host, run.on_stop(host.close):
         said = host.run(argv, timeout=DELETE_SECONDS, on_output=run.output)
     words = {"folder": row.folder, "server": row.destination}
@@ -134,7 +137,10 @@ def delete_left(run: Run, *, left: int) -> None:
         ),
         12: _("A run of this backup is still at work on %(server)s: stop it first. Nothing was deleted."),
         14: _("Something is mounted inside %(folder)s on %(server)s: unmount it first. Nothing was deleted."),
-        15: _("The disk of %(folder)s is not mounted on %(server)s: nothing was deleted."),
+        15: _(
+            "The disk of %(folder)s is not mounted on %(server)s: nothing was deleted. "
+            "If it has gone for good, take it out of /etc/fstab there, make that folder, and delete the copies again."
+        ),
         13: _("%(folder)s on %(server)s does not have the marker of this backup: nothing was deleted."),
     }
     if said.code in refusals:

@@ -107,3 +107,17 @@ def test_copies_whose_disk_is_not_mounted_are_not_called_deleted(
     argv = ["unshare", "-m", "sh", "-c", binding, "sh", str(fstab), *deleting]
     code = subprocess.run(argv, check=False, timeout=30, capture_output=True).returncode
     assert (code, copies.exists()) == ((10, False) if mounted_at == "elsewhere" else (15, there))
+
+
+@pytest.mark.parametrize(
+    ("known", "there", "code"), [("disk", False, 15), ("disk", True, 10), ("/", False, 10)]
+)
+def test_a_disk_that_no_fstab_has_is_known_by_where_it_was_mounted_when_the_copies_were_made(
+    tmp_path: Path, known: str, there: bool, code: int
+):
+    """As a pool of ZFS that was not imported after a boot. Of one that has gone for good somebody makes the folder."""
+    copies = tmp_path / "disk/copies"
+    (copies if there else copies.parent).mkdir(parents=True)
+    argv = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
+    done = subprocess.run([*argv, str(tmp_path / known)], check=False, timeout=30, capture_output=True)
+    assert done.returncode == code
