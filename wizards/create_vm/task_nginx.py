@@ -49,7 +49,7 @@ def undo_says(data: Data) -> str:
 
 
 def undo(task: TaskRun) -> Later | None:
-    """The host has none any more, if it is still this one; what was rolled out on it before has ended."""
+    """The host has none any more, if it is still this one. On a server that stays, rollouts have ended before."""
     server = server_if_there(task)
     if server is None:
         return None
