@@ -109,10 +109,12 @@ def test_a_folder_in_which_a_unix_user_lives_is_not_offered(rows, base: Path):
         ("carol", "carol", "/bin/bash"),
         ("dave", "pics/dave", "/bin/sh"),
         ("ftp2", "ftp", "/usr/sbin/nologin"),
+        ("erin", "../home/erin", "/bin/bash"),
     ]
     lines = [f"{name}:x:4242:4242::{base}/{home}:{shell}\n" for name, home, shell in users]
     passwd.write_text(Path("/etc/passwd").read_text() + "".join(lines))
-    for folder in ("carol", "carol2", "ftp", "pics"):
+    (base.parent / "home").symlink_to(base)  # as where /home is a link to the disk of the shares
+    for folder in ("carol", "carol2", "erin", "ftp", "pics"):
         (base / folder).mkdir()
 
     class There(Here):
@@ -129,6 +131,7 @@ def test_a_folder_in_which_a_unix_user_lives_is_not_offered(rows, base: Path):
     assert [name for name, words in why.items() if not words] == ["carol2", "ftp"]
     assert "carol lives in it" in why["carol"]
     assert "dave lives in it" in why["pics"]
+    assert "erin lives in it" in why["erin"]
 
 
 def test_how_much_lies_in_it_and_whose_it_is(rows, base: Path):

@@ -71,9 +71,16 @@ has_disk() {
 # A unix user whose home folder is given away is let in no more: sshd(8) reads no keys in one that others may write in
 check_homes() {
   here=$(pwd -P)
-  lives=$(getent passwd | while IFS=: read -r name _ _ _ _ home shell; do
-    case $shell in */nologin | */false) continue ;; esac
-    case $(realpath -m -- "$home" 2>/dev/null)/ in "$here"/*) echo "$name" && break ;; esac # /home may be a link
+  lives=$(homes | while IFS= read -r line; do
+    case /${line#*/} in "$here"/*) echo "${line%%/*}" && break ;; esac
   done)
   [ -z "$lives" ] || die "The home folder of the unix user $lives is in $path, and its SSH would let nobody in any more: it is not taken over."
+}
+
+# A line for each unix user who may log in: the name, and its home folder with a / at the end. /home may be a link.
+homes() {
+  getent passwd | while IFS=: read -r name _ _ _ _ home shell; do
+    case $shell in */nologin | */false) continue ;; esac
+    case $home in /*) echo "$name$(realpath -m -- "$home" 2>/dev/null)/" ;; esac
+  done
 }

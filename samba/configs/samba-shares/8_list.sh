@@ -1,7 +1,7 @@
 
 # What lies in the base folder $1, for people to choose from; all of it, by name. Each with 10 fields that end with NUL: name,
 # folder|link|other, owner, mode, whether something is mounted there, how many things lie in it, how many of them would stay
-# whose they are, yes where that is only a part, whose they are, and a unix user whose home folder is in it (see check_homes).
+# whose they are, yes where that is only a part, whose they are, and a unix user whose home folder is in it (see homes).
 # First "safe" where nobody but root may write here.
 list() {
   path=$1
@@ -11,11 +11,10 @@ list() {
   owners_of '
     my $left = 200_000; # things that are counted, in all
     my %names;
-    my @homes;
-    while (my @user = getpwent) { push @homes, ["$user[7]/", $user[0]] if $user[8] !~ m{/(?:nologin|false)$} }
+    my ($here, @homes) = ($ARGV[2], map { [split m{/}, $_, 2] } split /\n/, $ARGV[3]);
     my $name_of = sub { $names{$_[0]} //= (getpwuid $_[0])[0] // $_[0] };
     my $lives_in = sub {
-      for my $home (@homes) { return $home->[1] if grep { index($home->[0], "$_/$_[0]/") == 0 } @ARGV[2, 3] }
+      for my $home (@homes) { return $home->[0] if index("/$home->[1]", "$here/$_[0]/") == 0 }
       return "";
     };
     binmode STDOUT;
@@ -46,5 +45,5 @@ list() {
       print join("\0", $name, S_ISDIR($mode) ? "folder" : S_ISLNK($mode) ? "link" : "other", $name_of->($uid),
         sprintf("%04o", $mode & 07777), mount_of($thing) != $base ? "yes" : "", $things, $stay, $part, $said, $lives_in->($name)), "\0";
     }
-  ' "$path" "$(pwd -P)"
+  ' "$(pwd -P)" "$(homes)"
 }
