@@ -18,8 +18,8 @@ MOST_READ = 200  # servers that a program reads
 def concerned(names: Iterable[str], user: User) -> str:
     """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
-    count, not_fetching = servers.count(), servers.filter(fetch_token=None).count()
-    return f"{_concerned(servers, count, user)} {_not_fetching(not_fetching, count)}".strip()
+    count = servers.count()
+    return f"{_concerned(servers, count, user)} {not_fetching(servers, count)}".strip()
 
 
 def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
@@ -46,22 +46,24 @@ def after_change(sentence: str, names: Iterable[str], user: User) -> str:
     servers = Server.objects.filter(keymanager_name__in=set(names))
     count = servers.count()
     said = f"{sentence} {_concerned(servers, count, user)}"
-    return f"{said} {_next(servers.filter(fetch_token=None).count(), count)}" if count else said
+    return f"{said} {_next(servers, count)}" if count else said
 
 
-def _next(not_fetching: int, count: int) -> str:
-    if not_fetching == count:
-        return _not_fetching(not_fetching, count)
+def _next(servers: ServerQuerySet, count: int) -> str:
+    deaf = not_fetching(servers, count)
+    if not servers.exclude(fetch_token=None).exists():
+        return deaf
     then = (
         _("They fetch now, at the latest within the hour.")
         if settings.KEYS_PUSH
         else _("They fetch within the hour.")
     )
-    return f"{then} {_not_fetching(not_fetching, count)}".strip()
+    return f"{then} {deaf}".strip()
 
 
-def _not_fetching(number: int, count: int) -> str:
-    """How many of the servers hear of no change; nothing where all do."""
+def not_fetching(servers: ServerQuerySet, count: int) -> str:
+    """How many of these servers, of which there are so many, hear of no change; nothing where all do."""
+    number = servers.filter(fetch_token=None).count()
     if not number:
         return ""
     if number == count:
