@@ -19,7 +19,7 @@ def concerned(names: Iterable[str], user: User) -> str:
     """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
     count = servers.count()
-    return f"{_concerned(servers, count, user)} {not_fetching(servers, count)}".strip()
+    return f"{_concerned(servers, count, user)} {_not_fetching(servers, count)}".strip()
 
 
 def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
@@ -50,18 +50,17 @@ def after_change(sentence: str, names: Iterable[str], user: User) -> str:
 
 
 def _next(servers: ServerQuerySet, count: int) -> str:
-    deaf = not_fetching(servers, count)
     if not servers.exclude(fetch_token=None).exists():
-        return deaf
+        return _not_fetching(servers, count)
     then = (
         _("They fetch now, at the latest within the hour.")
         if settings.KEYS_PUSH
         else _("They fetch within the hour.")
     )
-    return f"{then} {deaf}".strip()
+    return f"{then} {_not_fetching(servers, count)}".strip()
 
 
-def not_fetching(servers: ServerQuerySet, count: int) -> str:
+def _not_fetching(servers: ServerQuerySet, count: int) -> str:
     """How many of these servers, of which there are so many, hear of no change; nothing where all do."""
     number = servers.filter(fetch_token=None).count()
     if not number:
@@ -69,3 +68,22 @@ def not_fetching(servers: ServerQuerySet, count: int) -> str:
     if number == count:
         return ngettext("It does not fetch from here.", "They do not fetch from here.", count)
     return ngettext("%d does not fetch from here.", "%d do not fetch from here.", number) % number
+
+
+def stays(servers: ServerQuerySet, count: int) -> str:
+    """Where keys that are deleted stay on these servers, of which there are so many; empty where all fetch."""
+    number = servers.filter(fetch_token=None).count()
+    if not number:
+        return ""
+    if number == count:
+        return ngettext(
+            "It does not fetch from here: keys that it holds stay there, and let people in.",
+            "They do not fetch from here: keys that they hold stay there, and let people in.",
+            count,
+        )
+    words = ngettext(
+        "%d of them does not fetch from here: keys that it holds stay there, and let people in.",
+        "%d of them do not fetch from here: keys that they hold stay there, and let people in.",
+        number,
+    )
+    return words % number

@@ -18,7 +18,7 @@ from keymanager.services import groups as services
 from keymanager.services.groups import PARTS, Part
 from keymanager.services.recommended import RECOMMENDED, make_recommended_group, missing_recommended
 from keymanager.touched import names_of_groups
-from keymanager.words import after_change, concerned, concerned_json
+from keymanager.words import after_change, concerned, concerned_json, stays
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.limits import LONGEST_SEARCH
@@ -152,7 +152,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         for part in PARTS.values()
     ]
     data = concerned_json(servers, servers)
-    told = {name: data[name] for name in ("concerned", "not_fetching")}
+    told = {"concerned": data["concerned"], "stays": stays(servers, data["concerned"])}
     context = {"group": row, "parts": parts, "servers": servers[:20], **told}
     return show_page(request, "keymanager/delete_group.html", context, {**group_json(row), **data})
 

@@ -23,7 +23,7 @@ from keymanager.reading import read_server_keys
 from keymanager.services import from_url
 from keymanager.services import keys as services
 from keymanager.unsent import unsent_keys
-from keymanager.words import after_change, concerned_json
+from keymanager.words import after_change, concerned_json, stays
 from pages.answers import done, form_data, refused, refused_form, show_form, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
@@ -127,7 +127,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "key": key,
         "owner": key.owner,
         "concerned": data["concerned"],
-        "not_fetching": data["not_fetching"],
+        "stays": stays(concerned, data["concerned"]),
         "named": held[:20],
         "back": url,
     }
