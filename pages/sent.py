@@ -66,8 +66,9 @@ def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
 def initial_of(form: forms.BaseForm) -> dict[str, Any]:
     """The form's initial values for programs, named and written so that they may come back as they are."""
     found: dict[str, Any] = {}
-    for name, value in form.initial.items():
-        if (field := form.fields.get(name)) is None:
+    for name, field in form.fields.items():
+        value = form.get_initial_for_field(field, name)
+        if value is None and name not in form.initial:
             continue
         shown = jsonable(value)
         if hasattr(field.widget, "as_sent"):
