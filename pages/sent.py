@@ -68,8 +68,8 @@ def initial_of(form: forms.BaseForm) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in form.fields.items():
         value = form.get_initial_for_field(field, name)
-        if value is None and name not in form.initial:
-            continue
+        if isinstance(field.widget, forms.PasswordInput) or (value is None and name not in form.initial):
+            continue  # a browser shows no password either
         shown = jsonable(value)
         if hasattr(field.widget, "as_sent"):
             found |= field.widget.as_sent(form.add_prefix(name), value)

@@ -15,6 +15,7 @@ from pages.answers import form_data
 from pages.buttons import SwitchForm
 from pages.forms import CleanText
 from pages.second_word import SecondWordMiddleware, SecondWordNeeded, ask
+from pages.sent import initial_of
 from servers.forms import WordsField
 from servers.models import Server
 from tests.gestion.url_arguments import make_world
@@ -226,6 +227,15 @@ def test_a_browsers_form_says_no_by_its_silence_and_may_send_more():
     )
     assert form.is_valid(), form.errors
     assert (form.cleaned_data["loud"], form.cleaned_data["days"]) == (False, [])
+
+
+def test_a_program_is_shown_all_that_a_browser_shows_first_and_no_password():
+    class Form(forms.Form):
+        size = forms.IntegerField(initial=3)
+        name = forms.CharField()
+        secret = forms.CharField(widget=forms.PasswordInput)
+
+    assert initial_of(Form(initial={"name": "x", "secret": "y"})) == {"size": 3, "name": "x"}
 
 
 @pytest.mark.django_db
