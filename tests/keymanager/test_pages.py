@@ -209,7 +209,7 @@ class TestGroups:
 
     def test_deleting_says_what_falls_away(self, admin_client, fleet):
         page = admin_client.get(url("delete_group", fleet[3].pk)).content.decode()
-        assert "no longer log in to 1 server" in page
+        assert "then count no longer on 1 server" in page
         assert "carol" in page
         admin_client.post(url("delete_group", fleet[3].pk))
         assert not Group.objects.exists()
