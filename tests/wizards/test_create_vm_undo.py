@@ -52,7 +52,10 @@ def test_once_it_is_undone_nobody_is_told_any_more_that_a_create_failed() -> Non
         Creation.objects.update(vmid=190)
         walk.until_done("container", task_container.undo)
         assert Creation.objects.get().state == "failed"
-        Creation.objects.update(vmid=None)
+        pve.world.guests[190] = Guest(190, "pve1", "lxc", {"hostname": "other"})  # somebody's, by now
+        walk.until_done("container", task_container.undo)
+        assert Creation.objects.get().state == "stopped"
+        Creation.objects.update(vmid=None, state="failed")
         walk.until_done("container", task_container.undo)
         assert Creation.objects.get().state == "stopped"
 

@@ -180,7 +180,7 @@ def _guest(task: TaskRun, row: Creation | None) -> GuestRef | None:
 
 
 def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str | None:
-    """What makes it this one container; None if nothing has its id, empty if that is another's by now."""
+    """What makes it this one container; None if nothing or another has its id by now, empty if it is half made."""
     try:
         with task.run.step(_("Look what %s has") % guest.host), open_api(guest.host) as api:
             config = api.config(guest.kind, guest.vmid)
@@ -190,7 +190,7 @@ def _identity(guest: GuestRef, task: TaskRun, row: Creation | None) -> str | Non
     if not is_ours(config, guest.name, marker):
         if row is not None and (why := in_doubt(row, config)):
             raise Refused(sentence([Held(why, "")]))
-        return ""
+        return "" if config.get("lock") == "create" else None
     return identity_of(config)
 
 
