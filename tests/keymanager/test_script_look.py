@@ -209,16 +209,31 @@ def test_a_key_beside_ours_is_told_also_when_its_unix_user_gets_none_any_more(fe
     assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
 
 
-@pytest.mark.parametrize("how", ["printf '%s\\n' '{1}' >>{0}", "sed -i '1i {1}' {0}"])
+BESIDE = (
+    "printf '%s\\n' '{1}' >>{0}",
+    "sed -i '1i {1}' {0}",
+    "printf '%s\\n' '{1}' >>{0}; sed -i 's/$/\\r/' {0}",  # saved on Windows
+)
+
+
+@pytest.mark.parametrize("how", BESIDE)
 @pytest.mark.parametrize("taken", ["off the list", "by --forget"])
-def test_a_key_put_beside_our_marks_keeps_nobody_elses_there(fetched, panel, how, taken) -> None:
-    subprocess.run(["sh", "-c", how.format(authorized(fetched, "anna"), EVE)], check=True)
+@pytest.mark.parametrize("kept", ["", ".before-gestion", ".taken-away"])  # since it lay there before
+def test_a_key_put_beside_our_marks_keeps_nobody_elses_there(fetched, panel, how, taken, kept) -> None:
+    file = authorized(fetched, "anna")
+    if kept:
+        file.with_name(file.name + kept).write_text(BOB)
+    subprocess.run(["sh", "-c", how.format(file, EVE)], check=True)
     panel.give({"root": [ADA]})
     code, words = fetched.run(*(["--forget"] if taken == "by --forget" else []))
     assert code == 0, words
     assert fetched.keys("anna") is None
-    aside = authorized(fetched, "anna").with_name("authorized_keys2.before-gestion")
-    assert EVE in aside.read_text()
+    aside = {path.name.removeprefix(file.name): path.read_text() for path in file.parent.iterdir()}
+    assert not kept or aside.pop(kept) == BOB
+    [(name, text)] = aside.items()
+    assert (name, EVE in text) == (".taken-away.more" if kept == ".taken-away" else ".taken-away", True)
+    told = panel.problem if taken == "off the list" else words
+    assert "anna: 1 line that was there before is in authorized_keys2.taken-away" in told
     if taken == "off the list":
         assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
 
