@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
@@ -16,7 +17,7 @@ from keymanager import pushing, signing, tokens
 from keymanager.desired import KIND, Fetch, install_text, keys_state, minute_of
 from keymanager.found_lines import note_none_left
 from keymanager.lockout import Ways, check_ways, ways_in
-from keymanager.models import FetchReport, FetchToken, KeySetRevision
+from keymanager.models import DepartureHost, FetchReport, FetchToken, KeySetRevision
 from keymanager.pushing import fetch_now, fetch_soon
 from keymanager.revisions import touch
 from servers.models import Server
@@ -61,7 +62,9 @@ def forget(run: Run, server: int, actor: str) -> None:
         raise pushing.FetchFailed(failed[0])
     with transaction.atomic():
         uninstall(Actor(run.job.owner, actor), row)
-        FetchReport.objects.filter(server=row).delete()  # it holds nothing of what it said
+        # It holds nothing of what it said; who left before is awaited there no more.
+        FetchReport.objects.filter(server=row).delete()
+        DepartureHost.objects.filter(server=row, confirmed_at=None).update(confirmed_at=timezone.now())
         note_none_left(row)
 
 

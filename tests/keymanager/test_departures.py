@@ -321,6 +321,8 @@ def test_a_server_that_was_off_before_somebody_came_does_not_hold_their_keys(
 def test_a_server_whose_keys_were_taken_away_holds_none(admin, admin_client, fleet) -> None:
     """It went on being listed for everybody who left, and what was found on it stayed red for good."""
     dora, (web1, _web2) = fleet
+    take(admin, carl := let_in(web1, "carl", "desk"))  # who left before, and whom it has not heard of
+    assert len(still_open()) == 1
     FoundLine.objects.create(server=web1, unix_user="root", fingerprint="SHA256:x", type="ssh-ed25519")
     Server.objects.filter(pk=web1.pk).update(ssh_connection="root@web1")
     HOSTS["web1"] = MemoryHost(answers={(SCRIPT, "--forget"): Result(0, b"none is left\n", b"")}, name="web1")
@@ -331,6 +333,8 @@ def test_a_server_whose_keys_were_taken_away_holds_none(admin, admin_client, fle
     assert admin_client.get(f"/users/{dora.pk}/offboard/", headers=JSON).json()["servers"] == ["web2"]
     assert "by hand" not in admin_client.get("/").content.decode()
     assert FoundLine.objects.get().gone_at
+    [row] = admin_client.get(f"/users/{carl.pk}/offboard/", headers=JSON).json()["hosts"]
+    assert (row["server"], row["words"]) == ("web1", "Gone: the server says so.")
 
 
 def test_who_never_had_a_key_is_awaited_nowhere(admin, fleet) -> None:
