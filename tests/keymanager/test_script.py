@@ -59,6 +59,24 @@ def test_one_odd_unix_user_is_left_out_and_named_and_the_others_get_their_keys(h
     assert "left out: -rf is no name of a unix user" in panel.problem
 
 
+@pytest.mark.parametrize("had_keys", [False, True])
+def test_a_unix_user_without_a_home_can_be_taken_off_the_list_again(host, panel, had_keys) -> None:
+    """As `useradd` of Debian makes them: each fetch failed for good. What may be back with its home is not forgotten."""
+    home = host.folder / "home/anna"
+    panel.give({"root": [ADA], "anna": [ADA]})
+    if had_keys:
+        assert host.run()[0] == 0
+    home.rename(home.with_name("away"))
+    assert host.run()[0] == 1
+    assert panel.problem == "write: anna: home cannot be entered"
+    panel.give({"root": [ADA]})
+    assert host.run()[0] == had_keys
+    assert panel.problem == ("write: anna: home cannot be entered" if had_keys else "none")
+    home.with_name("away").rename(home)
+    assert host.run()[0] == 0
+    assert host.keys("anna") is None
+
+
 def test_keys_are_taken_from_a_user_who_could_not_be_looked_up_for_a_while(host, panel) -> None:
     panel.give({"root": [ADA], "ben": [BOB]})
     assert host.run()[0] == 0
