@@ -61,7 +61,7 @@ def test_one_odd_unix_user_is_left_out_and_named_and_the_others_get_their_keys(h
 
 @pytest.mark.parametrize("had_keys", [False, True])
 def test_a_unix_user_without_a_home_can_be_taken_off_the_list_again(host, panel, had_keys) -> None:
-    """As `useradd` of Debian makes them: each fetch failed for good. What may be back with its home is not forgotten."""
+    """As `useradd` of Debian makes them: each fetch failed for good. What may come back with its home is awaited."""
     home = host.folder / "home/anna"
     panel.give({"root": [ADA], "anna": [ADA]})
     if had_keys:
