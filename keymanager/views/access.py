@@ -16,6 +16,7 @@ from accounts.permissions import user_of
 from keymanager.desired import KIND
 from keymanager.fetch_states import Fetching, fetch_states
 from keymanager.found_page import found_on
+from keymanager.lockout import Ways, ways_in
 from keymanager.models import Group
 from keymanager.paths import Path, servers_open_to, where, why
 from pages.answers import show_page, wants_json
@@ -112,6 +113,7 @@ def server(request: HttpRequest, pk: int) -> HttpResponse:
         "sharing": others.visible_to(user_of(request)),
         "found": found,
         "can_look": row.rollouts.filter(kind=KIND).exists(),
+        "opens_root": ways_in([row.keymanager_name]).get(row.keymanager_name, Ways()).anyone,
     }
     return show_page(request, "keymanager/server.html", context)
 

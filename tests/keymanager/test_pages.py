@@ -365,6 +365,12 @@ class TestFetching:
         page = admin_client.get(url("server", server.pk)).content.decode()
         assert "Set it up" in page
         assert "No key from here opens root yet" in page, "what lets in by authorized_keys2 now goes"
+        server.owners.add(owner := User.objects.create(username="dora"))
+        for options, opens in (('expiry-time="20200101"', False), ('command="backup"', False), ("", True)):
+            made = make_key(owner, "dora", options=options)
+            page = admin_client.get(url("server", server.pk)).content.decode()
+            assert ("No key from here opens root yet" not in page) is opens, options
+            made.delete()
         admin_client.post(url("install", server.pk))
         assert FetchToken.objects.filter(server=server).exists()
         page = admin_client.get(url("server", server.pk)).content.decode()
