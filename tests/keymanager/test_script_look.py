@@ -238,6 +238,20 @@ def test_a_key_put_beside_our_marks_keeps_nobody_elses_there(fetched, panel, how
         assert print_of(EVE) in panel.seen[-1]["gestion-keys-found"]
 
 
+@pytest.mark.parametrize("arguments", [(), ("--forget",)])
+def test_lines_beside_our_marks_stay_where_they_are_the_users_own_file(fetched, panel, arguments) -> None:
+    """As for who is on the list: they would lose their own way in."""
+    file = authorized(fetched, "anna")
+    file.with_name("authorized_keys").symlink_to(file.name)
+    with file.open("a") as end:
+        end.write(f"{EVE}\n")
+    panel.give({"root": [ADA]})
+    code, words = fetched.run(*arguments)
+    assert code == 1
+    assert "write: anna: authorized_keys is a link to authorized_keys2" in words
+    assert EVE in file.read_text()
+
+
 def test_the_first_fetch_counts_and_tells_what_lay_there(host, panel) -> None:
     file = authorized(host, "anna")
     file.parent.mkdir(mode=0o700)
