@@ -1,6 +1,9 @@
 """The works of plans: try the way to a source, delete the copies that a deleted backup left."""
 
+import re
+import shlex
 from dataclasses import asdict
+from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
@@ -49,7 +52,7 @@ DELETE = r"""
 folder=$1 uuid=$2 marker=./$3 lock=$4 place=$5 known=$6
 nothing() { # is there: any more, or as long as its disk is away
   [ -z "$(printf '%s\n' "$folder" | sh -c "$place" | sed -n 's/^unmounted=//p')" ] || exit 15
-  [ -d "$folder" ] || [ -z "$known" ] || mountpoint -q -- "$known" || exit 15
+  [ -z "$known" ] || mountpoint -q -- "$known" || exit 15
   [ ! -d "$folder" ] || { cd / && rmdir -- "$folder"; } || exit 1
   exit 10
 }
@@ -126,11 +129,11 @@ def delete_left(run: Run, *, left: int) -> None:
     """Delete the copies on the backup server, only in a folder that has this backup's marker."""
     row = LeftData.objects.select_related("destination").get(pk=left)
     paths = Paths(row.uuid, row.folder)
-    known = str(row.remembered.get("destination_place", "")).split(" ")[0]
+    known = mounted_at(str(row.remembered.get("destination_place", "")))
     argv = ["sh", "-c", DELETE, "sh", row.folder, str(row.uuid), MARKER, paths.lock, place_script(), known]
     with connect(row.destination) as host, run.on_stop(host.close):
         said = host.run(argv, timeout=DELETE_SECONDS, on_output=run.output)
-    words = {"folder": row.folder, "server": row.destination}
+    words = {"folder": row.folder, "server": row.destination, "make": gone_for_good(row.folder, row.uuid)}
     refusals = {
         11: _(
             "%(folder)s on %(server)s is no plain folder, or lies behind a symbolic link: nothing was deleted."
@@ -139,7 +142,7 @@ def delete_left(run: Run, *, left: int) -> None:
         14: _("Something is mounted inside %(folder)s on %(server)s: unmount it first. Nothing was deleted."),
         15: _(
             "The disk of %(folder)s is not mounted on %(server)s: nothing was deleted. "
-            "If it has gone for good, take it out of /etc/fstab there, make that folder, and delete the copies again."
+            "If it has gone for good, run this there as root, and delete the copies again: %(make)s"
         ),
         13: _("%(folder)s on %(server)s does not have the marker of this backup: nothing was deleted."),
     }
@@ -158,3 +161,15 @@ def delete_left(run: Run, *, left: int) -> None:
             Actor.system("backups"), "backup.copies_deleted", row.destination, before={"folder": row.folder}
         )
         row.delete()
+
+
+def mounted_at(place: str) -> str:
+    """The folder at which a disk was mounted, by what backup-run says of its place: findmnt(8) escapes bytes by \\x."""
+    raw = place.partition(" ")[0].encode()
+    return re.sub(rb"\\x([0-9a-f]{2})", lambda byte: bytes([int(byte[1], 16)]), raw).decode(errors="replace")
+
+
+def gone_for_good(folder: str, uuid: UUID | str) -> str:
+    """What is run on a backup server whose disk does not come back: the empty folder is deleted as its copies."""
+    quoted = shlex.quote(folder)
+    return f"mkdir -p -- {quoted} && echo {uuid} >{quoted}/{MARKER}"

@@ -37,6 +37,7 @@ best=
   case $d in "#"*) continue ;; esac
   case $p in /?*) ;; *) continue ;; esac
   case $p in *\\0*) p=$(printf %b "$p") ;; esac # fstab(5) writes a space as \040
+  p=${p%/}
   case $f/ in "$p"/*) [ ${#p} -le ${#best} ] || best=$p ;; esac
 done </etc/fstab
 echo "state=$state"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backups.desired_sources import place_script
-from backups.works_plans import DELETE
+from backups.works_plans import DELETE, gone_for_good, mounted_at
 from tests.attackers import MALLORY, needs_root, swapping
 
 UUID = "11111111-2222-4333-8444-555555555555"
@@ -92,32 +92,49 @@ def test_what_a_folder_had_before_it_was_adopted_is_no_copy_and_stays(tmp_path: 
     assert sorted(path.name for path in copies.iterdir()) == sorted(theirs)
 
 
-@pytest.mark.parametrize("mounted_at", ["disk", "disk/copies", "elsewhere"])
+@pytest.mark.parametrize("at", ["disk", "disk/", "disk/copies", "elsewhere"])
 @pytest.mark.parametrize("there", [True, False])
-def test_copies_whose_disk_is_not_mounted_are_not_called_deleted(
-    tmp_path: Path, mounted_at: str, there: bool
-):
+def test_copies_whose_disk_is_not_mounted_are_not_called_deleted(tmp_path: Path, at: str, there: bool):
     """The row went, with “is deleted”, and the folder at which the disk is mounted: the copies are on it still."""
     needs_root()
     copies, fstab = tmp_path / "disk/copies", tmp_path / "fstab"
     (copies if there else copies.parent).mkdir(parents=True)
-    fstab.write_text(f"UUID=1 {tmp_path}/{mounted_at} ext4 defaults 0 2\n")
+    fstab.write_text(f"UUID=1 {tmp_path}/{at} ext4 defaults 0 2\n")
     deleting = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
     binding = 'mount --bind "$1" /etc/fstab && shift && exec "$@"'
     argv = ["unshare", "-m", "sh", "-c", binding, "sh", str(fstab), *deleting]
     code = subprocess.run(argv, check=False, timeout=30, capture_output=True).returncode
-    assert (code, copies.exists()) == ((10, False) if mounted_at == "elsewhere" else (15, there))
+    assert (code, copies.exists()) == ((10, False) if at == "elsewhere" else (15, there))
 
 
 @pytest.mark.parametrize(
-    ("known", "there", "code"), [("disk", False, 15), ("disk", True, 10), ("/", False, 10)]
+    ("known", "there", "code"),
+    [("disk", False, 15), ("disk", True, 15), ("disk/copies", True, 15), ("/", False, 10)],
 )
 def test_a_disk_that_no_fstab_has_is_known_by_where_it_was_mounted_when_the_copies_were_made(
     tmp_path: Path, known: str, there: bool, code: int
 ):
-    """As a pool of ZFS that was not imported after a boot. Of one that has gone for good somebody makes the folder."""
+    """As a pool of ZFS that was not imported after a boot, or one file system of it for each backup, with its key."""
     copies = tmp_path / "disk/copies"
     (copies if there else copies.parent).mkdir(parents=True)
     argv = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
     done = subprocess.run([*argv, str(tmp_path / known)], check=False, timeout=30, capture_output=True)
-    assert done.returncode == code
+    assert (done.returncode, copies.exists()) == (code, there)
+
+
+def test_of_a_disk_that_has_gone_for_good_the_row_goes_by_what_the_refusal_says(tmp_path: Path):
+    needs_root()
+    copies, table = tmp_path / "a disk/copies", tmp_path / "fstab"
+    table.write_text(f"UUID=1 {tmp_path}/a\\040disk ext4 defaults 0 2\n")
+    deleting = ["sh", "-c", DELETE, "sh", str(copies), UUID, ".gestion-backup", "/nowhere", place_script()]
+    binding = 'mount --bind "$1" /etc/fstab && shift && exec "$@"'
+    argv = ["unshare", "-m", "sh", "-c", binding, "sh", str(table), *deleting, str(tmp_path / "a disk")]
+    assert subprocess.run(argv, check=False, timeout=30, capture_output=True).returncode == 15
+    subprocess.run(["sh", "-c", gone_for_good(str(copies), UUID)], check=True, timeout=30)
+    assert subprocess.run(argv, check=False, timeout=30, capture_output=True).returncode == 0
+    assert not copies.exists()
+
+
+def test_where_a_disk_was_mounted_is_read_as_findmnt_writes_it():
+    assert mounted_at(r"/media/B\xc3\xbcro\x20A ext4 5eed /dev/sdb1") == "/media/Büro A"
+    assert (mounted_at("/media/Büro ext4 5eed /dev/sdb1"), mounted_at("")) == ("/media/Büro", "")
