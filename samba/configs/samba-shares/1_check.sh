@@ -51,7 +51,8 @@ check_user() {
 
 check_folder() {
   if enter; then
-    [ "$(stat -c %U .)" = "$user" ] || has_disk || die "The disk of the folder $path is not mounted. If it has gone for good, take it out of /etc/fstab."
+    [ "$(stat -c %U .)" = "$user" ] || has_disk ||
+      die "The disk of the folder $path is not mounted. $(gone_for_good)"
     [ "$adopt" = adopt ] || [ "$(stat -c %U .)" = "$user" ] ||
       die "The folder $path is there already. If the share $share may have it and all that is in it, say so on its page."
     [ "$(stat -c %U .)" = "$user" ] || (cd -P .. && roots_alone) ||
@@ -62,11 +63,23 @@ check_folder() {
   fi
 }
 
-# Whether what is there is not just the place of a disk that is away, by /etc/fstab; it writes a space as \040
+gone_for_good() { echo "If it has gone for good, take it out of /etc/fstab, and remove the record of whose its things were: $(record_file)"; }
+
+# Whether what is there is not just the place of a disk that is away: by /etc/fstab, which writes a space as \040, or, as
+# no fstab has file systems of ZFS, by the record of what was taken over here
 has_disk() {
-  mountpoint -q -- "$path" ||
-    ! awk '$1 !~ /^#/ { print $2 }' /etc/fstab 2>/dev/null | grep -qxF -- "$(printf %s "$path" | sed 's/ /\\040/g')"
+  mountpoint -q -- "$path" || { ! in_fstab && ! was_elsewhere; }
 }
+
+in_fstab() {
+  awk '$1 !~ /^#/ { sub("/+$", "", $2); print $2 }' /etc/fstab 2>/dev/null | grep -qxF -- "$(printf %s "$path" | sed 's/ /\\040/g')"
+}
+
+# Whether it is empty, and the record is of a folder on another disk: see 7_owners.sh for its first line
+was_elsewhere() {
+  [ -z "$(ls -A -- "$path")" ] && read -r device _ _ _ _ _ system <"$(record_file)" && [ -n "$system" ] || return 1
+  [ "$device" != "$(stat -c %d -- "$path")" ] && [ "$system" != "$(stat -f -c %i -- "$path")" ]
+} 2>/dev/null
 
 # A unix user whose home folder is given away is let in no more: sshd(8) reads no keys in one that others may write in
 check_homes() {

@@ -26,7 +26,7 @@ check_returns() {
   [ -f "$MADE" ] || return 0
   while IFS=$TAB read -r user how path; do
     ! asked_back || [ ! -f "$(record_file)" ] || { [ -e "$path" ] && has_disk; } ||
-      die "The folder $path is not there, so it cannot be given back. Is its disk mounted? If it has gone for good, make the folder by hand, and take its disk out of /etc/fstab."
+      die "The folder $path is not there, so it cannot be given back. Is its disk mounted? $(gone_for_good)"
   done <"$MADE"
 }
 
