@@ -164,9 +164,13 @@ def delete_left(run: Run, *, left: int) -> None:
 
 
 def mounted_at(place: str) -> str:
-    """The folder at which a disk was mounted, by what backup-run says of its place: findmnt(8) escapes bytes by \\x."""
+    """The folder at which a disk was mounted, by what backup-run says of its place; empty where that is none.
+
+    findmnt(8) escapes bytes by \\x; where there is none, Alpine's stat(1) does not know what to say.
+    """
     raw = place.partition(" ")[0].encode()
-    return re.sub(rb"\\x([0-9a-f]{2})", lambda byte: bytes([int(byte[1], 16)]), raw).decode(errors="replace")
+    at = re.sub(rb"\\x([0-9a-f]{2})", lambda byte: bytes([int(byte[1], 16)]), raw).decode(errors="replace")
+    return at if at.startswith("/") else ""
 
 
 def gone_for_good(folder: str, uuid: UUID | str) -> str:

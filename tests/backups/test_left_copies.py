@@ -137,4 +137,5 @@ def test_of_a_disk_that_has_gone_for_good_the_row_goes_by_what_the_refusal_says(
 
 def test_where_a_disk_was_mounted_is_read_as_findmnt_writes_it():
     assert mounted_at(r"/media/B\xc3\xbcro\x20A ext4 5eed /dev/sdb1") == "/media/Büro A"
-    assert (mounted_at("/media/Büro ext4 5eed /dev/sdb1"), mounted_at("")) == ("/media/Büro", "")
+    assert mounted_at("/media/Büro ext4 5eed /dev/sdb1") == "/media/Büro"
+    assert (mounted_at(""), mounted_at("m ext2/ext3 9817d5066f21fa91")) == ("", "")
