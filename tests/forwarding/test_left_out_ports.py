@@ -37,6 +37,7 @@ def test_a_rule_that_is_switched_off_is_not_missed(rows, actor):
 def test_an_interface_that_cannot_be_written_leaves_the_host_as_it_is_and_is_told(rows, actor, name):
     Server.objects.filter(pk=rows.pve1.pk).update(external_interface=name)
     rows.pve1.refresh_from_db()
+    rollouts.ask(actor, rows.pve1, ["nat"], "why")
     with pytest.raises(NotWritable, match="interface"):
         desired(rows.pve1)
 
