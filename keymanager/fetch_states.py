@@ -39,9 +39,8 @@ class FetchState:
     report: FetchReport | None
     keys: dict[str, int] = field(default_factory=dict)
     look: KeyLook | None = None
-    up_to_date: bool = (
-        False  # its last fetch went well, and left it with what it should; it may have said more
-    )
+    # Whether its last fetch went well, and left it with what it should; it may have said more.
+    up_to_date: bool = False
 
     @property
     def colour(self) -> str:

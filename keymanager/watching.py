@@ -15,7 +15,7 @@ from keymanager.lockout import LockedOut, Ways, check_ways, ways_in
 from keymanager.models import DepartureHost, Key
 from keymanager.revisions import touch
 from keymanager.touched import names_of_people, names_of_unix_users
-from keymanager.words import concerned, stays
+from keymanager.words import concerned, not_fetching, stays
 from pages.registry import Held
 from pages.second_word import second_word
 from servers.facts import ServerFacts
@@ -66,7 +66,7 @@ def person_holds(user: User) -> Iterable[Held]:
         servers = Server.objects.filter(keymanager_name__in=names_of_people([user]))
         where = servers.count()
         on = ngettext("on %d server", "on %d servers", where) % where
-        yield Held(f"{words % count} ({on}). {stays(servers, where)}".removesuffix(". "))
+        yield Held(f"{words % count} ({on}). {stays(not_fetching(servers), where)}".removesuffix(". "))
     for group in user.key_groups.all():
         yield Held(_("Membership of the group %s") % group, group.get_absolute_url())
     hosts = DepartureHost.objects.filter(departure__person=user)

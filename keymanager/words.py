@@ -19,16 +19,21 @@ def concerned(names: Iterable[str], user: User) -> str:
     """How many servers a change of these keymanager names concerns, and which, as a sentence; for before it, too."""
     servers = Server.objects.filter(keymanager_name__in=set(names))
     count = servers.count()
-    return f"{_concerned(servers, count, user)} {_not_fetching(servers, count)}".strip()
+    return f"{_concerned(servers, count, user)} {_do_not_fetch(not_fetching(servers), count)}".strip()
 
 
 def concerned_json(servers: ServerQuerySet, visible: ServerQuerySet) -> dict[str, Any]:
     """The same for a program: how many servers, how many of them fetch nothing, the names that the reader may see."""
     return {
         "concerned": servers.count(),
-        "not_fetching": servers.filter(fetch_token=None).count(),
+        "not_fetching": not_fetching(servers),
         "servers": [server.name for server in visible[:MOST_READ]],
     }
+
+
+def not_fetching(servers: ServerQuerySet) -> int:
+    """How many of them hear of no change."""
+    return servers.filter(fetch_token=None).count()
 
 
 def _concerned(servers: ServerQuerySet, count: int, user: User) -> str:
@@ -46,23 +51,22 @@ def after_change(sentence: str, names: Iterable[str], user: User) -> str:
     servers = Server.objects.filter(keymanager_name__in=set(names))
     count = servers.count()
     said = f"{sentence} {_concerned(servers, count, user)}"
-    return f"{said} {_next(servers, count)}" if count else said
+    return f"{said} {_next(not_fetching(servers), count)}" if count else said
 
 
-def _next(servers: ServerQuerySet, count: int) -> str:
-    if not servers.exclude(fetch_token=None).exists():
-        return _not_fetching(servers, count)
+def _next(number: int, count: int) -> str:
+    if number == count:
+        return _do_not_fetch(number, count)
     then = (
         _("They fetch now, at the latest within the hour.")
         if settings.KEYS_PUSH
         else _("They fetch within the hour.")
     )
-    return f"{then} {_not_fetching(servers, count)}".strip()
+    return f"{then} {_do_not_fetch(number, count)}".strip()
 
 
-def _not_fetching(servers: ServerQuerySet, count: int) -> str:
-    """How many of these servers, of which there are so many, hear of no change; nothing where all do."""
-    number = servers.filter(fetch_token=None).count()
+def _do_not_fetch(number: int, count: int) -> str:
+    """That so many of so many servers hear of no change; nothing where all do."""
     if not number:
         return ""
     if number == count:
@@ -70,9 +74,8 @@ def _not_fetching(servers: ServerQuerySet, count: int) -> str:
     return ngettext("%d does not fetch from here.", "%d do not fetch from here.", number) % number
 
 
-def stays(servers: ServerQuerySet, count: int) -> str:
-    """Where keys that are deleted stay on these servers, of which there are so many; empty where all fetch."""
-    number = servers.filter(fetch_token=None).count()
+def stays(number: int, count: int) -> str:
+    """Where keys that are deleted stay, as so many of so many servers do not fetch; empty where all do."""
     if not number:
         return ""
     if number == count:

@@ -152,7 +152,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         for part in PARTS.values()
     ]
     data = concerned_json(servers, servers)
-    told = {"concerned": data["concerned"], "stays": stays(servers, data["concerned"])}
+    told = {"concerned": data["concerned"], "stays": stays(data["not_fetching"], data["concerned"])}
     context = {"group": row, "parts": parts, "servers": servers[:20], **told}
     return show_page(request, "keymanager/delete_group.html", context, {**group_json(row), **data})
 

@@ -127,7 +127,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
         "key": key,
         "owner": key.owner,
         "concerned": data["concerned"],
-        "stays": stays(concerned, data["concerned"]),
+        "stays": stays(data["not_fetching"], data["concerned"]),
         "named": held[:20],
         "back": url,
     }

@@ -23,12 +23,14 @@ NAME = "shop.example.org"
 
 
 @contextmanager
-def begun(**more: Any) -> Iterator[tuple[Any, "Walk"]]:
-    """A Proxmox, and the wizard as far as the server's row."""
+def begun(*, there: bool = False, **more: Any) -> Iterator[tuple[Any, "Walk"]]:
+    """A Proxmox, and the wizard as far as the server's row, which may be there before."""
     with simulated() as (pve, host):
         Offer.objects.create(
             host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
         )
+        if there:
+            Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
         walk = Walk(host, **more)
         walk.until_done("server", task_server.do)
         yield pve, walk

@@ -12,12 +12,12 @@ from forwarding.models import HostnameForward, PortForward
 from keymanager.models import Group
 from lab.pve import Refuses
 from proxmox.client import errors
-from proxmox.models import Creation, GuestSeen, Offer
+from proxmox.models import Creation, GuestSeen
 from samba.models import Share
 from servers.models import Server
 from tests.forwarding.hostname_rows import hostname
 from tests.keymanager.fleets import make_key, make_server
-from tests.proxmox.creating import TEMPLATE, simulated
+from tests.proxmox.creating import simulated
 from tests.wizards.create_vm_walking import (
     NAME,
     Walk,
@@ -217,14 +217,8 @@ def test_a_container_that_is_another_servers_machine_by_now_stands_in_the_way(ho
 
 
 def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_there(settings: Any) -> None:
-    with simulated() as (pve, host):
-        Offer.objects.create(
-            host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
-        )
-        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
-        settings.GESTION_NAME = NAME
-        walk = Walk(host)
-        walk.until_done("server", task_server.do)
+    settings.GESTION_NAME = NAME
+    with begun(there=True) as (pve, walk):
         assert hanging.others(walk.data, walk.results) == []
         container_there(pve, walk)
         (held,) = hanging.others(walk.data, walk.results)
@@ -233,14 +227,8 @@ def test_the_panel_stands_in_the_way_too_in_a_container_for_a_server_that_was_th
 
 def test_a_container_that_never_came_about_takes_nothing_with_it(settings: Any) -> None:
     """The create failed, and an undo was refused because others need what a server that stays has."""
-    with simulated() as (_pve, host):
-        Offer.objects.create(
-            host=host, templates=[[TEMPLATE, 1]], storages=[["local-lvm", "lvmthin", 1 << 40]]
-        )
-        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
-        settings.GESTION_NAME = NAME
-        walk = Walk(host, storage="nowhere")
-        walk.until_done("server", task_server.do)
+    settings.GESTION_NAME = NAME
+    with begun(there=True, storage="nowhere") as (_pve, walk):
         with pytest.raises(Refused):
             walk.until_done("container", task_container.do)
         assert Creation.objects.get().vmid is None
