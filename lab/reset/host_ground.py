@@ -197,15 +197,17 @@ class HostGround:
     def _look_at_rest(self) -> Running:
         """Look once nothing comes or goes: whoever asked whether sshd answers is gone, and services are complete."""
         deadline = time.monotonic() + REST_SECONDS
-        before = running.look(self.host.container, self.host.cable)
+        pid = self._pid()
         while True:
+            before = running.processes(self.host.container)
+            time.sleep(0.02)
+            sessions = [before.get(group, frozenset()) for group in SESSIONS]
+            passing = any(ids != running.daemons(ids, pid) for ids in sessions)
+            if passing and time.monotonic() < deadline:
+                continue
             now = running.look(self.host.container, self.host.cable)
-            sessions = [now.processes.get(group, frozenset()) for group in SESSIONS]
-            passing = any(ids != running.daemons(ids, now.init) for ids in sessions)
-            if time.monotonic() > deadline or (now.processes == before.processes and not passing):
+            if now.processes == before or time.monotonic() > deadline:
                 return now
-            before = now
-            time.sleep(0.05)
 
     def _keep_files(self) -> None:
         """Copy the layer at a moment at which nothing is written to it."""
