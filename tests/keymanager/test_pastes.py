@@ -1,6 +1,7 @@
 """Keys as mails, web pages, terminals and other programs have them: taken where they can be read in one way only."""
 
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -92,6 +93,33 @@ def test_wherever_a_key_is_broken_it_is_that_key_or_none(width):
     except BadKey:
         return
     assert [(key.blob, key.comment) for key in keys] == [(RSA.split()[1], "ada@laptop")]
+
+
+@pytest.mark.parametrize("name", ["ada@laptop", "eddsa-key-20261201", "büro.local"])
+@pytest.mark.parametrize("width", [60, 72, 76, 78, 85])
+def test_a_key_that_a_mail_program_broke_at_its_blanks_keeps_its_name(name, width):
+    for end in ("\n", " \n", "\r\n", "\n    "):
+        for key in (f"{KEY} {name}", f"no-pty {KEY} {name}"):
+            lines = textwrap.wrap(key, width, break_long_words=False, break_on_hyphens=False)
+            found = parse_keys(f"{end.join(lines)}\n{OTHER}")
+            assert [found[0].line, found[1].line] == [key, OTHER]
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "ada at home",
+        "regards",
+        "no-pty",
+        OTHER.split()[1],
+        "ssh-ed25519",
+        "sk-ssh-ed25519@openssh.com",
+        'from="a.b"',
+    ],
+)
+def test_what_is_no_name_below_a_key_is_not_taken_for_one(below):
+    with pytest.raises(BadKey, match="Line 2: "):
+        parse_keys(f"{KEY}\n{below}")
 
 
 NOT_TOGETHER = {
