@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from jobs.live import live
-from jobs.models import Job
+from jobs.models import ENDED, Job, JobQuerySet, JobState
 from pages.answers import done, form_data, refused, refused_form, show_page
 from pages.buttons import button
 from pages.lists import Filter, ListPage, render_list
@@ -30,6 +30,7 @@ WORST_FIRST = (
     RolloutState.IN_SYNC,
 )
 HISTORY = 30
+LOOKS = 20  # each is of one kind, or of all
 
 
 def _by_state(rows: QuerySet[Rollout], state: str) -> QuerySet[Rollout]:
@@ -99,14 +100,28 @@ def rollout(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     for_reader(user, [found])
     records = found.server.rollout_records.filter(kind=kind).select_related("job")[:HISTORY]
     jobs = Job.objects.visible_to(user).of(found.server)
+    failed = _failed_look(found, jobs)
     context = {
         "rollout": found,
         "server": found.server,
         "may_operate": _may_operate(request, kind),
         "live_job": live(request, jobs.filter(work__in=["servers.roll_out", "servers.look"])),
+        "failed_look": failed,
         "records": for_reader(user, records),
     }
-    return show_page(request, "servers/rollout.html", context, rollout_json(found))
+    data = {**rollout_json(found), "look_failed": failed.error if failed else ""}
+    return show_page(request, "servers/rollout.html", context, data)
+
+
+def _failed_look(found: Rollout, jobs: JobQuerySet) -> Job | None:
+    """The last look at this kind that somebody asked for, where it failed: what the page shows is of one before it."""
+    looks = jobs.filter(work="servers.look", state__in=ENDED)
+    if found.checked_at:
+        looks = looks.filter(ended_at__gt=found.checked_at)
+    for job in looks.order_by("-pk")[:LOOKS]:
+        if found.kind in (job.args["kinds"] or [found.kind]):
+            return job if job.state in (JobState.FAILED, JobState.LOST) else None
+    return None
 
 
 @button

@@ -71,6 +71,29 @@ def test_what_was_asked_for_since_the_last_look_is_not_called_held(admin_client,
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_look_that_failed_is_not_passed_off_by_the_one_before_it(admin_client, make_reached, motd, actor):
+    server, machine = make_reached("a.example.org", notes="hello")
+    url = reverse("servers:rollout", args=[server.pk, "motd"])
+    rollouts.ask(actor, server, ["motd"], "on")
+    work_off()
+    machine.down = True
+    services.look_closer(actor, server, ["motd"])
+    work_off()
+    assert "cannot be reached" in admin_client.get(url, **JSON).json()["look_failed"]
+    page = admin_client.get(url).content.decode()
+    assert "The last look failed: a.example.org cannot be reached" in page
+    assert "None at the last look" not in page
+    services.look_closer(actor, server, ["other"])
+    work_off()
+    machine.down = False
+    assert admin_client.get(url, **JSON).json()["look_failed"]  # that one was at something else
+    services.look_closer(actor, server)
+    work_off()
+    assert admin_client.get(url, **JSON).json()["look_failed"] == ""
+    assert "None at the last look" in admin_client.get(url).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.services
 def test_drift_is_shown_with_its_difference_and_two_buttons(admin_client, make_reached, motd, actor):
     server, machine = make_reached("a.example.org", notes="hello")
