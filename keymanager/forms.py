@@ -115,7 +115,10 @@ class NewTokenForm(CleanText, forms.Form):
 class SigningForm(CleanText, forms.Form):
     """What happens to the key that signs answers next."""
 
-    step = forms.ChoiceField(choices=[("prepare", _("prepare")), ("use", _("use"))])
+    step = forms.ChoiceField(
+        choices=[("prepare", _("prepare")), ("use", _("use"))],
+        widget=forms.HiddenInput,  # two buttons
+    )
 
 
 class OfferedKeyForm(CleanText, forms.Form):

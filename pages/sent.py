@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from pages.json_values import jsonable
@@ -59,7 +60,7 @@ def as_sent(form: forms.BaseForm, values: Mapping[str, Any]) -> QueryDict:
     """The form's initial values, or those of `values` by field, as a browser would send them."""
     data = QueryDict(mutable=True)
     for name, field in form.fields.items():
-        _put(data, form, name, values[name] if name in values else form.get_initial_for_field(field, name))
+        _put(data, form, name, values[name] if name in values else _shown_first(form, name, field))
     return data
 
 
@@ -67,7 +68,7 @@ def initial_of(form: forms.BaseForm) -> dict[str, Any]:
     """The form's initial values for programs, named and written so that they may come back as they are."""
     found: dict[str, Any] = {}
     for name, field in form.fields.items():
-        value = form.get_initial_for_field(field, name)
+        value = _shown_first(form, name, field)
         if isinstance(field.widget, forms.PasswordInput) or (value is None and name not in form.initial):
             continue  # a browser shows no password either
         shown = jsonable(value)
@@ -96,7 +97,7 @@ def fill_rest(form: forms.BaseForm) -> None:
             sent[prefixed] = field.joins.join(str(text) for text in texts)
         if field.disabled or field.widget.is_hidden:
             continue
-        initial = form.get_initial_for_field(field, name)
+        initial = _shown_first(form, name, field)
         if not named & names_of(form, name):
             _put(sent, form, name, initial)
         elif hasattr(field.widget, "rest_of"):
@@ -184,6 +185,15 @@ def names_of(form: forms.BaseForm, field: str) -> set[str]:
     """The names under which a browser sends this field: one, but for a widget of several inputs."""
     name, widget = form.add_prefix(field), form.fields[field].widget
     return set(widget.as_sent(name, None)) if hasattr(widget, "as_sent") else {name}
+
+
+def _shown_first(form: forms.BaseForm, name: str, field: forms.Field) -> Any:
+    """The field's initial value; of a list without one, the first entry, because that is what a browser sends."""
+    value = form.get_initial_for_field(field, name)
+    if value is None and field.required and type(field.widget) is forms.Select:
+        first, words = next(iter(field.widget.choices), ("", ""))
+        return str(first) if first and isinstance(words, str | Promise) else None
+    return value
 
 
 def _put(data: QueryDict, form: forms.BaseForm, field: str, value: Any) -> None:

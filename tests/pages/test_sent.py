@@ -238,6 +238,35 @@ def test_a_program_is_shown_all_that_a_browser_shows_first_and_no_password():
     assert initial_of(Form(initial={"name": "x", "secret": "y"})) == {"size": 3, "name": "x"}
 
 
+def test_of_a_list_a_program_gets_the_first_entry_where_a_browser_sends_that():
+    class Form(CleanText, forms.Form):
+        shell = forms.ChoiceField(choices=[("/bin/bash", "bash"), ("/bin/sh", "sh")])
+        level = forms.ChoiceField(choices=[("low", "low"), ("high", "high")], initial="high")
+        zone = forms.ChoiceField(choices=[("", "none"), ("a", "a")])
+        later = forms.ChoiceField(choices=[("a", "a")], required=False)
+        step = forms.ChoiceField(choices=[("use", "use")], widget=forms.HiddenInput)
+        nothing = forms.ChoiceField(choices=[])
+
+    assert initial_of(Form()) == {"shell": "/bin/bash", "level": "high"}
+    request = RequestFactory().post("/", "{}", content_type="application/json")
+    form = Form(form_data(request))
+    assert sorted(form.errors) == ["nothing", "step", "zone"]
+    assert (form.cleaned_data["shell"], form.cleaned_data["later"]) == ("/bin/bash", "")
+    request = RequestFactory().post("/", {"level": "low"})
+    assert "shell" in Form(form_data(request)).errors  # a browser says it
+
+
+@pytest.mark.django_db
+def test_a_program_that_names_no_shell_gets_the_one_that_the_page_shows(admin_client):
+    server = Server.objects.create(name="a.example.org", keymanager_name="a.example.org")
+    url = "/wizards/new/create_user/"
+    assert admin_client.get(url, headers=JSON).json()["initial"]["shell"] == "/bin/bash"
+    answer = admin_client.post(
+        url, {"name": "ada", "server": server.pk}, "application/json", headers=JSON
+    ).json()
+    assert answer["ok"], answer
+
+
 @pytest.mark.django_db
 def test_a_person_made_by_a_program_is_active_as_one_made_on_the_page(admin_client):
     answer = admin_client.post("/users/new/", {"username": "eve"}, "application/json", headers=JSON)
