@@ -20,6 +20,13 @@ judge_hung() { # LAST WORDS
 
 said() { grep -qaE "$1" "$dir/errors" 2>/dev/null; }
 
+# What rsnapshot says around the reason: how it was called, in which line, and at the end advice.
+AROUND='^(ERROR: )?(-+|.* on line [0-9]+:|Errors were found in .*|rsnapshot can not continue\. .*|sure you don.*|Warning! .* failed\.)$|^rsnapshot encountered an error|^[^ ]*/rsnapshot -c |^    [a-z]+ *$'
+
+rsnapshot_said() { # why rsnapshot failed: the first that it says, or what it started
+  grep -avE "$AROUND" "$dir/rsnapshot" | head -n 3 | cut -c -300
+}
+
 cut_off() { grep -avE "$UNHEARD" "$dir/errors" | grep -qaE "$CUT"; }
 
 told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
@@ -54,13 +61,13 @@ judge() { # what rsync's exit code means, from its manual page; what does not pa
     23) incomplete=yes ;;
     *) judge_failure ;;
   esac
-  if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(tail -n 3 "$dir/output")"; fi
+  if [ "$code" = 1 ]; then finish failed rsnapshot "rsnapshot ended with code 1. $(rsnapshot_said)"; fi
 }
 
 judge_failure() {
   last=$(tail -n 3 "$dir/errors" 2>/dev/null)
   case $rsync_code in
-    '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(tail -n 3 "$dir/output")" ;;
+    '') finish failed rsnapshot "rsnapshot ended with code $code before anything was copied. $(rsnapshot_said)" ;;
     30 | 35)
       [ "$(fact source_silent)" != yes ] || finish failed hung "The source did not say within 90 seconds how its folder stands: what its login starts waits for something, or a disk there does not answer. $last"
       judge_hung "$last"

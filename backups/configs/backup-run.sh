@@ -156,7 +156,7 @@ check_destination() {
     elif [ "$s_entries" = yes ] && [ "$s_state" = folder ]; then
       hold destination_foreign "$destination is not empty and has no marker of this backup." || end_held
     fi
-    [ "$w_kind" = try ] || mark || finish failed destination_write "The marker could not be written into $destination."
+    [ "$w_kind" = try ] || wrong=$(mark 2>&1) || finish failed destination_write "The marker could not be written into $destination: $wrong"
   fi
   [ "$w_kind" = try ] || close_destination
   note destination_place "$place"
@@ -256,7 +256,7 @@ end_rsync() { # PID: with what it started: an ssh whose other end is stopped wou
 COPIED="^(backup$tab|one_fs$tab|  (HostName|Port|User) |/)"
 
 run_config() { # the backup's own configuration, with our rsync in the place of rsync
-  [ -r "$w_config" ] || finish failed no_config "$w_config is not there: the configuration was not rolled out yet."
+  [ -r "$w_config" ] || finish failed no_config "$w_config is not there: the configuration was not rolled out yet. Look at the rollout of “Backups” to this server."
   if [ -n "$w_sum" ] && [ "$(cat "$w_config" "${w_config%.conf}.exclude" "${w_config%.conf}.ssh" | grep -aE "$COPIED" | sha256sum | cut -c-64)" != "$w_sum" ]; then
     finish failed no_config "This backup was changed, and that has not come here: its configuration is still the old one. Look at the rollout of “Backups” to this server."
   fi
@@ -269,7 +269,12 @@ run_config() { # the backup's own configuration, with our rsync in the place of 
   fi
 }
 
-snapshot() { rsnapshot -c "$dir/conf" "$1" >>"$dir/output" 2>&1 </dev/null; }
+snapshot() { # LEVEL: what rsnapshot says stays in a file of its own, too, for rsnapshot_said
+  rsnapshot -c "$dir/conf" "$1" >"$dir/rsnapshot" 2>&1 </dev/null
+  code=$?
+  cat "$dir/rsnapshot" >>"$dir/output"
+  return "$code"
+}
 
 copy() {
   note phase copying; say "Copying."
@@ -376,7 +381,7 @@ rotate() { # the levels that are due, the highest first, as rsnapshot(1) says
     say "Rotating: $level."
     snapshot "$level"
     code=$?
-    if [ "$code" = 1 ]; then finish failed rotate "rsnapshot $level ended with code 1. $(tail -n 3 "$dir/output")"; fi
+    if [ "$code" = 1 ]; then finish failed rotate "rsnapshot $level ended with code 1. $(rsnapshot_said)"; fi
     note rotated "$level"
   done
   [ ! -e "$destination/.before" ] || rm -rf "$destination/.before"

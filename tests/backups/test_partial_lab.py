@@ -101,3 +101,29 @@ def test_a_folder_that_cannot_be_made_for_want_of_inodes_is_said_as_no_space(pla
         sh(place.there, f"umount {DESTINATION}")
     assert run.state in {RunState.HELD, RunState.INCOMPLETE}
     assert run.code == "low_space" or "found no space" in run.error
+
+
+def test_of_what_rsnapshot_says_the_reason_is_told_and_not_the_advice_behind_it(place):
+    backup = place.backup(keep_hourly=2, keep_daily=0, keep_weekly=0, keep_monthly=0)
+    place.run(backup)
+    place.run(backup)
+    oldest = f"{DESTINATION}/hourly.1/data/sub/7"
+    sh(place.there, f"chattr +i {oldest}", check=True)
+    run = place.run(backup)
+    sh(place.there, f"chattr -i {oldest}", check=True)
+    assert (run.state, run.code) == (RunState.FAILED, "rotate")
+    assert f"cannot remove '{oldest}': Operation not permitted" in run.error
+    sh(place.there, "chmod a-x /usr/bin/ssh", check=True)
+    run = place.run(backup)
+    sh(place.there, "chmod a+x /usr/bin/ssh", check=True)
+    assert (run.state, run.code) == (RunState.FAILED, "rsnapshot")
+    assert "/usr/bin/ssh is not executable" in run.error
+    assert "spaces where only tabs" not in run.error
+
+
+def test_why_nothing_could_be_written_for_a_first_copy_is_told(place):
+    sh(place.there, "mkdir -p /mnt/closed && mount -t tmpfs -o ro none /mnt/closed", check=True)
+    run = place.run(place.backup(destination_folder="/mnt/closed/tree"))
+    sh(place.there, "umount /mnt/closed", check=True)
+    assert (run.state, run.code) == (RunState.FAILED, "destination_write")
+    assert "Read-only file system" in run.error
