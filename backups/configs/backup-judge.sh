@@ -1,5 +1,6 @@
 # How backup-run judges what it copied: why the copying ended, and what was not copied, of which kind.
 # It is read by backup-run, and started by nobody.
+other=source # the other end: of a restore it is the target
 
 ended_by_us() {
   read -r why <"$dir/ended"
@@ -87,11 +88,11 @@ judge_failure() {
 }
 
 judge_connection() {
-  ! said "$OTHER_KEY" || finish failed host_key "The source shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
-  ! said "$NO_KEY_ALONE" || finish failed denied "The source lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
-  ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The source let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"
+  ! said "$OTHER_KEY" || finish failed host_key "The $other shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
+  ! said "$NO_KEY_ALONE" || finish failed denied "The $other lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
+  ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The $other let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"
   # Which of these it is, ssh does not say: to who was not let in, the source says nothing.
-  ! said "$NOT_LET_IN" || finish failed denied "The source does not know the SSH key of root on this backup server, does not take it from here or any more, or lets this user in by none (PermitRootLogin, AllowUsers and DenyUsers in sshd_config, the login shell, who may write to ~/.ssh; the log of sshd there says it); or there is none here without a passphrase: $(told "$NOT_LET_IN")"
+  ! said "$NOT_LET_IN" || finish failed denied "The $other does not know the SSH key of root on this backup server, does not take it from here or any more, or lets this user in by none (PermitRootLogin, AllowUsers and DenyUsers in sshd_config, the login shell, who may write to ~/.ssh; the log of sshd there says it); or there is none here without a passphrase: $(told "$NOT_LET_IN")"
   judge_account
   ! said "$NO_PROGRAM" || no_rsync
   ! said "$NO_OPTION" || judge_protocol
@@ -99,16 +100,16 @@ judge_connection() {
   if [ "$(fact source_seen)" = no ] && said "$NO_BYTE"; then no_shell; fi
   if said "$NO_BYTE" && [ "$rsync_code" != 255 ] && ! cut_off; then
     said_instead
-    finish failed rsync "rsync at the source ended before it answered${stray:+: $stray}"
+    finish failed rsync "rsync at the $other ended before it answered${stray:+: $stray}"
   fi
-  [ "$rsync_code" != 20 ] || finish failed connection "The source ended rsync in the middle, as when it shuts down. $last"
+  [ "$rsync_code" != 20 ] || finish failed connection "The $other ended rsync in the middle, as when it shuts down. $last"
   # Of a remote program that was killed, ssh says no more than of a lost connection.
-  [ -z "$(fact source_seen)" ] || finish failed connection "The connection to the source was lost, or rsync was killed there. $last"
-  finish failed connection "The connection to the source was lost or did not come about. $last"
+  [ -z "$(fact source_seen)" ] || finish failed connection "The connection to the $other was lost, or rsync was killed there. $last"
+  finish failed connection "The connection to the $other was lost or did not come about. $last"
 }
 
 judge_account() {
-  ! said "$EXPIRED" || finish failed denied "The account of this user at the source, or its password, has expired: $(told "$EXPIRED")"
+  ! said "$EXPIRED" || finish failed denied "The account of this user at the $other, or its password, has expired: $(told "$EXPIRED")"
 }
 
 judge_reader() { # by backup-source itself, by sudo, or by a shell that does not find it
@@ -120,31 +121,31 @@ WITHOUT_TERMINAL='where there is no terminal; look at .bashrc, .profile, .ssh/rc
 
 judge_protocol() {
   stray=$(fact source_said)
-  [ "$(fact source_reads)" != yes ] || finish failed unclean "The login at the source reads what is meant for rsync, as a prompt does${stray:+: it said “$stray”}. Have it ask nothing $WITHOUT_TERMINAL"
-  ! said "$NO_OPTION" || finish failed old_rsync "The rsync of the source is too old for what is asked of it, or was built without it: $(told "$NO_OPTION")"
+  [ "$(fact source_reads)" != yes ] || finish failed unclean "The login at the $other reads what is meant for rsync, as a prompt does${stray:+: it said “$stray”}. Have it ask nothing $WITHOUT_TERMINAL"
+  ! said "$NO_OPTION" || finish failed old_rsync "The rsync of the $other is too old for what is asked of it, or was built without it: $(told "$NO_OPTION")"
   if said "$NO_PROTOCOL"; then
     [ "$(fact source_seen)" != no ] || no_shell
     shown='a blank line, characters that cannot be seen, or what is printed where rsync alone is started'
     [ -z "$stray" ] || shown="“$stray”"
-    finish failed unclean "The login at the source prints something, and rsync takes it for an answer: $shown. Have it print nothing $WITHOUT_TERMINAL"
+    finish failed unclean "The login at the $other prints something, and rsync takes it for an answer: $shown. Have it print nothing $WITHOUT_TERMINAL"
   fi
   finish failed rsync "rsync ended with code $rsync_code. $last"
 }
 
 no_rsync() {
   command -v rsync >/dev/null || finish failed no_rsync "This backup server has no rsync. Install it here."
-  finish failed no_rsync "The source has no rsync that this user may start. Install it there. $(told "$NO_PROGRAM")"
+  finish failed no_rsync "The $other has no rsync that this user may start. Install it there. $(told "$NO_PROGRAM")"
 }
 
-said_instead() { # what the source said in the place of an answer, into $stray
+said_instead() { # what the other end said in the place of an answer, into $stray
   stray=$(fact source_said)
-  [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: |(\[[a-zA-Z]+\] )?io timeout after )' "$dir/errors" | tail -n 1 | cut -c -200)
+  [ -n "$stray" ] || stray=$(grep -avE '^(rsync: connection|rsync error|Warning: |gestion-restore: |(\[[a-zA-Z]+\] )?io timeout after )' "$dir/errors" | tail -n 1 | cut -c -200)
 }
 
 no_shell() {
   judge_account
   said_instead
-  finish failed no_shell "The source lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, at .bashrc, and for a forced command in sshd_config and authorized_keys there."
+  finish failed no_shell "The $other lets this user in, but starts neither a shell nor rsync for it${stray:+: it said “$stray”}. Look at its login shell, at .bashrc, and for a forced command in sshd_config and authorized_keys there."
 }
 
 # What went away while it was read, also an attribute alone (61), as rsync says it.

@@ -128,23 +128,32 @@ push() { # TARGET(base64) ITEM(base64 or -) HOW MODES OPTION…: rsync from here
 
 judge_push() { # ends it for every code that is no success
   last=$(grep -v '^gestion-restore:' "$dir/errors" | tail -n 3)
+  other=target disk='the disk of the target'
+  case $rsync_code in 0 | 24) return ;; esac
+  partial
+  [ "$rsync_code" != 23 ] || finish incomplete partial "Not everything could be restored. ${partial:-$last}"
+  [ "$full" = 0 ] || finish failed rsync "The disk of the target is full, so it was ended. $partial"
+  [ -n "$(fact refused)" ] || judge_target
   case $rsync_code in
-    0 | 24) ;;
-    23)
-      disk='the disk of the target'
-      partial
-      finish incomplete partial "Not everything could be restored. ${partial:-$last}"
-      ;;
-    20) finish failed connection "rsync was ended in the middle, as when the target shuts down. $last" ;;
-    10 | 12 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
-    *)
-      ! said "$NO_PROTOCOL" || finish failed unclean "The login at the target prints something, and rsync takes it for an answer. Have it print nothing $WITHOUT_TERMINAL"
-      disk='the disk of the target'
-      partial
-      [ "$full" = 0 ] || finish failed rsync "The disk of the target is full, so it was ended. $partial"
-      finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
-      ;;
+    10 | 12 | 20 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
+    *) finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}" ;;
   esac
+}
+
+judge_target() { # as runs judge their source
+  [ "$w_here" = yes ] || said "$NOT_LET_IN|$OTHER_KEY|$CUT|^ssh: " || ! said "$NO_BYTE|$NO_PROTOCOL" || ask_target
+  case $rsync_code in
+    1 | 2 | 4) judge_protocol ;;
+    10 | 12 | 20 | 255) judge_connection ;;
+  esac
+}
+
+ask_target() { # whether a shell answers there at all, and what its login says
+  . "${0%/*}/backup-transfer"
+  from=source: ask="sh -c '$PLACE'" w_source_folder=/ rsh="$rsh -o BatchMode=yes -o ConnectTimeout=20"
+  ask_source
+  look_at "$found"
+  note source_seen "${s_seen:-no}"; note source_said "$(stray_line)"
 }
 
 open_item() { # into the folder of the copy that holds the item
