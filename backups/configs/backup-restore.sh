@@ -141,7 +141,8 @@ judge_push() { # ends it for every code that is no success
 }
 
 judge_target() { # as runs judge their source
-  [ "$w_here" = yes ] || said "$NOT_LET_IN|$OTHER_KEY|$CUT|^ssh: " || ! said "$NO_BYTE|$NO_PROTOCOL" || ask_target
+  ! said '^ssh: ' || return 0 # it was not reached at all
+  [ "$w_here" = yes ] || said "$NOT_LET_IN|$OTHER_KEY|$CUT" || ! said "$NO_BYTE|$NO_PROTOCOL" || ask_target
   case $rsync_code in
     1 | 2 | 4) judge_protocol ;;
     10 | 12 | 20 | 255) judge_connection ;;

@@ -199,14 +199,16 @@ def test_a_target_whose_login_prints_is_told_as_that_and_nothing_is_changed(plac
         ("usermod -s /usr/sbin/nologin root", "no_shell", "This account is currently not available"),
         ("usermod -s /bin/false root", "no_shell", "The target lets this user in, but starts neither"),
         ("sed -i '1i exec tmux' ~/.bashrc", "no_shell", "tmux: not found"),
-        ("chmod 600 ~/.ssh/*; mv ~/.ssh ~/.away", "denied", "The target does not know the SSH key of root"),
+        ("mv ~/.ssh ~/.away", "denied", "The target does not know the SSH key of root"),
+        ("systemctl stop ssh", "connection", "Connection refused"),
     ],
 )
 def test_why_a_target_lets_nothing_be_restored_is_told_as_runs_tell_it(place, cause, code, words):
     backup, at = backed_up(place, "echo new >/srv/tree/file")
     sh(place.here, cause, check=True)
     row = look(backup, at)
-    sh(place.here, "usermod -s /bin/bash root; [ ! -d ~/.away ] || mv ~/.away ~/.ssh", check=True)
+    back = "usermod -s /bin/bash root; [ ! -d ~/.away ] || mv ~/.away ~/.ssh; systemctl start ssh"
+    sh(place.here, back, check=True)
     assert (row.state, row.code) == (TaskState.FAILED, code), row.error
     assert words in row.error
     assert "login at the target prints" not in row.error
