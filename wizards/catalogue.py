@@ -7,6 +7,7 @@ import importlib.util
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -99,6 +100,13 @@ def own_file_of(slug: str) -> Path | None:
         if path.parent != inside and any(wizard.slug == slug for wizard in file.found):
             return path
     return None
+
+
+def own_file_in(error: BaseException) -> Path | None:
+    """The file of WIZARDS_FOLDER that was at work when something went wrong; None if none was."""
+    folder = own_folder()
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    return next((file for file in reversed(files) if file.parent == folder), None)
 
 
 def _paths() -> list[Path]:

@@ -140,6 +140,9 @@ class _Course:
                 raise Refused(where(error, path)) from error
             raise
         spent = seconds_outside() - before
+        if not isinstance(later, Later | None):
+            self._note_outside(spent)
+            raise Refused(_("The task “%s” must return None, or Later to be called again.") % one.name)
         if later is None:
             self._done(one, spent)
         else:

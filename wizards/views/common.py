@@ -1,10 +1,12 @@
 """What the pages of this room share."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
+from django.db import Error as DatabaseTrouble
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -18,9 +20,10 @@ from wizards.asking import check_again
 from wizards.by_number import AnyWizard
 from wizards.models import RunState, WizardRun
 from wizards.services.runs import StepRefused
-from wizards.trouble import Broken
+from wizards.trouble import WHATEVER, Broken, where
 
 View = Callable[..., HttpResponse]
+log = logging.getLogger(__name__)
 
 
 def says_what_is_broken(view: View) -> View:
@@ -31,9 +34,16 @@ def says_what_is_broken(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except Broken as error:
-            if wants_json(request):
-                return JsonResponse({"ok": False, "errors": {"__all__": [str(error)]}}, status=409)
-            return render(request, "wizards/broken.html", {"why": str(error)}, status=409)
+            why = str(error)
+        except WHATEVER as error:
+            path = catalogue.own_file_in(error)
+            if path is None or isinstance(error, (Http404, DatabaseTrouble)):
+                raise
+            log.exception("%s: a wizard's own file is at fault", request.path)
+            why = where(error, path)
+        if wants_json(request):
+            return JsonResponse({"ok": False, "errors": {"__all__": [why]}}, status=409)
+        return render(request, "wizards/broken.html", {"why": why}, status=409)
 
     return careful
 

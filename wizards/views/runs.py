@@ -23,7 +23,7 @@ from wizards.models import HALTED, RunState, WizardRun
 from wizards.services import runs as services
 from wizards.services import undoing
 from wizards.services.mending import mend_of
-from wizards.trouble import Broken
+from wizards.trouble import WHATEVER, Broken
 from wizards.views.common import go_on, run_or_404, says_what_is_broken, says_what_is_gone
 
 READ = ["GET", "HEAD"]
@@ -100,10 +100,13 @@ def _finish_lines(row: WizardRun) -> list[Line]:
         return []
     results: dict[str, Data] = {task.slug: task.facts for task in row.tasks.all()}
     try:
-        return list(wizard.finish(asking.flat(asking.all_steps(row)), results))
-    except Exception:  # a wizard's own words, perhaps about what is gone; its run's page stands without them
+        lines = list(wizard.finish(asking.flat(asking.all_steps(row)), results))
+        if not all(isinstance(line, Line) for line in lines):
+            raise TypeError("finish gives a list of Line")
+    except WHATEVER:  # a wizard's own words, perhaps about what is gone; its run's page stands without them
         log.exception("The wizard %s could not say what %s made", row.slug, row)
         return []
+    return lines
 
 
 def _json(row: WizardRun, tasks: list[Any], lines: Any) -> dict[str, Any]:
