@@ -25,7 +25,7 @@ said() { grep -qaE "$1" "$dir/errors" 2>/dev/null; }
 AROUND='^(ERROR: )?(-+|.* on line [0-9]+:|Errors were found in .*|rsnapshot can not continue\. .*|sure you don.*|Warning! .* failed\.)$|^rsnapshot encountered an error|^[^ ]*/rsnapshot -c |^    [a-z]+ *$'
 
 rsnapshot_said() { # why rsnapshot failed: the first that it says, or what it started
-  grep -avE "$AROUND" "$dir/rsnapshot" | head -n 3 | cut -c -300
+  tail -c "+$((said_before + 1))" "$dir/output" | grep -avE "$AROUND" | head -n 3 | cut -c -300
 }
 
 cut_off() { grep -avE "$UNHEARD" "$dir/errors" | grep -qaE "$CUT"; }

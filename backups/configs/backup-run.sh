@@ -269,11 +269,9 @@ run_config() { # the backup's own configuration, with our rsync in the place of 
   fi
 }
 
-snapshot() { # LEVEL: what rsnapshot says stays in a file of its own, too, for rsnapshot_said
-  rsnapshot -c "$dir/conf" "$1" >"$dir/rsnapshot" 2>&1 </dev/null
-  code=$?
-  cat "$dir/rsnapshot" >>"$dir/output"
-  return "$code"
+snapshot() { # LEVEL
+  said_before=$(wc -c <"$dir/output")
+  rsnapshot -c "$dir/conf" "$1" >>"$dir/output" 2>&1 </dev/null
 }
 
 copy() {
@@ -475,9 +473,12 @@ look() {
   # Alive is asked before the result: one that ends in between is not taken for dead.
   if [ -e "$dir/alive" ] && ! flock -n "$dir/alive" true; then echo alive=yes; else echo alive=no; fi
   read -r boot <"$dir/began"
-  [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && echo boot=same || echo boot=other
+  read -r now </proc/sys/kernel/random/boot_id
+  [ "$boot" = "$now" ] && echo boot=same || echo boot=other
   if [ -e "$dir/result" ]; then cat "$dir/result"; else cat "$dir/facts" 2>/dev/null; fi
-  echo "progress=$(tail -c 400 "$dir/progress" 2>/dev/null | tr '\r' '\n' | grep '%' | tail -n 1)"
+  progress=
+  [ ! -s "$dir/progress" ] || progress=$(tail -c 400 "$dir/progress" | tr '\r' '\n' | grep '%' | tail -n 1)
+  echo "progress=$progress"
   echo output:
   tail -c "+$(($1 + 1))" "$dir/output" 2>/dev/null | head -c 65536
 }
