@@ -25,7 +25,7 @@ from jobs.masking import Masker
 from jobs.models import ENDED, Job, JobState, JobStep
 from jobs.pulse import pulse, save
 from jobs.run import Postponed, Run, Stopped
-from jobs.services import LONGEST_COUNTDOWN, send
+from jobs.services import LONGEST_COUNTDOWN, made_good, send
 
 log = logging.getLogger("jobs")
 
@@ -190,6 +190,8 @@ def _save_end(run: Run, outcome: JobState, fields: dict[str, object]) -> bool:
             return False
         steps = JobStep.objects.filter(job=run.job, state=JobState.RUNNING)
         steps.update(state=outcome, ended_at=timezone.now())
+        if outcome == JobState.DONE:
+            made_good(run.job)
     return True
 
 

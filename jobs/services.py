@@ -207,3 +207,9 @@ def acknowledge(actor: Actor, jobs: Iterable[Job]) -> int:
         if count:
             record(actor, "job.acknowledge", after={"jobs": count})
     return count
+
+
+def made_good(job: Job) -> None:
+    """The same work with the same args has succeeded: that it failed before needs nobody's attention any more."""
+    earlier = Job.objects.filter(work=job.work, args=job.args, pk__lt=job.pk)
+    acknowledge(Actor.system("jobs"), earlier.unacknowledged())

@@ -61,10 +61,12 @@ def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> Non
 
     That is another folder than `home`, which it was made with, other users in it, or what is mounted in it: userdel(8)
     asks none of that, and deletes what is mounted, too. Where the folder `stays`, it is another user's processes alone.
+    A user who has another name by now would not go at all.
     """
     accounts = _accounts(host)
     own = next((one for one in accounts if one[0] == name), None)
     if own is None:
+        _check_renamed(accounts, name, home)
         return
     _name, number, now = own
     words = {"name": name, "home": home, "now": now}
@@ -84,6 +86,17 @@ def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> Non
     if mounted:
         text = _("What is mounted at %(mounted)s would be deleted with %(home)s. Unmount it first.")
         raise Refused(text % {**words, "mounted": ", ".join(mounted)})
+
+
+def _check_renamed(accounts: list[tuple[str, str, str]], name: str, home: str) -> None:
+    """Raise Refused where another user lives in the home of one that is not there: it goes on, with the keys in it."""
+    found = [one for one, _uid, folder in accounts if inside(folder, home)]
+    if found:
+        text = _(
+            "There is no unix user %(name)s any more, and %(others)s live in its home folder %(home)s: it was renamed, "
+            "it seems, and would stay, with its keys. Call it %(name)s again with usermod, or remove it yourself."
+        )
+        raise Refused(text % {"name": name, "home": home, "others": ", ".join(found)})
 
 
 def remove(host: Host, name: str, *, stays: bool = False) -> None:

@@ -217,3 +217,24 @@ def test_the_end_is_told_once_and_trouble_too(actor):
 def test_no_run_is_left_in_the_pulse(actor):
     worked_off(start_job(actor, "tests.broken", "x"))
     assert pulse.runs() == []
+
+
+def test_what_failed_needs_no_look_any_more_once_the_same_has_been_done(actor):
+    job = worked_off(start_job(actor, "tests.note", "x", {"number": 7}))
+    rows = {
+        "same": {"args": {"number": 7}},
+        "other": {"args": {"number": 8}},
+        "work": {"args": {"number": 7}, "work": "tests.own"},
+    }
+    made = {
+        name: Job.objects.create(**{"work": "tests.note", "title": name, "state": "failed"} | fields)
+        for name, fields in rows.items()
+    }
+    broken = worked_off(start_job(actor, "tests.broken", "x"))
+    later = start_job(actor, "tests.note", "x", {"number": 7})
+    assert set(Job.objects.unacknowledged()) == {*made.values(), broken}
+    worked_off(later)
+    assert set(Job.objects.unacknowledged()) == {made["other"], made["work"], broken}
+    assert job.acknowledged_at is None
+    worked_off(start_job(actor, "tests.broken", "x"))
+    assert Job.objects.unacknowledged().count() == 4  # failing again makes nothing good

@@ -5,11 +5,20 @@ import pytest
 from backups.models import BackupRun
 from forwarding.models import HostnameForward, PortForward
 from keymanager.models import Group
+from proxmox.looking import look_at
 from samba.models import Share
 from servers.models import Server
 from tests.keymanager.fleets import make_key
 from tests.proxmox.creating import simulated
-from tests.wizards.create_vm_walking import NAME, Walk, backup_on, begun, hostname_on, port_on
+from tests.wizards.create_vm_walking import (
+    NAME,
+    Walk,
+    backup_on,
+    begun,
+    container_there,
+    hostname_on,
+    port_on,
+)
 from wizards.create_vm import hanging, task_backup, task_container, task_domain, task_login, task_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,3 +77,26 @@ def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:
         HostnameForward.objects.all().delete()
         assert "already" in task_login.undo_says_port(walk.data, walk.results)
         assert "already" in task_domain.undo_says(walk.data, walk.results)
+
+
+def test_the_undo_says_what_is_gone_already_also_where_another_has_name_and_number_by_now() -> None:
+    """Retired, and made anew by the wizard: that one has the same name, and Proxmox gives it the same number."""
+    with begun() as (pve, walk):
+        row = container_there(pve, walk)
+        walk.call("container", task_container.do)  # notes what it is
+        assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
+        look_at({walk.host.pk})
+        assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
+        walk.server.delete()
+        assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
+        assert task_server.undo_says(walk.data, walk.results).startswith(
+            "It is deleted from the inventory already"
+        )
+        Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=walk.host)
+        pve.world.guests[row.vmid].config["description"] = "another one"
+        look_at({walk.host.pk}, vmid=row.vmid)
+        assert "destroyed already" in task_container.undo_says(walk.data, walk.results)
+        assert "inventory already" in task_server.undo_says(walk.data, walk.results)
+        del pve.world.guests[row.vmid]
+        look_at({walk.host.pk})
+        assert "destroyed already" in task_container.undo_says(walk.data, walk.results)

@@ -129,6 +129,19 @@ def test_a_user_that_somebody_makes_after_it_could_not_be_made_is_not_taken_back
         make_on(host, run, listed=False)
 
 
+def test_one_that_was_renamed_by_hand_is_named_instead_of_being_left_with_its_keys(host, run) -> None:
+    make_on(host, run, listed=False)
+    host.sh("usermod --login maria nina")
+    with pytest.raises(
+        Refused, match="There is no unix user nina any more, and maria live in its home folder /home/nina"
+    ):
+        remove_from(host, run)
+    host.sh("usermod --login nina maria")
+    remove_from(host, run)
+    assert host.sh("ls /home; ! getent passwd nina maria") == ""
+    remove_from(host, run)  # that it is gone is no trouble
+
+
 def test_another_with_its_number_stands_in_the_way_also_where_the_folder_stays(host, run) -> None:
     host.sh("mkdir /home/nina")
     make_on(host, run, listed=False)

@@ -12,7 +12,7 @@ from pages.second_word import second_word
 from proxmox.client import errors, open_api
 from proxmox.client.names import LXC
 from proxmox.guests import GuestRef, identity_of
-from proxmox.models import Creation, CreationState
+from proxmox.models import Creation, CreationState, GuestSeen
 from proxmox.reading import addresses
 from proxmox.services.create import Wanted, create_container, try_again
 from proxmox.services.guests import destroy_guest
@@ -124,10 +124,24 @@ def first_keys(server: Server, data: Data) -> str:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, with what others keep on its disks: what hung on the server before stands in no way."""
+    if _is_gone(data, results.get("container", {})):
+        return _("Its container is destroyed already; another one of its name or number stays")
     words = _("Stop and destroy the container of %(name)s on %(host)s, with everything in it")
     said = words % {"name": data["name"], "host": host_of(data)}
     server = Server.objects.filter(pk=results.get("server", {}).get("server") or 0).first()
     return with_it(said, [held for held in held_by(server) if held.on_disk]) if server else said
+
+
+def _is_gone(data: Data, facts: Data) -> bool:
+    """Whether it was seen, and nothing that it could be is there by now: one that was only renamed is named before."""
+    seen = GuestSeen.objects.filter(host=data["host"], kind=LXC, vmid=facts.get("vmid") or 0)
+    known = Creation.objects.filter(pk=facts.get("creation") or 0).exists()
+    there = [
+        row
+        for row in seen.present()
+        if known or is_ours(row.config, facts.get("hostname", ""), facts.get("marker", ""))
+    ]
+    return seen.exists() and not there
 
 
 def undo(task: TaskRun) -> Later | None:
