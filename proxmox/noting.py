@@ -13,6 +13,7 @@ from proxmox.matching import GuestFacts, Match, ServerNames, match
 from proxmox.models.numbers import EVERY_SECONDS, KEEP_HOURS, Numbers
 from proxmox.models.seen import GuestSeen, Matched, NodeSeen, NodeState
 from servers.models import Server
+from servers.upkeep import start_checks
 
 EVERY = timedelta(seconds=60)
 LONGEST = timedelta(minutes=5)
@@ -79,7 +80,8 @@ def note_guests(look: Look, now: datetime) -> None:
     if gone:
         GuestSeen.objects.filter(pk__in=gone).update(gone_at=now, status="unknown")
         # What leads to such a server is green until somebody has looked: now, and not in five minutes.
-        Server.objects.filter(guest_seen__in=gone).update(next_check_at=now)
+        if Server.objects.filter(guest_seen__in=gone).update(next_check_at=now):
+            start_checks()
     if any(row.gone_at and row.gone_at < now - KEEP_GONE for row in known.values()):
         GuestSeen.objects.filter(host=look.host, gone_at__lt=now - KEEP_GONE).delete()
 

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actors import Actor
+from jobs.models import Job
 from lab.pve import Drops, PveServer, Refuses, Slow, World
 from lab.pve.world import Grant, Guest, Token, User
 from proxmox import asking, noting
@@ -61,6 +62,9 @@ def test_a_guest_that_is_not_there_any_more_is_gone_and_comes_back_as_itself(pve
     assert guest_of(host, 102).gone_at is not None
     server.refresh_from_db()
     assert server.next_check_at <= timezone.now()  # what leads to it is green until somebody has looked
+    assert (
+        Job.objects.get(work="servers.check_all").state == "waiting"
+    )  # at once: the schedule comes by later
     pve.world.guests[102] = kept
     see(host)
     assert guest_of(host, 102).gone_at is None
