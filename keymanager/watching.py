@@ -60,13 +60,10 @@ def person_holds(user: User) -> Iterable[Held]:
     """What goes with a person."""
     count = user.ssh_keys.count()
     if count:
-        words = ngettext(
-            "%d SSH key, and the logins it allows", "%d SSH keys, and the logins they allow", count
-        )
         servers = Server.objects.filter(keymanager_name__in=names_of_people([user]))
         where = servers.count()
-        on = ngettext("on %d server", "on %d servers", where) % where
-        yield Held(f"{words % count} ({on}). {stays(not_fetching(servers), where)}".removesuffix(". "))
+        words = _keys_said(count, where, active=user.is_active)
+        yield Held(f"{words}. {stays(not_fetching(servers), where)}".removesuffix(". "))
     for group in user.key_groups.all():
         yield Held(_("Membership of the group %s") % group, group.get_absolute_url())
     hosts = DepartureHost.objects.filter(departure__person=user)
@@ -78,6 +75,14 @@ def person_holds(user: User) -> Iterable[Held]:
             waiting,
         )
         yield Held(text % waiting, reverse("accounts:offboard", args=[user.pk]))
+
+
+def _keys_said(count: int, where: int, *, active: bool) -> str:
+    words = ngettext("%d SSH key, and the logins it allows", "%d SSH keys, and the logins they allow", count)
+    if not active:
+        words = ngettext("%d SSH key, which counts no more", "%d SSH keys, which count no more", count)
+    on = ngettext("on %d server", "on %d servers", where) % where
+    return f"{words % count} ({on})"
 
 
 def server_changed(

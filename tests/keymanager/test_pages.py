@@ -443,6 +443,10 @@ def test_what_changes_who_can_log_in_says_where_before(admin_client, carol, flee
     assert (
         "1 SSH key, and the logins it allows (on 2 servers). They do not fetch from here: keys that" in page
     )
+    User.objects.filter(pk=carol.pk).update(is_active=False)  # she has left: the key counts nowhere any more
+    page = admin_client.get(reverse("accounts:delete_user", args=[carol.pk])).content.decode()
+    assert "1 SSH key, which counts no more (on 2 servers). They do not fetch from here: keys that" in page
+    User.objects.filter(pk=carol.pk).update(is_active=True)
     page = admin_client.get(url("edit_group", group.pk)).content.decode()
     assert "is a member. 1 server is concerned (web). It does not fetch from here." in page
     for name, pk, servers in (
