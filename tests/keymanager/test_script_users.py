@@ -192,3 +192,31 @@ def test_a_writer_that_is_killed_by_its_user_keeps_nobody_elses_keys_away(host, 
     assert host.keys() == f"{BOB}\n"
     assert host.run()[0] == 0
     assert host.keys("ben") == f"{ADA}\n"
+
+
+def test_a_unix_user_who_was_renamed_by_hand_is_told_and_does_not_pass_for_one_without_keys(
+    host, panel
+) -> None:
+    """usermod --login: the home and what is in it stay, and whoever has left could log in by the other name."""
+    told = "write: anna: is called anne here by now, and its authorized_keys2 has the keys still"
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    passwd = host.folder / "etc/passwd"
+    renamed = passwd.read_text().replace("anna:x:", "anne:x:")
+    passwd.write_text(renamed)
+    for given in ({"anna": [BOB], "root": [BOB]}, {"root": [BOB]}, {"root": [BOB]}):  # off the list by and by
+        panel.give(given)
+        assert host.run()[0] == 1
+        assert told in panel.problem
+        assert host.keys("anna") == f"{ADA}\n"
+    (host.folder / "home/anna/.ssh/authorized_keys2").rename(host.folder / "home/anna/kept")
+    assert host.run()[0] == 0
+    assert panel.problem == "none"
+    (host.folder / "home/anna/kept").rename(host.folder / "home/anna/.ssh/authorized_keys2")
+    panel.give({"anne": [BOB], "root": [BOB]})  # as she is called now: it is written as any other
+    assert host.run()[0] == 0
+    assert host.keys("anna") == f"{BOB}\n"
+    panel.give({"root": [BOB]})
+    assert host.run()[0] == 0
+    assert host.keys("anna") is None
+    assert panel.problem == "none"
