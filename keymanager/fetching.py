@@ -20,7 +20,7 @@ from keymanager.lockout import Ways, check_ways, ways_in
 from keymanager.models import DepartureHost, FetchReport, FetchToken, KeySetRevision
 from keymanager.pushing import fetch_now, fetch_soon
 from keymanager.revisions import touch
-from servers.models import Server
+from servers.models import Rollout, Server
 from servers.rollouts import ask
 
 __all__ = ["fetch_now", "fetch_soon", "install", "install_script", "rotate_token", "send_again", "uninstall"]
@@ -62,10 +62,22 @@ def forget(run: Run, server: int, actor: str) -> None:
         raise pushing.FetchFailed(failed[0])
     with transaction.atomic():
         uninstall(Actor(run.job.owner, actor), row)
-        # It holds nothing of what it said; who left before is awaited there no more.
-        FetchReport.objects.filter(server=row).delete()
-        DepartureHost.objects.filter(server=row, confirmed_at=None).update(confirmed_at=timezone.now())
-        note_none_left(row)
+        _holds_nothing(row)
+
+
+def forget_machine(actor: Actor, server: Server) -> None:
+    """Its machine goes, with all that was rolled out there: its token ends, and nothing is done on it."""
+    with transaction.atomic():
+        tokens.take_token(actor, server)
+        Rollout.objects.filter(server=server, kind=KIND).delete()
+        _holds_nothing(server)
+
+
+def _holds_nothing(server: Server) -> None:
+    """It holds nothing of what it said; who left before is awaited there no more."""
+    FetchReport.objects.filter(server=server).delete()
+    DepartureHost.objects.filter(server=server, confirmed_at=None).update(confirmed_at=timezone.now())
+    note_none_left(server)
 
 
 def rotate_token(actor: Actor, server: Server, *, at_once: bool = False) -> FetchToken:

@@ -9,7 +9,7 @@ from jobs.models import Job, JobState
 from jobs.run import Run
 from keymanager.answers import contents
 from keymanager.desired import KIND
-from keymanager.models import FetchReport
+from keymanager.models import FetchReport, FetchToken
 from servers.models import Rollout, RolloutState
 from tests.keymanager.fetchers import fetching_server
 from wizards.create_vm import task_setup
@@ -21,6 +21,11 @@ NOTES = ("no-user: deploy is not a user here", "clock: it is 700 seconds off the
 
 def keys_of_new_server(problem: str, **facts: object) -> Later | None:
     """Call the task of a server whose fetch ended with these words."""
+    return task_setup.do_keys(task_of(problem, **facts))
+
+
+def task_of(problem: str, **facts: object) -> TaskRun:
+    """The task of such a server."""
     server, _token = fetching_server("shop.example.org", "root", "deploy")
     Rollout.objects.create(server=server, kind=KIND, state=RolloutState.IN_SYNC)
     FetchReport.objects.create(
@@ -28,15 +33,14 @@ def keys_of_new_server(problem: str, **facts: object) -> Later | None:
         holds=contents({server.keymanager_name})[server.keymanager_name].etag,
     )  # fmt: skip
     job = Job.objects.create(work="wizards.carry_on", title="x", actor_name="test")
-    task = TaskRun(
+    return TaskRun(
         actor=Actor.system("test"),
-        steps=[{"name": server.name}],
+        steps=[{"name": server.name, "make_container": True}],
         facts={"server": server.pk, "had_token": True, **facts},
         results={},
         run=Run(job, Masker()),
         keep=lambda _facts: None,
     )
-    return task_setup.do_keys(task)
 
 
 @pytest.mark.parametrize("note", ["", *NOTES])
@@ -53,3 +57,18 @@ def test_a_fetch_that_failed_again_is_told() -> None:
     fetched = Job.objects.create(work="keymanager.fetch", title="x", actor_name="test", state=JobState.DONE)
     with pytest.raises(Refused):
         keys_of_new_server("write: deploy: home cannot be entered", fetch=fetched.pk)
+
+
+def test_an_undo_leaves_nothing_of_the_fetching_of_a_container_whose_server_was_there_before() -> None:
+    """The server stays: it was “in sync” and fetching, and its fetches were missed from then on."""
+    assert task_setup.undo_keys(task_of("", had_token=False)) is None
+    assert not FetchToken.objects.exists()
+    assert not FetchReport.objects.exists()
+    assert not Rollout.objects.exists()
+
+
+def test_an_undo_leaves_the_fetching_of_a_server_that_did_so_before() -> None:
+    assert task_setup.undo_keys(task_of("")) is None
+    assert FetchToken.objects.exists()
+    assert FetchReport.objects.exists()
+    assert Rollout.objects.exists()

@@ -7,10 +7,9 @@ from django.utils.translation import gettext as _
 from fabrun.models import ScriptRun
 from fabrun.services import run_script
 from jobs.models import Job, JobState
-from keymanager import tokens
 from keymanager.desired import KIND
 from keymanager.fetch_states import fetch_states
-from keymanager.fetching import fetch_now, install, uninstall
+from keymanager.fetching import fetch_now, forget_machine, install, uninstall
 from keymanager.models import FetchToken
 from wizards.create_vm import choices
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
@@ -106,7 +105,7 @@ def undo_keys(task: TaskRun) -> Later | None:
     if server is None or task.facts.get("had_token", True):
         return None
     if task.data.get("make_container"):
-        tokens.take_token(task.actor, server)
+        forget_machine(task.actor, server)
         return None
     if FetchToken.objects.filter(server=server).exists():
         uninstall(task.actor, server)
