@@ -81,6 +81,11 @@ def seize(uid: int, notes: int) -> None:
                 return
 
 
+def noted_in(folder: Path) -> str:
+    """What was noted; of a program that was being loaded, its library is among it, and no text."""
+    return (folder / "notes").read_text(errors="replace")
+
+
 def facts(text: str) -> dict[str, str]:
     """What was noted, by its first word."""
     return dict(line.split(maxsplit=1) for line in text.splitlines() if len(line.split(maxsplit=1)) == 2)
@@ -101,7 +106,7 @@ def test_a_unix_user_who_takes_the_descriptors_of_a_run_has_nothing_that_stops_t
             words = run.communicate(timeout=120)[0]
             code = run.returncode
             assert code == 0, words
-            seen = facts((tmp_path / "notes").read_text())
+            seen = facts(noted_in(tmp_path))
             if "Umask:" in seen:  # among the last that she notes
                 break
         taken = {word: what for word, what in seen.items() if word.isdigit()}
@@ -120,7 +125,7 @@ def test_a_unix_user_who_takes_the_descriptors_of_a_run_has_nothing_that_stops_t
         code, words = host.run()
         assert code == 0, words
         assert (host.keys("anna"), host.keys("ben"), host.keys()) == ("", f"{ADA}\n", f"{ADA}\n")
-        while "later: end" not in (noted := (tmp_path / "notes").read_text()):
+        while "later: end" not in (noted := noted_in(tmp_path)):
             time.sleep(0.1)
         assert "bob@desk" not in noted
     assert "SECRET" not in seen["environment"]
