@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from contextlib import suppress
 
 from django.utils.translation import gettext as _
 
@@ -14,6 +13,11 @@ from proxmox.client.node import NodeApi
 PATIENCE = 300.0  # seconds for which an API may fail in between: the task goes on meanwhile
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 LAST_LINES = 12
+STOP_PAUSES = (
+    0.0,
+    0.5,
+    2.0,
+)  # what ends a call that hangs (`Run.on_stop`) may come late, and end the next one instead
 
 
 def wait_task(
@@ -102,6 +106,15 @@ class _Watch:
         if not cancel:
             self.run.log(_("No longer watched: Proxmox goes on with the task."))
             return
-        with suppress(errors.ProxmoxError):
-            self.api.stop_task(self.upid)
-            self.run.log(_("Proxmox was asked to end the task."))
+        for pause in STOP_PAUSES:
+            time.sleep(pause)
+            try:
+                self.api.stop_task(self.upid)
+            except errors.ProxmoxError as error:
+                why = error
+            else:
+                self.run.log(_("Proxmox was asked to end the task."))
+                return
+        self.run.log(
+            _("Proxmox goes on with the task, because it could not be asked to end it: %s") % why, "err"
+        )

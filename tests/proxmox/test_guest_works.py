@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.models import AuditEntry
 from backups.models import Backup, LeftData
-from jobs.models import JobState
+from jobs.models import Job, JobState
 from jobs.services import stop_job
 from lab.pve import Drops, Guest, IdTaken, Lacks, Locked, Refuses, TaskFails
 from pages.second_word import SecondWordNeeded, second_word
@@ -171,7 +171,8 @@ def test_a_job_whose_worker_died_does_not_reboot_twice(host, pve):
     assert "has begun that already" in lines(job)
 
 
-def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
+def stopped_shutdown(host, pve) -> Job:
+    """The job of a shutdown that was stopped while it waited."""
     pve.world.durations["vzshutdown"] = 60.0
     job = services.operate_guest(ACTOR, guest(host), "shutdown")
     thread = threading.Thread(target=carry_out, args=(job,))
@@ -181,9 +182,29 @@ def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
     thread.join(60)
     job.refresh_from_db()
     assert job.state == JobState.STOPPED
+    return job
+
+
+def test_stop_ends_the_waiting_and_a_shutdown(host, pve):
+    stopped_shutdown(host, pve)
     pve.cluster.tasks.wait_all()
     assert tasks_of(pve, "vzshutdown")[0].status == "received interrupt"
     assert runs(pve)
+
+
+def test_a_connection_that_is_lost_as_a_shutdown_is_stopped_does_not_let_it_go_on(host, pve):
+    """Stop closes what a job waits for, and may close what it asks next."""
+    pve.faults.add(Drops(times=1, method="DELETE"))
+    assert "Proxmox was asked to end the task" in lines(stopped_shutdown(host, pve))
+    pve.cluster.tasks.wait_all()
+    assert tasks_of(pve, "vzshutdown")[0].status == "received interrupt"
+
+
+def test_that_a_shutdown_goes_on_is_told_where_it_could_not_be_stopped(host, pve):
+    pve.faults.add(Drops(method="DELETE"))
+    told = "Proxmox goes on with the task, because it could not be asked to end it"
+    assert told in lines(stopped_shutdown(host, pve))
+    assert tasks_of(pve, "vzshutdown")[0].status is None
 
 
 def change(host, changes, vmid: int = 101, digest: str = ""):
