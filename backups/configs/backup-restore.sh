@@ -146,6 +146,10 @@ judge_target() { # as runs judge their source
   case $rsync_code in
     1 | 2 | 4) judge_protocol ;;
     10 | 12 | 20 | 255) judge_connection ;;
+    126 | 127) # which of these and the others it is, is chance where a shell ends at once
+      ! said "$NO_BYTE" || judge_connection
+      no_rsync
+      ;;
   esac
 }
 
