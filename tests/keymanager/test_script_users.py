@@ -225,3 +225,13 @@ def test_a_unix_user_who_was_renamed_by_hand_is_told_and_does_not_pass_for_one_w
     assert host.run()[0] == 0
     assert host.keys("anna") is None
     assert panel.problem == "none"
+
+
+def test_who_is_off_the_list_loses_the_keys_also_where_another_new_name_is_no_user_yet(host, panel) -> None:
+    """Who puts one name in the place of another on the page: the first fetch takes away, not the one an hour later."""
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    panel.give({"root": [BOB], "zoe": [ADA]})
+    assert host.run()[0] == 0
+    assert panel.problem == "no-user: zoe is not a user here"
+    assert host.keys("anna") is None
