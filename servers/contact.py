@@ -8,11 +8,13 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, NotPlain
 from hosts.host import Result
 from hosts.target import Target
+from jobs.services import start_job
 from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
 from servers.rollouts import due_on, start
@@ -22,6 +24,7 @@ from servers.words import sentence
 EVERY = timedelta(minutes=5)
 LONGEST = timedelta(hours=1)
 ANSWER = "gestion"
+ANEW = (Contact.UNKNOWN, Contact.REFUSED)  # its host key was accepted or refused; it did not let us in
 SIDE_BY_SIDE = 16  # connections are mostly waiting; the pool keeps them warm
 
 
@@ -106,7 +109,8 @@ def note(reached: Reached, *, wake: bool = True) -> Contact:
         if _is_outdated(server, reached.error):
             return Contact(server.contact)
         contact = _contact_of(server, reached.error)
-        if contact != server.contact:
+        before = server.contact
+        if contact != before:
             server.contact_since = now
         server.contact = contact
         server.contact_why = sentence(reached.error) if reached.error else ""
@@ -126,6 +130,8 @@ def note(reached: Reached, *, wake: bool = True) -> Contact:
         )  # fmt: skip
         if wake and contact == Contact.OK:
             _wake(server)
+            if before in ANEW:
+                _look(server)
     return contact
 
 
@@ -170,6 +176,15 @@ def _wake(server: Server) -> None:
     asleep.filter(retry_until__gt=timezone.now()).update(state=RolloutState.WAITING, retry_at=None)
     if due_on(server).exists():
         start(Actor.system("scheduler"), server)
+
+
+def _look(server: Server) -> None:
+    """It may be another machine by now, with nothing of ours: what was in sync is looked at, and not in an hour."""
+    held = Rollout.objects.filter(server=server, state=RolloutState.IN_SYNC)
+    if kinds := sorted(held.values_list("kind", flat=True)):
+        title = _("Compare %(server)s with what it should hold") % {"server": server}
+        args = {"server": server.pk, "kinds": kinds}
+        start_job(Actor.system("scheduler"), "servers.look", title, args, subject=server, once=True)
 
 
 def check_soon(server: Server) -> None:

@@ -3,10 +3,11 @@
 import pytest
 
 from jobs.models import JobState
-from servers import rollouts, services
+from servers import contact, rollouts, services
 from servers.models import Contact, Rollout, RolloutState, Server
 from servers.upkeep import start_looks
 from tests.servers.conftest import work_off
+from tests.servers.fleet import host_key
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -31,6 +32,27 @@ def test_a_hand_edit_is_found_with_its_difference_and_left_alone(rolled_out):
     assert "/etc/motd" in row.why
     assert "-by hand" in row.diff
     assert machine.host.read("/etc/motd") == b"hello\nby hand\n"
+
+
+@pytest.mark.parametrize("lets_in", [True, False], ids=["let in at once", "our key put there later"])
+def test_a_server_that_was_reinstalled_is_looked_at_once_its_new_key_is_accepted(rolled_out, actor, lets_in):
+    """It holds nothing of ours, was “in sync” for an hour, and “Roll out” said that there is nothing to roll out."""
+    server, machine = rolled_out
+    contact.check(server)
+    machine.host.write("/etc/motd", b"debian\n")
+    machine.key = host_key("reinstalled")
+    contact.check(server)
+    work_off()
+    machine.refuses = not lets_in
+    services.accept_host_key(actor, server.host_keys.get(pinned_at=None))
+    work_off()
+    machine.refuses = False
+    contact.check(server)
+    work_off()
+    assert Rollout.objects.get().state == RolloutState.DRIFTED
+    services.roll_out(actor, server, ["motd"])
+    work_off()
+    assert Rollout.objects.get().state == RolloutState.IN_SYNC
 
 
 def test_another_look_says_what_differs_by_now_and_not_what_did_first(rolled_out):
