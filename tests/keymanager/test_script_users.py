@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.keymanager.fleets import ed25519_blob
 from tests.keymanager.script_host import ADA, ANNA, BEN, BOB, needs_root
 
 pytestmark = needs_root
+CYD = f"ssh-ed25519 {ed25519_blob(b'cyd')} cyd@home"
+EVE = f"ssh-ed25519 {ed25519_blob(b'eve')} eve@home"
 PIDFD_GETFD = 438  # the same on every architecture (pidfd_getfd(2))
 
 
@@ -225,6 +228,24 @@ def test_a_unix_user_who_was_renamed_by_hand_is_told_and_does_not_pass_for_one_w
     assert host.run()[0] == 0
     assert host.keys("anna") is None
     assert panel.problem == "none"
+
+
+def test_what_a_renamed_unix_user_has_from_before_is_ours_whatever_the_answers_said_between(
+    host, panel
+) -> None:
+    """Off the list by the old name, then on it by the new: each line was called one that is not from Gestion."""
+    panel.give({"anna": [ADA, CYD], "root": [BOB]})
+    assert host.run()[0] == 0
+    passwd = host.folder / "etc/passwd"
+    passwd.write_text(passwd.read_text().replace("anna:x:", "anne:x:"))
+    panel.give({"root": [BOB]})
+    assert host.run()[0] == 1
+    file = host.folder / "home/anna/.ssh/authorized_keys2"
+    file.write_text(file.read_text().replace(ADA, f"{ADA}\n{EVE}"))
+    panel.give({"anne": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    assert host.keys("anna") == f"{ADA}\n"
+    assert panel.problem == "anne: 1 line that was not from Gestion is taken out of authorized_keys2"
 
 
 def test_who_is_off_the_list_loses_the_keys_also_where_another_new_name_is_no_user_yet(host, panel) -> None:
