@@ -117,7 +117,7 @@ def _failed_look(found: Rollout, jobs: JobQuerySet) -> Job | None:
     """The last look at this kind that somebody asked for, where it failed: what the page shows is of one before it."""
     looks = jobs.filter(work="servers.look", state__in=ENDED)
     if found.checked_at:
-        looks = looks.filter(ended_at__gt=found.checked_at)
+        looks = looks.filter(started_at__gt=found.checked_at)  # else it failed behind this kind
     for job in looks.order_by("-pk")[:LOOKS]:
         if found.kind in (job.args["kinds"] or [found.kind]):
             return job if job.state in (JobState.FAILED, JobState.LOST) else None

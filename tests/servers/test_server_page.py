@@ -94,6 +94,22 @@ def test_a_look_that_failed_is_not_passed_off_by_the_one_before_it(admin_client,
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_look_that_failed_at_another_kind_has_looked_at_this_one(admin_client, make_reached, motd, actor):
+    server, machine = make_reached("a.example.org", notes="hello")
+    rollouts.ask(actor, server, ["motd"], "on")
+    work_off()
+    machine.down = True
+    services.look_closer(actor, server)
+    work_off()
+    url = reverse("servers:rollout", args=[server.pk, "motd"])
+    failed = Job.objects.get(work="servers.look")
+    assert admin_client.get(url, **JSON).json()["look_failed"]
+    Rollout.objects.update(checked_at=failed.started_at + (failed.ended_at - failed.started_at) / 2)
+    assert admin_client.get(url, **JSON).json()["look_failed"] == ""
+    assert "None at the last look" in admin_client.get(url).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.services
 def test_drift_is_shown_with_its_difference_and_two_buttons(admin_client, make_reached, motd, actor):
     server, machine = make_reached("a.example.org", notes="hello")
