@@ -133,6 +133,8 @@ judge_push() { # ends it for every code that is no success
   partial
   [ "$rsync_code" != 23 ] || finish incomplete partial "Not everything could be restored. ${partial:-$last}"
   [ "$full" = 0 ] || finish failed rsync "The disk of the target is full, so it was ended. $partial"
+  # rsync ends its ssh as soon as it has the code: the words for it may still be on their way.
+  [ "$rsync_code$counted" != 110 ] || finish failed rsync "The target could not write on, as where its disk is full, and what it said of it was lost on the way (rsync's code 11). Look at the disk there."
   [ -n "$(fact refused)" ] || judge_target
   case $rsync_code in
     10 | 12 | 20 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;

@@ -235,6 +235,22 @@ def test_who_ends_at_once_is_told_the_same_whoever_speaks_first(tmp_path: Path, 
     assert done.stdout.startswith(why)
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "rsync: [sender] write error: Broken pipe (32)\nrsync error: error in file IO (code 11) at io.c(831)\n",
+    ],
+)
+def test_a_target_that_cannot_write_and_whose_words_were_lost_is_told_as_that(tmp_path: Path, said):
+    """rsync ends its ssh at once: of a full disk, three times in ten nothing was said but “code 11”."""
+    (tmp_path / "errors").write_text(said)
+    script = f'dir={tmp_path} rsync_code=11\nfinish() {{ echo "$2 $3"; exit; }}\n. {FOLDER}/backup-judge.sh\n'
+    script += f". {FOLDER}/backup-restore.sh\njudge_push"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert done.startswith("rsync The target could not write on, as where its disk is full, ")
+
+
 @pytest.mark.parametrize("judge", ["ended_by_us", "judge"])  # the watch's clock came first, or rsync's own
 @pytest.mark.parametrize("seen", ["yes", "no"])
 def test_silence_is_told_the_same_whichever_clock_comes_first(tmp_path: Path, judge, seen):
