@@ -1,5 +1,6 @@
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import InterfaceError, connection
@@ -221,13 +222,13 @@ def test_no_run_is_left_in_the_pulse(actor):
 
 def test_what_failed_needs_no_look_any_more_once_the_same_has_been_done(actor):
     job = worked_off(start_job(actor, "tests.note", "x", {"number": 7}))
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "same": {"args": {"number": 7}},
         "other": {"args": {"number": 8}},
         "work": {"args": {"number": 7}, "work": "tests.own"},
     }
     made = {
-        name: Job.objects.create(**{"work": "tests.note", "title": name, "state": "failed"} | fields)
+        name: Job.objects.create(**{"work": "tests.note", "title": name, "state": "failed", **fields})
         for name, fields in rows.items()
     }
     broken = worked_off(start_job(actor, "tests.broken", "x"))
