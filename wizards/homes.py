@@ -13,6 +13,8 @@ from servers.folders import inside
 from servers.registry import Held
 from wizards.declare import Refused
 
+Account = tuple[str, str, str]  # name, number, home folder
+
 TRIES = 5  # to end what runs as a unix user: new processes come while old ones go
 IN_USE = 8  # userdel(8): processes run as the user
 # What userdel(8) means by that. A container's users may have the same number, but its processes have another root.
@@ -22,6 +24,19 @@ KILL = 'for each in $(pgrep -u "$1"); do [ ! "/proc/$each/root" -ef / ] || kill 
 def home_of(host: Host, name: str) -> str:
     """The home folder of a unix user as the host has it; empty where it has no such user."""
     return next((home for other, _uid, home in _accounts(host, name) if other == name), "")
+
+
+def mark_of(host: Host, number: str, home: str) -> str:
+    """What a unix user and its home folder keep under other names, and no later ones get; empty if it is not known."""
+    said = host.run(["stat", "-L", "-c", "%i %W", "--", home])  # %W: when it was made
+    known = said.code == 0 and said.text.split()[1:] not in ([], ["0"], ["-"])
+    return f"{number} {said.text.strip()}" if known else ""
+
+
+def mark_of_user(host: Host, name: str) -> str:
+    """The mark of a unix user by its name."""
+    found = (mark_of(host, uid, home) for other, uid, home in _accounts(host, name) if other == name)
+    return next(found, "")
 
 
 def lies_there(host: Host, name: str) -> bool:
@@ -56,17 +71,17 @@ def held_in(server: int, home: str) -> Iterator[Held]:
                 yield Held(words % row, row.get_absolute_url(), row=row)
 
 
-def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> None:
+def check_alone(host: Host, name: str, home: str, *, mark: str = "", stays: bool = False) -> None:
     """Raise Refused where more than this unix user would go with its home folder, as the host has it now.
 
     That is another folder than `home`, which it was made with, other users in it, or what is mounted in it: userdel(8)
     asks none of that, and deletes what is mounted, too. Where the folder `stays`, it is another user's processes alone.
-    A user who has another name by now would not go at all.
+    A user who has another name by now would not go at all; its home may have been moved, and has its `mark` still.
     """
     accounts = _accounts(host)
     own = next((one for one in accounts if one[0] == name), None)
     if own is None:
-        _check_renamed(accounts, name, home)
+        _check_renamed(host, accounts, name, home, mark)
         return
     _name, number, now = own
     words = {"name": name, "home": home, "now": now}
@@ -88,15 +103,19 @@ def check_alone(host: Host, name: str, home: str, *, stays: bool = False) -> Non
         raise Refused(text % {**words, "mounted": ", ".join(mounted)})
 
 
-def _check_renamed(accounts: list[tuple[str, str, str]], name: str, home: str) -> None:
-    """Raise Refused where another user lives in the home of one that is not there: it goes on, with the keys in it."""
+def _check_renamed(host: Host, accounts: list[Account], name: str, home: str, mark: str) -> None:
+    """Raise Refused where one that is not there goes on under another name, with the keys in its home, moved or not."""
     found = [one for one, _uid, folder in accounts if inside(folder, home)]
+    at = home
+    for one, uid, folder in () if found else accounts:
+        if mark.startswith(f"{uid} ") and mark_of(host, uid, folder) == mark:
+            found, at = [one], folder
     if found:
         text = _(
             "There is no unix user %(name)s any more, and %(others)s live in its home folder %(home)s: it was renamed, "
             "it seems, and would stay, with its keys. Call it %(name)s again with usermod, or remove it yourself."
         )
-        raise Refused(text % {"name": name, "home": home, "others": ", ".join(found)})
+        raise Refused(text % {"name": name, "home": at, "others": ", ".join(found)})
 
 
 def remove(host: Host, name: str, *, stays: bool = False) -> None:
@@ -113,7 +132,7 @@ def remove(host: Host, name: str, *, stays: bool = False) -> None:
     done.check()
 
 
-def _accounts(host: Host, *names: str) -> list[tuple[str, str, str]]:
+def _accounts(host: Host, *names: str) -> list[Account]:
     """Name, number and home folder of unix users of a host, all without `names`. See passwd(5)."""
     said = host.run(["getent", "passwd", *names]).text
     fields = [line.split(":") for line in said.splitlines()]

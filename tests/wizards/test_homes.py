@@ -142,6 +142,21 @@ def test_one_that_was_renamed_by_hand_is_named_instead_of_being_left_with_its_ke
     remove_from(host, run)  # that it is gone is no trouble
 
 
+def test_one_that_was_renamed_with_its_home_is_named_too_and_one_that_only_has_its_number_is_not(
+    host, run
+) -> None:
+    make_on(host, run, listed=False)
+    host.sh("usermod --login maria --home /home/maria --move-home nina; groupmod --new-name maria nina")
+    with pytest.raises(
+        Refused, match="There is no unix user nina any more, and maria live in its home folder /home/maria"
+    ):
+        remove_from(host, run)
+    number = host.sh("id -u maria").strip()
+    host.sh(f"userdel --remove maria; sleep 1; useradd --create-home --uid {number} bert")
+    remove_from(host, run)
+    assert host.sh("ls /home") == "bert"
+
+
 def test_another_with_its_number_stands_in_the_way_also_where_the_folder_stays(host, run) -> None:
     host.sh("mkdir /home/nina")
     make_on(host, run, listed=False)

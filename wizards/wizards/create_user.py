@@ -175,7 +175,7 @@ def make_on(host: Host, run: TaskRun, *, listed: bool) -> None:
         made.check()
     if run.facts.get("found"):
         run.log(_("%s was there before: it is the home folder now, and an undo leaves it.") % home)
-    run.save(home=home)
+    run.save(home=home, mark=homes.mark_of_user(host, name))
     run.log(_("%s is there now.") % name)
 
 
@@ -189,7 +189,7 @@ def remove_account(run: TaskRun) -> None:
 def remove_from(host: Host, run: TaskRun) -> None:
     """Remove it from its server."""
     name, stays = run.data["name"], bool(run.facts.get("found"))
-    homes.check_alone(host, name, _home(run.data, run.facts), stays=stays)
+    homes.check_alone(host, name, _home(run.data, run.facts), mark=run.facts.get("mark", ""), stays=stays)
     if homes.home_of(host, name):
         homes.remove(host, name, stays=stays)
 
@@ -215,7 +215,8 @@ def look(data: Data, results: Mapping[str, Data]) -> None:
     if account.get("ours"):
         with connect(server_of(data)) as host:
             stays = bool(account.get("found"))
-            homes.check_alone(host, data["name"], _home(data, account), stays=stays)
+            mark = account.get("mark", "")
+            homes.check_alone(host, data["name"], _home(data, account), mark=mark, stays=stays)
 
 
 def _home(data: Data, account: Data) -> str:
