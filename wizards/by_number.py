@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from django import forms
+from django.core.validators import slug_re
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -101,6 +102,8 @@ def from_class(made: type[_Wizard], path: Path) -> NumberedWizard:
                     raise _broken(made, path, _("the method %s is missing.") % pattern.format(number))
     if made._nb_task < 1:
         raise _broken(made, path, _("there must be at least one task."))
+    if not slug_re.match(_slug(made.__name__)):  # its address is made from it
+        raise _broken(made, path, _("the name of the class has letters from a to z, digits and _ alone."))
     return NumberedWizard(
         slug=_slug(made.__name__),
         name=made._name,

@@ -10,6 +10,7 @@ from inspect import signature
 from typing import Any
 
 from django import forms
+from django.core.validators import slug_re
 
 from accounts.actors import Actor
 from jobs.models import Job
@@ -209,6 +210,8 @@ class Wizard:
     icon: str = "wand"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.slug, str) or not slug_re.match(self.slug):
+            raise ValueError(f"{self.slug}: a slug has letters from a to z, digits, - and _ alone.")
         slugs = [task.slug for task in self.tasks]
         if not slugs or len(slugs) != len(set(slugs)):
             raise ValueError(f"{self.slug}: tasks need slugs that differ, and there must be one.")

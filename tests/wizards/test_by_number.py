@@ -133,6 +133,10 @@ BROKEN = {
              f"broken.py, line {CLASS_LINE}: Greeting: _name is missing or no str."),
     "declared": ("from wizards.declare import Wizard\nw = Wizard('x', 'X', '', (), ())\n",
                  "broken.py, line 2: ValueError: x: tasks need slugs"),
+    "slug": ("from wizards.declare import *\nw = Wizard('New disk', 'X', '', (), (Task('t', 'T', print, str),))\n",
+             "broken.py, line 2: ValueError: New disk: a slug has"),
+    "class name": (SAMPLE.read_text().replace("Greeting(", "Grüßen("),
+                   f"broken.py, line {CLASS_LINE}: Grüßen: the name of the class has letters"),
 }  # fmt: skip
 
 
