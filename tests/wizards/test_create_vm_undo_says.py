@@ -62,7 +62,8 @@ def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there
         backup.delete()
         assert "no more already" in task_backup.undo_says(walk.data, facts)
         assert "Delete shop.example.org" in task_server.undo_says(walk.data, walk.results)
-        assert "back as it was" in task_server.undo_says(walk.data, {"server": {"made": False}})
+        before = {"server": {**walk.results["server"], "made": False}}
+        assert "back as it was" in task_server.undo_says(walk.data, before)
 
 
 def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:
@@ -87,7 +88,10 @@ def test_the_undo_says_what_is_gone_already_also_where_another_has_name_and_numb
         assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
         look_at({walk.host.pk})
         assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
+        before = {"server": {**walk.results["server"], "made": False}}
+        assert "as it was" in task_server.undo_says(walk.data, before)
         walk.server.delete()
+        assert "inventory already" in task_server.undo_says(walk.data, before)
         assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
         assert task_server.undo_says(walk.data, walk.results).startswith(
             "It is deleted from the inventory already"

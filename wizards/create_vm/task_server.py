@@ -85,11 +85,11 @@ def _complete(task: TaskRun, server: Server) -> dict[str, Any]:
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
     facts = results.get("server", {})
+    server = Server.objects.filter(pk=facts.get("server") or 0).first()
+    if server is None:
+        return _("It is deleted from the inventory already; another server of its name stays")
     if facts.get("made"):
         words = _("Delete %s from the inventory") % data["name"]
-        server = Server.objects.filter(pk=facts.get("server") or 0).first()
-        if server is None:
-            return _("It is deleted from the inventory already; another server of its name stays")
         return with_it(words, goes_with(server, results))
     return _("Put %s in the inventory back as it was: it was there before") % data["name"]
 
