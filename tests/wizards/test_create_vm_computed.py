@@ -12,6 +12,7 @@ from forwarding.services.ports import create_port_forward
 from keymanager.services.groups import create_group
 from proxmox.models import InternalNetwork
 from servers.models import Rollout, Server
+from tests.forwarding.hostname_rows import hostname
 from tests.wizards.create_vm_ground import (
     SYSTEM,
     TEMPLATE,
@@ -161,6 +162,18 @@ def test_a_server_of_the_inventory_keeps_what_it_has(host, actor) -> None:
     assert (data["address"], data["ssh_port"]) == ("10.0.0.77", 177)
     assert data["unix_users"] == ["deploy", "root"]
     assert data["ssh_connection"] == "root@elsewhere.example.org"
+
+
+def test_a_server_whose_container_is_gone_keeps_its_port_and_its_hostname(host, actor) -> None:
+    """They lead to the new container; both were proposed once more, and the port said not to lead to it."""
+    with_nginx(host)
+    known = guest_of(host, NAME, "10.0.0.77", ssh_connection="-p 177 root@198.51.100.9")
+    ports = {"first_port": 177, "last_port": 177, "destination_first": 22, "destination_last": 22}
+    create_port_forward(SYSTEM, PortForward(host=host, destination=known, **ports))
+    hostname(host, NAME, known)
+    data = computed(actor, name=NAME, host=host.pk)
+    assert (data["forward_ssh"], data["forward_domain"]) == (False, False)
+    assert data["ssh_connection"] == data["backup_connection"] == "-p 177 root@198.51.100.9"
 
 
 def test_a_folder_that_is_taken_on_the_backup_server_is_left_out(host, actor) -> None:

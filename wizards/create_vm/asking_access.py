@@ -21,6 +21,7 @@ from wizards.create_vm.connections import (
     connection_from,
     has_way_in,
     leads_through,
+    port_led_to,
     port_of,
     ports_in_use,
 )
@@ -145,6 +146,8 @@ class AccessForm(StepForm):
         port = leads_through(self.host, data.get(name) or "")
         if port is None or (data.get("forward_ssh") and port == data.get("ssh_port")):
             return
+        if port == port_led_to(self.host, known_server(self.data_so_far)):
+            return
         if "ssh_port" not in self.errors:
             words = _t(
                 "Port %(port)s of %(host)s does not lead to it: forward that port, or leave this empty."
@@ -193,15 +196,17 @@ def access_defaults(actor: Actor, data: Data) -> Data:
     """The forwarded port and both connection strings ⚓, the groups and the script of the settings."""
     host = host_of(data)
     address = data.get("address") or ""
-    port = port_of(host, address) if address else None
+    server: Server | None = known_server(data)
+    led = port_led_to(host, server)
+    free = port_of(host, address) if address else None
+    port = led or free
     there = choices.default_backup_server()
     backup_host = there.vm_host.name if there and there.vm_host else ""
     connection = connection_from(settings.GESTION_VM_NAME, host, data["name"], address, port)
     can = reachable(data) and has_way_in(host, address, connection)
-    server: Server | None = known_server(data)
     return {
-        "forward_ssh": port is not None,
-        "ssh_port": port,
+        "forward_ssh": free is not None and led is None,
+        "ssh_port": free,
         "ssh_connection": (server.ssh_connection if server else "") or connection,
         "backup_connection": (server.backup_ssh_connection if server else "")
         or connection_from(backup_host, host, data["name"], address, port),

@@ -150,9 +150,13 @@ def services_defaults(_actor: Actor, data: Data) -> Data:
     name = normal_name(data["name"])
     copy = suggested(Server(name=name), there) if there else None
     backed_up = reachable(data) and not choices.why_no_backup(there, data.get("groups_allowed") or ())
+    led = HostnameForward.objects.filter(
+        host=host, domain=host_name_of(name), destinations__server__name=name
+    )
+    domain = "." in name and bool(data.get("address")) and not choices.why_no_domain(host)
     return {
         "becomes_nginx": False,
-        "forward_domain": "." in name and bool(data.get("address")) and not choices.why_no_domain(host),
+        "forward_domain": domain and not led.exists(),  # one that was there before has its hostname still
         "domain": host_name_of(name),
         "domain_port": 80,
         "backup": backed_up,

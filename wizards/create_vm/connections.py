@@ -34,6 +34,15 @@ def port_of(host: Server, address: str) -> int | None:
     return next((port for port in wanted if port not in taken), None)
 
 
+def port_led_to(host: Server, server: Server | None) -> int | None:
+    """The port of the host that leads to a known server's sshd already; None if none does."""
+    rules = PortForward.objects.filter(
+        host=host, destination=server, active=True, protocol=Protocol.TCP, destination_first=SSH
+    )
+    rule = rules.first() if server else None
+    return rule.first_port if rule else None
+
+
 def ports_in_use(host: Server, *, but_for: Server | None = None) -> set[int]:
     """TCP ports of the host that something has already: a rule, the host itself, somebody's connection."""
     claims = PortClaim.objects.filter(host=host, protocol=Protocol.TCP)
