@@ -68,7 +68,10 @@ def test_an_undo_leaves_nothing_of_the_fetching_of_a_container_whose_server_was_
 
 
 def test_an_undo_leaves_the_fetching_of_a_server_that_did_so_before() -> None:
-    assert task_setup.undo_keys(task_of("")) is None
+    task = task_of("")
+    assert "as it was before" in task_setup.undo_says_keys(task.data, {"keys": task.facts})
+    assert "fetches no keys" in task_setup.undo_says_keys(task.data, {"keys": {"had_token": False}})
+    assert task_setup.undo_keys(task) is None
     assert FetchToken.objects.exists()
     assert FetchReport.objects.exists()
     assert Rollout.objects.exists()

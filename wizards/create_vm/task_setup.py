@@ -1,5 +1,7 @@
 """The first Fabric script, and the fetching of keys."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -112,6 +114,8 @@ def undo_keys(task: TaskRun) -> Later | None:
     return rolled_out(task, server, KIND)
 
 
-def undo_says_keys(data: Data) -> str:
+def undo_says_keys(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
+    if results.get("keys", {}).get("had_token"):
+        return _("It is to fetch its keys, as it was before")
     return _("It fetches no keys any more")
