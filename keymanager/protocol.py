@@ -30,7 +30,7 @@ STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host
 _NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")
 # How the words of a fetch that went well begin: what somebody should know besides. All others are of one that failed.
 _NOTE = re.compile(
-    "(clock|no-user|left out|not read|lock): |turn: the run before |sshd does not |cron is not |[^:]+: "
+    "(clock|no-user|one-file|left out|not read|lock): |turn: the run before |sshd does not |cron is not |[^:]+: "
     "(home is writable|[^:]* (in|taken out of) authorized_keys2|what was in authorized_keys2 could not be read)"
 )
 

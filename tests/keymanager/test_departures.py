@@ -117,6 +117,7 @@ def test_a_fetch_that_ended_with_a_problem_confirms_nothing(admin, fleet):
     "note",
     [
         "no-user: deploy is not a user here",
+        "one-file: toor has the number and home of root, whose keys are there",
         "not read: root: the OpenSSH here reads 2 of 3 lines, not sk-ssh-ed25519@openssh.com me@laptop",
         "deploy: home is writable for others, so sshd refuses keys; no-user: anna is not a user here",
     ],

@@ -256,3 +256,64 @@ def test_who_is_off_the_list_loses_the_keys_also_where_another_new_name_is_no_us
     assert host.run()[0] == 0
     assert panel.problem == "no-user: zoe is not a user here"
     assert host.keys("anna") is None
+
+
+def test_two_names_of_one_number_and_home_have_one_file_that_neither_takes_from_the_other(
+    host, panel
+) -> None:
+    """As toor is root: off the list, it took root's keys along for an hour, and the server was “current”."""
+    passwd = host.folder / "etc/passwd"
+    passwd.write_text(passwd.read_text() + "admin:x:0:0::/root:/bin/sh\n")
+    told = "one-file: admin has the number and home of root, whose keys are there"
+    for given, keys, problem in (
+        ({"admin": [ADA], "root": [BOB]}, BOB, told),
+        ({"admin": [ADA], "root": [BOB]}, BOB, told),
+        ({"root": [BOB]}, BOB, "none"),
+        ({"admin": [BOB], "root": [BOB]}, BOB, told),
+        ({"admin": [ADA]}, ADA, "none"),
+        ({"admin": [ADA], "root": [BOB]}, BOB, told),
+    ):
+        panel.give(given)
+        assert host.run()[0] == 0
+        assert (host.keys(), panel.problem) == (f"{keys}\n", problem)
+        assert host.run("--look")[0] == 0
+    panel.give({"anna": [ADA]})
+    assert host.run()[0] == 0
+    assert (host.keys(), panel.problem) == (None, "none")
+
+
+def test_who_was_renamed_is_told_also_where_somebody_else_has_the_old_name_by_now(host, panel) -> None:
+    """usermod --login --move-home, then useradd: the keys under the new name stayed for good, without a word."""
+    told = "write: anna: is called annie here by now, and its authorized_keys2 has the keys still"
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    (host.folder / "home/anna").rename(host.folder / "home/annie")
+    passwd = host.folder / "etc/passwd"
+    moved = passwd.read_text().replace("anna:x:", "annie:x:").replace("/home/anna:", "/home/annie:")
+    passwd.write_text(f"{moved}anna:x:{BEN + 50}:{BEN + 50}::/home/anna:/bin/sh\n")
+    (host.folder / "home/anna").mkdir(mode=0o700)
+    os.chown(host.folder / "home/anna", BEN + 50, BEN + 50)
+    for given, keys in (({"anna": [BOB], "root": [BOB]}, f"{BOB}\n"), ({"root": [BOB]}, None)):
+        for _ in range(2):
+            panel.give(given)
+            assert host.run()[0] == 1
+            assert told in panel.problem
+            assert (host.keys("anna"), host.keys("annie")) == (keys, f"{ADA}\n")
+    panel.give({"annie": [BOB], "root": [BOB]})
+    assert host.run()[0] == 0
+    assert (host.keys("annie"), panel.problem.count("write:")) == (f"{BOB}\n", 0)
+    panel.give({"root": [BOB]})
+    assert host.run()[0] == 0
+    assert (host.keys("annie"), panel.problem) == (None, "none")
+
+
+def test_a_renamed_unix_user_whose_both_names_leave_the_list_at_once_has_no_keys_still(host, panel) -> None:
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    passwd = host.folder / "etc/passwd"
+    passwd.write_text(passwd.read_text().replace("anna:x:", "zanna:x:"))
+    panel.give({"anna": [ADA], "root": [BOB], "zanna": [ADA]})
+    assert host.run()[0] == 0
+    panel.give({"root": [BOB]})
+    assert host.run()[0] == 0
+    assert (host.keys("anna"), panel.problem) == (None, "none")
