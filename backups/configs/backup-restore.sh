@@ -28,14 +28,7 @@ while [ -n "$rest" ]; do
       "$@"; code=$?
       cd / && rmdir "$empty"; exit $code
     fi
-    said=$(mkdir "./$part" 2>&1) || {
-      printf "%s\n" "$said" >&2
-      case $said in
-        *"Read-only file system") refuse readonly ;;
-        *"No space left on device" | *"Disk quota exceeded") refuse full ;;
-      esac
-      refuse unwritable
-    }
+    mkdir "./$part" || refuse unwritable
     made=yes
   fi
   cd -P "./$part" 2>/dev/null || refuse nofolder

@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from backups.models import Restore
-from backups.restoring import refusal
-from servers.models import Server
 from tests.attackers import MALLORY, needs_root, swapping
 
 SCRIPT = Path("backups/configs/backup-restore.sh").resolve()
@@ -92,21 +89,6 @@ def test_a_folder_that_is_not_there_is_made_for_root_alone_and_previews_make_non
     assert (place / "home/new/er/photo").read_text() == "restored\n"
     assert {path.stat().st_uid for path in (place / "home/new", place / "home/new/er")} == {0}
     assert (place / "home/new").stat().st_mode & 0o7777 == 0o700
-
-
-@pytest.mark.parametrize(
-    ("options", "word"), [("ro", "readonly"), ("nr_inodes=1", "full")], ids=["read-only", "full"]
-)
-def test_why_a_folder_could_not_be_made_is_told(place: Path, options: str, word: str):
-    first = f"mkdir {place}/home/disk; mount -t tmpfs -o {options} tmpfs {place}/home/disk"
-    folder = place / "home/disk/new/er"
-    said = restore(place, folder, first=first).splitlines()
-    assert said[-1] == f"gestion-restore: {word} {len(folder.parent.parts) - 1}"
-    row = Restore(folder=os.fspath(folder), target=Server(name="web1"))
-    told = {"readonly": "read-only", "full": "full"}[word]
-    assert refusal(row, said[-1].removeprefix("gestion-restore: ")) == (
-        f"{folder.parent} could not be made on web1: its disk is {told}."
-    )
 
 
 @pytest.mark.parametrize("how", ["go", "look"])
