@@ -12,13 +12,13 @@ from django.utils.translation import gettext_lazy
 from accounts import audit
 from accounts.actors import Actor
 from accounts.models import User
-from jobs.services import start_job
 from keymanager.desired import KIND
 from keymanager.found import Found, Looked, read_header, read_look
 from keymanager.look_models import FoundLine, KeyLook
 from notifications.registry import Topic
 from notifications.telling import tell
 from servers.models import Rollout, RolloutState, Server
+from servers.rollouts import start_look
 
 TOPIC = Topic("keymanager.found", gettext_lazy("Somebody put a key on a server by hand"), order=15)
 SYSTEM = Actor.system("keymanager")
@@ -67,9 +67,7 @@ def look_again(servers: Iterable[Server]) -> None:
     """Have those looked at anew that are known as changed by hand, because a fetch may have put them right."""
     drifted = Rollout.objects.filter(kind=KIND, state=RolloutState.DRIFTED)
     for server in Server.objects.filter(pk__in=[row.pk for row in servers], rollouts__in=drifted):
-        title = _("Compare %(server)s with what it should hold") % {"server": server}
-        args = {"server": server.pk, "kinds": [KIND]}
-        start_job(SYSTEM, "servers.look", title, args, subject=server, once=True)
+        start_look(SYSTEM, server, [KIND])
 
 
 def _note(server: Server, found: Found, now: datetime, *, gone: bool) -> None:

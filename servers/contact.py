@@ -8,16 +8,14 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from hosts.errors import HostError, HostKeyChanged, HostKeyUnknown, LoginRefused, NotPlain
 from hosts.host import Result
 from hosts.target import Target
-from jobs.services import start_job
 from servers.connect import NoConnection, target_to_check, way_to
 from servers.models import Contact, HostKey, Rollout, RolloutState, Server
-from servers.rollouts import due_on, start
+from servers.rollouts import due_on, start, start_look
 from servers.transport import transport
 from servers.words import sentence
 
@@ -182,9 +180,7 @@ def _look(server: Server) -> None:
     """It may be another machine by now, with nothing of ours: what was in sync is looked at, and not in an hour."""
     held = Rollout.objects.filter(server=server, state=RolloutState.IN_SYNC)
     if kinds := sorted(held.values_list("kind", flat=True)):
-        title = _("Compare %(server)s with what it should hold") % {"server": server}
-        args = {"server": server.pk, "kinds": kinds}
-        start_job(Actor.system("scheduler"), "servers.look", title, args, subject=server, once=True)
+        start_look(Actor.system("scheduler"), server, kinds)
 
 
 def check_soon(server: Server) -> None:

@@ -95,6 +95,14 @@ def start(actor: Actor, server: Server) -> Job | None:
     )
 
 
+def start_look(actor: Actor, server: Server, kinds: list[str] | None) -> Job:
+    """Have a worker compare the server with what it should hold of these kinds, of all if None, and change nothing."""
+    title = _("Compare %(server)s with what it should hold") % {"server": server}
+    return start_job(
+        actor, "servers.look", title, {"server": server.pk, "kinds": kinds}, subject=server, once=True
+    )
+
+
 def due() -> Q:
     """Which rollouts a worker should see to now."""
     return Q(state=RolloutState.WAITING, retry_at=None) | Q(

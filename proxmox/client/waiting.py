@@ -13,11 +13,8 @@ from proxmox.client.node import NodeApi
 PATIENCE = 300.0  # seconds for which an API may fail in between: the task goes on meanwhile
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 2.0
 LAST_LINES = 12
-STOP_PAUSES = (
-    0.0,
-    0.5,
-    2.0,
-)  # what ends a call that hangs (`Run.on_stop`) may come late, and end the next one instead
+# What ends a call that hangs (`Run.on_stop`) may come late, and end the next one instead.
+STOP_PAUSES = 0.0, 0.5, 2.0
 
 
 def wait_task(

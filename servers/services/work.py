@@ -44,10 +44,9 @@ def check_everyone(actor: Actor) -> Job:
 @transaction.atomic
 def look_closer(actor: Actor, server: Server, kinds: Iterable[str] | None = None) -> Job:
     """Compare the server with what it should hold now, and change nothing."""
-    args = {"server": server.pk, "kinds": sorted(kinds) if kinds is not None else None}
-    record(actor, "rollout.look", server, after={"kinds": args["kinds"]})
-    title = _("Compare %(server)s with what it should hold") % {"server": server}
-    return start_job(actor, "servers.look", title, args, subject=server, once=True)
+    wanted = sorted(kinds) if kinds is not None else None
+    record(actor, "rollout.look", server, after={"kinds": wanted})
+    return rollouts.start_look(actor, server, wanted)
 
 
 @transaction.atomic
