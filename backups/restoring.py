@@ -176,6 +176,8 @@ def refusal(task: CopyTask, facts: str) -> str:
             "choose the folder that it leads to as “another folder”."
         ),
         "nofolder": _("%(folder)s on %(server)s is no folder, or may not be entered."),
+        "readonly": _("%(folder)s could not be made on %(server)s: its disk is read-only."),
+        "full": _("%(folder)s could not be made on %(server)s: its disk is full."),
         "unwritable": _("%(folder)s could not be made on %(server)s."),
         "unreadable": _("No temporary folder could be made on %(server)s."),
         "occupied": _(

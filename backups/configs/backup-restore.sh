@@ -28,7 +28,14 @@ while [ -n "$rest" ]; do
       "$@"; code=$?
       cd / && rmdir "$empty"; exit $code
     fi
-    mkdir "./$part" || refuse unwritable
+    said=$(mkdir "./$part" 2>&1) || {
+      printf "%s\n" "$said" >&2
+      case $said in
+        *"Read-only file system") refuse readonly ;;
+        *"No space left on device" | *"Disk quota exceeded") refuse full ;;
+      esac
+      refuse unwritable
+    }
     made=yes
   fi
   cd -P "./$part" 2>/dev/null || refuse nofolder

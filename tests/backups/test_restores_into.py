@@ -3,12 +3,13 @@
 import base64
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from backups.models import Restore
+from backups.restoring import refusal
+from servers.models import Server
 from tests.attackers import MALLORY, needs_root, swapping
 
 SCRIPT = Path("backups/configs/backup-restore.sh").resolve()
@@ -17,7 +18,7 @@ WRITER = "#!/bin/sh\nfor n in $(seq 200); do echo restored 2>/dev/null >./album/
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def place(tmp_path: Path) -> Path:
     """Mallory's folder `home`, root's folder `secrets` beside it, and `bin` with what is run as rsync."""
     needs_root()
     for folder in ("home/album", "secrets", "bin"):
@@ -27,9 +28,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     for path in (tmp_path / "home", *(tmp_path / "home").iterdir()):
         os.chown(path, MALLORY, MALLORY, follow_symlinks=False)
     rsync(tmp_path, WRITER)
-    yield tmp_path
-    with suppress(OSError):
-        Path("/run/gestion-restore").rmdir()
+    return tmp_path
 
 
 def rsync(place: Path, text: str) -> None:
@@ -48,7 +47,8 @@ def restore(
         exec sh -c "$TO" gestion-restore {target} - - {how} \
           ${{VIEW:+unshare -m --propagation private sh -c "$VIEW" gestion-view}} rsync"""
     env = {**os.environ, "PATH": f"{place}/bin:{os.environ['PATH']}"}
-    argv = [*prefix, "unshare", "-m", "--propagation", "private", "sh", "-c", words]
+    # A /run of its own: another test's view would stand in the same folder
+    argv = ["unshare", "-m", "--propagation", "private", "sh", "-c", f"mount -t tmpfs tmpfs /run\n{words}"]
     if prefix:
         argv = [*prefix, "sh", "-c", words]
     return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False).stderr
@@ -89,6 +89,21 @@ def test_a_folder_that_is_not_there_is_made_for_root_alone_and_previews_make_non
     assert (place / "home/new/er/photo").read_text() == "restored\n"
     assert {path.stat().st_uid for path in (place / "home/new", place / "home/new/er")} == {0}
     assert (place / "home/new").stat().st_mode & 0o7777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [("ro", "readonly"), ("nr_inodes=1", "full")], ids=["read-only", "full"]
+)
+def test_why_a_folder_could_not_be_made_is_told(place: Path, options: str, word: str):
+    first = f"mkdir {place}/home/disk; mount -t tmpfs -o {options} tmpfs {place}/home/disk"
+    folder = place / "home/disk/new/er"
+    said = restore(place, folder, first=first).splitlines()
+    assert said[-1] == f"gestion-restore: {word} {len(folder.parent.parts) - 1}"
+    row = Restore(folder=os.fspath(folder), target=Server(name="web1"))
+    told = {"readonly": "read-only", "full": "full"}[word]
+    assert refusal(row, said[-1].removeprefix("gestion-restore: ")) == (
+        f"{folder.parent} could not be made on web1: its disk is {told}."
+    )
 
 
 @pytest.mark.parametrize("how", ["go", "look"])
