@@ -150,6 +150,8 @@ check_destination() {
     if [ -n "$known" ] && [ "$known" != "$place" ]; then
       hold destination_moved "$destination is on another file system ($place) than before ($known)." || end_held
     fi
+    # What rsnapshot cannot make there, it tells without the reason. This needs no space: a full disk is told by the next check.
+    wrong=$(touch "$destination" 2>&1) || finish failed destination_write "Nothing can be written into $destination: $wrong"
   else
     if [ -n "$known" ]; then
       hold destination_gone "The marker of this backup is not in $destination: is its disk mounted? It lay on $known, now $place is there." || end_held

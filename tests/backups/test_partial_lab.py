@@ -127,3 +127,22 @@ def test_why_nothing_could_be_written_for_a_first_copy_is_told(place):
     sh(place.there, "umount /mnt/closed", check=True)
     assert (run.state, run.code) == (RunState.FAILED, "destination_write")
     assert "Read-only file system" in run.error
+
+
+@pytest.mark.parametrize(
+    ("close", "open_again", "reason"),
+    [
+        ("mount -o remount,ro {}", "mount -o remount,rw {}", "Read-only file system"),
+        ("chattr +i {}/tree", "chattr -i {}/tree", "Operation not permitted"),
+    ],
+    ids=["read-only", "immutable"],
+)
+def test_why_nothing_can_be_written_any_more_is_told(place, close, open_again, reason):
+    sh(place.there, "mkdir -p /mnt/closed && mount -t tmpfs none /mnt/closed", check=True)
+    backup = place.backup(destination_folder="/mnt/closed/tree")
+    assert place.run(backup).state == RunState.DONE
+    sh(place.there, close.format("/mnt/closed"), check=True)
+    run = place.run(backup)
+    sh(place.there, open_again.format("/mnt/closed") + "; umount /mnt/closed", check=True)
+    assert (run.state, run.code) == (RunState.FAILED, "destination_write")
+    assert reason in run.error
