@@ -95,9 +95,9 @@ def get(slug: str) -> AnyWizard:
 
 def own_file_of(slug: str) -> Path | None:
     """The file of WIZARDS_FOLDER that has this wizard; None for those of the panel itself."""
-    inside = Path(package.__path__[0])
-    for path, file in _files.items():
-        if path.parent != inside and any(wizard.slug == slug for wizard in file.found):
+    own = own_folder()
+    for path, file in _files.items():  # also those that have another name by now
+        if path.parent == own and path.exists() and any(wizard.slug == slug for wizard in file.found):
             return path
     return None
 

@@ -19,6 +19,7 @@ from pages.forms import CleanText
 from pages.registry import Held
 
 Data = dict[str, Any]
+LONGEST_SECONDS = 10**9  # what a time can be counted on by; NaN and infinity are no such number
 
 
 class Refused(Exception):  # noqa: N818  # its text is a sentence for the page
@@ -29,12 +30,21 @@ class Refused(Exception):  # noqa: N818  # its text is a sentence for the page
 class Later:
     """A task's answer “call me again”: when this job has ended, or after so many seconds. No worker waits meanwhile.
 
-    `why` is shown beside the task. The call happens whatever the job's end was: look at it yourself.
+    `why` is shown beside the task. The call happens whatever the job's end was: look at it yourself. Anything else
+    than a job that began, or a number of seconds from 0 up, is a TypeError or ValueError where it is written.
     """
 
     job: Job | None = None
     seconds: float = 2.0
     why: Any = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.job, Job | None):
+            raise TypeError(f"Later: job must be a Job, not {self.job!r}")
+        if not isinstance(self.seconds, int | float):
+            raise TypeError(f"Later: seconds must be a number, not {self.seconds!r}")
+        if not 0 <= self.seconds < LONGEST_SECONDS:
+            raise ValueError(f"Later: seconds must be from 0 to {LONGEST_SECONDS}, not {self.seconds!r}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 FAULTY = """
 import sys
 from django import forms
-from wizards.declare import Line, Step, Task, Wizard
+from wizards.declare import Later, Line, Step, Task, Wizard
 
 def at(place, data):
     if data.get("at") == place:
@@ -34,7 +34,10 @@ def defaults(actor, data):
     return {}
 
 def do(run):
-    return True if run.data["at"] == "do" else None
+    return {
+        "do": lambda: True, "text": lambda: Later(seconds="x"), "number": lambda: Later(job="7"),
+        "never": lambda: Later(seconds=float("inf")), "before": lambda: Later(seconds=-1),
+    }.get(run.data["at"], lambda: None)()
 
 def says(data):
     at("says", data)
@@ -116,6 +119,28 @@ def test_in_what_a_task_returns(asked):
         "failed",
         "The task “T” must return None, or Later to be called again.",
     )
+
+
+@pytest.mark.parametrize(
+    ("at", "what"),
+    [
+        ("text", "TypeError: Later: seconds must be a number, not 'x'"),
+        ("number", "TypeError: Later: job must be a Job, not '7'"),
+        ("never", "ValueError: Later: seconds must be from 0 to 1000000000, not inf"),
+        ("before", "ValueError: Later: seconds must be from 0 to 1000000000, not -1"),
+    ],
+)
+def test_in_what_it_asks_to_wait_for(asked, at, what):
+    run = begun(asked, at)
+    assert run.state == "failed"
+    assert re.fullmatch(rf"faulty\.py, line \d+: {what}", run.why)
+
+
+def test_in_a_file_that_has_another_name_by_now(asked, tmp_path):
+    assert asked("/wizards/new/faulty/")[0] == 200
+    (tmp_path / "faulty.py").rename(tmp_path / "better.py")
+    run = begun(asked, "text")
+    assert re.fullmatch(r"better\.py, line \d+: TypeError: .*", run.why)
 
 
 @pytest.mark.parametrize("at", ["finish", "exit finish", "wrong finish"])
