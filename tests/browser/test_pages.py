@@ -69,5 +69,6 @@ def faults(page: Page, base: str, url: Url, world: World) -> list[str]:
     sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     found = [f"{sideways} px wider than the screen"] if sideways > 0 else []
     page.evaluate(AXE)
-    result = page.evaluate("rules => axe.run(document, rules)", RULES)
-    return found + [f"{fault['id']}: {fault['nodes'][0]['html'][:200]}" for fault in result["violations"]]
+    # All else that it has looked at is much to hand over
+    violations = page.evaluate("async rules => (await axe.run(document, rules)).violations", RULES)
+    return found + [f"{fault['id']}: {fault['nodes'][0]['html'][:200]}" for fault in violations]
