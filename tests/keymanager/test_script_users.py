@@ -317,3 +317,18 @@ def test_a_renamed_unix_user_whose_both_names_leave_the_list_at_once_has_no_keys
     panel.give({"root": [BOB]})
     assert host.run()[0] == 0
     assert (host.keys("anna"), panel.problem) == (None, "none")
+
+
+def test_what_was_written_for_one_who_left_the_list_without_a_file_is_forgotten(host, panel) -> None:
+    """A key that anna put there again by hand passed for one of ours, and was told to nobody."""
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    file = host.folder / "home/anna/.ssh/authorized_keys2"
+    file.unlink()
+    panel.give({"root": [BOB]})
+    assert host.run()[0] == 0
+    file.write_text(f"{ADA}\n")
+    os.chown(file, ANNA, ANNA)
+    panel.give({"anna": [BOB], "root": [BOB]})
+    assert host.run()[0] == 0
+    assert panel.problem == "anna: 1 line that was there before is in authorized_keys2.before-gestion"
