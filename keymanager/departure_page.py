@@ -12,7 +12,7 @@ from accounts.registry import Left
 from keymanager.departures import gone_since, servers_holding
 from keymanager.fetch_states import Fetching, FetchState, fetch_states
 from keymanager.models import Departure, DepartureHost
-from keymanager.protocol import has_failed
+from keymanager.protocol import has_failed, holds_copies
 from pages.registry import Panel
 
 MOST_SHOWN = 200  # open ones come first; the download has all
@@ -40,6 +40,8 @@ class HostRow:
             )
         if self.state.report and has_failed(self.state.report.problem):
             return _("Its last fetch failed: %s") % self.state.report.problem
+        if self.state.report and holds_copies(self.state.report.problem):
+            return _("It says that keys lie there still: %s") % self.state.report.problem
         return _("No word from it since. It is asked again for a day, and asks by itself every hour.")
 
     def as_json(self) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from keymanager.answers import contents
 from keymanager.look_models import FoundLine
 from keymanager.models import Departure, DepartureHost
 from keymanager.paths import where
-from keymanager.protocol import has_failed
+from keymanager.protocol import has_failed, holds_copies
 from keymanager.touched import names_of_people
 from servers.models import Server
 
@@ -159,6 +159,7 @@ def _said(host: DepartureHost, should: dict[str, Any]) -> Any:
         or report.fetched_at is None
         or report.fetched_at <= host.departure.at
         or has_failed(report.problem)
+        or holds_copies(report.problem)
     ):
         return None
     content = should.get(host.server.keymanager_name)

@@ -30,7 +30,7 @@ STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host
 _NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")
 # How the words of a fetch that went well begin: what somebody should know besides. All others are of one that failed.
 _NOTE = re.compile(
-    "(clock|no-user|one-file|left out|not read|lock): |turn: the run before |sshd does not |cron is not |[^:]+: "
+    "(clock|no-user|one-file|copied|left out|not read|lock): |turn: the run before |sshd does not |cron is not |[^:]+: "
     "(home is writable|[^:]* (in|taken out of) authorized_keys2|what was in authorized_keys2 could not be read)"
 )
 
@@ -51,6 +51,11 @@ class Content:
 def has_failed(problem: str) -> bool:
     """Whether what a server says of its last fetch means that it failed; also for words that are not known here."""
     return bool(problem) and _NOTE.match(problem) is None
+
+
+def holds_copies(problem: str) -> bool:
+    """Whether a server says that keys from here lie where it takes none away."""
+    return "copied: " in problem
 
 
 def clean_line(line: str, options: str = "") -> bytes | None:

@@ -135,6 +135,19 @@ def test_a_note_of_a_fetch_that_went_well_keeps_no_server_open(admin, admin_clie
     assert "Its last fetch failed: no" not in html
 
 
+def test_a_copy_of_a_file_of_ours_keeps_the_server_open_until_somebody_has_looked(admin, admin_client, fleet):
+    """It may have the key of who left, at a unix user from whom nothing is taken away."""
+    dora, (web1, web2) = fleet
+    take(admin, dora)
+    for row in (web1, web2):
+        fetched(row)
+    said = "copied: /home/sam/.ssh/authorized_keys2: keys from here, at a unix user who is not on the list"
+    FetchReport.objects.filter(server=web1).update(problem=said)
+    assert still_open() == ["web1"]
+    html = admin_client.get(f"/users/{dora.pk}/offboard/").content.decode()
+    assert f"It says that keys lie there still: {said}" in html
+
+
 def test_of_somebody_who_was_only_switched_off_it_is_not_said_that_no_server_holds_keys(
     admin, admin_client, fleet
 ):

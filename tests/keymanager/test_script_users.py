@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -332,3 +333,26 @@ def test_what_was_written_for_one_who_left_the_list_without_a_file_is_forgotten(
     panel.give({"anna": [BOB], "root": [BOB]})
     assert host.run()[0] == 0
     assert panel.problem == "anna: 1 line that was there before is in authorized_keys2.before-gestion"
+
+
+def test_a_copy_of_our_file_at_a_unix_user_who_is_not_on_the_list_is_told(host, panel) -> None:
+    """cp -r ~/.ssh /home/sammy, as instructions for new servers have it: who left got in there, and was “gone”."""
+    panel.give({"anna": [ADA], "root": [BOB]})
+    assert host.run()[0] == 0
+    passwd = host.folder / "etc/passwd"
+    passwd.write_text(passwd.read_text() + "toor:x:0:0::/root/:/bin/sh\nsam:x:77:77::/home/my sam:/bin/sh\n")
+    copy = host.folder / "home/my sam/.ssh/authorized_keys2"
+    copy.parent.mkdir(parents=True)
+    shutil.copy(host.folder / "root/.ssh/authorized_keys2", copy)
+    os.mkfifo(host.folder / "home/ben/.ssh-of-ben")
+    (host.folder / "home/ben/.ssh").mkdir()
+    (host.folder / "home/ben/.ssh/authorized_keys2").symlink_to("/home/ben/.ssh-of-ben")
+    panel.give({"anna": [ADA], "root": [ADA]})
+    assert host.run()[0] == 0
+    where = "/home/my sam/.ssh/authorized_keys2"
+    assert panel.problem == f"copied: {where}: keys from here, at a unix user who is not on the list"
+    assert host.run("--forget")[1].count(where) == 1
+    assert host.run()[0] == 0
+    copy.unlink()
+    assert host.run()[0] == 0
+    assert panel.problem == "none"
