@@ -108,12 +108,12 @@ def reach(run: Run, actor: Actor, creation: Creation) -> str:
             run.log(_("The panel's key opens it."))
             return ""
         server.refresh_from_db()
-        if contact == Contact.UNPINNED:
-            offered = server.host_keys.filter(pinned_at__isnull=True).first()
-            if offered is None or offered.fingerprint not in creation.fingerprints:
-                return _("Its SSH host key has to be accepted: Proxmox's log does not name it.")
-            _accept(run, actor, offered)
+        shown = server.host_keys.filter(pinned_at__isnull=True, fingerprint__in=creation.fingerprints).first()
+        if shown is not None:  # also in place of one that a container before this had
+            _accept(run, actor, shown)
             continue
+        if contact == Contact.UNPINNED:
+            return _("Its SSH host key has to be accepted: Proxmox's log does not name it.")
         if contact == Contact.REFUSED and not password_tried:
             password_tried = True
             if _by_password(run, actor, creation, server):

@@ -33,6 +33,7 @@ from lab import Fleet
 from lab.demo_services import own_key, pin_access
 from pages.second_word import FIELD
 from proxmox.client import NodeApi, open_api
+from proxmox.looking import look_at
 from proxmox.models import AddressClaim, Creation
 from proxmox.services.create import read_offer
 from servers import rollouts
@@ -274,6 +275,38 @@ def test_from_two_fields_to_ssh_curl_and_a_first_backup_and_undone(ground: Groun
     assert traces(ground) == before
     # It is 7.5 % on a machine that does nothing else (docs/performance.md); a busy one is no fault of the panel.
     assert 0 < share < 40, figures(run)
+
+
+def test_a_server_whose_container_is_gone_gets_another_one_that_shows_the_host_key_of_proxmox(
+    ground: Ground,
+) -> None:
+    """It has the accepted host key of the one before: each such run ended there, as if somebody were in between."""
+    before = traces(ground)
+    with worker(ground.log, **ground.env):
+        for _count in range(2):
+            at = ground.send("/wizards/new/create_vm/", name=NAME, host=ground.rows["pve1"].pk)
+            off = dict.fromkeys(("setup", "fetch_keys", "refuse_passwords"), False)
+            for more in ({}, off, {"forward_domain": False, "backup": False}):
+                at = ground.send(at, **more)
+            run = WizardRun.objects.latest("pk")
+            ground.send(at)
+            wait_for(partial(is_at, ground, run, RunState.DONE), SECONDS, ground.log)
+            server = Server.objects.get(name=NAME)
+            assert (server.contact, server.host_keys.count()) == ("ok", 1)
+            with open_api(ground.rows["pve1"]) as api:
+                vmid = Creation.objects.latest("pk").vmid
+                _ended(api, api.power("lxc", vmid, "stop"))
+                _ended(api, api.destroy("lxc", vmid))
+            look_at({ground.rows["pve1"].pk})
+        for run in WizardRun.objects.order_by("-pk"):
+            ground.undo(run)
+            wait_for(partial(is_at, ground, run, RunState.UNDONE), SECONDS, ground.log)
+    assert traces(ground) == before
+
+
+def is_at(ground: Ground, run: WizardRun, state: RunState) -> bool:
+    """Whether it has come there; fails where it has halted."""
+    return ground.state(run) == state
 
 
 @pytest.mark.parametrize("name", [WITH_UNDERSCORE, LONG])
