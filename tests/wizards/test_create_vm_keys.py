@@ -10,8 +10,10 @@ from jobs.run import Run
 from keymanager.answers import contents
 from keymanager.desired import KIND
 from keymanager.models import FetchReport, FetchToken
+from keymanager.tokens import give_token
 from servers.models import Rollout, RolloutState
 from tests.keymanager.fetchers import fetching_server
+from tests.wizards.create_vm_walking import begun
 from wizards.create_vm import task_setup
 from wizards.declare import Later, Refused, TaskRun
 
@@ -75,3 +77,14 @@ def test_an_undo_leaves_the_fetching_of_a_server_that_did_so_before() -> None:
     assert FetchToken.objects.exists()
     assert FetchReport.objects.exists()
     assert Rollout.objects.exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_fetching_that_the_wizards_own_script_has_set_up_was_not_there_before(there) -> None:
+    """The undo said “as it was before”, and left a server that was in the inventory fetching, in no container."""
+    with begun(there=there) as (_pve, walk):
+        give_token(Actor.system("test"), walk.server)  # as for server.setup
+        walk.call("keys", task_setup.do_keys)
+        assert "fetches no keys" in task_setup.undo_says_keys(walk.data, walk.results)
+        walk.call("keys", task_setup.undo_keys)
+        assert not FetchToken.objects.exists()

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from keymanager.models import Group
+from keymanager.models import FetchToken, Group
 from keymanager.services.groups import add_to_group, remove_from_group
 from pages.second_word import second_word
 from proxmox.services.create import why_not
@@ -49,13 +49,15 @@ def do(task: TaskRun) -> Later | None:
         found = Server.objects.filter(name=data["name"]).first()
         if found is None:
             server = _add(task)
-            task.save(server=server.pk, made=True)
+            task.save(server=server.pk, made=True, fetched=False)
         elif problem := why_not(host_of(data), found):
             raise Refused(problem)
         else:
             before = {name: getattr(found, name) for name in PUT_BACK}
             hung = [key_of(held) for held in rows_on(found)]
-            task.save(server=found.pk, made=False, before=before, hung=hung, **_complete(task, found))
+            fetched = FetchToken.objects.filter(server=found).exists()
+            facts = {"before": before, "hung": hung, "fetched": fetched, **_complete(task, found)}
+            task.save(server=found.pk, made=False, **facts)
     return None
 
 

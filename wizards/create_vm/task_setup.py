@@ -73,7 +73,9 @@ def do_keys(task: TaskRun) -> Later | None:
     server = server_of(task)
     if "had_token" not in task.facts:
         with transaction.atomic():
-            task.save(had_token=FetchToken.objects.filter(server=server).exists())
+            before = task.results.get("server", {}).get("fetched")  # the script before this sets it up, too
+            had = FetchToken.objects.filter(server=server).exists() if before is None else before
+            task.save(had_token=had)
             install(task.actor, server)
     if later := rolled_out(task, server, KIND):
         return later
@@ -116,6 +118,6 @@ def undo_keys(task: TaskRun) -> Later | None:
 
 def undo_says_keys(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    if results.get("keys", {}).get("had_token"):
+    if results.get("keys", {}).get("had_token") and not results.get("server", {}).get("made"):
         return _("It is to fetch its keys, as it was before")
     return _("It fetches no keys any more")
