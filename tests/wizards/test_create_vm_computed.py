@@ -176,9 +176,17 @@ def test_a_server_whose_container_is_gone_keeps_its_port_and_its_hostname(host, 
     assert data["ssh_connection"] == data["backup_connection"] == "-p 177 root@198.51.100.9"
 
 
-def test_a_folder_that_is_taken_on_the_backup_server_is_left_out(host, actor) -> None:
-    from backups.models import Backup
+def test_a_server_that_is_copied_as_a_whole_already_is_not_copied_once_more(host, actor) -> None:
+    """A second backup into a folder beside the first was proposed, and run."""
+    there, known = with_backup_server(), guest_of(host, NAME, "10.0.0.77")
+    of = {"source": known, "destination": there, "destination_folder": f"/backups/{NAME}"}
+    backup = Backup.objects.create(**of, source_folder="/srv")
+    assert computed(actor, name=NAME, host=host.pk)["backup"]
+    Backup.objects.filter(pk=backup.pk).update(source_folder="/")
+    assert not computed(actor, name=NAME, host=host.pk)["backup"]
 
+
+def test_a_folder_that_is_taken_on_the_backup_server_is_left_out(host, actor) -> None:
     there = with_backup_server()
     Backup.objects.create(source=host, destination=there, destination_folder=f"/backups/{NAME}")
     assert computed(actor, name=NAME, host=host.pk)["backup_folder"] == f"/backups/{NAME}-2"

@@ -149,7 +149,9 @@ def services_defaults(_actor: Actor, data: Data) -> Data:
     there = choices.default_backup_server()
     name = normal_name(data["name"])
     copy = suggested(Server(name=name), there) if there else None
-    backed_up = reachable(data) and not choices.why_no_backup(there, data.get("groups_allowed") or ())
+    copied = Backup.objects.filter(source__name=name, destination=there, source_folder="/")
+    can = reachable(data) and not choices.why_no_backup(there, data.get("groups_allowed") or ())
+    backed_up = can and not copied.exists()
     led = HostnameForward.objects.filter(
         host=host, domain=host_name_of(name), destinations__server__name=name
     )
