@@ -294,7 +294,7 @@ def test_a_server_whose_container_is_gone_gets_another_one_that_shows_the_host_k
             server = Server.objects.get(name=NAME)
             assert (server.contact, server.host_keys.count()) == ("ok", 1)
             with open_api(ground.rows["pve1"]) as api:
-                vmid = Creation.objects.latest("pk").vmid
+                vmid = int(Creation.objects.latest("pk").vmid or 0)
                 _ended(api, api.power("lxc", vmid, "stop"))
                 _ended(api, api.destroy("lxc", vmid))
             look_at({ground.rows["pve1"].pk})

@@ -335,7 +335,7 @@ def test_a_run_whose_host_is_gone_can_still_be_looked_at_and_forgotten(admin_cli
     assert admin_client.post(f"/wizards/runs/{browser.run.pk}/review/").status_code == 302
     run = browser.run
     run.tasks.filter(slug="server").update(state="done")
-    run.tasks.filter(slug="container").update(state="failed")
+    run.tasks.filter(slug="container").update(state="failed", facts={"creation": 1})
     WizardRun.objects.filter(pk=run.pk).update(state="failed", why="It is taken.")
     Server.objects.filter(pk=host.pk).update(nginx_server=None)
     host.guests.all().delete()

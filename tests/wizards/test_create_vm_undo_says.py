@@ -6,6 +6,7 @@ from backups.models import BackupRun
 from forwarding.models import HostnameForward, PortForward
 from keymanager.models import Group
 from proxmox.looking import look_at
+from proxmox.models import Creation
 from samba.models import Share
 from servers.models import Server
 from tests.keymanager.fleets import make_key
@@ -19,7 +20,15 @@ from tests.wizards.create_vm_walking import (
     hostname_on,
     port_on,
 )
-from wizards.create_vm import hanging, task_backup, task_container, task_domain, task_login, task_server
+from wizards.create_vm import (
+    hanging,
+    task_backup,
+    task_container,
+    task_domain,
+    task_login,
+    task_nginx,
+    task_server,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,6 +53,7 @@ def test_the_undo_names_what_others_keep_on_the_disks_of_a_server_that_was_there
         walk = Walk(host)
         walk.until_done("server", task_server.do)
         assert hanging.others(walk.data, walk.results) == []
+        walk.call("container", task_container.do)
         said = task_container.undo_says(walk.data, walk.results)
         assert said.endswith(f"with everything in it; with it go: the share {share} is on it")
 
@@ -78,6 +88,21 @@ def test_the_undo_says_what_has_become_of_its_port_and_hostname() -> None:
         HostnameForward.objects.all().delete()
         assert "already" in task_login.undo_says_port(walk.data, walk.results)
         assert "already" in task_domain.undo_says(walk.data, walk.results)
+
+
+def test_the_undo_does_not_speak_of_what_was_never_made() -> None:
+    """A port and a domain that were taken meanwhile, a create that failed: “deleted already”, “stop and destroy”."""
+    with begun() as (_pve, walk):
+        assert task_server.undo_says(walk.data, {}) == "Nothing was entered into the inventory"
+        assert task_container.undo_says(walk.data, walk.results) == "No container was created"
+        assert task_login.undo_says_port(walk.data, walk.results) == "No port was forwarded"
+        assert task_domain.undo_says(walk.data, walk.results) == "No hostname was added"
+        assert task_backup.undo_says(walk.data, walk.results) == "No backup was planned"
+        assert "not become" in task_nginx.undo_says(walk.data, walk.results)
+        walk.call("container", task_container.do)
+        assert "Stop and destroy" in task_container.undo_says(walk.data, walk.results)
+        Creation.objects.update(state="failed")  # it has no number any more
+        assert task_container.undo_says(walk.data, walk.results) == "No container was created"
 
 
 def test_the_undo_says_what_is_gone_already_also_where_another_has_name_and_number_by_now() -> None:

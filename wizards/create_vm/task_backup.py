@@ -115,8 +115,10 @@ def undo_says_run(data: Data) -> str:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, and what becomes of the copies."""
-    rows = Backup.objects.select_related("destination")
-    backup = rows.filter(pk=results.get("backup", {}).get("backup") or 0).first()
+    facts = results.get("backup", {})
+    if "backup" not in facts:
+        return _("No backup was planned")
+    backup = Backup.objects.select_related("destination").filter(pk=facts["backup"]).first()
     if backup is None:
         return _("It is backed up no more already; copies that are left stay")
     words = {"backup_folder": backup.destination_folder, "server": backup.destination}

@@ -124,12 +124,21 @@ def first_keys(server: Server, data: Data) -> str:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, with what others keep on its disks: what hung on the server before stands in no way."""
-    if _is_gone(data, results.get("container", {})):
+    facts = results.get("container", {})
+    if _never_made(facts):
+        return _("No container was created")
+    if _is_gone(data, facts):
         return _("Its container is destroyed already; another one of its name or number stays")
     words = _("Stop and destroy the container of %(name)s on %(host)s, with everything in it")
     said = words % {"name": data["name"], "host": host_of(data)}
     server = Server.objects.filter(pk=results.get("server", {}).get("server") or 0).first()
     return with_it(said, [held for held in held_by(server) if held.on_disk]) if server else said
+
+
+def _never_made(facts: Data) -> bool:
+    """Whether Proxmox was not asked for it, or its create has failed, which leaves nothing."""
+    row = Creation.objects.filter(pk=facts.get("creation") or 0).first()
+    return "creation" not in facts or (row is not None and row.vmid is None and not row.open)
 
 
 def _is_gone(data: Data, facts: Data) -> bool:

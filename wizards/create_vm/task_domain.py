@@ -55,7 +55,10 @@ def do(task: TaskRun) -> Later | None:
 
 def undo_says(_data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, with the hostname as it is by now."""
-    row = HostnameForward.objects.filter(pk=results.get("domain", {}).get("hostname") or 0).first()
+    facts = results.get("domain", {})
+    if "hostname" not in facts:
+        return _("No hostname was added")
+    row = HostnameForward.objects.filter(pk=facts["hostname"]).first()
     return _("%s leads nowhere any more") % row if row else _("Its hostname is deleted already")
 
 

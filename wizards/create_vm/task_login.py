@@ -83,7 +83,10 @@ def _rule(data: Data, server: Server) -> PortForward:
 
 def undo_says_port(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does, with the rule as it is by now."""
-    rule = PortForward.objects.filter(pk=results.get("port", {}).get("rule") or 0).first()
+    facts = results.get("port", {})
+    if "rule" not in facts:
+        return _("No port was forwarded")
+    rule = PortForward.objects.filter(pk=facts["rule"]).first()
     if rule is None:
         return _("Its forwarded port is deleted already")
     return _("Port %(port)s of %(host)s leads nowhere any more") % {"port": rule.ports, "host": rule.host}

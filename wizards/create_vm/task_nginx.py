@@ -1,5 +1,7 @@
 """The new server becomes the nginx server of its host."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -43,8 +45,10 @@ def do(task: TaskRun) -> Later | None:
     return None
 
 
-def undo_says(data: Data) -> str:
+def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
+    if "host" not in results.get("nginx", {}):
+        return _("It has not become the nginx server of %s") % host_of(data)
     return _("%s has no nginx server any more") % host_of(data)
 
 

@@ -87,7 +87,9 @@ def _complete(task: TaskRun, server: Server) -> dict[str, Any]:
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
     facts = results.get("server", {})
-    server = Server.objects.filter(pk=facts.get("server") or 0).first()
+    if "server" not in facts:
+        return _("Nothing was entered into the inventory")
+    server = Server.objects.filter(pk=facts["server"]).first()
     if server is None:
         return _("It is deleted from the inventory already; another server of its name stays")
     if facts.get("made"):
