@@ -10,7 +10,7 @@ from keymanager.models import Group
 from samba.models import Share
 from servers.models import Server
 from tests.keymanager.fleets import make_key
-from wizards.wizards.create_user import others
+from wizards.wizards.create_user import others, removes
 
 pytestmark = pytest.mark.django_db
 
@@ -109,3 +109,10 @@ def test_a_password_without_the_word_that_one_is_set_is_refused_and_not_dropped(
     refused = post(url, pair)
     assert (refused.status_code, set(refused.json()["errors"])) == (422, set(pair))
     assert post(url, {"with_password": True, **pair}).status_code == 200
+
+
+def test_the_undo_does_not_say_that_it_removes_another_ones_unix_user(server) -> None:
+    """After “There is a unix user nina on the server already” it spoke of removing nina with the home folder."""
+    data = {"name": "nina", "server": server.pk, "shell": "/bin/sh"}
+    assert removes(data, {"account": {}}) == "No unix user was made"
+    assert "with its home folder" in removes(data, {"account": {"ours": True}})

@@ -197,6 +197,8 @@ def remove_from(host: Host, run: TaskRun) -> None:
 def removes(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo of the account does."""
     account = results.get("account", {})
+    if not account.get("ours"):  # another's of that name, say, for which the run has ended
+        return _("No unix user was made")
     if account.get("found"):
         words = _("Remove the unix user %(name)s from %(server)s; %(home)s, which was there before, stays")
         return words % {**_who(data), "home": _home(data, account)}
