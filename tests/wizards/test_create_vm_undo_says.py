@@ -72,6 +72,8 @@ def test_the_undo_says_what_becomes_of_the_copies_and_of_a_server_that_was_there
         backup.delete()
         assert "no more already" in task_backup.undo_says(walk.data, facts)
         assert "Delete shop.example.org" in task_server.undo_says(walk.data, walk.results)
+        only_listed = {**walk.data, "make_container": False}
+        assert "rolled out there stays" in task_server.undo_says(only_listed, walk.results)
         before = {"server": {**walk.results["server"], "made": False}}
         assert "back as it was" in task_server.undo_says(walk.data, before)
 

@@ -94,6 +94,8 @@ def undo_says(data: Data, results: Mapping[str, Data]) -> str:
         return _("It is deleted from the inventory already; another server of its name stays")
     if facts.get("made"):
         words = _("Delete %s from the inventory") % data["name"]
+        if not data.get("make_container"):  # it may have a machine by now, made by hand
+            words += " " + _("(nothing happens on a machine of it: what was rolled out there stays)")
         return with_it(words, goes_with(server, results))
     return _("Put %s in the inventory back as it was: it was there before") % data["name"]
 

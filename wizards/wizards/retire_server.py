@@ -339,7 +339,7 @@ def stays(data: Data) -> list[str]:
         if backup.may_have_copies() or data.get("last_backup")
     ]
     if not data.get("guest"):
-        lines.append(_("The machine itself, as it is"))
+        lines.append(_("The machine itself, as it is, with the keys that let people in"))
     lines.append(_("What the audit trail says of it, and its names in your DNS"))
     return lines
 
