@@ -14,7 +14,7 @@ from keymanager.tokens import give_token
 from servers.models import Rollout, RolloutState
 from tests.keymanager.fetchers import fetching_server
 from tests.wizards.create_vm_walking import begun
-from wizards.create_vm import task_setup
+from wizards.create_vm import task_server, task_setup
 from wizards.declare import Later, Refused, TaskRun
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +77,16 @@ def test_an_undo_leaves_the_fetching_of_a_server_that_did_so_before() -> None:
     assert FetchToken.objects.exists()
     assert FetchReport.objects.exists()
     assert Rollout.objects.exists()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_an_undo_forgets_the_fetching_that_a_script_has_set_up_in_which_the_run_ended(before) -> None:
+    """The task of the keys was never begun: the server went on “in sync” and fetching, with no container."""
+    with begun(there=True) as (_pve, walk):
+        give_token(Actor.system("test"), walk.server)
+        walk.results["server"]["fetched"] |= before
+        walk.call("server", task_server.undo)
+        assert FetchToken.objects.exists() == before
 
 
 @pytest.mark.parametrize("there", [False, True])

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from keymanager.fetching import forget_machine
 from keymanager.models import FetchToken, Group
 from keymanager.services.groups import add_to_group, remove_from_group
 from pages.second_word import second_word
@@ -125,6 +126,8 @@ def _goes(task: TaskRun) -> bool:
 def _put_back(task: TaskRun, server: Server) -> None:
     for unix_user in server.unix_users.filter(pk__in=task.facts.get("new_users", ())):
         remove_unix_user(task.actor, unix_user)
+    if task.data.get("make_container") and task.facts.get("fetched") is False:
+        forget_machine(task.actor, server)  # the script has set that up, also where the run ended in it
     for name, value in task.facts.get("before", {}).items():
         setattr(server, name, value)
     owners = server.owners.exclude(pk=task.facts.get("new_owner") or 0)
