@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,10 @@ BESIDE = {
     "Please move or remove them before you merge.",
     "Aborting",
 }
+# What begins with one of these says why. A git host says its own reason as "remote:", GitLab in a frame of signs.
+WHY = re.compile(r"(remote:\s*)?(error|fatal):", re.IGNORECASE)
+# As ssh says of a key of ours that it cannot use, before the host lets nobody in.
+UNUSED_KEY = ("Load key ", "no such identity: ")
 
 
 def folder_of(repository: Repository) -> Path | None:
@@ -132,11 +137,12 @@ def _git(run: Run, folder: Path, *words: str) -> str:
 def reason_in(errors: bytes) -> str:
     """Why git failed, of all that it says: not the advice that it ends with."""
     lines = [line.rstrip() for line in errors.decode(errors="replace").splitlines()]
-    lines = [
-        line for line in lines if line.strip() and line.strip() not in BESIDE and not line.startswith("hint:")
-    ]
-    at = next((at for at, line in enumerate(lines) if line.startswith(("error:", "fatal:"))), len(lines) - 1)
+    lines = [line for line in lines if line.strip() not in BESIDE and not line.startswith("hint:")]
+    lines = [line for line in lines if re.search(r"\w", line.removeprefix("remote:"))]
+    at = next((at for at, line in enumerate(lines) if WHY.match(line)), len(lines) - 1)
     if at < 0:
         return ""
     which = [line.strip() for line in takewhile(lambda line: line.startswith("\t"), lines[at + 1 :])]
+    if "Permission denied (" in lines[at]:
+        which = [line for line in lines if line.startswith(UNUSED_KEY)]
     return f"{lines[at].strip()} {', '.join(which)}".strip()[:500]

@@ -364,9 +364,21 @@ def test_a_folder_that_another_program_keeps_locked_is_told_and_not_waited_for_f
 
 BESIDE = "\nPlease make sure you have the correct access rights\nand the repository exists.\n"
 COULD_NOT = f"fatal: Could not read from remote repository.\n{BESIDE}"
+FRAME = "remote: \nremote: " + "=" * 72 + "\nremote: \n"  # as GitLab says all of its reasons by SSH
+SAML = (
+    "ERROR: The organization has enforced SAML SSO. To access\nthis repository, visit\nhttps://h/ for more.\n"
+)
+IGNORED = 'This private key will be ignored.\nLoad key "/home/g/.ssh/key": bad permissions\n'
 SAID = {
     f"fatal: '/x' is no repository\n{COULD_NOT}": "fatal: '/x' is no repository",
     f"git@h: Permission denied (publickey).\n{COULD_NOT}": "git@h: Permission denied (publickey).",
+    f"{IGNORED}git@h: Permission denied (publickey).\n{COULD_NOT}": "git@h: Permission denied (publickey). "
+    'Load key "/home/g/.ssh/key": bad permissions',
+    f"{FRAME}remote: The project you were looking for could not be found.\n{FRAME}{COULD_NOT}": "remote: The "
+    "project you were looking for could not be found.",
+    f"{FRAME}remote: ERROR: You may not.\n\n{FRAME}{COULD_NOT}": "remote: ERROR: You may not.",
+    f"{SAML}{COULD_NOT}": "ERROR: The organization has enforced SAML SSO. To access",
+    f"ERROR: Repository not found.\n{COULD_NOT}": "ERROR: Repository not found.",
     f"Warning: Permanently added 'h'.\nHost key verification failed.\n{COULD_NOT}": "Host key verification failed.",
     "error: Your local changes to the following files would be overwritten by merge:\n\ta.py\n\tb.py\n"
     "Please commit your changes or stash them before you merge.\nAborting\n": "error: Your local changes to the "
