@@ -32,6 +32,10 @@ cut_off() { grep -avE "$UNHEARD" "$dir/errors" | grep -qaE "$CUT"; }
 
 told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
 
+last_words() { # what came last before the connection was gone; what follows from that alone, where there is nothing else
+  grep -avE "^gestion-restore: |$FOLLOWS" "$dir/errors" | tail -n 3 | grep . || grep -av '^gestion-restore:' "$dir/errors" | tail -n 3
+}
+
 fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }
 
 # As ssh(1) says them. None of these passes by itself.
@@ -45,8 +49,14 @@ OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGE
 EXPIRED='^Your account has expired|^WARNING: Your password has expired|^Password change required'
 # As ssh says of a connection that was there.
 CUT='^(client_loop: |Connection (to|closed|reset)|mux_client_|Timeout, server|Shared connection|packet_write)|Connection reset by peer|Broken pipe'
+# Where a host on the way (ProxyJump) led nowhere: what was said of a login then is of that host.
+ON_THE_WAY='^kex_exchange_identification: '
+NOT_LED_ON='^channel [0-9]+: open failed: '
+# What only follows from all of these.
+FOLLOWS="$ON_THE_WAY|^Connection (closed|reset) by UNKNOWN|^stdio forwarding failed|^rsync: (\[[a-zA-Z]+\] )?connection unexpectedly closed|^rsync error: "
 # Who has ended before rsync's first word could be handed over is told by the second.
 UNHEARD='^rsync: (\[[a-zA-Z]+\] )?safe_write failed to write [0-9]+ bytes to socket'
+CAME_ABOUT='\([1-9][0-9]* bytes received so far\)|^rsync: (\[sender\] )?write error: '
 NO_BYTE="\(0 bytes received so far\)|$UNHEARD"
 # As rsync's exit code 2, 1 and 4 say it, from its manual page.
 NO_PROTOCOL='protocol version mismatch|is your shell clean'
@@ -87,13 +97,22 @@ judge_failure() {
   finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}"
 }
 
-judge_connection() {
+judge_login() {
+  far=$other
+  ! said "$ON_THE_WAY" || other="host on the way to the $far"
   ! said "$OTHER_KEY" || finish failed host_key "The $other shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
   ! said "$NO_KEY_ALONE" || finish failed denied "The $other lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
   ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The $other let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"
   # Which of these it is, ssh does not say: to who was not let in, the source says nothing.
   ! said "$NOT_LET_IN" || finish failed denied "The $other does not know the SSH key of root on this backup server, does not take it from here or any more, or lets this user in by none (PermitRootLogin, AllowUsers and DenyUsers in sshd_config, the login shell, who may write to ~/.ssh; the log of sshd there says it); or there is none here without a passphrase: $(told "$NOT_LET_IN")"
   judge_account
+  other=$far
+}
+
+judge_connection() {
+  judge_login
+  ! said "$NOT_LED_ON.*prohibited" || finish failed denied "The host on the way to the $other does not lead on to it. Look at AllowTcpForwarding and PermitOpen in sshd_config there. $(told "$NOT_LED_ON")"
+  last=$(last_words)
   ! said "$NO_PROGRAM" || no_rsync
   ! said "$NO_OPTION" || judge_protocol
   # The login came about, and yet nothing answered as a shell, nor as rsync.
@@ -104,7 +123,7 @@ judge_connection() {
   fi
   [ "$rsync_code" != 20 ] || finish failed connection "The $other ended rsync in the middle, as when it shuts down. $last"
   # Of a remote program that was killed, ssh says no more than of a lost connection.
-  [ -z "$(fact source_seen)" ] || finish failed connection "The connection to the $other was lost, or rsync was killed there. $last"
+  if [ -n "$(fact source_seen)" ] || said "$CAME_ABOUT"; then finish failed connection "The connection to the $other was lost, or rsync was killed there. $last"; fi
   finish failed connection "The connection to the $other was lost or did not come about. $last"
 }
 

@@ -144,7 +144,7 @@ judge_push() { # ends it for every code that is no success
   [ "$rsync_code$counted" != 110 ] || finish failed rsync "The target could not write on, as where its disk is full, and what it said of it was lost on the way (rsync's code 11). Look at the disk there."
   [ -n "$(fact refused)" ] || judge_target
   case $rsync_code in
-    10 | 12 | 20 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $last" ;;
+    10 | 12 | 20 | 30 | 35 | 97 | 255) finish failed connection "The connection to the target was lost or did not come about. $(last_words)" ;;
     *) finish failed rsync "rsync ended with code $rsync_code. ${partial:-$last}" ;;
   esac
 }

@@ -9,6 +9,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     case $word in --rsh=*) rsh=${word#--rsh=} ;; --rsync-path=*) reader=${word#--rsync-path=} ;; esac
     from=$to to=$word
   done
+  plain=$rsh
   rsh="$rsh -o ControlMaster=auto -o ControlPath=$sock -o ControlPersist=30 -o BatchMode=yes -o ConnectTimeout=20"
   rsh="$rsh -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
   ask="sh -c '$PLACE'"
@@ -19,7 +20,8 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
     97 | 124 | 255)
       [ "$code" != 97 ] || note reached login # it was let in, and no further
       note source_said "$(stray_line)"
-      tail -n 3 "$dir/errors" >>"$dir/output"
+      [ "$code" != 255 ] || ask_the_way
+      tail -n 5 "$dir/errors" >>"$dir/output"
       if [ "$code" = 124 ]; then note source_silent yes; code=30; fi
       echo "$code" >"$dir/rsync.code"
       exit 0
@@ -60,6 +62,11 @@ ask_source() { # what PLACE finds at the source, into $found, and its code; what
   code=$?
   [ "$(stat -c %s "$dir/looked")" -lt 8388608 ] || code=0 # it was let in; that ssh came to the bound says no more
   found=$(grep -aE "$FACTS" "$dir/looked" | tail -n 9)
+}
+
+ask_the_way() { # an ssh that keeps its connection has the hosts on the way say nothing: once more without, for why
+  ! grep -qs '^kex_exchange_identification: ' "$dir/errors" ||
+    timeout 60 $plain "${from%%:*}" true </dev/null >/dev/null 2>>"$dir/errors" 7>&- 9>&-
 }
 
 by_its_folder() { # where sudo reads the source, its rsync knows the folder by its UUID; people do not

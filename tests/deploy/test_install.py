@@ -10,6 +10,7 @@ import pytest
 from lab import Fleet, HostSpec, LabHost
 from tests.deploy.packages import bring, bring_debian, bring_panel, wheels
 from tests.lab.test_down import NETWORK, SECOND
+from tests.panel import ROOT
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
@@ -134,6 +135,7 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     wait_for(lambda: "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE))
 
     check_the_hardening(site)
+    check_the_first_look(site)
     archive = check_the_backup(site)
     check_what_is_not_restored(site, install, archive)
     site.run("gestion", "shell", "--no-imports", "-c", FORGET)
@@ -194,6 +196,17 @@ def check_the_backup(site: Site) -> str:
             "setpriv", "--reuid=gestion", "--regid=gestion", "--clear-groups", "sh", "-c", theirs, good=False
         )
     return archive
+
+
+def check_the_first_look(site: Site) -> None:
+    """That the commands that operations.md begins with show every service, and what the panel has warned of."""
+    text = (ROOT / "docs/operations.md").read_text()
+    commands = text.split("First look, always:\n\n```\n")[1].split("```")[0]
+    site.get("/nothing-is-here/")
+    told = site.run("bash", "-c", f"PAGER=cat SYSTEMD_PAGER=cat; export PAGER SYSTEMD_PAGER; {commands}")
+    for name in ("gestion-web@8001", "gestion-scheduler", "caddy", "redis-server@gestion", "postgresql@15-main"):
+        assert f"{name}.service" in told
+    assert "Not Found: /nothing-is-here/" in told
 
 
 def check_what_is_not_restored(site: Site, install: str, archive: str) -> None:

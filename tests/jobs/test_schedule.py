@@ -114,11 +114,31 @@ def test_old_jobs_are_deleted_with_all_they_wrote(actor, settings):
 def test_health_knows_the_living_from_the_dead():
     assert not facts().worker_ok
     assert [item.ok for item in health()] == [False, False]
-    WorkerState.objects.create(name="a", heartbeat_at=timezone.now() - timedelta(minutes=2))
+    two = timezone.now() - timedelta(minutes=2)
+    WorkerState.objects.create(name="a", heartbeat_at=two, queues="backups,default")
     assert not facts().worker_ok
-    WorkerState.objects.create(name="b")
+    WorkerState.objects.create(name="b", queues="backups,default")
     upkeep.look_after()
     assert (facts().workers, facts().worker_ok, facts().scheduler_ok) == (1, True, True)
+
+
+def test_a_queue_whose_worker_alone_is_dead_is_told_and_the_scheduler_is_not_blamed_for_it(admin_client):
+    WorkerState.objects.create(name="a", queues="default")
+    upkeep.look_after()
+    words = [item.words for item in health()]
+    assert words == ["No worker of the queue “backups” lives: its jobs wait.", ""]
+    assert words[0] in admin_client.get("/jobs/").content.decode()
+    WorkerState.objects.update(queues="backups")
+    ScheduleState.objects.update(last_ended_at=timezone.now() - timedelta(minutes=2))
+    assert [item.words for item in health()] == [
+        "No worker of the queue “default” lives: its jobs wait.",
+        "Nothing runs by itself until a worker takes up what the scheduler says.",
+    ]
+    WorkerState.objects.update(queues="backups,default")
+    assert [item.ok for item in health()] == [True, False]
+    assert facts().scheduler_words.startswith("The scheduler is silent, or the broker hands nothing on")
+    WorkerState.objects.all().delete()
+    assert facts().worker_words == "No worker lives: jobs wait."
 
 
 def test_after_a_time_without_looks_nobody_is_given_up_before_he_could_be_heard(actor, only):
