@@ -1,11 +1,9 @@
 """A source that the backup server reaches through its Proxmox host: what breaks there is told as that, by each way."""
 
-from datetime import UTC, datetime
-
 import pytest
 from django.utils import timezone
 
-from backups.models import BackupRun, RunState, TaskState
+from backups.models import RunState, TaskState
 from servers.models import HostKey, Server
 from tests.backups.lab_rows import SOURCE_FOLDER, ground, sh
 from tests.backups.test_restores_lab import backed_up, look
@@ -18,7 +16,7 @@ CAUSES = {
         "pve1", "mv ~/.ssh ~/.away", "denied", ["The host on the way to the source does not know", "Permission denied"],
     ),
     "it shows another host key": (
-        "pve1", "cp -a /etc/ssh /root/kept; rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh", "host_key",
+        "pve1", "rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh", "host_key",
         ["The host on the way to the source shows another host key"],
     ),
     "it leads on to nobody": (
@@ -41,7 +39,7 @@ def place(fleet, lab_key, django_db_blocker):
     row = Server.objects.create(name=host.name, keymanager_name=host.name, ssh_connection=host.connection)
     HostKey.objects.create(server=row, key=host.host_key, fingerprint="of pve1", pinned_at=timezone.now())
     Server.objects.filter(pk=made.source.pk).update(
-        ssh_connection="", internal_ip=made.here.address, external_ip=None, vm_host=row
+        ssh_connection="", internal_ip=made.here.address, external_ip=None, is_vm=True, vm_host=row
     )
     made.source.refresh_from_db()
     return made

@@ -204,7 +204,13 @@ def check_the_first_look(site: Site) -> None:
     commands = text.split("First look, always:\n\n```\n")[1].split("```")[0]
     site.get("/nothing-is-here/")
     told = site.run("bash", "-c", f"PAGER=cat SYSTEMD_PAGER=cat; export PAGER SYSTEMD_PAGER; {commands}")
-    for name in ("gestion-web@8001", "gestion-scheduler", "caddy", "redis-server@gestion", "postgresql@15-main"):
+    for name in (
+        "gestion-web@8001",
+        "gestion-scheduler",
+        "caddy",
+        "redis-server@gestion",
+        "postgresql@15-main",
+    ):
         assert f"{name}.service" in told
     assert "Not Found: /nothing-is-here/" in told
 
