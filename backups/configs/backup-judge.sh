@@ -49,11 +49,12 @@ OTHER_KEY='^Host key verification failed\.|REMOTE HOST IDENTIFICATION HAS CHANGE
 EXPIRED='^Your account has expired|^WARNING: Your password has expired|^Password change required'
 # As ssh says of a connection that was there.
 CUT='^(client_loop: |Connection (to|closed|reset)|mux_client_|Timeout, server|Shared connection|packet_write)|Connection reset by peer|Broken pipe'
-# Where a host on the way (ProxyJump) led nowhere: what was said of a login then is of that host.
-ON_THE_WAY='^kex_exchange_identification: '
+# Where a host on the way (ProxyJump) led nowhere, both: what was said of a login then is of that host.
+NO_ANSWER='^kex_exchange_identification: '
+BEHIND_OTHERS='^Connection (closed|reset) by UNKNOWN port '
 NOT_LED_ON='^channel [0-9]+: open failed: '
 # What only follows from all of these.
-FOLLOWS="$ON_THE_WAY|^Connection (closed|reset) by UNKNOWN|^stdio forwarding failed|^rsync: (\[[a-zA-Z]+\] )?connection unexpectedly closed|^rsync error: "
+FOLLOWS="$NO_ANSWER|$BEHIND_OTHERS|^stdio forwarding failed|^rsync: (\[[a-zA-Z]+\] )?connection unexpectedly closed|^rsync error: "
 # Who has ended before rsync's first word could be handed over is told by the second.
 UNHEARD='^rsync: (\[[a-zA-Z]+\] )?safe_write failed to write [0-9]+ bytes to socket'
 CAME_ABOUT='\([1-9][0-9]* bytes received so far\)|^rsync: (\[sender\] )?write error: '
@@ -99,7 +100,7 @@ judge_failure() {
 
 judge_login() {
   far=$other
-  ! said "$ON_THE_WAY" || other="host on the way to the $far"
+  ! said "$NO_ANSWER" || ! said "$BEHIND_OTHERS" || other="host on the way to the $far"
   ! said "$OTHER_KEY" || finish failed host_key "The $other shows another host key than the accepted one, or none is accepted. Look at its host key. $(told "$OTHER_KEY")"
   ! said "$NO_KEY_ALONE" || finish failed denied "The $other lets this user in by no SSH key alone, but asks for something else or more. Look at AuthenticationMethods and PubkeyAuthentication in sshd_config there. $(told "$NO_KEY_ALONE")"
   ! said "$NOT_LET_IN" || ! said "$OWN_KEY" || finish failed denied "The $other let root of this backup server in by no SSH key, and a key of root here cannot be used: $(told "$OWN_KEY")"

@@ -65,7 +65,7 @@ ask_source() { # what PLACE finds at the source, into $found, and its code; what
 }
 
 ask_the_way() { # an ssh that keeps its connection has the hosts on the way say nothing: once more without, for why
-  ! grep -qs '^kex_exchange_identification: ' "$dir/errors" ||
+  ! grep -qsE '^Connection (closed|reset) by UNKNOWN port ' "$dir/errors" ||
     timeout 60 $plain "${from%%:*}" true </dev/null >/dev/null 2>>"$dir/errors" 7>&- 9>&-
 }
 
