@@ -18,6 +18,7 @@ from keymanager.desired import KIND, Fetch, install_text, keys_state, minute_of
 from keymanager.found_lines import note_none_left
 from keymanager.lockout import Ways, check_ways, ways_in
 from keymanager.models import DepartureHost, FetchReport, FetchToken, KeySetRevision
+from keymanager.protocol import COPIES
 from keymanager.pushing import fetch_now, fetch_soon
 from keymanager.revisions import touch
 from servers.models import Rollout, Server
@@ -62,7 +63,9 @@ def forget(run: Run, server: int, actor: str) -> None:
         raise pushing.FetchFailed(failed[0])
     with transaction.atomic():
         uninstall(Actor(run.job.owner, actor), row)
-        _holds_nothing(row)
+        _holds_nothing(
+            row, but_copies=FetchReport.objects.filter(server=row, problem__contains=COPIES).exists()
+        )
 
 
 def forget_machine(actor: Actor, server: Server) -> None:
@@ -73,10 +76,11 @@ def forget_machine(actor: Actor, server: Server) -> None:
         _holds_nothing(server)
 
 
-def _holds_nothing(server: Server) -> None:
-    """It holds nothing of what it said; who left before is awaited there no more."""
+def _holds_nothing(server: Server, *, but_copies: bool = False) -> None:
+    """It holds nothing of what it said; who left before is awaited there no more, if not for copies that it told of."""
     FetchReport.objects.filter(server=server).delete()
-    DepartureHost.objects.filter(server=server, confirmed_at=None).update(confirmed_at=timezone.now())
+    if not but_copies:
+        DepartureHost.objects.filter(server=server, confirmed_at=None).update(confirmed_at=timezone.now())
     note_none_left(server)
 
 

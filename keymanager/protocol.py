@@ -27,6 +27,7 @@ PROVED = b"gestion-keys-proved"
 FOUND = b"gestion-keys-found"
 PROOF = b"Gestion-Keys-Proof"
 STALE_HOURS = 2  # without a proved answer: two hourly fetches missed; then host and panel say so
+COPIES = "copied: "  # how a server tells that keys from here lie where it takes none away
 _NONCE = re.compile(rb"[0-9A-Za-z]{16,64}")
 # How the words of a fetch that went well begin: what somebody should know besides. All others are of one that failed.
 _NOTE = re.compile(
@@ -55,7 +56,7 @@ def has_failed(problem: str) -> bool:
 
 def holds_copies(problem: str) -> bool:
     """Whether a server says that keys from here lie where it takes none away."""
-    return "copied: " in problem
+    return COPIES in problem
 
 
 def clean_line(line: str, options: str = "") -> bytes | None:

@@ -351,6 +351,25 @@ def test_a_server_whose_keys_were_taken_away_holds_none(admin, admin_client, fle
     assert (row["server"], row["words"]) == ("web1", "Gone: the server says so.")
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_server_that_told_of_a_copy_is_not_gone_by_taking_its_keys_away(admin, admin_client, fleet) -> None:
+    dora, (web1, web2) = fleet
+    take(admin, dora)
+    for row in (web1, web2):
+        fetched(row)
+    FetchReport.objects.filter(server=web1).update(problem="copied: /home/sam/.ssh/authorized_keys2: keys")
+    Server.objects.filter(pk=web1.pk).update(ssh_connection="root@web1")
+    HOSTS["web1"] = MemoryHost(answers={(SCRIPT, "--forget"): Result(0, b"none is left\n", b"")}, name="web1")
+    with second_word():
+        job = fetching.uninstall(Actor(admin, "ada"), web1, take_keys=True)
+    fetching.forget(Run(job, Masker()), **job.args)
+    rows = admin_client.get(f"/users/{dora.pk}/offboard/", headers=JSON).json()["hosts"]
+    assert {row["server"]: row["words"] for row in rows} == {
+        "web1": "Fetches no more: look at ~/.ssh/authorized_keys2 there yourself.",
+        "web2": "Gone: the server says so.",
+    }
+
+
 def test_who_never_had_a_key_is_awaited_nowhere(admin, fleet) -> None:
     _dora, (web1, _web2) = fleet
     fetched(web1, holds="0" * 40)

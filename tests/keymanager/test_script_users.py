@@ -359,3 +359,17 @@ def test_a_copy_of_our_file_at_a_unix_user_who_is_not_on_the_list_is_told(host, 
     copy.unlink()
     assert host.run()[0] == 0
     assert panel.problem == "none"
+
+
+def test_a_file_of_the_list_by_another_way_is_no_copy(host, panel) -> None:
+    """A second name of anna's, her home by its own path or with a point (as jails have it), a linked ~/.ssh."""
+    panel.give({"anna": [ADA], "root": [BOB]})
+    (host.folder / "home/data").mkdir()
+    (host.folder / "home/anna").rename(host.folder / "home/data/anna")
+    (host.folder / "home/anna").symlink_to("data/anna")
+    (host.folder / "home/ben/.ssh").symlink_to("/home/anna/.ssh")
+    passwd = host.folder / "etc/passwd"
+    for name, home in (("upload", "/home/data/anna"), ("jailed", "/home/./anna")):
+        passwd.write_text(f"{passwd.read_text()}{name}:x:{ANNA}:{ANNA}::{home}:/bin/sh\n")
+    assert host.run()[0] == 0
+    assert panel.problem == "none"
