@@ -362,6 +362,7 @@ def test_a_server_that_told_of_a_copy_is_not_gone_by_taking_its_keys_away(admin,
     HOSTS["web1"] = MemoryHost(answers={(SCRIPT, "--forget"): Result(0, b"none is left\n", b"")}, name="web1")
     with second_word():
         job = fetching.uninstall(Actor(admin, "ada"), web1, take_keys=True)
+    assert job
     fetching.forget(Run(job, Masker()), **job.args)
     rows = admin_client.get(f"/users/{dora.pk}/offboard/", headers=JSON).json()["hosts"]
     assert {row["server"]: row["words"] for row in rows} == {
