@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 
 for_run=(make python3-venv)
 for_lab=(lxc mmdebstrap iptables iproute2 procps openssh-client curl)
-for_test=(git rsync sudo postgresql redis-server chromium fonts-dejavu-core pebble caddy docker.io docker-compose)
+for_test=(git rsync sudo postgresql redis-server chromium-headless-shell fonts-dejavu-core pebble caddy docker.io docker-compose)
 
 case "${1:-}" in
 run) wanted=("${for_run[@]}") ;;

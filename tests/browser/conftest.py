@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from lab import LabUnavailable
-from lab.screenshots import chromium
+from lab.screenshots import CHROMIUM, chromium
 from lab.system import require_lab
 from tests.browser import still_network
 from tests.browser.demo import Demo
@@ -22,9 +22,9 @@ from tests.waiting import PATIENCE_SECONDS
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, as Debian packages it, on a network that stays as it is; what it waits for may take its time."""
-    path = shutil.which("chromium")
+    path = shutil.which(CHROMIUM)
     if path is None:
-        missing = "Chromium is missing: apt install chromium"
+        missing = f"Chromium is missing: apt install {CHROMIUM}"
         if os.environ.get("CI") == "true":
             pytest.fail(missing)
         pytest.skip(missing)
