@@ -1,5 +1,7 @@
 """Registers this room when Django starts."""
 
+import gc
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -11,9 +13,13 @@ class GestionConfig(AppConfig):
     verbose_name = _("Gestion")
 
     def ready(self) -> None:
-        """Put the dashboard into the shell, and register the checks of the settings."""
+        """Put the dashboard into the shell, and register the checks of the settings.
+
+        The last room to be ready: from here on there is garbage to collect (see `gestion/__init__.py`).
+        """
         from gestion import checks  # noqa: F401  # its functions register themselves
         from gestion.health import section
         from pages.registry import register
 
         register(section)
+        gc.enable()

@@ -1,12 +1,14 @@
 """How times, sizes, states and icons look on every page."""
 
 import datetime
+import functools
 import re
 from typing import Any
 
 from django import forms, template
 from django.forms import BoundField
 from django.template.loader import get_template
+from django.templatetags.static import static
 from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -102,15 +104,17 @@ def colour_of(value: Any) -> str:
     return next((colour for colour, names in COLOURS.items() if str(value) in names), "secondary")
 
 
+@functools.cache
+def sprite() -> str:
+    """Where all icons are, in one file; a page asks some fifty times, and Django joins the address anew each time."""
+    return static("icons.svg")
+
+
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
     """An icon of the sprite; decoration, unless a label says what it means."""
-    from django.templatetags.static import static
-
     hidden = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
-    return format_html(
-        '<svg class="icon" {}><use href="{}#{}"></use></svg>', hidden, static("icons.svg"), name
-    )
+    return format_html('<svg class="icon" {}><use href="{}#{}"></use></svg>', hidden, sprite(), name)
 
 
 @register.inclusion_tag("pages/_sort_header.html")

@@ -167,8 +167,8 @@ def test_what_a_file_does_besides_is_no_harm(folder, kind):
 
 def test_several_that_never_end_hold_the_others_up_no_longer_than_one(folder, monkeypatch):
     monkeypatch.setattr(fabrun.catalogue, "SECONDS", 5.0)
-    for name in ("a", "b", "c"):
-        (folder / f"{name}.py").write_text("\nwhile True: pass\n")
+    for name, body in (("a", "pass"), ("b", "time.sleep(0.01)"), ("c", "time.sleep(0.01)")):
+        (folder / f"{name}.py").write_text(f"import time\nwhile True: {body}\n")
     began = time.monotonic()
     assert sorted(catalogue().broken) == ["a.py", "b.py", "c.py"]
     assert sorted(catalogue().scripts) == ["greet.hello", "greet.user_only"]

@@ -142,12 +142,12 @@ BROKEN = {
 
 ENDLESS = {
     "a loop": "\nwhile True:\n    pass\n",
-    "a loop in a function": "def f():\n    while True: pass\nf()\n",
+    "a loop in a function": "import time\ndef f():\n    while True: time.sleep(0.01)\nf()\n",
     "a call that waits": "import time\ntime.sleep(10**6)\n",
     "a pipe without a writer": "import os\nos.mkfifo(__file__ + '.pipe')\nopen(__file__ + '.pipe').read()\n",
     "a call that counts": "\nsum(range(10**14))\n",
     "a lock": "import threading\nthreading.Semaphore(0).acquire()\n",
-    "one that catches errors": "\nwhile True:\n    try:\n        pass\n    except Exception:\n        pass\n",
+    "one that catches errors": "import time\nwhile True:\n    try: time.sleep(0.01)\n    except Exception: pass\n",
 }
 
 
