@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import User
-from tests.databases import copy_to, give, note_as_migrated, without_permissions
+from tests.databases import copy_to, empty_only_what_was_written, give, note_as_migrated, without_permissions
 
 pytest_plugins = ["tests.lab_fixtures"]
 
@@ -24,6 +24,7 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Path | None:
     """pytest-django's, and a copy of it for panels that tests start; None on PostgreSQL."""
     with django_db_blocker.unblock():
         note_as_migrated()
+        empty_only_what_was_written()
         if connection.vendor != "sqlite":
             return None
         ready = Path(os.environ["DATA_DIR"]) / "ready.sqlite3"
