@@ -248,6 +248,33 @@ class Migration(migrations.Migration):
                 "verbose_name": "backup",
                 "verbose_name_plural": "backups",
                 "ordering": ["source__name", "source_folder", "pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("destination", "destination_folder"), name="one_backup_a_destination"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("source_folder__startswith", "/"),
+                            ("destination_folder__startswith", "/"),
+                            models.Q(("destination_folder", "/"), _negated=True),
+                        ),
+                        name="backup_folders_are_absolute",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("keep_hourly__gt", 0),
+                            ("keep_daily__gt", 0),
+                            ("keep_weekly__gt", 0),
+                            ("keep_monthly__gt", 0),
+                            _connector="OR",
+                        ),
+                        name="a_backup_keeps_something",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("shrink_limit__gte", 1), ("shrink_limit__lte", 100)),
+                        name="shrink_limit_is_percent",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -347,6 +374,18 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-asked_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "running")),
+                        fields=("backup",),
+                        name="one_running_run_a_backup",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "waiting")),
+                        fields=("backup",),
+                        name="one_waiting_run_a_backup",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -378,6 +417,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["position"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("set", "backup"), name="a_backup_once_a_set")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -418,6 +460,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-started_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "running")),
+                        fields=("set",),
+                        name="a_set_never_overlaps_itself",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -524,6 +573,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("backup", "at", "path"), name="a_folder_of_a_copy_once")
+                ]
+            },
         ),
         migrations.CreateModel(
             name="LeftData",
@@ -555,6 +609,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-left_at"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("folder", "/"), _negated=True), ("folder__startswith", "/")
+                        ),
+                        name="left_is_no_root",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -650,6 +712,13 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-asked_at", "-pk"],
                 "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "running")),
+                        fields=("target",),
+                        name="one_restore_a_target",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -729,94 +798,17 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["-asked_at", "-pk"],
                 "abstract": False,
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "running")),
+                        fields=("backup",),
+                        name="one_verification_a_backup",
+                    )
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="backup",
-            constraint=models.UniqueConstraint(
-                fields=("destination", "destination_folder"), name="one_backup_a_destination"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backup",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("source_folder__startswith", "/"),
-                    ("destination_folder__startswith", "/"),
-                    models.Q(("destination_folder", "/"), _negated=True),
-                ),
-                name="backup_folders_are_absolute",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backup",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("keep_hourly__gt", 0),
-                    ("keep_daily__gt", 0),
-                    ("keep_weekly__gt", 0),
-                    ("keep_monthly__gt", 0),
-                    _connector="OR",
-                ),
-                name="a_backup_keeps_something",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backup",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("shrink_limit__gte", 1), ("shrink_limit__lte", 100)),
-                name="shrink_limit_is_percent",
-            ),
         ),
         migrations.AddIndex(
             model_name="backuprun",
             index=models.Index(fields=["backup", "-ended_at"], name="last_run_of_a_backup"),
-        ),
-        migrations.AddConstraint(
-            model_name="backuprun",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("backup",), name="one_running_run_a_backup"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backuprun",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "waiting")), fields=("backup",), name="one_waiting_run_a_backup"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backupsetmember",
-            constraint=models.UniqueConstraint(fields=("set", "backup"), name="a_backup_once_a_set"),
-        ),
-        migrations.AddConstraint(
-            model_name="backupsetrun",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("set",), name="a_set_never_overlaps_itself"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="copyfolder",
-            constraint=models.UniqueConstraint(
-                fields=("backup", "at", "path"), name="a_folder_of_a_copy_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="leftdata",
-            constraint=models.CheckConstraint(
-                condition=models.Q(models.Q(("folder", "/"), _negated=True), ("folder__startswith", "/")),
-                name="left_is_no_root",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="restore",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("target",), name="one_restore_a_target"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="verification",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "running")), fields=("backup",), name="one_verification_a_backup"
-            ),
         ),
     ]

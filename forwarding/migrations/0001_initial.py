@@ -82,6 +82,48 @@ class Migration(migrations.Migration):
                 "verbose_name": "forwarded port",
                 "verbose_name_plural": "forwarded ports",
                 "ordering": ["host__name", "protocol", "first_port"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("protocol__in", ["tcp", "udp"])), name="port_protocol_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("first_port__gte", 1),
+                            ("first_port__lte", models.F("last_port")),
+                            ("last_port__lte", 65535),
+                        ),
+                        name="ports_are_a_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("destination_first__gte", 1),
+                            ("destination_first__lte", models.F("destination_last")),
+                            ("destination_last__lte", 65535),
+                        ),
+                        name="destination_ports_are_a_range",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("destination_first", models.F("destination_last")),
+                            (
+                                "destination_last",
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("destination_first"), "+", models.F("last_port")
+                                    ),
+                                    "-",
+                                    models.F("first_port"),
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="destination_ports_fit",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("host", models.F("destination")), _negated=True),
+                        name="a_port_leads_to_a_guest",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -113,6 +155,13 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("host", "protocol", "port"), name="one_destination_a_port"
+                    )
+                ]
+            },
         ),
         migrations.CreateModel(
             name="PortReading",
@@ -135,66 +184,5 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="portforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("protocol__in", ["tcp", "udp"])), name="port_protocol_is_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="portforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("first_port__gte", 1),
-                    ("first_port__lte", models.F("last_port")),
-                    ("last_port__lte", 65535),
-                ),
-                name="ports_are_a_range",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="portforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("destination_first__gte", 1),
-                    ("destination_first__lte", models.F("destination_last")),
-                    ("destination_last__lte", 65535),
-                ),
-                name="destination_ports_are_a_range",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="portforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("destination_first", models.F("destination_last")),
-                    (
-                        "destination_last",
-                        django.db.models.expressions.CombinedExpression(
-                            django.db.models.expressions.CombinedExpression(
-                                models.F("destination_first"), "+", models.F("last_port")
-                            ),
-                            "-",
-                            models.F("first_port"),
-                        ),
-                    ),
-                    _connector="OR",
-                ),
-                name="destination_ports_fit",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="portforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("host", models.F("destination")), _negated=True),
-                name="a_port_leads_to_a_guest",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="portclaim",
-            constraint=models.UniqueConstraint(
-                fields=("host", "protocol", "port"), name="one_destination_a_port"
-            ),
         ),
     ]

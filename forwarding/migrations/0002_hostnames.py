@@ -173,6 +173,66 @@ class Migration(migrations.Migration):
                 "verbose_name": "hostname",
                 "verbose_name_plural": "hostnames",
                 "ordering": ["domain", "port", "pk"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("port__gte", 1),
+                            ("port__lte", 65535),
+                            ("https_port__gte", 1),
+                            ("https_port__lte", 65535),
+                            ("destination_port__gte", 1),
+                            ("destination_port__lte", 65535),
+                        ),
+                        name="hostname_ports_are_ports",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("certificate_kind", "none"),
+                            models.Q(("port", models.F("https_port")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="hostname_port_is_plain_or_tls",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("balancing__in", ["round_robin", "least_conn", "ip_hash"]),
+                            ("certificate_kind__in", ["none", "paths", "uploaded", "acme"]),
+                        ),
+                        name="hostname_choices_are_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("certificate_kind", "paths"),
+                                ("certificate_path__startswith", "/"),
+                                ("key_path__startswith", "/"),
+                            ),
+                            models.Q(
+                                models.Q(("certificate_kind", "paths"), _negated=True),
+                                ("certificate_path", ""),
+                                ("key_path", ""),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="hostname_paths_of_their_kind_only",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("force_https", False),
+                            models.Q(("certificate_kind", "none"), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="hostname_https_with_a_certificate",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("is_default", False),
+                            models.Q(("domain__startswith", "*"), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="default_redirect_is_one_name",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -217,6 +277,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["position", "pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("hostname", "server"), name="hostname_leads_to_a_server_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("weight__gte", 1), ("weight__lte", 100)),
+                        name="destination_weight_is_a_weight",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -249,100 +318,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("port__gte", 1),
-                    ("port__lte", 65535),
-                    ("https_port__gte", 1),
-                    ("https_port__lte", 65535),
-                    ("destination_port__gte", 1),
-                    ("destination_port__lte", 65535),
-                ),
-                name="hostname_ports_are_ports",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("certificate_kind", "none"),
-                    models.Q(("port", models.F("https_port")), _negated=True),
-                    _connector="OR",
-                ),
-                name="hostname_port_is_plain_or_tls",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("balancing__in", ["round_robin", "least_conn", "ip_hash"]),
-                    ("certificate_kind__in", ["none", "paths", "uploaded", "acme"]),
-                ),
-                name="hostname_choices_are_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("certificate_kind", "paths"),
-                        ("certificate_path__startswith", "/"),
-                        ("key_path__startswith", "/"),
-                    ),
-                    models.Q(
-                        models.Q(("certificate_kind", "paths"), _negated=True),
-                        ("certificate_path", ""),
-                        ("key_path", ""),
-                    ),
-                    _connector="OR",
-                ),
-                name="hostname_paths_of_their_kind_only",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("force_https", False),
-                    models.Q(("certificate_kind", "none"), _negated=True),
-                    _connector="OR",
-                ),
-                name="hostname_https_with_a_certificate",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameforward",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("is_default", False),
-                    models.Q(("domain__startswith", "*"), _negated=True),
-                    _connector="OR",
-                ),
-                name="default_redirect_is_one_name",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnamedestination",
-            constraint=models.UniqueConstraint(
-                fields=("hostname", "server"), name="hostname_leads_to_a_server_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnamedestination",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("weight__gte", 1), ("weight__lte", 100)),
-                name="destination_weight_is_a_weight",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="hostnameclaim",
-            constraint=models.UniqueConstraint(
-                fields=("nginx", "domain", "port"), name="one_hostname_a_name_and_port"
-            ),
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("nginx", "domain", "port"), name="one_hostname_a_name_and_port"
+                    )
+                ]
+            },
         ),
     ]

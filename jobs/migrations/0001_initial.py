@@ -117,6 +117,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "waiting"), models.Q(("once_key", ""), _negated=True)),
+                        fields=("once_key",),
+                        name="one_waiting_job_a_once_key",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -156,6 +163,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("job", "number"), name="step_number_once_a_job")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -197,17 +207,5 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="job",
             index=models.Index(fields=["subject_type", "subject_id"], name="job_of_subject"),
-        ),
-        migrations.AddConstraint(
-            model_name="job",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state", "waiting"), models.Q(("once_key", ""), _negated=True)),
-                fields=("once_key",),
-                name="one_waiting_job_a_once_key",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="jobstep",
-            constraint=models.UniqueConstraint(fields=("job", "number"), name="step_number_once_a_job"),
         ),
     ]

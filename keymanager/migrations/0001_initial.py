@@ -125,6 +125,22 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["pk"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("person__isnull", False), ("unix_user__isnull", True)),
+                            models.Q(("person__isnull", True), ("unix_user__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="key_has_one_owner",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("person__isnull", False)),
+                        fields=("fingerprint",),
+                        name="key_of_one_person",
+                    ),
+                    models.UniqueConstraint(fields=("unix_user", "fingerprint"), name="key_once_a_unix_user"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -220,37 +236,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["unix_user__name", "pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("unix_user", "fingerprint"), name="offered_once_a_unix_user"
+                    )
+                ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="key",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("person__isnull", False), ("unix_user__isnull", True)),
-                    models.Q(("person__isnull", True), ("unix_user__isnull", False)),
-                    _connector="OR",
-                ),
-                name="key_has_one_owner",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="key",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("person__isnull", False)),
-                fields=("fingerprint",),
-                name="key_of_one_person",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="key",
-            constraint=models.UniqueConstraint(
-                fields=("unix_user", "fingerprint"), name="key_once_a_unix_user"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="offeredkey",
-            constraint=models.UniqueConstraint(
-                fields=("unix_user", "fingerprint"), name="offered_once_a_unix_user"
-            ),
         ),
     ]

@@ -107,6 +107,18 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ("waiting", "running"))),
+                        fields=("server",),
+                        name="one_open_create_a_server",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state__in", ("waiting", "running")), ("vmid__isnull", False)),
+                        fields=("vmid",),
+                        name="one_open_create_an_id",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -139,6 +151,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("host", "address"), name="one_create_an_address")
+                ]
+            },
         ),
         migrations.CreateModel(
             name="GuestReading",
@@ -164,6 +181,11 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(fields=("host", "kind", "vmid"), name="guest_read_once")
+                ]
+            },
         ),
         migrations.CreateModel(
             name="GuestSeen",
@@ -244,6 +266,18 @@ class Migration(migrations.Migration):
                 "verbose_name": "guest",
                 "verbose_name_plural": "guests",
                 "ordering": ["host__name", "vmid"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("host", "vmid"), name="guest_once_a_host"),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["lxc", "qemu"])), name="guest_kind_is_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("matched__in", ["", "hand", "address", "name", "ambiguous", "apart"])
+                        ),
+                        name="guest_match_is_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -373,6 +407,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("host", "span"), name="numbers_once_a_span")]
+            },
         ),
         migrations.CreateModel(
             name="Offer",
@@ -466,6 +503,21 @@ class Migration(migrations.Migration):
                 "verbose_name": "Proxmox access",
                 "verbose_name_plural": "Proxmox accesses",
                 "ordering": ["server__name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("port__gte", 1), ("port__lte", 65535)), name="pve_port_is_a_port"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("secret", ""), ("user", "")),
+                            models.Q(
+                                models.Q(("user", ""), _negated=True), models.Q(("secret", ""), _negated=True)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="pve_user_with_a_secret",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -497,67 +549,5 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="creation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ("waiting", "running"))),
-                fields=("server",),
-                name="one_open_create_a_server",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="creation",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ("waiting", "running")), ("vmid__isnull", False)),
-                fields=("vmid",),
-                name="one_open_create_an_id",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="addressclaim",
-            constraint=models.UniqueConstraint(fields=("host", "address"), name="one_create_an_address"),
-        ),
-        migrations.AddConstraint(
-            model_name="guestreading",
-            constraint=models.UniqueConstraint(fields=("host", "kind", "vmid"), name="guest_read_once"),
-        ),
-        migrations.AddConstraint(
-            model_name="guestseen",
-            constraint=models.UniqueConstraint(fields=("host", "vmid"), name="guest_once_a_host"),
-        ),
-        migrations.AddConstraint(
-            model_name="guestseen",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["lxc", "qemu"])), name="guest_kind_is_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="guestseen",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("matched__in", ["", "hand", "address", "name", "ambiguous", "apart"])),
-                name="guest_match_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="numbers",
-            constraint=models.UniqueConstraint(fields=("host", "span"), name="numbers_once_a_span"),
-        ),
-        migrations.AddConstraint(
-            model_name="proxmoxaccess",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("port__gte", 1), ("port__lte", 65535)), name="pve_port_is_a_port"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proxmoxaccess",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("secret", ""), ("user", "")),
-                    models.Q(models.Q(("user", ""), _negated=True), models.Q(("secret", ""), _negated=True)),
-                    _connector="OR",
-                ),
-                name="pve_user_with_a_secret",
-            ),
         ),
     ]

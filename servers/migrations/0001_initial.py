@@ -261,6 +261,65 @@ class Migration(migrations.Migration):
                 "verbose_name": "server",
                 "verbose_name_plural": "servers",
                 "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("name", django.db.models.functions.text.Lower("name"))),
+                        name="server_name_is_lower_case",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("internal_ip__isnull", False), ("vm_host__isnull", False)),
+                        fields=("vm_host", "internal_ip"),
+                        name="internal_ip_once_a_host",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("vm_host__isnull", True),
+                            models.Q(("vm_host", models.F("pk")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="host_is_not_its_own_vm",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("nginx_server__isnull", True),
+                            models.Q(("nginx_server", models.F("pk")), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="host_is_not_its_own_nginx",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("is_vm", False), ("vm_host__isnull", True)),
+                            models.Q(("is_vm", True), ("vm_host__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="a_vm_has_a_host",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("external_interface__gt", ""), ("is_proxmox", True), ("proxmox_node__gt", "")
+                            ),
+                            models.Q(
+                                ("external_hostname_for_vms", ""),
+                                ("external_interface", ""),
+                                ("is_proxmox", False),
+                                ("nginx_server__isnull", True),
+                                ("proxmox_node", ""),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="proxmox_settings_of_proxmox_only",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("samba_base_folder", ""), ("samba_management", False)),
+                            models.Q(("samba_base_folder__gt", ""), ("samba_management", True)),
+                            _connector="OR",
+                        ),
+                        name="samba_with_a_folder",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -289,6 +348,15 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["name"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("server", "name"), name="unix_user_once_a_server"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("name__gt", ""), models.Q(("name__startswith", "-"), _negated=True)
+                        ),
+                        name="unix_user_is_no_option",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -457,92 +525,5 @@ class Migration(migrations.Migration):
                     models.UniqueConstraint(fields=("server", "fingerprint"), name="host_key_once_a_server")
                 ],
             },
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("name", django.db.models.functions.text.Lower("name"))),
-                name="server_name_is_lower_case",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("internal_ip__isnull", False), ("vm_host__isnull", False)),
-                fields=("vm_host", "internal_ip"),
-                name="internal_ip_once_a_host",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("vm_host__isnull", True),
-                    models.Q(("vm_host", models.F("pk")), _negated=True),
-                    _connector="OR",
-                ),
-                name="host_is_not_its_own_vm",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("nginx_server__isnull", True),
-                    models.Q(("nginx_server", models.F("pk")), _negated=True),
-                    _connector="OR",
-                ),
-                name="host_is_not_its_own_nginx",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("is_vm", False), ("vm_host__isnull", True)),
-                    models.Q(("is_vm", True), ("vm_host__isnull", False)),
-                    _connector="OR",
-                ),
-                name="a_vm_has_a_host",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("external_interface__gt", ""), ("is_proxmox", True), ("proxmox_node__gt", "")),
-                    models.Q(
-                        ("external_hostname_for_vms", ""),
-                        ("external_interface", ""),
-                        ("is_proxmox", False),
-                        ("nginx_server__isnull", True),
-                        ("proxmox_node", ""),
-                    ),
-                    _connector="OR",
-                ),
-                name="proxmox_settings_of_proxmox_only",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="server",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("samba_base_folder", ""), ("samba_management", False)),
-                    models.Q(("samba_base_folder__gt", ""), ("samba_management", True)),
-                    _connector="OR",
-                ),
-                name="samba_with_a_folder",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="unixuser",
-            constraint=models.UniqueConstraint(fields=("server", "name"), name="unix_user_once_a_server"),
-        ),
-        migrations.AddConstraint(
-            model_name="unixuser",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("name__gt", ""), models.Q(("name__startswith", "-"), _negated=True)),
-                name="unix_user_is_no_option",
-            ),
         ),
     ]

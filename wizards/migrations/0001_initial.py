@@ -146,14 +146,13 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "number"), name="task_number_once_a_run")
+                ],
             },
         ),
         migrations.AddIndex(
             model_name="wizardrun",
             index=models.Index(fields=["state"], name="wizard_run_state"),
-        ),
-        migrations.AddConstraint(
-            model_name="wizardtask",
-            constraint=models.UniqueConstraint(fields=("run", "number"), name="task_number_once_a_run"),
         ),
     ]
