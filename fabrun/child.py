@@ -4,13 +4,15 @@
 come that way and no other. With `--list SECONDS FILE…` it prints what scripts each file holds as JSON instead.
 """
 
+import builtins
+import getpass
 import json
 import resource
 import sys
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from fabric import Connection
 from invoke.exceptions import CommandTimedOut, Exit, UnexpectedExit
@@ -37,6 +39,7 @@ def main() -> int:
         return 0
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     order = json.load(sys.stdin)
+    builtins.input = getpass.getpass = _unanswered
     try:
         task = loading.find(Path(order["folder"]), order["script"])
     except Exception:  # noqa: BLE001  # whatever somebody's file raises is told to whoever runs it
@@ -48,6 +51,13 @@ def main() -> int:
         except HostError as error:
             return _told(str(error), NOT_REACHED)
         return _run(task, connection, order["arguments"])
+
+
+def _unanswered(prompt: object = "", *_stream: object, **_named: object) -> NoReturn:
+    """In the place of input() and getpass(), which say of a closed standard input only that it is at its end."""
+    raise EOFError(
+        f"It asked “{str(prompt).strip()}”, and nobody answers: make that an argument of the task."
+    )
 
 
 def _run(task: Any, connection: Connection, arguments: dict[str, Any]) -> int:

@@ -39,6 +39,8 @@ def end(c, how):
     exec(how)
 '''
 
+ASKED = "It asked “%s”, and nobody answers: make that an argument of the task."
+
 
 def run_script(name: str, target, tmp_path, **arguments: object) -> "subprocess.CompletedProcess[bytes]":
     (tmp_path / "some.py").write_text(SCRIPT)
@@ -92,6 +94,9 @@ def test_a_script_that_takes_too_much_memory_fails_alone(tmp_path) -> None:
         ("raise ValueError('what went wrong\\nDETAIL: more')", 1, "ValueError: what went wrong"),
         ("raise ValueError('what went wrong')", 1, "ValueError: what went wrong"),
         ("raise ValueError", 1, "ValueError"),
+        ("input('Really? ')", 1, f"EOFError: {ASKED % 'Really?'}"),
+        ("import getpass; getpass.getpass('PIN:', stream=sys.stderr)", 1, f"EOFError: {ASKED % 'PIN:'}"),
+        ("try: input()\nexcept EOFError: print('as if it were yes')", 0, ""),
     ],
 )
 def test_how_a_script_ends_is_how_its_run_ends_and_the_last_line_says_why(tmp_path, how, code, last) -> None:
