@@ -41,6 +41,8 @@ class Later:
     def __post_init__(self) -> None:
         if not isinstance(self.job, Job | None):
             raise TypeError(f"Later: job must be a Job, not {self.job!r}")
+        if self.job is not None and self.job.pk is None:
+            raise ValueError("Later: job must be one that began, and this one is not saved, or deleted")
         if not isinstance(self.seconds, int | float):
             raise TypeError(f"Later: seconds must be a number, not {self.seconds!r}")
         if not 0 <= self.seconds < LONGEST_SECONDS:

@@ -5,12 +5,17 @@ from uuid import uuid4
 
 import pytest
 
+from accounts.actors import Actor
 from backups.models import Backup, LeftData
+from jobs.masking import Masker
+from jobs.models import Job
+from jobs.run import Run
 from keymanager.models import Group
 from samba.models import Share
 from servers.models import Server
 from tests.keymanager.fleets import make_key
-from wizards.wizards.create_user import others, removes
+from wizards.declare import TaskRun
+from wizards.wizards.create_user import enter_row, leaves_row, others, remove_row, removes
 
 pytestmark = pytest.mark.django_db
 
@@ -116,3 +121,26 @@ def test_the_undo_does_not_say_that_it_removes_another_ones_unix_user(server) ->
     data = {"name": "nina", "server": server.pk, "shell": "/bin/sh"}
     assert removes(data, {"account": {}}) == "No unix user was made"
     assert "with its home folder" in removes(data, {"account": {"ours": True}})
+
+
+def test_an_undo_leaves_a_row_that_somebody_else_entered_and_takes_back_what_the_run_allowed(server) -> None:
+    theirs = server.unix_users.create(name="nina")
+    new, old = Group.objects.create(name="new"), Group.objects.create(name="old")
+    old.allowed_unix_users.add(theirs)
+    data = {"server": server.pk, "name": "nina", "shell": "/bin/sh", "groups": [new.pk, old.pk]}
+    facts: dict[str, Any] = {}
+    run = TaskRun(
+        actor=Actor.system("test"),
+        steps=[data],
+        facts=facts,
+        results={},
+        run=Run(Job(), Masker()),
+        keep=facts.update,
+    )
+    enter_row(run)
+    said = leaves_row(data, {"row": facts})
+    assert "stays in the inventory" in said
+    assert said.endswith(": new")
+    remove_row(run)
+    assert server.unix_users.get() == theirs
+    assert list(theirs.allowed_groups.all()) == [old]

@@ -11,13 +11,15 @@ from keymanager.answers import contents
 from keymanager.desired import KIND
 from keymanager.models import FetchReport, FetchToken
 from keymanager.tokens import give_token
+from proxmox.looking import look_at
 from servers.models import Rollout, RolloutState
 from tests.keymanager.fetchers import fetching_server
-from tests.wizards.create_vm_walking import begun
-from wizards.create_vm import task_server, task_setup
+from tests.wizards.create_vm_walking import begun, container_there
+from wizards.create_vm import task_container, task_server, task_setup
 from wizards.declare import Later, Refused, TaskRun
 
 pytestmark = pytest.mark.django_db
+CONTAINER = {"container": {"creation": 1, "vmid": 101}}
 NOTES = ("no-user: deploy is not a user here", "clock: it is 700 seconds off the panel's")
 
 
@@ -37,9 +39,9 @@ def task_of(problem: str, **facts: object) -> TaskRun:
     job = Job.objects.create(work="wizards.carry_on", title="x", actor_name="test")
     return TaskRun(
         actor=Actor.system("test"),
-        steps=[{"name": server.name, "make_container": True}],
+        steps=[{"name": server.name, "host": server.pk, "make_container": True}],
         facts={"server": server.pk, "had_token": True, **facts},
-        results={},
+        results=dict(CONTAINER),
         run=Run(job, Masker()),
         keep=lambda _facts: None,
     )
@@ -71,30 +73,54 @@ def test_an_undo_leaves_nothing_of_the_fetching_of_a_container_whose_server_was_
 
 def test_an_undo_leaves_the_fetching_of_a_server_that_did_so_before() -> None:
     task = task_of("")
-    assert "as it was before" in task_setup.undo_says_keys(task.data, {"keys": task.facts})
-    assert "fetches no keys" in task_setup.undo_says_keys(task.data, {"keys": {"had_token": False}})
+    assert "as it was before" in task_setup.undo_says_keys(task.data, {**CONTAINER, "keys": task.facts})
+    assert "fetches no keys" in task_setup.undo_says_keys(
+        task.data, {**CONTAINER, "keys": {"had_token": False}}
+    )
     assert task_setup.undo_keys(task) is None
     assert FetchToken.objects.exists()
     assert FetchReport.objects.exists()
     assert Rollout.objects.exists()
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_an_undo_forgets_the_fetching_that_a_script_has_set_up_in_which_the_run_ended(before) -> None:
-    """The task of the keys was never begun: the server went on “in sync” and fetching, with no container."""
+@pytest.mark.parametrize(("before", "went"), [(False, True), (True, True), (False, False)])
+def test_an_undo_forgets_the_fetching_that_a_script_has_set_up_in_which_the_run_ended(before, went) -> None:
+    """The task of the keys was never begun: the server went on “in sync” and fetching, with no container.
+
+    Where none of the run went with it, a machine that somebody made by hand fetches: who left is there still.
+    """
     with begun(there=True) as (_pve, walk):
         give_token(Actor.system("test"), walk.server)
         walk.results["server"]["fetched"] |= before
+        walk.results["container"] = {"destroyed": went}
         walk.call("server", task_server.undo)
-        assert FetchToken.objects.exists() == before
+        assert FetchToken.objects.exists() == (before or not went)
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("there", [False, True])
 def test_the_fetching_that_the_wizards_own_script_has_set_up_was_not_there_before(there) -> None:
     """The undo said “as it was before”, and left a server that was in the inventory fetching, in no container."""
-    with begun(there=there) as (_pve, walk):
+    with begun(there=there) as (pve, walk):
+        container_there(pve, walk)
         give_token(Actor.system("test"), walk.server)  # as for server.setup
         walk.call("keys", task_setup.do_keys)
         assert "fetches no keys" in task_setup.undo_says_keys(walk.data, walk.results)
         walk.call("keys", task_setup.undo_keys)
         assert not FetchToken.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_undo_leaves_the_fetching_of_a_machine_that_was_made_by_hand_where_its_container_was() -> None:
+    """Who had left was “gone” by it, and the machine went on letting them in."""
+    with begun(there=True) as (pve, walk):
+        row = container_there(pve, walk)
+        look_at({walk.host.pk})
+        walk.call("keys", task_setup.do_keys)
+        pve.world.guests.pop(row.vmid)
+        look_at({walk.host.pk}, vmid=row.vmid)
+        assert "stays as it is" in task_setup.undo_says_keys(walk.data, walk.results)
+        walk.call("keys", task_setup.undo_keys)
+        walk.until_done("container", task_container.undo)
+        walk.until_done("server", task_server.undo)
+        assert FetchToken.objects.exists()

@@ -88,16 +88,20 @@ def test_an_undo_that_fails_says_why_and_can_be_resumed() -> None:
         assert guests_named(pve, NAME) == []
 
 
-def test_a_server_that_was_there_is_put_back_as_it_was() -> None:
+@pytest.mark.parametrize("went", [True, False])
+def test_a_server_that_was_there_is_put_back_as_it_was(went) -> None:
+    """Where no container of the run went with it, a machine may have been made by hand: its way in stays."""
     with simulated() as (_pve, host):
         known = Server.objects.create(name=NAME, keymanager_name=NAME, is_vm=True, vm_host=host)
         walk = Walk(host, unix_users=["root", "deploy"])
         walk.until_done("server", task_server.do)
         assert known.unix_users.count() == 2
         Server.objects.filter(pk=known.pk).update(internal_ip="10.0.0.2", ssh_connection="-p 102 root@pve1")
+        walk.results["container"] = {"destroyed": went}
         walk.until_done("server", task_server.undo)
         known.refresh_from_db()
-        assert (known.internal_ip, known.ssh_connection, known.unix_users.count()) == (None, "", 0)
+        way = "" if went else "-p 102 root@pve1"
+        assert (known.internal_ip, known.ssh_connection, known.unix_users.count()) == (None, way, 0)
 
 
 def test_an_undo_does_not_take_the_last_way_in_to_a_machine_that_stays() -> None:

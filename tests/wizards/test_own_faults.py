@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 FAULTY = """
 import sys
 from django import forms
+from jobs.models import Job
 from wizards.declare import Later, Line, Step, Task, Wizard
 
 def at(place, data):
@@ -36,6 +37,7 @@ def defaults(actor, data):
 def do(run):
     return {
         "do": lambda: True, "text": lambda: Later(seconds="x"), "number": lambda: Later(job="7"),
+        "unsaved": lambda: Later(job=Job()),
         "never": lambda: Later(seconds=float("inf")), "before": lambda: Later(seconds=-1),
     }.get(run.data["at"], lambda: None)()
 
@@ -126,6 +128,7 @@ def test_in_what_a_task_returns(asked):
     [
         ("text", "TypeError: Later: seconds must be a number, not 'x'"),
         ("number", "TypeError: Later: job must be a Job, not '7'"),
+        ("unsaved", "ValueError: Later: job must be one that began, and this one is not saved, or deleted"),
         ("never", "ValueError: Later: seconds must be from 0 to 1000000000, not inf"),
         ("before", "ValueError: Later: seconds must be from 0 to 1000000000, not -1"),
     ],

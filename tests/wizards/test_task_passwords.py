@@ -16,20 +16,27 @@ from wizards.declare import TaskRun
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("had", [False, True])
-def test_a_server_that_refused_them_before_the_wizard_goes_on_doing_so(had):
+@pytest.mark.parametrize(
+    ("facts", "goes"),
+    [({"refused": True, "had": False}, True), ({"refused": True, "had": True}, False), ({}, False)],
+    ids=["not before", "before", "before, and the run ended before it asked"],
+)
+def test_a_server_that_refused_them_before_the_wizard_goes_on_doing_so(facts, goes):
     server = Server.objects.create(name="shop", keymanager_name="shop")
     KeysOnly.objects.create(server=server)
-    facts: dict[str, Any] = {"refused": True, "had": had}
-    results: dict[str, Any] = {"server": {"server": server.pk, "made": False}, "passwords": facts}
+    results: dict[str, Any] = {
+        "server": {"server": server.pk, "made": False},
+        "container": {"creation": 1, "vmid": 101},
+        "passwords": facts,
+    }
     task = TaskRun(
         actor=Actor.system("test"),
-        steps=[{"name": "shop", "make_container": True, "refuse_passwords": True}],
+        steps=[{"name": "shop", "host": server.pk, "make_container": True, "refuse_passwords": True}],
         facts=facts,
         results=results,
         run=Run(Job(), Masker()),
         keep=facts.update,
     )
-    assert ("as it was before" in task_passwords.undo_says(task.data, results)) == had
+    assert ("any more" in task_passwords.undo_says(task.data, results)) == goes
     assert task_passwords.undo(task) is None
-    assert KeysOnly.objects.exists() == had
+    assert KeysOnly.objects.exists() != goes

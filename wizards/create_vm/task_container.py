@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from jobs.models import Job
+from jobs.models import Job, JobState
 from jobs.services import JobRefusedError, stop_job
 from keymanager.keysets import key_sets
 from pages.second_word import second_word
@@ -135,6 +135,12 @@ def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     return with_it(said, [held for held in held_by(server) if held.on_disk]) if server else said
 
 
+def is_there(data: Data, results: Mapping[str, Data]) -> bool:
+    """Whether the machine behind the server is still the one that the run made; else it may be one made by hand."""
+    facts = results.get("container", {})
+    return not _never_made(facts) and not _is_gone(data, facts)
+
+
 def _never_made(facts: Data) -> bool:
     """Whether Proxmox was not asked for it, or its create has failed, which leaves nothing."""
     row = Creation.objects.filter(pk=facts.get("creation") or 0).first()
@@ -143,12 +149,13 @@ def _never_made(facts: Data) -> bool:
 
 def _is_gone(data: Data, facts: Data) -> bool:
     """Whether it was seen, and nothing that it could be is there by now: one that was only renamed is named before."""
-    seen = GuestSeen.objects.filter(host=data["host"], kind=LXC, vmid=facts.get("vmid") or 0)
-    known = Creation.objects.filter(pk=facts.get("creation") or 0).exists()
+    made = Creation.objects.filter(pk=facts.get("creation") or 0).first()
+    vmid = facts.get("vmid") or (made.vmid if made else 0)
+    seen = GuestSeen.objects.filter(host=data["host"], kind=LXC, vmid=vmid or 0)
     there = [
         row
         for row in seen.present()
-        if known or is_ours(row.config, facts.get("hostname", ""), facts.get("marker", ""))
+        if made or is_ours(row.config, facts.get("hostname", ""), facts.get("marker", ""))
     ]
     return seen.exists() and not there
 
@@ -165,7 +172,7 @@ def undo(task: TaskRun) -> Later | None:
     if (job := Job.objects.filter(pk=task.facts.get("destroy") or 0).first()) is not None:
         if not job.ended:
             return Later(job=job, why=_("It is being destroyed."))
-        task.save(destroy=None, destroy_said=job.error)
+        task.save(destroy=None, destroy_said=job.error, destroyed=job.state == JobState.DONE)
     guest = _guest(task, row)
     identity = _identity(guest, task, row) if guest else None
     if identity is None:

@@ -105,7 +105,7 @@ def says_connection(data: Data) -> str:
     words = {"gestion": data.get("ssh_connection") or _("through the host")}
     words["backup"] = data.get("backup_connection") or words["gestion"]
     said = _("Gestion reaches it by “%(gestion)s”, the backup server by “%(backup)s”") % words
-    return and_what_follows(said, data, **_connections(data))
+    return and_what_follows(said, data, **wanted_connections(data))
 
 
 def do_connection(task: TaskRun) -> Later | None:
@@ -125,13 +125,14 @@ def do_connection(task: TaskRun) -> Later | None:
     return None
 
 
-def _connections(data: Data) -> dict[str, str]:
+def wanted_connections(data: Data) -> dict[str, str]:
+    """The connection strings as they are written, by the server's fields."""
     wanted = {"ssh_connection": "ssh_connection", "backup_ssh_connection": "backup_connection"}
     return {field: normal_connection(data.get(name) or "") for field, name in wanted.items()}
 
 
 def _write(task: TaskRun) -> Server:
-    wanted = _connections(task.data)
+    wanted = wanted_connections(task.data)
     while True:
         server = server_of(task)
         if {field: getattr(server, field) for field in wanted} == wanted:

@@ -12,6 +12,7 @@ from pages.second_word import second_word
 from servers.contact import check
 from servers.models import Contact
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
+from wizards.create_vm.task_container import is_there
 from wizards.declare import Data, Later, Refused, TaskRun
 
 
@@ -46,14 +47,22 @@ def do(task: TaskRun) -> Later | None:
 
 def undo_says(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    if results.get("passwords", {}).get("had"):
+    facts, made = results.get("passwords", {}), results.get("server", {}).get("made")
+    if "refused" not in facts:
+        return _("Its SSH was not told to take keys alone")
+    if facts.get("had"):
         return _("Its SSH is to take keys alone, as it was before; the container goes as it is")
+    if not made and not is_there(data, results):
+        return _("Its SSH is to take keys alone still: the container is there no more, and another may be")
     return _("Its SSH is not told any more to take keys alone; the container goes as it is")
 
 
 def undo(task: TaskRun) -> Later | None:
     """Forget it: the container goes, so nothing is done in it."""
     server = server_if_there(task)
-    if server and not task.facts.get("had"):  # one that refused them before goes on doing so
+    told = task.facts.get("refused") and not task.facts.get(
+        "had"
+    )  # one that refused them before goes on doing so
+    if server and told and is_there(task.data, task.results):
         accept_passwords(task.actor, server, roll_out=False)
     return None

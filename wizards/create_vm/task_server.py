@@ -25,6 +25,7 @@ from wizards.create_vm.asking_machine import host_of
 from wizards.create_vm.common import server_if_there, server_of, with_it
 from wizards.create_vm.following import and_what_follows
 from wizards.create_vm.hanging import goes_with, key_of, rows_on
+from wizards.create_vm.task_login import wanted_connections
 from wizards.declare import Data, Later, Refused, TaskRun
 
 PUT_BACK = ("internal_ip", "ssh_connection", "backup_ssh_connection")
@@ -126,10 +127,15 @@ def _goes(task: TaskRun) -> bool:
 def _put_back(task: TaskRun, server: Server) -> None:
     for unix_user in server.unix_users.filter(pk__in=task.facts.get("new_users", ())):
         remove_unix_user(task.actor, unix_user)
-    if task.data.get("make_container") and task.facts.get("fetched") is False:
-        forget_machine(task.actor, server)  # the script has set that up, also where the run ended in it
+    by_hand = False  # whether somebody may have made another machine since, which is none of ours
+    if task.data.get("make_container"):
+        by_hand = not task.results.get("container", {}).get("destroyed")
+        if task.facts.get("fetched") is False and not by_hand:
+            forget_machine(task.actor, server)  # the script has set that up, also where the run ended in it
+    wrote = {"internal_ip": task.data.get("address"), **wanted_connections(task.data)}
     for name, value in task.facts.get("before", {}).items():
-        setattr(server, name, value)
+        if not by_hand or getattr(server, name) == wrote.get(name):
+            setattr(server, name, value)
     owners = server.owners.exclude(pk=task.facts.get("new_owner") or 0)
     change_server(task.actor, server, version=server.version, owners=owners)
 

@@ -15,6 +15,7 @@ from keymanager.fetching import fetch_now, forget_machine, install, uninstall
 from keymanager.models import FetchToken
 from wizards.create_vm import choices
 from wizards.create_vm.common import rolled_out, server_if_there, server_of
+from wizards.create_vm.task_container import is_there
 from wizards.declare import Data, Later, Refused, TaskRun
 
 SCRIPT_SECONDS = 1800
@@ -109,7 +110,8 @@ def undo_keys(task: TaskRun) -> Later | None:
     if server is None or task.facts.get("had_token", True):
         return None
     if task.data.get("make_container"):
-        forget_machine(task.actor, server)
+        if is_there(task.data, task.results):
+            forget_machine(task.actor, server)
         return None
     if FetchToken.objects.filter(server=server).exists():
         uninstall(task.actor, server)
@@ -118,6 +120,9 @@ def undo_keys(task: TaskRun) -> Later | None:
 
 def undo_says_keys(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does."""
-    if results.get("keys", {}).get("had_token") and not results.get("server", {}).get("made"):
+    made = results.get("server", {}).get("made")
+    if results.get("keys", {}).get("had_token") and not made:
         return _("It is to fetch its keys, as it was before")
+    if data.get("make_container") and not made and not is_there(data, results):
+        return _("Its fetching of keys stays as it is: the container is there no more, and another may be")
     return _("It fetches no keys any more")

@@ -15,7 +15,7 @@ from hosts.host import Host
 from jobs.models import Job
 from keymanager.models import FetchToken, Group
 from keymanager.pushing import fetch_now
-from keymanager.services.groups import add_to_group
+from keymanager.services.groups import add_to_group, remove_from_group
 from pages.forms import RowsField
 from servers.connect import connect
 from servers.models import Server, UnixUser
@@ -260,8 +260,27 @@ def enter_row(run: TaskRun) -> None:
         if row is None:
             row = add_unix_user(run.actor, server, run.data["name"])
             run.save(row=row.pk)
-        for group in Group.objects.filter(pk__in=run.data["groups"]):
+        new = Group.objects.filter(pk__in=run.data["groups"]).exclude(allowed_unix_users=row)
+        run.save(allowed=[*run.facts.get("allowed", ()), *new.values_list("pk", flat=True)], of=row.pk)
+        for group in list(new):
             add_to_group(run.actor, group, ALLOWED, [row])
+
+
+def leaves_row(data: Data, results: Mapping[str, Data]) -> str:
+    """What an undo does with the inventory: a row that somebody else made stays, less what the run allowed."""
+    facts = results.get("row", {})
+    if "row" in facts:
+        return _("Take %(name)s on %(server)s out of the inventory and of its groups") % _who(data)
+    words = _("%(name)s on %(server)s stays in the inventory, where somebody else had entered it") % _who(
+        data
+    )
+    names = Group.objects.filter(pk__in=facts.get("allowed", ())).order_by("name")
+    if not names:
+        return words
+    return _("%(words)s; who may not log in any more: %(groups)s") % {
+        "words": words,
+        "groups": ", ".join(str(group) for group in names),
+    }
 
 
 def remove_row(run: TaskRun) -> None:
@@ -272,6 +291,10 @@ def remove_row(run: TaskRun) -> None:
             remove_unix_user(run.actor, row)
         except DeleteRefused as error:
             raise Refused(str(error)) from error
+    theirs = UnixUser.objects.filter(pk=run.facts.get("of") or 0).first()
+    if theirs is not None:  # somebody else has entered it
+        for group in Group.objects.filter(pk__in=run.facts.get("allowed", ())):
+            remove_from_group(run.actor, group, ALLOWED, theirs)
 
 
 def others(data: Data, results: Mapping[str, Data]) -> list[Held]:
@@ -369,7 +392,7 @@ wizard = Wizard(
             enter_row,
             _groups_said,
             remove_row,
-            lambda data: _("Take %(name)s on %(server)s out of the inventory and of its groups") % _who(data),
+            leaves_row,
             has("with_keys"),
         ),
         Task(
