@@ -58,14 +58,14 @@ def uninstall(actor: Actor, server: Server, *, take_keys: bool = False) -> Job |
 def forget(run: Run, server: int, actor: str) -> None:
     """The work behind uninstall with take_keys. Raises FetchFailed, and then nothing was uninstalled."""
     row = Server.objects.get(pk=server)
-    failed = pushing.run_on(run, [row], "--forget")
+    said: list[str] = []
+    failed = pushing.run_on(run, [row], "--forget", said=said)
     if failed:
         raise pushing.FetchFailed(failed[0])
     with transaction.atomic():
         uninstall(Actor(run.job.owner, actor), row)
-        _holds_nothing(
-            row, but_copies=FetchReport.objects.filter(server=row, problem__contains=COPIES).exists()
-        )
+        told = [*said, *FetchReport.objects.filter(server=row).values_list("problem", flat=True)]
+        _holds_nothing(row, but_copies=any(COPIES in words for words in told))
 
 
 def forget_machine(actor: Actor, server: Server) -> None:

@@ -12,7 +12,9 @@ from keymanager.lines import USER
 
 DIFFERS = "authorized_keys2 is not as it was written: "  # begins the last line of a look that found something
 CANNOT = "authorized_keys2 cannot be read"
-MOST_OF_A_USER = 10  # lines that the script names; of more, it only says how many
+MOST_OF_A_USER = (
+    10  # lines that a look names; of more, it only says how many. A fetch keeps 200, and tells them by and by
+)
 MOST_OF_A_SERVER = 40
 MOST_OF_A_LOOK = 3990  # characters; of more, only the end comes (hosts/remote/4_job.sh)
 MOST_TOLD = 20  # in one request

@@ -83,8 +83,10 @@ def fetch(run: Run, servers: list[int]) -> None:
         raise FetchFailed("\n".join(failed))
 
 
-def run_on(run: Run, servers: Iterable[Server], *arguments: str) -> list[str]:
+def run_on(run: Run, servers: Iterable[Server], *arguments: str, said: list[str] | None = None) -> list[str]:
     """Run the script on these servers side by side; returns a sentence for each that failed.
+
+    What those say that did not fail is added to `said`.
 
     First it waits until every endpoint answers by what is committed now: a host that hears that nothing is new comes
     back in an hour. When a change was noted says little: it may have taken long to commit, and be by another's clock.
@@ -95,7 +97,10 @@ def run_on(run: Run, servers: Iterable[Server], *arguments: str) -> list[str]:
     for done, (server, trouble) in enumerate(_each(rows, arguments), 1):
         run.progress(done, len(rows))
         if isinstance(trouble, Result) and trouble.code == 0:
-            run.log(f"{server}: {_last_line(trouble.out)}")
+            words = _last_line(trouble.out)
+            run.log(f"{server}: {words}")
+            if said is not None:
+                said.append(words)
             continue
         words = _last_line(trouble.err) if isinstance(trouble, Result) else trouble
         failed.append(f"{server}: {words}")

@@ -351,15 +351,25 @@ def test_a_server_whose_keys_were_taken_away_holds_none(admin, admin_client, fle
     assert (row["server"], row["words"]) == ("web1", "Gone: the server says so.")
 
 
+COPY = "copied: /home/sam/.ssh/authorized_keys2: keys"
+
+
 @pytest.mark.django_db(transaction=True)
-def test_a_server_that_told_of_a_copy_is_not_gone_by_taking_its_keys_away(admin, admin_client, fleet) -> None:
+@pytest.mark.parametrize(
+    ("before", "told"), [(COPY, "none is left"), ("", f"no key that Gestion wrote is left; {COPY}")]
+)
+def test_a_server_that_told_of_a_copy_is_not_gone_by_taking_its_keys_away(
+    admin, admin_client, fleet, before, told
+) -> None:
     dora, (web1, web2) = fleet
     take(admin, dora)
     for row in (web1, web2):
         fetched(row)
-    FetchReport.objects.filter(server=web1).update(problem="copied: /home/sam/.ssh/authorized_keys2: keys")
+    FetchReport.objects.filter(server=web1).update(problem=before)
     Server.objects.filter(pk=web1.pk).update(ssh_connection="root@web1")
-    HOSTS["web1"] = MemoryHost(answers={(SCRIPT, "--forget"): Result(0, b"none is left\n", b"")}, name="web1")
+    HOSTS["web1"] = MemoryHost(
+        answers={(SCRIPT, "--forget"): Result(0, f"{told}\n".encode(), b"")}, name="web1"
+    )
     with second_word():
         job = fetching.uninstall(Actor(admin, "ada"), web1, take_keys=True)
     assert job

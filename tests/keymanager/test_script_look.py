@@ -184,6 +184,17 @@ def test_what_does_not_fit_into_one_request_is_told_with_the_next(fetched, panel
     assert not (fetched.folder / "var/lib/gestion/keys/found").exists()
 
 
+def test_a_key_behind_many_others_is_told_as_well(fetched, panel) -> None:
+    """Ten decoys before it wiped its trace."""
+    panel.give({"root": [ADA], "anna": [ADA]})
+    assert fetched.run()[0] == 0
+    put(fetched, "anna", *(f"ssh-ed25519 {ed25519_blob(f'x{n}'.encode())} x" for n in range(45)), EVE)
+    asked = len(panel.seen)
+    for _ in range(3):
+        fetched.run()
+    assert print_of(EVE) in ";".join(seen.get("gestion-keys-found", "") for seen in panel.seen[asked:])
+
+
 def test_keys_that_change_in_the_panel_are_none_that_somebody_put_there(fetched, panel) -> None:
     put(fetched, "anna", EVE)
     panel.give({"root": [BOB], "anna": [BOB]})
