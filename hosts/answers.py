@@ -16,6 +16,7 @@ from hosts.errors import (
     Drift,
     HostError,
     Interrupted,
+    NotPlain,
     ProofFailed,
     RollbackFailed,
     RolledBack,
@@ -43,6 +44,11 @@ def ask(host: Host, data: bytes, kind: str, seconds: float) -> wire.Reader:
     result = host.run(wire.ARGV, stdin=data, timeout=seconds, survive=True)
     first, _, rest = result.out.partition(b"\n")
     if first != f"gestion {kind}".encode():
+        said, beside, _ = result.out.partition(f"\ngestion {kind}\n".encode())
+        if beside or (
+            result.code == 0 and not result.out
+        ):  # nothing was lost: a login said or did something else
+            raise NotPlain(host.name, last_words(said) or "no answer")
         raise _no_answer(host, result.code, result.out, result.err)
     return wire.Reader(rest)
 

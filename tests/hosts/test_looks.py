@@ -1,9 +1,11 @@
 """Looks: what is active on a host may differ from what its files say, and is mended like a file."""
 
+from dataclasses import replace
+
 import pytest
 
 from hosts import engine
-from hosts.errors import ProofFailed
+from hosts.errors import NotPlain, ProofFailed
 from hosts.host import Result
 from hosts.memory import MemoryHost
 from hosts.state import STAGED, Command, File, State
@@ -66,3 +68,16 @@ def test_a_plan_leaves_no_file_behind(host):
     host.answers({("look",): GONE})
     engine.plan(host, STATE)
     assert list(host.path("/run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("login", "words"), [(b"hello from bashrc\n", "hello from bashrc"), (None, "no answer")]
+)
+def test_a_login_that_prints_or_ends_is_told_as_that_and_not_as_a_lost_connection(login, words):
+    class Chatty(MemoryHost):
+        def run(self, *args, **kwargs):
+            result = super().run(*args, **kwargs)
+            return Result(0, b"", b"") if login is None else replace(result, out=login + result.out)
+
+    with pytest.raises(NotPlain, match=rf"\({words}\)"):
+        engine.plan(Chatty(), STATE)
