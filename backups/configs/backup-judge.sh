@@ -33,7 +33,8 @@ cut_off() { grep -avE "$UNHEARD" "$dir/errors" | grep -qaE "$CUT"; }
 told() { grep -aE "$1" "$dir/errors" | tail -n 1 | cut -c -300; }
 
 last_words() { # what came last before the connection was gone; what follows from that alone, where there is nothing else
-  grep -avE "^gestion-restore: |$FOLLOWS" "$dir/errors" | tail -n 3 | grep . || grep -av '^gestion-restore:' "$dir/errors" | tail -n 3
+  grep -avE "^gestion-restore: |$FOLLOWS" "$dir/errors" | tail -n 3 | cut -c -500 | grep . ||
+    grep -av '^gestion-restore:' "$dir/errors" | tail -n 3 | cut -c -500
 }
 
 fact() { sed -n "s/^$1=//p" "$dir/facts" | tail -n 1; }

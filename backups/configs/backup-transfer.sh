@@ -21,7 +21,7 @@ transfer() { # in the place of rsync, started by rsnapshot: looks at the source 
       [ "$code" != 97 ] || note reached login # it was let in, and no further
       note source_said "$(stray_line)"
       [ "$code" != 255 ] || ask_the_way
-      tail -n 5 "$dir/errors" >>"$dir/output"
+      tail -n 5 "$dir/errors" | cut -b -2000 >>"$dir/output"
       if [ "$code" = 124 ]; then note source_silent yes; code=30; fi
       echo "$code" >"$dir/rsync.code"
       exit 0
@@ -65,8 +65,11 @@ ask_source() { # what PLACE finds at the source, into $found, and its code; what
 }
 
 ask_the_way() { # an ssh that keeps its connection has the hosts on the way say nothing: once more without, for why
-  ! grep -qsE '^Connection (closed|reset) by UNKNOWN port ' "$dir/errors" ||
-    timeout 60 $plain "${from%%:*}" true </dev/null >/dev/null 2>>"$dir/errors" 7>&- 9>&-
+  grep -qsE '^Connection (closed|reset) by UNKNOWN port ' "$dir/errors" || return 0
+  (
+    ulimit -f 256 # as above: a source that speaks so itself may go on for ever
+    exec timeout 60 $plain "${from%%:*}" true </dev/null >/dev/null 2>>"$dir/errors" 7>&- 9>&-
+  )
 }
 
 by_its_folder() { # where sudo reads the source, its rsync knows the folder by its UUID; people do not

@@ -58,3 +58,17 @@ def test_what_breaks_on_the_way_is_told_as_that(place, fleet, cause):
     for word in words:
         assert word in run.error
         assert word.replace("source", "target") in row.error
+
+
+def test_a_source_that_speaks_as_ssh_does_of_the_way_and_then_for_ever_fills_no_disk(fleet, lab_key) -> None:
+    made = ground(fleet, lab_key)
+    backup, _at = backed_up(made, f"echo one >{SOURCE_FOLDER}/a")
+    forced = """cat >/root/hostile <<'X'
+[ -e /root/once ] || { touch /root/once; echo 'Connection closed by UNKNOWN port 65535' >&2; exit 255; }
+head -c 300000000 /dev/zero | tr '\\0' x >&2 && touch /root/all
+X
+sed -i 's|^ssh-|command="sh /root/hostile" ssh-|' ~/.ssh/authorized_keys*"""
+    sh(made.here, forced, check=True)
+    run = made.run(backup)
+    assert (run.state, run.code) == (RunState.FAILED, "connection"), run.error
+    assert sh(made.here, "ls /root").split() == ["hostile", "once"]
