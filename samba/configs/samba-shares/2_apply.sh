@@ -34,6 +34,7 @@ have_user() {
   if ! getent passwd "$user" >/dev/null; then
     useradd --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --no-log-init \
       --comment "$MARK$share" --user-group -- "$user" || return 1
+    smbpasswd -x "$user" >/dev/null 2>&1 # what Samba knows of one of that name that was here before has another uid
   fi
   [ "$(comment_of "$user")" = "$MARK$share" ] || usermod --comment "$MARK$share" -- "$user" || return 1
   [ "$(getent passwd "$user" | cut -d: -f7)" = /usr/sbin/nologin ] || usermod --shell /usr/sbin/nologin -- "$user" || return 1
