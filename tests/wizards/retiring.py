@@ -2,6 +2,7 @@
 
 import time
 
+from django.test import Client
 from django.utils import timezone
 
 from jobs import execute
@@ -25,7 +26,7 @@ def work(seconds: float = 30) -> None:
         execute.carry_out(claimed)
 
 
-def begin(client, server: Server, **parts: str) -> WizardRun:
+def begin(client: Client, server: Server, **parts: str) -> WizardRun:
     """A run for this server; with `parts`, as far as its review."""
     first = client.post("/wizards/new/retire_server/", {"retired": server.pk, "typed_name": server.name})
     assert first.status_code == 302, first.content.decode()
@@ -34,3 +35,10 @@ def begin(client, server: Server, **parts: str) -> WizardRun:
         second = client.post(f"/wizards/runs/{run.pk}/steps/2/", parts)
         assert second.status_code == 302, second.content.decode()
     return run
+
+
+def start(client: Client, run: WizardRun) -> None:
+    """Begin with what its review shows."""
+    review = f"/wizards/runs/{run.pk}/review/"
+    shown = client.get(review)
+    assert client.post(review, {"seen": shown.context["seen"]}).status_code == 302

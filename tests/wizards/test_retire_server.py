@@ -14,7 +14,7 @@ from proxmox.models import GuestSeen
 from servers.models import Server, UnixUser
 from tests.forwarding.hostname_rows import hostname
 from tests.keymanager.fleets import make_key, make_server
-from tests.wizards.retiring import begin, work
+from tests.wizards.retiring import begin, start, work
 from tests.wizards.walking import states
 from wizards.models import WizardRun
 
@@ -26,7 +26,7 @@ def test_everything_of_it_goes_and_copies_stay(admin_client, leaving, pve):
     run = begin(admin_client, leaving, **every)
     page = admin_client.get(f"/wizards/runs/{run.pk}/review/").content.decode()
     assert "The copies of ct101:/ on store" in page
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, run.why) == ("waiting", "")
@@ -60,7 +60,7 @@ def test_a_hostname_to_which_only_a_spare_server_is_left_is_led_by_that(admin_cl
     spare = HostnameDestination.objects.filter(hostname__domain="both.example.org").exclude(server=leaving)
     spare.update(backup=True)
     run = begin(admin_client, leaving, hostnames="on")
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, run.why) == ("done", "")
@@ -75,7 +75,7 @@ def test_parts_depend_on_each_other_and_can_be_left(admin_client, leaving, pve):
     assert "This needs as well: " in answer.content.decode()
     admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", {"ports": "on"})
     assert "The machine itself" in admin_client.get(f"/wizards/runs/{run.pk}/review/").content.decode()
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     assert states(run) == ["off", "off", "done", "off", "off", "off", "off"]
     assert Server.objects.filter(name="ct101").exists()
@@ -89,7 +89,7 @@ def test_a_rollout_that_still_runs_on_it_is_waited_for(admin_client, leaving, pv
     )
     job = Job.objects.create(work="servers.roll_out", title="x", args={}, state=JobState.RUNNING)
     Server.objects.filter(pk=leaving.pk).update(rollout_job=job)
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, Server.objects.filter(pk=leaving.pk).exists()) == ("waiting", True), run.why
@@ -129,6 +129,28 @@ def test_all_that_goes_is_named_with_links_and_what_is_made_since_is_looked_at_a
     assert run.state == "asking"
 
 
+def test_a_program_too_says_what_it_has_looked_over(admin_client, leaving, host, pve):
+    run = begin(admin_client, leaving, hostnames="on")
+    page, as_json = f"/wizards/runs/{run.pk}/review/", {"Accept": "application/json"}
+
+    def post(**said: str) -> tuple[int, dict[str, Any]]:
+        answer = admin_client.post(page, said, content_type="application/json", headers=as_json)
+        return answer.status_code, answer.json()
+
+    shown = admin_client.get(page, headers=as_json).json()
+    hostname(host, "late.example.org", leaving)
+    status, said = post()
+    assert (status, list(said["errors"])) == (422, ["seen"])
+    assert "Something else would be done by now" in str(post(seen=shown["seen"]))
+    run.refresh_from_db()
+    assert run.state == "asking"
+    again = admin_client.get(page, headers=as_json).json()
+    assert any("late.example.org" in one for one in again["goes"])
+    assert post(seen=again["seen"])[0] == 200
+    run.refresh_from_db()
+    assert run.state == "running"
+
+
 def test_of_what_stays_nothing_is_said_to_go(admin, admin_client, leaving, pve):
     """Its keys and its place in the list of who has left go with its row alone."""
     make_key(leaving.unix_users.get(), "its own")
@@ -161,7 +183,7 @@ def test_its_own_last_way_in_goes_with_it_and_that_of_others_is_named_before(adm
     assert "with a key from here: target." in answer.content.decode()
     backups.member_users.add(User.objects.get(username="ann"))
     assert admin_client.post(f"/wizards/runs/{run.pk}/steps/2/", every).status_code == 302
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, run.why) == ("done", "")

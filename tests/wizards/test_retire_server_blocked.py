@@ -17,7 +17,7 @@ from samba.models import Share
 from servers.models import Server, UnixUser
 from tests.forwarding.hostname_rows import hostname
 from tests.keymanager.fleets import make_key, make_server
-from tests.wizards.retiring import begin, work
+from tests.wizards.retiring import begin, start, work
 from tests.wizards.walking import states
 from wizards.models import WizardRun
 
@@ -41,7 +41,7 @@ def test_a_guest_that_proxmox_would_not_destroy_is_found_out_before_anything_els
         leaving,
         **dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on"),
     )
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     words = {"without the right": "VM.Allocate", "renamed": "is called other"}.get(why, f"it is {why}")
@@ -60,7 +60,7 @@ def test_a_guest_that_proxmox_would_not_destroy_is_found_out_before_anything_els
 
 def test_a_backup_that_runs_just_then_is_the_reason_and_no_fault_of_the_panel(admin_client, leaving, pve):
     run = begin(admin_client, leaving, backups="on")
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     at_work = BackupRun.objects.create(backup=Backup.objects.get(), state="running")
     work()
     run.refresh_from_db()
@@ -86,7 +86,7 @@ def test_a_backup_that_is_in_use_is_found_out_before_anything_else_goes(admin_cl
             backup=backup, at=1, copy="hourly.0", state="running"
         ),
     }[what]()
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, "first." in run.why) == ("failed", True)
@@ -102,7 +102,7 @@ def test_a_backup_that_is_in_use_is_found_out_before_anything_else_goes(admin_cl
 def test_a_hostname_that_cannot_be_changed_is_named_and_no_other_goes(admin_client, leaving, pve):
     Server.objects.filter(name="ct102").update(internal_ip=None)
     run = begin(admin_client, leaving, hostnames="on")
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, run.why.startswith("both.example.org: ")) == ("failed", True)
@@ -114,7 +114,7 @@ def test_what_is_made_while_it_is_under_way_keeps_the_guest(admin_client, leavin
     """The last backup takes its time; what somebody makes then would lead to nothing, or be lost."""
     every = dict.fromkeys(("last_backup", "hostnames", "ports", "keys", "backups", "guest", "row"), "on")
     run = begin(admin_client, leaving, **every)
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     BackupRun.objects.update(state="done")
     made: dict[str, Any] = {}
@@ -156,7 +156,7 @@ def test_what_is_made_before_it_is_resumed_keeps_the_guest(admin_client, leaving
     every = dict.fromkeys(("hostnames", "ports", "keys", "backups", "guest", "row"), "on")
     fault = pve.faults.add(TaskFails(type="vzdestroy", message="it is busy", seconds=0))
     run = begin(admin_client, leaving, **every)
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     run.refresh_from_db()
     assert (run.state, "busy" in run.why) == ("failed", True), run.why
@@ -181,7 +181,7 @@ def test_what_stands_on_it_by_then_is_found_out_before_anything_else_goes(
     """While the last backup ran; hostnames, ports, groups and backups had gone when the guest's own task asked."""
     every = dict.fromkeys(("last_backup", "hostnames", "ports", "keys", "backups", "guest", "row"), "on")
     run = begin(admin_client, leaving, **every)
-    admin_client.post(f"/wizards/runs/{run.pk}/review/")
+    start(admin_client, run)
     work()
     BackupRun.objects.update(state="done")
     if what == "share":

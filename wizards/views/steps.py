@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -9,8 +10,8 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required
-from pages.answers import done, form_data, refused, show_form, show_page
-from pages.buttons import takes_no_fields
+from pages.answers import done, form_data, refused, refused_form, show_form, show_page
+from pages.forms import CleanText
 from pages.sent import says_yes
 from wizards import asking, catalogue
 from wizards.by_number import AnyWizard
@@ -29,6 +30,24 @@ from wizards.views.common import (
 )
 
 READ = ["GET", "HEAD"]
+
+
+class LookedOver(CleanText, forms.Form):
+    """Which plan was looked at: its digest, as the page has it."""
+
+    seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, data: Any, *, goes: bool) -> None:
+        super().__init__(data)
+        self.goes = goes
+
+    def clean_seen(self) -> str:
+        """Said where something is taken away: it may be more by now than when the answers were given."""
+        seen = str(self.cleaned_data["seen"])
+        if self.goes and not seen:
+            words = _("Read first what goes by it (“goes” of GET), and send the “seen” that stands with it.")
+            raise forms.ValidationError(words)
+        return seen
 
 
 @admin_required
@@ -136,11 +155,10 @@ def _script(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, numb
 
 @admin_required
 @require_http_methods([*READ, "POST"])
-@takes_no_fields
 @says_what_is_broken
 @says_what_is_gone
 def review(request: HttpRequest, pk: int) -> HttpResponse:
-    """All that was answered and all that will be done. POST begins with it."""
+    """All that was answered and all that will be done. POST begins with what was seen."""
     run = run_or_404(request, pk)
     if run.state != RunState.ASKING:
         if request.method == "POST":
@@ -166,7 +184,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "lines": lines,
         "goes": (goes := services.going(wizard, run)),
         "stays": wizard.stays(asking.flat(asking.all_steps(run))) if isinstance(wizard, Wizard) else [],
-        "seen": services.digest(lines, goes),
+        "seen": (seen := services.digest(lines, goes)),
         "stepper": stepper(wizard, run, len(names)),
         "back": _url(run, len(names) - 1) if names else "",
     }
@@ -174,14 +192,18 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         **services.as_json(run),
         "tasks": lines,
         "goes": [str(one.text) for one in goes],
+        "seen": seen,
         "errors": ended[1].errors if ended else {},
     }
     return show_page(request, "wizards/review.html", context, data)
 
 
 def _start(request: HttpRequest, wizard: AnyWizard, run: WizardRun) -> HttpResponse:
+    looked = LookedOver(form_data(request), goes=bool(services.going(wizard, run)))
+    if not looked.is_valid():
+        return refused_form(request, looked, run.get_absolute_url())
     try:
-        services.start_run(actor_of(request), wizard, run, seen=request.POST.get("seen", ""))
+        services.start_run(actor_of(request), wizard, run, seen=looked.cleaned_data["seen"])
     except services.StepRefused as error:
         return back_to_step(request, run, error)
     except services.RunRefused as error:  # a draft's page leads to what will be done
