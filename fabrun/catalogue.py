@@ -55,6 +55,12 @@ def _out_of_place(place: Path) -> dict[str, str]:
     return told
 
 
+def why_none(found: Catalogue, name: str) -> str:
+    """The sentence for a script that is not there, with the reason if its file cannot be read."""
+    why = found.broken.get(f"{name.partition('.')[0]}.py", "")
+    return f"{_('There is no script “%s” any more.') % name} {why}".strip()
+
+
 def of_script(name: str) -> Catalogue:
     """What the file holds that this script is in: no other is waited for."""
     place = folder()

@@ -51,8 +51,7 @@ def _order(row: ServerRun, server: Server, run: Run) -> dict[str, Any]:
     found = catalogue.of_script(row.run.script)
     script = found.scripts.get(row.run.script)
     if script is None:
-        why = found.broken.get(f"{row.run.script.partition('.')[0]}.py", "")
-        raise ScriptFailed(f"{_('There is no script “%s” any more.') % row.run.script} {why}".strip())
+        raise ScriptFailed(catalogue.why_none(found, row.run.script))
     actor = Actor(row.run.owner, row.run.actor_name)
     values = values_for(actor, server, script.markers, row.run.unix_user, row.run.arguments)
     if "keymanager_script" in values:

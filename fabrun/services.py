@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record
-from fabrun.catalogue import catalogue
+from fabrun.catalogue import catalogue, why_none
 from fabrun.models import ScriptRun, ServerRun
 from jobs.models import JobState
 from jobs.services import JobRefusedError, start_job, stop_job
@@ -39,8 +39,9 @@ def run_script(
     if not chosen:
         raise ValueError("No servers were chosen.")
     # The catalogue is read by a process of its own: never while the database is locked.
-    if script not in catalogue().scripts:
-        raise ScriptMissing(_("There is no script “%s” any more.") % script)
+    there = catalogue()
+    if script not in there.scripts:
+        raise ScriptMissing(why_none(there, script))
     with transaction.atomic():
         run = ScriptRun.objects.create(
             script=script,

@@ -4,16 +4,17 @@ from itertools import groupby
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from accounts.actors import actor_of
 from accounts.permissions import admin_required, user_of
 from fabrun import services
-from fabrun.catalogue import catalogue, folder
+from fabrun.catalogue import catalogue, folder, why_none
 from fabrun.forms import RunForm
 from fabrun.loading import Script
-from pages.answers import done, form_data, show_form, show_page
+from pages.answers import done, form_data, refused, show_form, show_page
 from pages.lists import typed
 
 
@@ -40,9 +41,12 @@ def scripts(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def script(request: HttpRequest, name: str) -> HttpResponse:
     """One script: what it does, and the form to run it. `server=3` chooses that server beforehand."""
-    found = catalogue().scripts.get(name)
+    there = catalogue()
+    found = there.scripts.get(name)
     if found is None:
-        raise Http404
+        if f"{name.partition('.')[0]}.py" not in there.broken:
+            raise Http404
+        return refused(request, why_none(there, name), reverse("fabrun:scripts"), 404)
     asked = typed(request, "server")
     initial = {"servers": [asked] if asked.isdecimal() else []}
     form = RunForm(form_data(request), script=found, user=user_of(request), initial=initial)

@@ -122,6 +122,18 @@ def test_a_script_that_is_gone_is_not_found_and_not_run_again(admin_client, fold
     assert ScriptRun.objects.count() == 1
 
 
+def test_of_a_script_whose_file_cannot_be_read_any_more_it_is_said_why(admin_client, folder, servers, actor):
+    run = run_script(actor, "greet.hello", servers[:1], arguments={"name": "you"}, seconds=60)
+    (folder / "greet.py").write_text("from fabric.api import env, run\n\ndef hello():\n    run('uptime')\n")
+    again = admin_client.post(f"/fabrun/runs/{run.pk}/again/", headers=JSON)
+    page = admin_client.get(URL, headers=JSON)
+    assert (again.status_code, page.status_code) == (409, 404)
+    for said in (again.content.decode(), page.content.decode()):
+        assert "greet.py" in said
+        assert "Fabric 1" in said
+    assert "Fabric 1" in admin_client.get(URL, follow=True).content.decode()
+
+
 def test_run_again_takes_the_same_servers_and_arguments(admin_client, folder, servers, actor):
     run = run_script(actor, "greet.hello", servers[:2], arguments={"name": "x"}, seconds=60)
     servers[0].delete()
