@@ -39,6 +39,12 @@ def plain(text: str) -> str:
     return shown(_CONTROLS.sub("\ufffd", _ESCAPES.sub("", text)))
 
 
+def after_key(text: str) -> str:
+    """What follows the private key that the text, cut off at its front, begins in; all of it if it begins in none."""
+    begin, end = _KEY_BEGINS.search(text), _KEY_ENDS.search(text)
+    return text[end.end() :] if end and not (begin and begin.start() < end.start()) else text
+
+
 class Masker:
     """Knows a job's secrets and masks them in one line of text."""
 

@@ -6,6 +6,7 @@ hold a transaction of its own open while it logs.
 
 import codecs
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from django.utils.translation import gettext as _
 from hosts import meter
 from jobs.masking import LineMaker, Masker
 from jobs.models import Job, JobState
+from jobs.tail import LAST_LINES, Tail
 
-MOST_LINES = 50_000  # kept of one run; a work that talks on does not fill the disk
+MOST_LINES = 50_000  # kept of one run, and its last ones; a work that talks on does not fill the disk
 MOST_CHARACTERS = 10_000_000  # of all of them
 
 
@@ -83,6 +85,8 @@ class Run:
         self._lock = threading.RLock()
         self._makers: dict[str, LineMaker] = {}
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+        self._tails: dict[str, Tail] = {}
+        self._late: deque[Line] = deque(maxlen=LAST_LINES)
         self._news = News()
         self._steps: list[Step] = []
         self._next_step = first_step
@@ -117,13 +121,16 @@ class Run:
         """Write whole lines: what the work has to say ("info"), or a command's output ("out", "err")."""
         with self._lock:
             maker = self._maker(stream)
-            self._keep(stream, [*maker.finish(), *maker.feed(f"{text}\n")])
+            if self._full:
+                self._tail(stream).add(f"{text}\n".encode(errors="replace"))
+            else:
+                self._keep(stream, [*maker.finish(), *maker.feed(f"{text}\n")])
 
     def output(self, stream: str, chunk: bytes) -> None:
         """Write a piece of a command's output as it came; fits `Host.run(on_output=run.output)`."""
         with self._lock:
-            if self._full:  # masking costs time by the length: what is not kept needs none
-                self._lines_told += chunk.count(b"\n")
+            if self._full:
+                self._tail(stream).add(chunk)
                 return
             if stream not in self._decoders:
                 self._decoders[stream] = codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -197,18 +204,30 @@ class Run:
         """Nothing more will be written: let go of what waits for its line end."""
         with self._lock:
             self._finish_lines()
-            if self._lines_told > self._lines_kept:
-                text = _("%d more lines were not kept.") % (self._lines_told - self._lines_kept)
+            last = [*self._late, *(line for stream in self._tails for line in self._last_of(stream))]
+            told = self._lines_told + sum(tail.lines_told for tail in self._tails.values())
+            if (left_out := told - self._lines_kept - len(last)) > 0:
+                text = _("%d more lines were not kept. The last ones:") % left_out
                 self._news.lines.append(Line(timezone.now(), "info", text, None))
+            self._news.lines += last
 
     def _maker(self, stream: str) -> LineMaker:
         if stream not in ("info", "out", "err"):
             raise ValueError(f"A line's stream is info, out or err, not {stream}.")
         return self._makers.setdefault(stream, LineMaker(self.secrets))
 
+    def _tail(self, stream: str) -> Tail:
+        if stream not in self._tails:
+            self._tails[stream] = Tail(self.secrets, self._maker(stream))
+        return self._tails[stream]
+
+    def _last_of(self, stream: str) -> list[Line]:
+        return [Line(timezone.now(), stream, text, None) for text in self._tails[stream].lines()]
+
     def _finish_lines(self) -> None:
         for stream, maker in self._makers.items():
-            self._keep(stream, maker.finish())
+            if stream not in self._tails:
+                self._keep(stream, maker.finish())
 
     @property
     def _full(self) -> bool:
@@ -220,6 +239,9 @@ class Run:
         for text in lines:
             self._lines_told += 1
             self._characters += len(text)
-            if not self._full:
+            line = Line(now, stream, text, step)
+            if self._full:
+                self._late.append(line)
+            else:
                 self._lines_kept += 1
-                self._news.lines.append(Line(now, stream, text, step))
+                self._news.lines.append(line)

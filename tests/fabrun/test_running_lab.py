@@ -81,7 +81,7 @@ def has_an_input(c, here=False):
 
 @task
 def pours(c, here=False):
-    (c.local if here else c.run)("seq -f %099g 200000")
+    (c.local if here else c.run)("seq -f %099g 200000; echo why it fails >&2; exit 3")
 
 
 @task
@@ -215,8 +215,9 @@ def test_a_question_that_no_watcher_knows_ends_the_script(rows, scripts, actor):
 def test_twenty_megabytes_end_in_time_are_cut_and_that_is_said(rows, scripts, actor, here):
     run_script(actor, "try_it.pours", [rows["web1"]], arguments={"here": here}, seconds=60)
     (job,) = work_off()
-    assert (job.state, job.error) == ("done", "")
-    assert "more lines were not kept" in lines(job, "info")[-1]
+    assert (job.state, lines(job, "err")[0]) == ("failed", "why it fails")
+    assert lines(job, "out")[-1].endswith("200000")
+    assert any("more lines were not kept" in line for line in lines(job, "info"))
 
 
 def test_what_takes_too_long_is_ended(rows, scripts, actor):
