@@ -11,31 +11,45 @@ import os
 import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import Fleet, LabHost, LabUnavailable
+from lab.record import all_names, load
 from lab.reset import Ground
 
-# One place for each worker: 13 hosts for its fleet, and as many for the second lab that some tests of the lab make. The
-# first quarter of the guarded network is the demo's.
-_NETWORKS = tuple(f"198.51.100.{start}/28" for start in range(64, 160, 16))
-_SECOND_NETWORKS = tuple(f"198.51.100.{start}/28" for start in range(160, 256, 16))
+MOST_WORKERS = 6
+# A place for each worker: 13 hosts for its fleet, and as many for the second lab that some tests of the lab make. The
+# first quarter of the guarded network is the demo's, and comes last.
+_PLACES = tuple(f"198.51.100.{start}/28" for start in (*range(64, 256, 16), *range(0, 64, 16)))
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 """Which of several processes this is, as pytest-xdist calls it (gw0, gw1 …); empty without it."""
 
 LAB_NAME = "-".join(filter(None, [os.environ.get("LAB_NAME", "test"), WORKER]))
 
 
-def _network(name: str, of_workers: tuple[str, ...]) -> str:
-    number = int(WORKER.removeprefix("gw") or 0)
-    return os.environ.get(name) or of_workers[number % len(of_workers)]  # more are refused: pytest_configure
+def free_first(of_run: str) -> list[str]:
+    """The places for labs; last those that others hold: somebody's demo, or what one that was killed has left.
+
+    `of_run` is how the names of this run's own labs begin.
+    """
+    labs = [name for name in all_names() if not name.startswith(of_run)] if os.geteuid() == 0 else []
+    held = [IPv4Network(lab.network) for lab in map(load, labs) if lab]
+    return sorted(_PLACES, key=lambda place: any(IPv4Network(place).overlaps(one) for one in held))
 
 
-LAB_NETWORK = _network("LAB_NETWORK", _NETWORKS)
-SECOND_NETWORK = _network("LAB_SECOND_NETWORK", _SECOND_NETWORKS)
+def _network(name: str, number: int) -> str:
+    # All workers have the list as it was when the run began.
+    places = os.environ.setdefault("LAB_PLACES", ",".join(free_first(LAB_NAME))).split(",")
+    return os.environ.get(name) or places[number % len(places)]  # more are refused: pytest_configure
+
+
+_NUMBER = int(WORKER.removeprefix("gw") or 0)
+LAB_NETWORK = _network("LAB_NETWORK", _NUMBER)
+SECOND_NETWORK = _network("LAB_SECOND_NETWORK", MOST_WORKERS + _NUMBER)
 
 _LEFT: dict[pytest.Session, bool] = {}
 """Whether a failed test's lab is left to be looked into."""
@@ -125,9 +139,9 @@ def _is_on_fleet(request: pytest.FixtureRequest) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse more processes than there are networks for their labs."""
     count = len(config.getoption("tx", default=None) or ())
-    if count > len(_NETWORKS):
+    if count > MOST_WORKERS:
         words = "each has a lab of its own, and there are no networks for more. Run it with"
-        raise pytest.UsageError(f"-n {count}: at most {len(_NETWORKS)}, because {words} -n {len(_NETWORKS)}.")
+        raise pytest.UsageError(f"-n {count}: at most {MOST_WORKERS}, because {words} -n {MOST_WORKERS}.")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from lab import Fleet, HostSpec, LabError
 from lab.__main__ import main
-from lab.record import lab_folder
+from lab.record import LabRecord, lab_folder, save
 from lab.sweep import members
 from lab.system import is_zombie
 from tests.lab.traces import traces
-from tests.lab_fixtures import LAB_NAME, SECOND_NETWORK, LabKey
+from tests.lab_fixtures import LAB_NAME, SECOND_NETWORK, LabKey, free_first
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.lab
@@ -32,6 +32,20 @@ def no_second_lab(fleet: Fleet) -> Iterator[None]:
     main(["down", "--lab", SECOND])
     yield
     main(["down", "--lab", SECOND])
+
+
+def test_a_run_of_tests_takes_the_networks_that_no_other_lab_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("LAB_STATE", str(tmp_path))
+        usual = free_first("run")
+        for name, network in (("a", "198.51.100.0/26"), ("b", "198.51.100.64/27"), ("run-gw0", usual[2])):
+            save(LabRecord(name, network, base="", salt=""))
+        (tmp_path / "half-made").mkdir()
+        now = free_first("run")
+    assert now[:10] == usual[2:12]
+    assert sorted(now[10:]) == sorted([*usual[:2], *usual[12:]])
 
 
 def test_down_leaves_nothing_behind() -> None:
