@@ -9,6 +9,7 @@ from keymanager.bad_key import BadKey
 
 _PART = re.compile(r"!?[A-Za-z0-9.:*?_%/-]+")
 _NOBODY = "!*"
+_ALL_ADDRESSES = {"0.0.0.0/0", "::/0"}
 # No name has only these, or a colon: it was meant for an address.
 _LIKE_ADDRESS = re.compile(r"[0-9.-]+|0x[0-9a-f]+|[^*?]*:[^*?]*", re.IGNORECASE)
 
@@ -38,9 +39,9 @@ def lets_somebody_in(value: str) -> bool:
 
 
 def lets_in_from_everywhere(value: str) -> bool:
-    """Whether it keeps no address out: `*` among parts of which none says who may not."""
+    """Whether it keeps no address out: `*`, or all of IPv4 and of IPv6, among parts of which none says who may not."""
     parts = value.split(",")
-    return "*" in parts and not any(part.startswith("!") for part in parts)
+    return ("*" in parts or _ALL_ADDRESSES <= {*parts}) and not any(part.startswith("!") for part in parts)
 
 
 def _half_an_address(part: str) -> str:

@@ -104,6 +104,9 @@ def test_what_an_older_version_kept_is_sent_where_somebody_comes_in_with_it(admi
 @pytest.mark.parametrize(
     ("value", "everywhere"),
     [
+        ("0.0.0.0/0,::/0", True),
+        ("::/0,web1,0.0.0.0/0", True),
+        ("0.0.0.0/0,::/0,!10.0.0.1", False),
         ("*", True),
         ("10.0.0.0/8,*", True),
         ("!10.0.0.1,*", False),
