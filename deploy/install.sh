@@ -388,7 +388,7 @@ restore_backup() {
     run_manage "$release" restore_panel --check $copy >/dev/null ||
         { rm -f $copy; fail "Nothing was restored, and nothing changed."; }
     ! systemctl is-active --quiet gestion.target || ran=yes
-    systemctl stop gestion.target 2>/dev/null || true  # not there yet on a new machine
+    stop_panel
     rm -f $lines
     (umask 077 && set -C && : >$lines)
     if ! run_manage "$release" restore_panel $copy --replace --secrets-fd 3 3>$lines; then
@@ -399,6 +399,11 @@ restore_backup() {
     kept_backups put-secrets $lines $env_file >/dev/null || fail "The database is restored, its secrets are not. Run this again."
     rm -f $copy $lines
     say "restored, with the secrets of the backup"
+}
+
+stop_panel() { # named one by one: systemd waits for what is named, and a worker may have a job to end
+    systemctl stop gestion.target 'gestion-web@*' 'gestion-worker-*' 'gestion-scheduler*' 2>/dev/null ||
+        true  # not there yet on a new machine
 }
 
 uninstall() {

@@ -41,7 +41,9 @@ def lets_somebody_in(value: str) -> bool:
 def lets_in_from_everywhere(value: str) -> bool:
     """Whether it keeps no address out: `*`, or all of IPv4 and of IPv6, among parts of which none says who may not."""
     parts = value.split(",")
-    return ("*" in parts or _ALL_ADDRESSES <= {*parts}) and not any(part.startswith("!") for part in parts)
+    return ("*" in parts or _ALL_ADDRESSES.issubset(parts)) and not any(
+        part.startswith("!") for part in parts
+    )
 
 
 def _half_an_address(part: str) -> str:

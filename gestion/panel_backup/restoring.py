@@ -53,8 +53,8 @@ def _in_use(*, replace: bool) -> Iterator[str]:
     alive = timezone.now() - timedelta(seconds=DEAD_AFTER)
     if WorkerState._meta.db_table in tables and WorkerState.objects.filter(heartbeat_at__gte=alive).exists():
         yield (
-            "The panel runs. End it first (systemctl stop gestion.target); a worker that was killed "
-            f"counts as alive for {DEAD_AFTER:.0f} s."
+            "The panel runs. End it first (systemctl stop gestion.target 'gestion-*.service'); a worker that was "
+            f"killed counts as alive for {DEAD_AFTER:.0f} s."
         )
     if not replace and User._meta.db_table in tables and User.objects.exists():
         yield "This panel has accounts already. Say --replace to put the backup in the place of all it holds."

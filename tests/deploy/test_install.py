@@ -22,6 +22,10 @@ from jobs.services import start_job
 print("job", start_job(Actor.system("test"), "jobs.check", "A check", {"seconds": 0.1}).pk)
 """
 FORGET = "from jobs.models import Job; Job.objects.all().delete()"
+ENDS_SLOWLY = """
+place=/run/systemd/system/gestion-worker-default@.service.d
+mkdir -p $place && printf '[Service]\\nExecStop=/bin/sleep 8\\n' >$place/slow.conf && systemctl daemon-reload
+"""  # as a worker does that has a job to end
 STATE = "from jobs.models import Job; print('state', Job.objects.get(title='A check').state)"
 CHANGED = """
 import sys
@@ -139,6 +143,7 @@ def test_from_a_fresh_host_to_a_panel_in_use_and_away_again(site: Site) -> None:
     archive = check_the_backup(site)
     check_what_is_not_restored(site, install, archive)
     site.run("gestion", "shell", "--no-imports", "-c", FORGET)
+    site.run("sh", "-c", ENDS_SLOWLY)
     assert "restored" in site.run(install, "--restore", archive)
     assert "state done" in site.run("gestion", "shell", "--no-imports", "-c", STATE)
     wait_for(site.answers, 120)
