@@ -173,6 +173,25 @@ def test_a_first_backup_that_is_tried_again_by_itself_is_waited_for_and_is_the_w
         assert "delete its copies in /b" in task_backup.undo_says(walk.data, walk.results)
 
 
+@pytest.mark.parametrize("why", ["schedule", "hand"])
+def test_what_the_schedule_began_before_the_first_backup_is_the_first_and_no_second_is_run(why: str) -> None:
+    """The schedule looks every 30 seconds, and a new backup is due: its copies stayed after an undo."""
+    with begun() as (_pve, walk):
+        backup = backup_on(walk)
+        before = BackupRun.objects.create(backup=backup, why=why, state="done", files=1, bytes=1)
+        walk.results |= {"backup": {"backup": backup.pk}}
+        waits = walk.call("first_backup", task_backup.do_run)
+        walk.data |= {"backup_server": backup.destination_id, "backup_folder": "/b"}
+        said = task_backup.undo_says(walk.data, walk.results)
+        if why == "schedule":
+            assert (waits, walk.results["first_backup"]["runs"]) == (None, [before.pk])
+            assert backup.runs.count() == 1
+            assert "delete its copies in /b" in said
+        else:
+            assert before.pk not in walk.results["first_backup"]["runs"]
+            assert "The copies in /b" in said
+
+
 def test_a_run_of_somebody_else_in_the_place_of_a_first_backup_is_not_the_wizards() -> None:
     with begun() as (_pve, walk):
         backup = backup_on(walk)

@@ -63,7 +63,7 @@ def says_run(data: Data) -> str:
 
 def do_run(task: TaskRun) -> Later | None:
     """Run it; one that has failed, and is not tried again by itself, is run again when the wizard is resumed."""
-    row = _run_of(task)
+    row = _run_of(task) or _by_schedule(task)
     if row is not None and row.state in OPEN:
         return Later(job=row.job, seconds=1, why=_("The backup runs."))
     if row is not None and row.again_at:
@@ -81,6 +81,15 @@ def do_run(task: TaskRun) -> Later | None:
         row = run_now(task.actor, backup)
         task.save(backup_run=row.pk, runs=[*task.facts.get("runs", ()), row.pk], told=False)
     return Later(seconds=0.5, why=_("The backup runs."))
+
+
+def _by_schedule(task: TaskRun) -> BackupRun | None:
+    """What the schedule, which has a new backup run at once, has begun before: that is the first one then."""
+    runs = BackupRun.objects.filter(backup=task.results["backup"].get("backup") or 0, why=Why.SCHEDULE)
+    row = None if "backup_run" in task.facts else runs.select_related("job").order_by("pk").first()
+    if row is not None:
+        task.save(backup_run=row.pk, runs=[row.pk], told=False)
+    return row
 
 
 def _run_of(task: TaskRun) -> BackupRun | None:
