@@ -42,13 +42,11 @@ class Answer:
 def ask(host: Host, data: bytes, kind: str, seconds: float) -> wire.Reader:
     """Start the script on the host with data, and give its answer after the first line."""
     result = host.run(wire.ARGV, stdin=data, timeout=seconds, survive=True)
-    first, _, rest = result.out.partition(b"\n")
-    if first != f"gestion {kind}".encode():
-        said, beside, _ = result.out.partition(f"\ngestion {kind}\n".encode())
-        if beside or (
-            result.code == 0 and not result.out
-        ):  # nothing was lost: a login said or did something else
-            raise NotPlain(host.name, last_words(said) or "no answer")
+    said, ours, rest = result.out.partition(f"gestion {kind}\n".encode())
+    # Nothing was lost: a login said something, or did something else and ended well.
+    if said if ours else result.code == 0:
+        raise NotPlain(host.name, last_words(said) or "no answer")
+    if not ours:
         raise _no_answer(host, result.code, result.out, result.err)
     return wire.Reader(rest)
 

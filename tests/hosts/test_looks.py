@@ -71,13 +71,20 @@ def test_a_plan_leaves_no_file_behind(host):
 
 
 @pytest.mark.parametrize(
-    ("login", "words"), [(b"hello from bashrc\n", "hello from bashrc"), (None, "no answer")]
+    ("login", "ends", "words"),
+    [
+        (b"hello from bashrc\n", False, "hello from bashrc"),
+        (b"without an end", False, "without an end"),
+        (b"\x1b[H\x1b[2J", False, ".*"),  # clear(1)
+        (b"Welcome\n", True, "Welcome"),
+        (b"", True, "no answer"),
+    ],
 )
-def test_a_login_that_prints_or_ends_is_told_as_that_and_not_as_a_lost_connection(login, words):
+def test_a_login_that_prints_or_ends_is_told_as_that_and_not_as_a_lost_connection(login, ends, words):
     class Chatty(MemoryHost):
         def run(self, *args, **kwargs):
             result = super().run(*args, **kwargs)
-            return Result(0, b"", b"") if login is None else replace(result, out=login + result.out)
+            return Result(0, login, b"") if ends else replace(result, out=login + result.out)
 
     with pytest.raises(NotPlain, match=rf"\({words}\)"):
         engine.plan(Chatty(), STATE)
