@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from keymanager.key_options import is_sent, limits_of
-from keymanager.keysets import key_sets
+from keymanager.keysets import KeyLine, key_sets, panel_line
 from keymanager.models import Group, Key, KeyQuerySet
 from pages.second_word import SecondWordNeeded, ask
 from servers.models import PanelIdentity, Server, UnixUser
@@ -135,13 +135,20 @@ def _as_sent(found: dict[str, Ways]) -> dict[str, Ways]:
     doubtful = [name for name, ways in found.items() if ways.anyone and not ways.trusted]
     if not doubtful:
         return {}
-    now = timezone.now()
-    exact = {}
-    for name, users in key_sets(doubtful).items():
-        limits = [limits_of(line.options) for line in users["root"] if is_sent(line.options, line.text)]
-        ends = [one.ends_at or FOREVER for one in limits if one.opens_shell]
-        exact[name] = Ways(max((end for end in ends if end > now), default=None))
-    return exact
+    return {name: Ways(_opened_until(users["root"])) for name, users in key_sets(doubtful).items()}
+
+
+def others_until(name: str) -> datetime | None:
+    """Until when somebody else than the panel can get a shell as root under this keymanager name; None: nobody can."""
+    ours = {panel_line(key).fingerprint for key in PanelIdentity.objects.values_list("public_key", flat=True)}
+    lines = key_sets([name]).get(name, {}).get("root", ())
+    return _opened_until(line for line in lines if line.fingerprint not in ours)
+
+
+def _opened_until(lines: Iterable[KeyLine]) -> datetime | None:
+    limits = [limits_of(line.options) for line in lines if is_sent(line.options, line.text)]
+    ends = [one.ends_at or FOREVER for one in limits if one.opens_shell]
+    return max((end for end in ends if end > timezone.now()), default=None)
 
 
 def _ways_of_groups(gone: list[int]) -> dict[int, Ways]:

@@ -1,6 +1,8 @@
 """SSH by keys alone: have a server take no passwords, and take them again."""
 
 from django.db import transaction
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -9,7 +11,7 @@ from accounts.audit import record
 from hosts.errors import HostError
 from hosts.state import State
 from keymanager.desired_passwords import KIND, as_before, no_passwords
-from keymanager.lockout import ways_in
+from keymanager.lockout import FOREVER, others_until
 from keymanager.models import KeysOnly
 from pages import second_word
 from servers.first_login import tries_password
@@ -41,11 +43,14 @@ def refuse_passwords(actor: Actor, server: Server) -> None:
 
 
 def _what_follows(server: Server) -> list[str]:
-    ways = ways_in([server.keymanager_name]).get(server.keymanager_name)
+    until = others_until(server.keymanager_name)
     found = [_("After this every unix user of %s needs a key to log in by SSH; the console still takes passwords.")
              % server]  # fmt: skip
-    if ways is None or ways.anyone is None:
-        found.append(_("No key from here opens root on it: only Gestion itself would get in by SSH."))
+    if until is None:
+        found.append(_("Nobody's key from here opens root on it: only Gestion itself would get in by SSH."))
+    elif until != FOREVER:
+        told = date_format(timezone.localtime(until), "Y-m-d H:i")
+        found.append(_("The last key from here that opens root on it ends on %s.") % told)
     return found
 
 

@@ -7,12 +7,12 @@ from accounts.models import AuditEntry, User
 from hosts.probes import failing
 from hosts.state import AskProbe, File
 from keymanager.desired_passwords import KIND, PATH
-from keymanager.models import KeysOnly
+from keymanager.models import Group, KeysOnly
 from keymanager.services.keys import add_keys
 from keymanager.services.passwords import NotYet, accept_passwords, desired, refuse_passwords
 from lab.demo_fleet import public_key
 from pages.second_word import FIELD, SecondWordNeeded, second_word
-from servers.models import Contact, Rollout, Server, UnixUser
+from servers.models import Contact, PanelIdentity, Rollout, Server, UnixUser
 from servers.services import delete_server
 
 pytestmark = pytest.mark.django_db
@@ -44,13 +44,27 @@ def test_it_is_asked_before_with_what_follows_and_rolled_out(admin_client, serve
     assert "Take them again" in page
 
 
-def test_who_has_a_key_for_root_is_not_told_that_nobody_has(server) -> None:
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("", ""),
+        ('from="10.0.0.1"', "only Gestion itself would get in"),
+        ('expiry-time="20990101Z"', "ends on 2099-01-01 "),
+    ],
+)
+def test_who_else_has_a_key_for_root_is_said_also_where_the_panels_own_opens_it(
+    server, options, said
+) -> None:
+    PanelIdentity.objects.create(private_key="-", public_key=public_key("gestion"))
+    panel = Group.objects.create(name="Gestion", includes_panel=True)
+    panel.allowed_servers.add(server)
     ada = User.objects.create_superuser("ada", "correct horse battery")
-    add_keys(SYSTEM, ada, public_key("ada"))
+    add_keys(SYSTEM, ada, f"{options} {public_key('ada')}".strip())
     server.owners.add(ada)
     with pytest.raises(SecondWordNeeded) as asked:
         refuse_passwords(SYSTEM, server)
-    assert len(asked.value.sentences) == 1
+    assert len(asked.value.sentences) == 1 + bool(said)
+    assert said in str(asked.value)
 
 
 @pytest.mark.parametrize("contact", [one for one in Contact if one != Contact.OK])
