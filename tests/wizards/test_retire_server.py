@@ -166,6 +166,16 @@ def test_of_what_stays_nothing_is_said_to_go(admin, admin_client, leaving, pve):
     ]
 
 
+def test_what_loses_the_machine_is_named_also_where_it_is_to_stay(admin_client, leaving, pve):
+    run = begin(admin_client, leaving, guest="on")
+    goes = admin_client.get(f"/wizards/runs/{run.pk}/review/", headers={"Accept": "application/json"}).json()[
+        "goes"
+    ]
+    rows = [*HostnameForward.objects.all(), *PortForward.objects.all(), *Backup.objects.all()]
+    assert len(rows) >= 3
+    assert [row for row in rows if not any(str(row) in one for one in goes)] == []
+
+
 def test_its_own_last_way_in_goes_with_it_and_that_of_others_is_named_before(admin_client, leaving, pve):
     """Its groups let the panel and an admin in, as those of the wizard that makes servers do."""
     UnixUser.objects.create(server=leaving, name="root")

@@ -108,11 +108,15 @@ def obstacles(server: Server) -> list[str]:
 
 
 def goes(data: Data) -> list[Held]:
-    """What is there now of what the parts that were chosen take away."""
+    """What is there now of what the parts that were chosen take away; with its machine, all that loses that."""
     server = Server.objects.filter(pk=data["retired"]).first()
     if server is None:
         return []
-    found = [held for held in holds_of(server) if data.get(PART_OF.get(held.label, "row"))]
+    found = [
+        held
+        for held in holds_of(server)
+        if data.get(PART_OF.get(held.label, "row")) or (held.label and data.get("guest"))
+    ]
     if data.get("guest") and (seen := seen_of(server.pk)):
         words = _("The guest %(guest)s of %(host)s, with its disks") % {"guest": seen, "host": seen.host}
         found.insert(0, Held(words, seen.get_absolute_url()))
