@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.actors import Actor
 from backups.earlier import note_copy
-from backups.models import Backup, BackupRun, BackupState, RunState
+from backups.models import BackupRun, BackupState, RunState
 from backups.repeating import again_at
 from backups.runner import Look
 from backups.telling import tell_run
@@ -83,14 +84,15 @@ def remember(run: BackupRun, look: Look | None) -> None:
                 note_copy(state, run, whole=run.state == RunState.DONE)
     if run.state == RunState.DONE and run.copies:
         state.good_at, state.good_files, state.good_bytes = run.ended_at, run.files, run.bytes
-        need_no_look(run.backup)
+        need_no_look(run.backup.runs.all())
     state.save()
 
 
-def need_no_look(backup: Backup) -> None:
-    """What failed of it before needs nobody's attention any more."""
-    jobs = Job.objects.filter(pk__in=backup.runs.values("job")).unacknowledged()
-    acknowledge(Actor.system("backups"), jobs)
+def need_no_look(*done: QuerySet[Any]) -> None:
+    """What failed of these runs, restores or verifications needs nobody's attention any more."""
+    for rows in done:
+        jobs = Job.objects.filter(pk__in=rows.values("job")).unacknowledged()
+        acknowledge(Actor.system("backups"), jobs)
 
 
 def _remember_places(state: BackupState, look: Look) -> None:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.actors import Actor
 from accounts.audit import record
 from backups import runner
+from backups.ending import need_no_look
 from backups.following import DEAD_LOOKS, PAUSES
 from backups.models import Restore, TaskState, Verification
 from backups.models.restores import AT_WORK
@@ -204,4 +206,13 @@ def end_task(
                 after={kind: task.pk, "state": state.value, "code": code, **_told(task)},
             )
             tell_task(task)
+            if state == TaskState.DONE:
+                need_no_look(_same(task))
     return True
+
+
+def _same(task: Restore | Verification) -> QuerySet[Any]:
+    """What was to do the same, from whichever copy: with it done, an earlier failure needs no look."""
+    if isinstance(task, Restore):
+        return task.backup.restores.filter(path=task.path, target=task.target, folder=task.folder)
+    return task.backup.verifications.all()

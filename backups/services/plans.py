@@ -125,7 +125,7 @@ def delete_backup(actor: Actor, backup: Backup) -> LeftData | None:
     facts, of = facts_of(now), str(now)
     left = _leave(actor, now, facts) if now.may_have_copies() else None
     record(actor, "backup.delete", now, before=facts)
-    need_no_look(now)
+    need_no_look(now.runs.all(), now.restores.all(), now.verifications.all())
     now.delete()
     _ask_both(actor, [now], _("The backup of %s is deleted") % of)
     return left

@@ -1,13 +1,15 @@
 """When a run began and ended, whatever the clocks of the backup server do meanwhile."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from accounts.actors import Actor
 from backups.ending import end_run
-from backups.models import Backup, BackupRun, RunState
+from backups.following_restores import end_task
+from backups.models import Backup, BackupRun, Restore, RunState, TaskState, Verification
 from backups.runner import read_look
 from backups.services.plans import delete_backup
 from jobs.models import Job
@@ -62,4 +64,30 @@ def test_what_failed_before_needs_no_look_once_a_run_is_good_or_the_backup_is_go
     assert end_run(run, RunState.DONE, look=look)
     assert list(Job.objects.unacknowledged()) == [elsewhere]
     delete_backup(Actor.system("test"), other)
+    assert not Job.objects.unacknowledged().exists()
+
+
+def test_what_could_not_be_verified_or_restored_needs_no_look_once_the_same_is_done(rows):
+    backup = rows.backup()
+
+    def ended(state: TaskState, of: type[Restore | Verification] = Verification, **more: Any) -> Job:
+        state_of_job = "done" if state == TaskState.DONE else "failed"
+        job = Job.objects.create(work="backups.x", title="x", state=state_of_job)
+        task = of.objects.create(backup=backup, at=1, copy="hourly.0", job=job, **more)
+        assert end_task(task, state)
+        return job
+
+    into: dict[str, Any] = {"of": Restore, "target": rows.web1}
+    verified, here, there = (
+        ended(TaskState.FAILED),
+        ended(TaskState.FAILED, folder="/srv/a", **into),
+        ended(TaskState.FAILED, folder="/srv/b", **into),
+    )
+    ended(TaskState.INCOMPLETE)
+    assert {verified, here, there} < set(Job.objects.unacknowledged())
+    ended(TaskState.DONE)
+    assert set(Job.objects.unacknowledged()) == {here, there}
+    ended(TaskState.DONE, folder="/srv/a", **into)
+    assert list(Job.objects.unacknowledged()) == [there]
+    delete_backup(Actor.system("test"), backup)
     assert not Job.objects.unacknowledged().exists()
