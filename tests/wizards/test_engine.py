@@ -184,6 +184,8 @@ def test_undo_touches_nothing_while_others_have_hung_something_on_what_was_made(
     run.refresh_from_db()
     assert (run.state, run.why) == ("failed", "First change this: the thing <hung-by-undo-three>.")
     assert made(tmp_path) == ["made-one", "made-two"]
+    page = admin_client.get(run.get_absolute_url()).content.decode()
+    assert '<a href="/hung-by-undo-three/">the thing &lt;hung-by-undo-three&gt;</a>' in page
     assert "The undo of Walk" in admin_client.get("/").content.decode()
     (tmp_path / "hung-by-undo-three").unlink()
     admin_client.post(f"/wizards/runs/{run.pk}/resume/")

@@ -113,6 +113,8 @@ def test_in_what_hangs_on_it(asked):
     run = begun(asked, "hangs")
     assert run.state == "done"
     is_told(asked(f"/wizards/runs/{run.pk}/undo/"))
+    WizardRun.objects.update(state="failed", undoing=True)
+    assert asked(run.get_absolute_url())[0] == 200
 
 
 def test_in_what_a_task_returns(asked):

@@ -16,6 +16,8 @@ from jobs.models import seconds_said
 from pages.answers import done, refused, show_page, wants_json
 from pages.buttons import button, takes_no_fields
 from pages.lists import Filter, ListPage, render_list
+from pages.registry import Held
+from servers.registry import sentence
 from wizards import asking, catalogue
 from wizards.declare import Data, Line
 from wizards.hanging import in_the_way
@@ -61,6 +63,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
             else go_on(request, reverse("wizards:review", args=[pk]), {})
         )
     tasks = list(row.tasks.select_related("job"))
+    held = _in_the_way(row) if row.undoing and row.state in HALTED else []
     context = {
         "run": row,
         "tasks": tasks,
@@ -69,6 +72,8 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "can_undo": _can_undo(row),
         "can_mend": _can_mend(row),
         "lines": _finish_lines(row) if row.state == RunState.DONE else [],
+        "held": held,
+        "why": _("First change this:") if held and row.why == sentence(held) else row.why,
         "total_said": seconds_said(row.total_seconds),
         "own_said": seconds_said(row.own_seconds),
         "outside_said": seconds_said(min(row.outside_seconds, row.total_seconds)),
@@ -107,6 +112,17 @@ def _finish_lines(row: WizardRun) -> list[Line]:
         log.exception("The wizard %s could not say what %s made", row.slug, row)
         return []
     return lines
+
+
+def _in_the_way(row: WizardRun) -> list[Held]:
+    """What keeps its undo from going on, as far as its wizard can say."""
+    try:
+        return list(in_the_way(catalogue.get(row.slug), row))
+    except Broken:
+        return []
+    except WHATEVER:
+        log.exception("The wizard %s could not say what is in the way of %s", row.slug, row)
+        return []
 
 
 def _json(row: WizardRun, tasks: list[Any], lines: Any) -> dict[str, Any]:
