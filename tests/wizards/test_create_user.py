@@ -15,7 +15,15 @@ from samba.models import Share
 from servers.models import Server
 from tests.keymanager.fleets import make_key
 from wizards.declare import TaskRun
-from wizards.wizards.create_user import enter_row, leaves_row, others, remove_row, removes
+from wizards.wizards.create_user import (
+    enter_row,
+    leaves_row,
+    look,
+    others,
+    remove_account,
+    remove_row,
+    removes,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -144,3 +152,25 @@ def test_an_undo_leaves_a_row_that_somebody_else_entered_and_takes_back_what_the
     remove_row(run)
     assert server.unix_users.get() == theirs
     assert list(theirs.allowed_groups.all()) == [old]
+
+
+def test_of_a_server_that_has_left_the_inventory_an_undo_promises_nothing_and_comes_to_its_end(
+    server,
+) -> None:
+    data = {"server": server.pk, "name": "nina"}
+    results: dict[str, Any] = {"account": {"ours": True}, "row": {"row": 7}}
+    server.delete()
+    assert "not in the inventory any more: nina stays" in removes(data, results)
+    assert leaves_row(data, results) == "In the inventory it went with its server"
+    look(data, results)
+    job_run = Run(Job(), Masker())
+    run = TaskRun(
+        actor=Actor.system("test"),
+        steps=[data],
+        facts=results["account"],
+        results={},
+        run=job_run,
+        keep=results["account"].update,
+    )
+    remove_account(run)
+    assert "nina stays" in job_run.take_news().lines[0].text

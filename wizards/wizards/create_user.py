@@ -135,6 +135,11 @@ def server_of(data: Data) -> Server:
     return server
 
 
+def is_gone(data: Data) -> bool:
+    """Whether the server has left the inventory: nothing can be done on it, and its rows went with it."""
+    return not Server.objects.filter(pk=data["server"]).exists()
+
+
 def _who(data: Data) -> dict[str, Any]:
     server = Server.objects.filter(pk=data["server"]).first()
     return {"name": data["name"], "server": server or _("a server that is gone"), "shell": data["shell"]}
@@ -181,7 +186,9 @@ def make_on(host: Host, run: TaskRun, *, listed: bool) -> None:
 
 def remove_account(run: TaskRun) -> None:
     """Remove the unix user that we made, with the home that it got, unless more would go with that than this user."""
-    if run.facts.get("ours"):
+    if is_gone(run.data):
+        run.log(removes(run.data, {"account": run.facts}))
+    elif run.facts.get("ours"):
         with connect(server_of(run.data)) as host:
             remove_from(host, run)
 
@@ -199,6 +206,11 @@ def removes(data: Data, results: Mapping[str, Data]) -> str:
     account = results.get("account", {})
     if not account.get("ours"):  # another's of that name, say, for which the run has ended
         return _("No unix user was made")
+    if is_gone(data):
+        return (
+            _("The server is not in the inventory any more: %s stays on it, if that is still there")
+            % data["name"]
+        )
     if account.get("found"):
         words = _("Remove the unix user %(name)s from %(server)s; %(home)s, which was there before, stays")
         return words % {**_who(data), "home": _home(data, account)}
@@ -208,13 +220,13 @@ def removes(data: Data, results: Mapping[str, Data]) -> str:
 def in_home(data: Data, results: Mapping[str, Data], goes: str, stays: str) -> str:
     """What becomes of what lies in the home folder, which stays where it was there before."""
     account = results.get("account", {})
-    return stays % _home(data, account) if account.get("found") else goes
+    return stays % _home(data, account) if account.get("found") or is_gone(data) else goes
 
 
 def look(data: Data, results: Mapping[str, Data]) -> None:
     """Have the server say what else would go with the home folder, before anything is taken back. Raises Refused."""
     account = results.get("account", {})
-    if account.get("ours"):
+    if account.get("ours") and not is_gone(data):
         with connect(server_of(data)) as host:
             stays = bool(account.get("found"))
             mark = account.get("mark", "")
@@ -269,6 +281,8 @@ def enter_row(run: TaskRun) -> None:
 def leaves_row(data: Data, results: Mapping[str, Data]) -> str:
     """What an undo does with the inventory: a row that somebody else made stays, less what the run allowed."""
     facts = results.get("row", {})
+    if is_gone(data):
+        return _("In the inventory it went with its server")
     if "row" in facts:
         return _("Take %(name)s on %(server)s out of the inventory and of its groups") % _who(data)
     words = _("%(name)s on %(server)s stays in the inventory, where somebody else had entered it") % _who(
