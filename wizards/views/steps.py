@@ -37,18 +37,6 @@ class LookedOver(CleanText, forms.Form):
 
     seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
-    def __init__(self, data: Any, *, goes: bool) -> None:
-        super().__init__(data)
-        self.goes = goes
-
-    def clean_seen(self) -> str:
-        """Said where something is taken away: it may be more by now than when the answers were given."""
-        seen = str(self.cleaned_data["seen"])
-        if self.goes and not seen:
-            words = _("Read first what goes by it (“goes” of GET), and send the “seen” that stands with it.")
-            raise forms.ValidationError(words)
-        return seen
-
 
 @admin_required
 @require_http_methods([*READ, "POST"])
@@ -160,6 +148,9 @@ def _script(request: HttpRequest, wizard: AnyWizard, run: WizardRun | None, numb
 def review(request: HttpRequest, pk: int) -> HttpResponse:
     """All that was answered and all that will be done. POST begins with what was seen."""
     run = run_or_404(request, pk)
+    looked = LookedOver(form_data(request))
+    if looked.is_bound and not looked.is_valid():
+        return refused_form(request, looked, run.get_absolute_url())
     if run.state != RunState.ASKING:
         if request.method == "POST":
             return refused(request, _("This was started already."), run.get_absolute_url())
@@ -169,7 +160,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
     if run.reached < len(names):
         return go_on(request, _url(run, run.reached), {"id": run.pk})
     if request.method == "POST":
-        return _start(request, wizard, run)
+        return _start(request, wizard, run, looked)
     answers = [
         {"name": name, "url": _url(run, number), "shown": run.answers.get(str(number), {}).get("shown", [])}
         for number, name in enumerate(names)
@@ -198,9 +189,12 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
     return show_page(request, "wizards/review.html", context, data)
 
 
-def _start(request: HttpRequest, wizard: AnyWizard, run: WizardRun) -> HttpResponse:
-    looked = LookedOver(form_data(request), goes=bool(services.going(wizard, run)))
-    if not looked.is_valid():
+def _start(request: HttpRequest, wizard: AnyWizard, run: WizardRun, looked: LookedOver) -> HttpResponse:
+    if not looked.cleaned_data["seen"] and services.going(
+        wizard, run
+    ):  # it may be more than when it was answered
+        words = _("Read first what goes by it (“goes” of GET), and send the “seen” that stands with it.")
+        looked.add_error("seen", words)
         return refused_form(request, looked, run.get_absolute_url())
     try:
         services.start_run(actor_of(request), wizard, run, seen=looked.cleaned_data["seen"])
