@@ -55,7 +55,7 @@ def test_it_is_asked_before_with_what_follows_and_rolled_out(admin_client, serve
 def test_who_else_has_a_key_for_root_is_said_also_where_the_panels_own_opens_it(
     server, options, said
 ) -> None:
-    PanelIdentity.objects.create(private_key="-", public_key=public_key("gestion"))
+    PanelIdentity.objects.create(pk=1, private_key="-", public_key=public_key("gestion"))
     panel = Group.objects.create(name="Gestion", includes_panel=True)
     panel.allowed_servers.add(server)
     ada = User.objects.create_superuser("ada", "correct horse battery")

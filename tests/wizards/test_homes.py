@@ -17,6 +17,7 @@ from hosts.host import Result
 from jobs.masking import Masker
 from jobs.models import Job
 from jobs.run import Run
+from servers.models import Server
 from tests.attackers import needs_root
 from wizards.declare import Refused, TaskRun
 from wizards.wizards.create_user import make_on, remove_from, removes, wizard
@@ -81,9 +82,10 @@ def host(tmp_path: Path) -> Iterator[Namespace]:
 @pytest.fixture
 def run(db) -> TaskRun:
     job = Job.objects.create(work="tests.nothing", title="x", args={}, actor_name="test")
+    server = Server.objects.create(name="web1", keymanager_name="web1")
     return TaskRun(
         actor=Actor.system("test"),
-        steps=[{"server": 0, "name": "nina", "shell": "/bin/bash", "full_name": ""}],
+        steps=[{"server": server.pk, "name": "nina", "shell": "/bin/bash", "full_name": ""}],
         facts={},
         results={},
         run=Run(job, Masker()),
