@@ -25,6 +25,10 @@ from hosts.errors import (
 from hosts.host import Host
 from hosts.state import Command, Staged, State
 
+MOST_SAID = 200  # characters of what a login says in place of our script
+_NO_SHELL = {1, 2, 126, 127}
+# How our script never ends without an answer: that is so, by timeout(1) (124), or by a signal.
+_OF_ANOTHER = {*range(124)} - _NO_SHELL
 # The tools' words, or df's line of a file system without room
 _FULL = re.compile(r"No space left on device|Disk quota exceeded|\s0\s+100%\s")
 
@@ -43,9 +47,9 @@ def ask(host: Host, data: bytes, kind: str, seconds: float) -> wire.Reader:
     """Start the script on the host with data, and give its answer after the first line."""
     result = host.run(wire.ARGV, stdin=data, timeout=seconds, survive=True)
     said, ours, rest = result.out.partition(f"gestion {kind}\n".encode())
-    # Nothing was lost: a login said something, or did something else and ended well.
-    if said if ours else result.code == 0:
-        raise NotPlain(host.name, last_words(said) or "no answer")
+    # Nothing was lost: a login said something, or did something else and came to its own end.
+    if said if ours else result.code in _OF_ANOTHER:
+        raise NotPlain(host.name, last_words(said)[-MOST_SAID:] or "no answer")
     if not ours:
         raise _no_answer(host, result.code, result.out, result.err)
     return wire.Reader(rest)
@@ -65,7 +69,7 @@ def _no_answer(host: Host, code: int, out: bytes, err: bytes) -> HostError:
     words = (err or out).decode(errors="replace")[-4000:].strip()
     if _FULL.search(words):
         return DiskFull(host.name, words)
-    if code in {1, 2, 126, 127}:  # no shell for us, or one that cannot read the script: nothing was done
+    if code in _NO_SHELL:  # no shell for us, or one that cannot read the script: nothing was done
         return CommandFailed(host.name, words, command="sh", code=code)
     return Interrupted(host.name, words or f"no answer, code {code}")
 

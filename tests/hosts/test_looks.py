@@ -71,20 +71,22 @@ def test_a_plan_leaves_no_file_behind(host):
 
 
 @pytest.mark.parametrize(
-    ("login", "ends", "words"),
+    ("login", "code", "words"),
     [
-        (b"hello from bashrc\n", False, "hello from bashrc"),
-        (b"without an end", False, "without an end"),
-        (b"\x1b[H\x1b[2J", False, ".*"),  # clear(1)
-        (b"Welcome\n", True, "Welcome"),
-        (b"", True, "no answer"),
+        (b"hello from bashrc\n", None, "hello from bashrc"),
+        (b"without an end", None, "without an end"),
+        (b"\x1b[H\x1b[2J", None, ".*"),  # clear(1)
+        (b"x" * 1000, None, "x{200}"),
+        (b"Welcome\n", 0, "Welcome"),
+        (b"", 0, "no answer"),
+        (b"not today\n", 3, "not today"),
     ],
 )
-def test_a_login_that_prints_or_ends_is_told_as_that_and_not_as_a_lost_connection(login, ends, words):
+def test_a_login_that_prints_or_ends_is_told_as_that_and_not_as_a_lost_connection(login, code, words):
     class Chatty(MemoryHost):
         def run(self, *args, **kwargs):
             result = super().run(*args, **kwargs)
-            return Result(0, login, b"") if ends else replace(result, out=login + result.out)
+            return replace(result, out=login + result.out) if code is None else Result(code, login, b"")
 
     with pytest.raises(NotPlain, match=rf"\({words}\)"):
         engine.plan(Chatty(), STATE)
